@@ -1,0 +1,46 @@
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-slow lint doctor
+
+# The first interpreter that really runs and can make a virtual environment (a name on PATH may be
+# a dead shim). 3.12 comes last: xtcocotools has no wheel for it and would need a compiler.
+PYTHON ?= $(shell for python in python3.11 python3.10 python3.12 python3; do \
+	$$python -c 'import sys, ensurepip, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
+	2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+# Written last, so that an interrupted installation is taken up again.
+STAMP := .venv/installed
+# Further options, for example `make test ARGS='-k relation'`.
+ARGS ?=
+
+help:  ## show this
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+		|| sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1  \2/p' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## create .venv and install the pinned requirements, where not done yet
+
+$(STAMP): $(wildcard requirements/*.txt) setup.py
+	@test -n '$(PYTHON)' || { echo 'No Python 3.10, 3.11 or 3.12 with venv was found.' \
+		'Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@echo 'Installing into .venv (a minute or two; more where torch is downloaded first) ...'
+	$(PYTHON) -m venv .venv
+	$(PIP) -r requirements/base.txt -r requirements/dev.txt
+	$(PIP) --no-deps -r requirements/openmmlab.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP)  ## train on synthetic clips, compare with the single-frame baseline
+	$(BIN)/python tools/demo.py $(ARGS)
+
+test: $(STAMP)  ## run the tests, but those marked slow
+	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+test-slow: $(STAMP)  ## run the tests marked slow
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(STAMP)  ## check the style
+	$(BIN)/ruff check $(ARGS) .
+
+doctor: $(STAMP)  ## tell what is installed, what is patched, what is wrong
+	$(BIN)/rpstn doctor $(ARGS)

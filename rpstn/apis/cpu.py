@@ -1,0 +1,72 @@
+"""Running fast on a CPU."""
+from __future__ import annotations
+
+import copy
+import ctypes
+import sys
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_LARGE = 2**31 - 1
+
+
+def keep_freed_memory() -> bool:
+    """Let the C library keep freed memory for the next tensor.
+
+    By default glibc gives every freed tensor of some megabytes back to the system, and the next
+    one of the same size pays for fresh, zeroed pages: up to a fifth of a convolution network's
+    time. The process keeps its peak memory in return.
+
+    Returns:
+        bool: whether it could be set (Linux with glibc).
+    """
+    if not sys.platform.startswith('linux'):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    if mallopt is None:  # musl
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, _LARGE)) and bool(mallopt(_M_TRIM_THRESHOLD, _LARGE))
+
+
+def fold_batch_norms(model: nn.Module) -> nn.Module:
+    """Fold every batch norm that directly follows a convolution into it, in place.
+
+    Covers transposed convolutions, too, which ``mmcv.cnn.fuse_conv_bn`` leaves. Follows the order
+    of registration within each module, as that function does.
+
+    Args:
+        model (nn.Module): in evaluation mode, and used for inference only from here on.
+
+    Returns:
+        nn.Module: the same model.
+    """
+    convolution = name_of_convolution = None
+    for name, child in model.named_children():
+        if isinstance(child, nn.modules.batchnorm._BatchNorm) and convolution is not None:
+            transposed = isinstance(convolution, nn.ConvTranspose2d)
+            model._modules[name_of_convolution] = fuse_conv_bn_eval(
+                convolution, child, transpose=transposed)
+            model._modules[name] = nn.Identity()  # kept, as callers index and name it
+            convolution = None
+        elif isinstance(child, (nn.Conv2d, nn.ConvTranspose2d)):
+            convolution, name_of_convolution = child, name
+        else:
+            convolution = None
+            fold_batch_norms(child)
+    return model
+
+
+def for_inference(model: nn.Module) -> nn.Module:
+    """A copy of a model that answers the same, faster: batch norms folded, channels-last.
+
+    Args:
+        model (nn.Module): any MMPose estimator.
+
+    Returns:
+        nn.Module: in evaluation mode, without gradients.
+    """
+    model = fold_batch_norms(copy.deepcopy(model).eval())
+    return model.to(memory_format=torch.channels_last).requires_grad_(False)

@@ -1,0 +1,135 @@
+"""Configs and runners, as ``tools/train.py`` and ``tools/test.py`` use them."""
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from .amp import CPUAmpOptimWrapper
+from .cpu import keep_freed_memory
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that MMPose's train and test tools share."""
+    parser.add_argument('--work-dir', help='folder of logs, checkpoints and results')
+    parser.add_argument('--show-dir', help='folder of videos with the predictions drawn')
+    parser.add_argument('--show', action='store_true', help='show the predictions in a window')
+    parser.add_argument('--interval', type=int, default=1, help='draw every so many sequences')
+    parser.add_argument('--wait-time', type=float, default=0., help='seconds a shown frame stays')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        help='settings of the config to replace, as key=value')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='job launcher')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config file with the common options merged in, made to fit this machine.
+
+    Raises:
+        SystemExit: the file does not exist, or asks for drawings its hooks cannot make.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if not Path(args.config).is_file():
+        raise SystemExit(f'{args.config}: no such config file')
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(
+        Path('work_dirs') / Path(args.config).stem)
+    if args.show or args.show_dir:
+        hook = cfg.get('default_hooks', {}).get('visualization')
+        if hook is None:
+            raise SystemExit(f'{args.config}: default_hooks.visualization is not set, so nothing '
+                             'can be drawn')
+        hook.update(enable=True, show=args.show, interval=args.interval, out_dir=args.show_dir)
+        if args.show:
+            hook.wait_time = args.wait_time
+    if not torch.cuda.is_available():
+        cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})['backend'] = 'gloo'
+        keep_freed_memory()
+    return cfg
+
+
+def use_mixed_precision(cfg: Config) -> None:
+    """Train in mixed precision: MMEngine's wrapper on a GPU, bfloat16 on a CPU.
+
+    Raises:
+        SystemExit: the config has an optimizer wrapper of its own kind.
+    """
+    given = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if given not in ('OptimWrapper', 'AmpOptimWrapper', 'CPUAmpOptimWrapper'):
+        raise SystemExit(f'--amp does not fit optim_wrapper.type={given!r}; it takes OptimWrapper')
+    if torch.cuda.is_available():
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    else:
+        cfg.optim_wrapper.type = CPUAmpOptimWrapper.__name__
+        cfg.optim_wrapper.pop('loss_scale', None)
+        # MMPose's training accuracy goes through NumPy, which knows no bfloat16.
+        cfg.model.train_cfg = dict(cfg.model.get('train_cfg') or {}, compute_acc=False)
+
+
+def drop_unreachable_weights(cfg: Config, timeout: float = 10.) -> list[str]:
+    """Take out pretrained weights of the model that cannot be downloaded, and say so.
+
+    Files already in torch's cache count as reachable; local files are left to MMEngine, which
+    stops where one is missing.
+
+    Args:
+        cfg (Config): its ``model`` is changed.
+        timeout (float): seconds to wait for each server.
+
+    Returns:
+        list[str]: the addresses taken out.
+    """
+    dropped = []
+    for node in list(_nodes(cfg.model)):
+        init = node.get('init_cfg')
+        url = init.get('checkpoint', '') if isinstance(init, dict) else ''
+        if not str(url).startswith(('http://', 'https://')) or _reachable(url, timeout):
+            continue
+        node.init_cfg = None
+        dropped.append(url)
+        print_log(f'{url} cannot be reached: {node.get("type", "the model")} is trained from '
+                  'scratch, with random initial weights', 'current', logging.WARNING)
+    return dropped
+
+
+def _nodes(node) -> Iterator[ConfigDict]:
+    if isinstance(node, dict):
+        yield node
+        for value in node.values():
+            yield from _nodes(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _nodes(value)
+
+
+def _reachable(url: str, timeout: float) -> bool:
+    if (Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(url).path).name).is_file():
+        return True
+    try:
+        request = urllib.request.Request(url, method='HEAD')
+        with urllib.request.urlopen(request, timeout=timeout):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def build_runner(cfg: Config) -> Runner:
+    """MMEngine's runner, of the config's own type where it names one."""
+    if 'runner_type' in cfg:
+        from mmengine.registry import RUNNERS
+        return RUNNERS.build(cfg)
+    return Runner.from_cfg(cfg)

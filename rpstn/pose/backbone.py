@@ -1,0 +1,134 @@
+"""The two image networks of RPSTN: frame encoder F and pose initializer P.
+
+Dang, Yin, Zhang, IEEE TIP 31, 2022, figure 2: backbone and deconvolutions, as in Simple
+Baselines (Xiao et al., ECCV 2018), of which P is one, whole, and F one without its last layer.
+
+Shapes: B clips, T frames, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
+"""
+from __future__ import annotations
+
+import copy
+
+import torch
+from mmengine.model import BaseModule
+from mmpose.registry import MODELS
+from torch import Tensor
+
+
+def probe_backbone(backbone: torch.nn.Module, input_size: tuple[int, int]) -> tuple[int, int]:
+    """Channels and stride of a backbone's last feature map, found by running it once.
+
+    Args:
+        backbone (nn.Module): takes (N, 3, H, W), returns a tensor or a sequence of them.
+        input_size (tuple[int, int]): (W, H) pixels.
+
+    Returns:
+        tuple[int, int]: channels, stride in pixels.
+
+    Raises:
+        ValueError: the map's sides are not the input's divided by one whole number.
+    """
+    training = backbone.training
+    backbone.eval()  # batch statistics stay as they are
+    width, height = input_size
+    with torch.no_grad():
+        out = backbone(torch.zeros(1, 3, height, width))
+    backbone.train(training)
+    out = out[-1] if isinstance(out, (tuple, list)) else out
+    channels, rows, columns = out.shape[1:]
+    stride = height // rows
+    if (rows * stride, columns * stride) != (height, width):
+        raise ValueError(
+            f'{type(backbone).__name__} makes a {columns}x{rows} map of a {width}x{height} input: '
+            f'choose input sides that are multiples of {2 ** (max(stride, 1) - 1).bit_length()}')
+    return channels, stride
+
+
+@MODELS.register_module()
+class FrameNetwork(BaseModule):
+    """A backbone with MMPose's heatmap head behind it, applied to single frames.
+
+    Its parameters are named as those of MMPose's ``TopdownPoseEstimator``, so the checkpoint of a
+    single-frame model loads by ``init_cfg=dict(type='Pretrained', checkpoint=...)``.
+
+    Args:
+        backbone (dict): any MMPose backbone; its last feature map is used.
+        channels (int): C of the upsampled features.
+        num_joints (int, optional): K heatmaps behind the features; None returns the features.
+        heatmap_stride (int): input pixels per heatmap cell; reached by stride-2 deconvolutions.
+        input_size (tuple[int, int]): (W, H) pixels.
+        init_cfg (dict, optional): MMEngine weight initialization.
+    """
+
+    def __init__(self, backbone: dict, channels: int = 256, num_joints: int | None = None,
+                 heatmap_stride: int = 4, input_size: tuple[int, int] = (256, 256),
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.backbone = MODELS.build(backbone)
+        in_channels, stride = probe_backbone(self.backbone, input_size)
+        doublings = (stride // heatmap_stride).bit_length() - 1
+        if stride != heatmap_stride * 2**max(doublings, 0):
+            fits = [stride >> n for n in range(stride.bit_length()) if stride % (1 << n) == 0]
+            raise ValueError(f'{type(self.backbone).__name__} has stride {stride}, from which '
+                             f'heatmap_stride={heatmap_stride} is no number of doublings away: '
+                             f'use one of {fits}')
+        upsample = dict(deconv_out_channels=(channels, ) * doublings,
+                        deconv_kernel_sizes=(4, ) * doublings)
+        if doublings == 0 and in_channels != channels:  # e.g. HRNet: stride 4 already
+            upsample.update(conv_out_channels=(channels, ), conv_kernel_sizes=(1, ))
+        self.head = MODELS.build(dict(
+            type='HeatmapHead', in_channels=in_channels, out_channels=num_joints or channels,
+            final_layer=None if num_joints is None else dict(kernel_size=1), **upsample))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, C or K, h, w)."""
+        out = self.backbone(images)
+        return self.head.forward(out if isinstance(out, (tuple, list)) else (out, ))
+
+
+@MODELS.register_module()
+class RPSTNBackbone(BaseModule):
+    """Features of every frame of a clip, and heatmaps of its first.
+
+    Args:
+        encoder (dict): MMPose backbone config of F.
+        num_joints (int): K.
+        initializer (dict, optional): MMPose backbone config of P. Defaults to the encoder's.
+        channels (int): C. Defaults to 256.
+        heatmap_stride (int): input pixels per heatmap cell. Defaults to 4.
+        input_size (tuple[int, int]): (W, H) pixels. Defaults to (256, 256).
+        encoder_init, initializer_init (dict, optional): ``init_cfg`` of the whole networks F and
+            P, e.g. ``dict(type='Pretrained', checkpoint='single_frame.pth')``.
+        init_cfg (dict, optional): MMEngine weight initialization.
+    """
+
+    def __init__(self, encoder: dict, num_joints: int, initializer: dict | None = None,
+                 channels: int = 256, heatmap_stride: int = 4,
+                 input_size: tuple[int, int] = (256, 256), encoder_init: dict | None = None,
+                 initializer_init: dict | None = None, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.num_joints = num_joints
+        self.channels = channels
+        self.heatmap_stride = heatmap_stride
+        self.input_size = tuple(input_size)
+        common = dict(channels=channels, heatmap_stride=heatmap_stride, input_size=input_size)
+        self.encoder = FrameNetwork(encoder, init_cfg=encoder_init, **common)
+        self.initializer = FrameNetwork(copy.deepcopy(initializer or encoder),
+                                        num_joints=num_joints, init_cfg=initializer_init, **common)
+
+    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode clips (B, T, 3, H, W).
+
+        Returns:
+            tuple[Tensor, Tensor]: features (B, T, C, h, w) and the first frames' heatmaps
+            (B, K, h, w).
+
+        Raises:
+            ValueError: the input is not a batch of clips.
+        """
+        if clips.ndim != 5 or clips.shape[2] != 3:
+            raise ValueError('RPSTNBackbone takes clips of shape (B, T, 3, H, W), got '
+                             f'{tuple(clips.shape)}')
+        # All frames in one batch: they depend on each other only in the head.
+        features = self.encoder(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
+        return features, self.initializer(clips[:, 0])

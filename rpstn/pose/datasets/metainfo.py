@@ -1,0 +1,81 @@
+"""Joints and limbs of the data sets, in the form MMPose's ``parse_pose_metainfo`` reads.
+
+Left is drawn green, right orange, the middle blue, as MMPose draws COCO.
+"""
+from __future__ import annotations
+
+_LEFT, _RIGHT, _MIDDLE = [0, 255, 0], [255, 128, 0], [51, 153, 255]
+_LOWER = ('hip', 'knee', 'ankle')
+
+
+def _side_color(name: str) -> list[int]:
+    return {'left': _LEFT, 'right': _RIGHT}.get(name.partition('_')[0], _MIDDLE)
+
+
+def _swap(name: str) -> str:
+    side, _, part = name.partition('_')
+    return {'left': f'right_{part}', 'right': f'left_{part}'}.get(side, '')
+
+
+def _dataset_info(name: str, keypoints: list[str], links: list[tuple[str, str]],
+                  sigmas: list[float], paper: dict) -> dict:
+    """Every joint has weight 1: the papers' losses and PCK count all joints alike."""
+    def link_color(link: tuple[str, str]) -> list[int]:
+        sides = [_side_color(joint) for joint in link]
+        across = _LEFT in sides and _RIGHT in sides
+        return _MIDDLE if across else next((c for c in sides if c != _MIDDLE), _MIDDLE)
+
+    return dict(
+        dataset_name=name,
+        paper_info=paper,
+        keypoint_info={
+            i: dict(name=joint, id=i, color=_side_color(joint), swap=_swap(joint),
+                    type='lower' if joint.endswith(_LOWER) else 'upper')
+            for i, joint in enumerate(keypoints)},
+        skeleton_info={i: dict(link=link, id=i, color=link_color(link))
+                       for i, link in enumerate(links)},
+        joint_weights=[1.0] * len(keypoints),
+        sigmas=sigmas)
+
+
+# Sigmas are COCO's for the joints it has; its nose serves for the head.
+PENN13 = _dataset_info(
+    name='penn_action',
+    keypoints=['head', 'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow',
+               'left_wrist', 'right_wrist', 'left_hip', 'right_hip', 'left_knee', 'right_knee',
+               'left_ankle', 'right_ankle'],
+    links=[('head', 'left_shoulder'), ('head', 'right_shoulder'),
+           ('left_shoulder', 'right_shoulder'), ('left_shoulder', 'left_elbow'),
+           ('left_elbow', 'left_wrist'), ('right_shoulder', 'right_elbow'),
+           ('right_elbow', 'right_wrist'), ('left_shoulder', 'left_hip'),
+           ('right_shoulder', 'right_hip'), ('left_hip', 'right_hip'), ('left_hip', 'left_knee'),
+           ('left_knee', 'left_ankle'), ('right_hip', 'right_knee'),
+           ('right_knee', 'right_ankle')],
+    sigmas=[0.026, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089,
+            0.089],
+    paper=dict(author='W. Zhang and M. Zhu and K. Derpanis',
+               title='From Actemes to Action: A Strongly-supervised Representation for Detailed '
+                     'Action Understanding',
+               container='International Conference on Computer Vision (ICCV)',
+               year='2013',
+               homepage='http://dreamdragon.github.io/PennAction/'))
+
+# Names, order and sigmas are those of MMPose's configs/_base_/datasets/jhmdb.py.
+JHMDB15 = _dataset_info(
+    name='jhmdb',
+    keypoints=['neck', 'belly', 'head', 'right_shoulder', 'left_shoulder', 'right_hip',
+               'left_hip', 'right_elbow', 'left_elbow', 'right_knee', 'left_knee', 'right_wrist',
+               'left_wrist', 'right_ankle', 'left_ankle'],
+    links=[('right_ankle', 'right_knee'), ('right_knee', 'right_hip'), ('right_hip', 'belly'),
+           ('belly', 'left_hip'), ('left_hip', 'left_knee'), ('left_knee', 'left_ankle'),
+           ('belly', 'neck'), ('neck', 'head'), ('neck', 'right_shoulder'),
+           ('right_shoulder', 'right_elbow'), ('right_elbow', 'right_wrist'),
+           ('neck', 'left_shoulder'), ('left_shoulder', 'left_elbow'),
+           ('left_elbow', 'left_wrist')],
+    sigmas=[0.025, 0.107, 0.025, 0.079, 0.079, 0.107, 0.107, 0.072, 0.072, 0.087, 0.087, 0.062,
+            0.062, 0.089, 0.089],
+    paper=dict(author='H. Jhuang and J. Gall and S. Zuffi and C. Schmid and M. J. Black',
+               title='Towards understanding action recognition',
+               container='International Conf. on Computer Vision (ICCV)',
+               year='2013',
+               homepage='http://jhmdb.is.tue.mpg.de/dataset'))

@@ -1,0 +1,147 @@
+"""Random access to the frames of one sequence, from a video or from image files."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+
+
+class UnreadableFrameError(RuntimeError):
+    """A frame that is missing or cannot be decoded; the message names the file and the frame."""
+
+
+@runtime_checkable
+class FrameReader(Protocol):
+    """Frames of one sequence by their 0-based index.
+
+    Readers are picklable and cheap to construct, and keep no file open between calls, so that
+    they travel to the workers of a data loader.
+    """
+
+    @property
+    def path(self) -> str:
+        """The file or folder, for error messages."""
+
+    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
+        """One BGR uint8 image (H, W, 3) per index, in the order asked for, repeats allowed.
+
+        Raises:
+            UnreadableFrameError: naming the file and the frame.
+        """
+
+
+@dataclass(frozen=True)
+class VideoReader:
+    """Frames of a video file, decoded from its beginning.
+
+    Decoding in order is exact for every file; seeking is not, and saves nothing on clips of a few
+    dozen frames. The frame count in the header is not trusted either: for JHMDB's videos it is
+    too large by a fifth.
+
+    Args:
+        path (str): any file that OpenCV's FFmpeg reads.
+    """
+
+    path: str
+
+    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
+        if not len(indices):
+            return []
+        wanted, frames = set(map(int, indices)), {}
+        capture = _open(self.path)
+        try:
+            for index in range(max(wanted) + 1):
+                grabbed = capture.grab()
+                ok, frame = capture.retrieve() if grabbed and index in wanted else (grabbed, None)
+                if not ok:
+                    raise UnreadableFrameError(
+                        f'{self.path}: frame {index} cannot be decoded; the video ends there or '
+                        f'is damaged (frames {min(wanted)} to {max(wanted)} were asked for)')
+                if frame is not None:
+                    frames[index] = frame
+        finally:
+            capture.release()
+        return _in_order(frames, indices)
+
+    def count(self) -> int:
+        """The number of frames that can really be decoded; reads the whole file."""
+        capture, count = _open(self.path), 0
+        try:
+            while capture.grab():
+                count += 1
+        finally:
+            capture.release()
+        return count
+
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        capture = _open(self.path)
+        try:
+            return (int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+                    int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
+        finally:
+            capture.release()
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """Frames that are image files of their own.
+
+    Args:
+        paths (tuple[str, ...]): one file per frame, in temporal order.
+    """
+
+    paths: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        return str(Path(self.paths[0]).parent) if self.paths else '(no frames)'
+
+    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
+        frames = {index: self._read(index) for index in set(map(int, indices))}
+        return _in_order(frames, indices)
+
+    def _read(self, index: int) -> np.ndarray:
+        if not 0 <= index < len(self.paths):
+            raise UnreadableFrameError(
+                f'{self.path}: frame {index} was asked for, 0 to {len(self.paths) - 1} exist')
+        path = self.paths[index]
+        try:
+            # Not cv2.imread, which only prints a warning where a file is missing.
+            data = np.fromfile(path, np.uint8)
+        except OSError as error:
+            raise UnreadableFrameError(
+                f'{path}: frame {index} cannot be read ({error.strerror})') from None
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        if image is None:
+            raise UnreadableFrameError(f'{path}: frame {index} is not an image that decodes')
+        return image
+
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels, of the first frame."""
+        height, width = self._read(0).shape[:2]
+        return width, height
+
+
+def _open(path: str) -> cv2.VideoCapture:
+    if not Path(path).is_file():
+        raise UnreadableFrameError(f'{path}: the video file does not exist')
+    # One thread: workers run side by side, and starting threads costs more than it brings here.
+    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    if not capture.isOpened():
+        raise UnreadableFrameError(f'{path}: the video cannot be opened')
+    return capture
+
+
+def _in_order(frames: dict[int, np.ndarray], indices: Sequence[int]) -> list[np.ndarray]:
+    """The frames as asked for, a repeated one as a copy, so that each may be changed in place."""
+    given: set[int] = set()
+    ordered = []
+    for index in map(int, indices):
+        ordered.append(frames[index].copy() if index in given else frames[index])
+        given.add(index)
+    return ordered

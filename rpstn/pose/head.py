@@ -1,0 +1,89 @@
+"""The recurrent head of RPSTN: relation and propagation from frame to frame.
+
+Dang, Yin, Zhang, IEEE TIP 31, 2022, figure 2. https://arxiv.org/abs/2107.03591
+
+Shapes: B clips, T frames, K joints, C channels, (h, w) heatmap cells.
+"""
+from __future__ import annotations
+
+import torch
+from mmpose.models.heads import HeatmapHead
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class RPSTNHead(HeatmapHead):
+    """M'_1 = BN(R(P(I_1))), M'_{t+1} = BN(R(JRPSP(M'_t, f_t, f_{t+1}))).
+
+    Loss, flip test and decoding are those of MMPose's :class:`HeatmapHead`, over the B*T frames:
+    mean squared error of every frame's heatmaps, weighted by joint, so that unlabelled joints and
+    padded frames do not count.
+
+    Args:
+        num_joints (int): K.
+        relation (dict | None): R, K heatmaps -> K heatmaps, e.g. ``dict(type='JRE')``; None
+            leaves it out.
+        propagator (dict): e.g. ``dict(type='JRPSP')``.
+        channels (int): C of the frame features. Defaults to 256.
+        loss (dict, optional): on (B*T, K, h, w) heatmaps. Defaults to the weighted mean square.
+        decoder (dict, optional): any MMPose heatmap codec.
+        init_cfg (dict, optional): MMEngine weight initialization.
+
+    Raises:
+        ValueError: the decoder's heatmap size leaves JRPSP no valid kernel.
+    """
+
+    def __init__(self, num_joints: int, relation: dict | None, propagator: dict,
+                 channels: int = 256, loss: dict | None = None, decoder: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
+        loss = loss or dict(type='KeypointMSELoss', use_target_weight=True)
+        # An empty init_cfg: HeatmapHead's default would overwrite what R and S start from.
+        super().__init__(in_channels=channels, out_channels=num_joints, deconv_out_channels=None,
+                         final_layer=None, loss=loss, decoder=decoder, init_cfg=init_cfg or [])
+        self.num_joints = num_joints
+        self.channels = channels
+        self.relation = (nn.Identity() if relation is None else
+                         MODELS.build(dict(num_joints=num_joints, **relation)))
+        self.propagator = MODELS.build(
+            dict(num_joints=num_joints, channels=channels, **propagator))
+        self.norm = nn.BatchNorm2d(num_joints)
+        if self.decoder is not None:
+            self.propagator.kernel_size(tuple(self.decoder.heatmap_size))
+
+    def refine(self, heatmaps: Tensor) -> Tensor:
+        """BN(R(M)), (B, K, h, w) -> (B, K, h, w)."""
+        return self.norm(self.relation(heatmaps))
+
+    def step(self, heatmaps: Tensor, features: Tensor, next_features: Tensor) -> Tensor:
+        """One step of the recurrence; (heatmaps, features) is all that is carried.
+
+        Args:
+            heatmaps (Tensor): M'_t, (B, K, h, w).
+            features (Tensor): f_t, (B, C, h, w).
+            next_features (Tensor): f_{t+1}, (B, C, h, w).
+
+        Returns:
+            Tensor: M'_{t+1}, (B, K, h, w).
+        """
+        return self.refine(self.propagator(heatmaps, features, next_features))
+
+    def propagate(self, feats: tuple[Tensor, Tensor]) -> Tensor:
+        """Heatmaps of every frame.
+
+        Args:
+            feats (tuple[Tensor, Tensor]): features (B, T, C, h, w) and the first frames'
+                heatmaps (B, K, h, w), as :class:`RPSTNBackbone` returns them.
+
+        Returns:
+            Tensor: (B, T, K, h, w).
+        """
+        features, initial = feats
+        heatmaps = [self.refine(initial)]
+        for t in range(1, features.shape[1]):
+            heatmaps.append(self.step(heatmaps[-1], features[:, t - 1], features[:, t]))
+        return torch.stack(heatmaps, dim=1)
+
+    def forward(self, feats: tuple[Tensor, Tensor]) -> Tensor:
+        """As :meth:`propagate`, frames folded into the batch: (B*T, K, h, w)."""
+        return self.propagate(feats).flatten(0, 1)

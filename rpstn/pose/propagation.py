@@ -1,0 +1,118 @@
+"""Joint relation guided pose semantics propagator (JRPSP): last frame's pose finds the next.
+
+Dang, Yin, Zhang, IEEE TIP 31, 2022, figures 2 and 5. https://arxiv.org/abs/2107.03591
+
+Shapes: B clips, K joints, C channels, (h, w) heatmap cells, (kh, kw) dynamic kernel.
+"""
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+
+def dynamic_depthwise_conv(features: Tensor, kernels: Tensor) -> Tensor:
+    """Filter every channel of every sample with a kernel of its own, keeping the size.
+
+    Args:
+        features (Tensor): (B, C, h, w).
+        kernels (Tensor): (B, C, kh, kw), kh and kw odd.
+
+    Returns:
+        Tensor: (B, C, h, w), cross-correlation with zero padding.
+    """
+    batch, channels, height, width = features.shape
+    padding = tuple(side // 2 for side in kernels.shape[2:])
+    if features.device.type == 'cpu':
+        # Sample by sample, float32, channels-last: the CPU's depthwise kernels are many times
+        # faster so than as one grouped convolution over the batch.
+        dtype = torch.promote_types(features.dtype, torch.float32)
+        with torch.autocast('cpu', enabled=False):
+            return torch.cat([
+                F.conv2d(frame[None].to(dtype, memory_format=torch.channels_last),
+                         kernel[:, None].to(dtype, memory_format=torch.channels_last),
+                         padding=padding, groups=channels)
+                for frame, kernel in zip(features, kernels)])
+    # One grouped convolution for the whole batch: a group is one channel of one sample.
+    out = F.conv2d(features.reshape(1, batch * channels, height, width),
+                   kernels.reshape(batch * channels, 1, *kernels.shape[2:]),
+                   padding=padding, groups=batch * channels)
+    return out.view(batch, channels, height, width)
+
+
+@MODELS.register_module()
+class JRPSP(BaseModule):
+    """Propagate pose semantics from frame t to frame t + 1.
+
+    X = Conv_a([f_t, M'_t]); kernel = S(X); M_{t+1} = Conv_d(kernel (*) f_{t+1}), where S shrinks
+    the map to one small kernel per channel (3x3 convolutions and poolings) and (*) is the dynamic
+    depthwise convolution.
+
+    Args:
+        num_joints (int): K.
+        channels (int): C, of the frame features. Defaults to 256, the paper's.
+        init_cfg (dict, optional): MMEngine weight initialization.
+    """
+
+    def __init__(self, num_joints: int, channels: int = 256,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.num_joints = num_joints
+        self.channels = channels
+        self.reduce = nn.Conv2d(channels + num_joints, channels, 1)
+        self.kernel = nn.Sequential(
+            *self._block(channels, padding=0), nn.ReLU(inplace=True), nn.MaxPool2d(2),
+            *self._block(channels), nn.ReLU(inplace=True), nn.MaxPool2d(2),
+            *self._block(channels), nn.ReLU(inplace=True), nn.MaxPool2d(2),
+            *self._block(channels))
+        self.predict = nn.Conv2d(channels, num_joints, 1)
+
+    @staticmethod
+    def _block(channels: int, padding: int = 1) -> tuple[nn.Module, nn.Module]:
+        return nn.Conv2d(channels, channels, 3, padding=padding), nn.BatchNorm2d(channels)
+
+    @staticmethod
+    def kernel_size(heatmap_size: tuple[int, int]) -> tuple[int, int]:
+        """Size of the dynamic kernel that S makes of a map, e.g. (64, 64) -> (7, 7).
+
+        Args:
+            heatmap_size (tuple[int, int]): two sides in cells, in any order.
+
+        Raises:
+            ValueError: a side gives an even or empty kernel, which has no centre.
+        """
+        # One unpadded 3x3 convolution takes 2 cells, three poolings halve, rounding down.
+        kernel = tuple((side - 2) // 8 for side in heatmap_size)
+        for side, size in zip(heatmap_size, kernel):
+            if size < 1 or size % 2 == 0:
+                fits = ', '.join(f'{8 * k + 2} to {8 * k + 9}' for k in (1, 3, 5, 7, 9, 11, 13))
+                raise ValueError(
+                    f'JRPSP makes a kernel of {size} from a heatmap side of {side} cells; it must '
+                    f'be odd. Sides that fit: {fits}, and so on (8k + 2 to 8k + 9, k odd); with '
+                    f'heatmaps of a quarter of the input, e.g. inputs of 128, 192, 256 or 320')
+        return kernel
+
+    def forward(self, heatmaps: Tensor, features: Tensor, next_features: Tensor) -> Tensor:
+        """Heatmaps of the next frame.
+
+        Args:
+            heatmaps (Tensor): M'_t, (B, K, h, w).
+            features (Tensor): f_t, (B, C, h, w).
+            next_features (Tensor): f_{t+1}, (B, C, h, w).
+
+        Returns:
+            Tensor: M_{t+1}, (B, K, h, w), before relation and norm.
+
+        Raises:
+            ValueError: K, C or (h, w) do not fit.
+        """
+        wanted = (self.num_joints, self.channels, self.channels)
+        got = (heatmaps.shape[1], features.shape[1], next_features.shape[1])
+        if wanted != got:
+            raise ValueError(f'JRPSP takes (heatmaps, features, next features) of {wanted} '
+                             f'channels, got {got}')
+        self.kernel_size(tuple(features.shape[-2:]))
+        kernels = self.kernel(self.reduce(torch.cat([features, heatmaps], dim=1)))
+        return self.predict(dynamic_depthwise_conv(next_features, kernels))

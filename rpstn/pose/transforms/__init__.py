@@ -1,0 +1,6 @@
+"""Transforms of clips; importing this registers them with MMPose."""
+from .formatting import PackClipInputs
+from .frames import ClipBBox, ForEachFrame
+from .loading import LoadClip
+
+__all__ = ['ClipBBox', 'ForEachFrame', 'LoadClip', 'PackClipInputs']

@@ -1,0 +1,67 @@
+"""Packaging of rpstn; requirements/constraints.txt has the exact versions that were tested."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def read_version() -> str:
+    """Reads the version without importing the package, whose dependencies may be missing yet."""
+    text = (ROOT / 'rpstn' / 'version.py').read_text()
+    return re.search(r"__version__ = '([^']+)'", text).group(1)
+
+
+def read_readme() -> str:
+    """The README, empty where only the code was copied."""
+    readme = ROOT / 'README.md'
+    return readme.read_text(encoding='utf-8') if readme.exists() else ''
+
+
+setup(
+    name='rpstn',
+    version=read_version(),
+    description='Relation-based human pose estimation in videos, as a plugin of MMPose',
+    long_description=read_readme(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=['rpstn', 'rpstn.*']),
+    # Configs and metainfo inside the package are data: their folders need no __init__.py.
+    package_data={'rpstn': ['**/*.py', '**/*.json', 'py.typed']},
+    python_requires='>=3.10,<3.13',
+    # The OpenMMLab packages are left out: mmpose asks for chumpy, which does not build, and for a
+    # torchvision that need not exist. `rpstn doctor` names the one command that installs them.
+    install_requires=[
+        'torch>=2.6',
+        'numpy>=1.23,<2',
+        'scipy>=1.10',
+        'opencv-python-headless>=4.8,<4.12',
+        'pillow>=9.4',
+        'matplotlib>=3.7',
+        'rich>=13',
+        'tensorboard>=2.15',
+        'addict>=2.4',
+        'packaging>=23',
+        'pyyaml>=6',
+        'regex>=2022.1; sys_platform == "win32"',
+        'termcolor>=2',
+        'yapf>=0.40',
+        'json-tricks>=3.16',
+        'munkres>=1.1.4',
+        'einops>=0.6',
+    ],
+    extras_require={
+        'dev': ['hypothesis', 'pytest', 'ruff'],
+        'smpl': ['smplx>=0.1.28'],
+    },
+    entry_points={'console_scripts': ['rpstn = rpstn.cli:main']},
+    classifiers=[
+        'License :: OSI Approved :: Apache Software License',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ],
+)

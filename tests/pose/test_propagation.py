@@ -1,0 +1,63 @@
+"""JRPSP against figure 5 of the paper."""
+import pytest
+import torch
+import torch.nn.functional as F
+
+from rpstn.pose import JRPSP
+from rpstn.pose.propagation import dynamic_depthwise_conv
+
+
+def test_shapes_of_the_paper():
+    propagator = JRPSP(13)
+    stages = propagator.reduce(torch.randn(2, 269, 64, 64))
+    sides = []
+    for layer in propagator.kernel:
+        stages = layer(stages)
+        if isinstance(layer, (torch.nn.Conv2d, torch.nn.MaxPool2d)):
+            sides.append(stages.shape[-1])
+    assert sides == [62, 31, 31, 15, 15, 7, 7]
+    assert stages.shape == (2, 256, 7, 7)
+
+
+@pytest.mark.parametrize('size', [(64, 64), (32, 32), (48, 32), (32, 48), (80, 64)])
+def test_any_fitting_heatmap_size(size):
+    propagator = JRPSP(5, channels=8)
+    heatmaps, features = torch.randn(2, 5, *size), torch.randn(2, 8, *size)
+    assert propagator(heatmaps, features, features).shape == (2, 5, *size)
+    kernels = propagator.kernel(propagator.reduce(torch.cat([features, heatmaps], 1)))
+    assert kernels.shape[-2:] == propagator.kernel_size(size)
+
+
+@pytest.mark.parametrize('side', range(4, 100))
+def test_kernel_size_is_what_the_layers_make_or_is_refused(side):
+    layers = [layer for layer in JRPSP(1, channels=1).kernel
+              if isinstance(layer, (torch.nn.Conv2d, torch.nn.MaxPool2d))]
+    made, x = 0, torch.zeros(1, 1, side, side)
+    try:
+        for layer in layers:
+            x = layer(x)
+        made = x.shape[-1]
+    except RuntimeError:  # nothing left to convolve
+        made = 0
+    if made % 2:
+        assert JRPSP.kernel_size((side, side)) == (made, made)
+    else:
+        with pytest.raises(ValueError, match=f'{side} cells.*58 to 65'):
+            JRPSP.kernel_size((side, side))
+
+
+@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
+def test_dynamic_convolution_equals_a_loop_over_samples_and_channels(memory_format):
+    features = torch.randn(3, 4, 9, 11).to(memory_format=memory_format)
+    kernels = torch.randn(3, 4, 5, 3)
+    expected = torch.stack([
+        torch.cat([F.conv2d(features[b:b + 1, c:c + 1], kernels[b:b + 1, c:c + 1], padding=(2, 1))
+                   for c in range(4)], dim=1)[0]
+        for b in range(3)])
+    torch.testing.assert_close(dynamic_depthwise_conv(features, kernels), expected)
+
+
+def test_wrong_channels_are_named():
+    with pytest.raises(ValueError, match=r'\(13, 8, 8\).*\(13, 8, 16\)'):
+        JRPSP(13, channels=8)(torch.zeros(1, 13, 32, 32), torch.zeros(1, 8, 32, 32),
+                              torch.zeros(1, 16, 32, 32))

@@ -1,0 +1,50 @@
+"""Train a model from an MMPose or MMAction2 config.
+
+    python tools/train.py configs/rpstn_jhmdb.py --amp
+"""
+import argparse
+
+import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
+from rpstn.apis.runner import (
+    add_common_arguments,
+    build_runner,
+    drop_unreachable_weights,
+    load_config,
+    use_mixed_precision,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--resume', nargs='?', const='auto',
+                        help='go on from this checkpoint, or from the last one in the work '
+                        'folder')
+    parser.add_argument('--amp', action='store_true',
+                        help='mixed precision; bfloat16 on a CPU')
+    parser.add_argument('--no-validate', action='store_true', help='do not validate meanwhile')
+    parser.add_argument('--auto-scale-lr', action='store_true',
+                        help='scale the learning rate with the real batch size')
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        use_mixed_precision(cfg)
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    drop_unreachable_weights(cfg)
+    build_runner(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
