@@ -1,11 +1,13 @@
 """Test a checkpoint with an MMPose or MMAction2 config.
 
-    python tools/test.py configs/rpstn_jhmdb.py work_dirs/rpstn_jhmdb/best_*.pth --show-dir drawn
+python tools/test.py configs/rpstn_jhmdb.py work_dirs/rpstn_jhmdb/best_*.pth --show-dir drawn
 """
 import argparse
+from pathlib import Path
 
 import mmengine
 from mmengine.config import Config
+from mmengine.dist import master_only
 from mmengine.hooks import Hook
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
@@ -18,7 +20,9 @@ class SaveMetricsHook(Hook):
     def __init__(self, path: str) -> None:
         self.path = path
 
+    @master_only
     def after_test_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
+        """Write them."""
         if metrics is not None:
             mmengine.dump(metrics, self.path)
 
@@ -34,6 +38,7 @@ def add_metric(cfg: Config, metric: dict) -> None:
 
 
 def parse_args() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
@@ -41,10 +46,19 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', help='file for the figures, .json, .yaml or .pkl')
     parser.add_argument('--dump', help='file for the predictions, .pkl')
     add_common_arguments(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    # Now, not after the test.
+    for option, allowed in (('out', ('.json', '.yaml', '.yml', '.pkl')), ('dump', ('.pkl', ))):
+        path = getattr(args, option)
+        if path is not None and Path(path).suffix not in allowed:
+            parser.error(f'--{option} {path}: must end in {" or ".join(allowed)}')
+    if '://' not in args.checkpoint and not Path(args.checkpoint).is_file():
+        parser.error(f'{args.checkpoint}: no such checkpoint file')
+    return args
 
 
 def main() -> None:
+    """Test."""
     args = parse_args()
     cfg = load_config(args)
     cfg.load_from = args.checkpoint

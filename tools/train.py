@@ -1,6 +1,6 @@
 """Train a model from an MMPose or MMAction2 config.
 
-    python tools/train.py configs/rpstn_jhmdb.py --amp
+python tools/train.py configs/rpstn_jhmdb.py --amp
 """
 import argparse
 
@@ -15,6 +15,7 @@ from rpstn.apis.runner import (
 
 
 def parse_args() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
@@ -31,6 +32,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Train."""
     args = parse_args()
     cfg = load_config(args)
     if args.no_validate:
@@ -41,6 +43,10 @@ def main() -> None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise SystemExit(f'{args.config}: --auto-scale-lr needs the batch size that the '
+                             'learning rate was chosen for: '
+                             'auto_scale_lr = dict(base_batch_size=...)')
         cfg.auto_scale_lr.enable = True
     drop_unreachable_weights(cfg)
     build_runner(cfg).train()

@@ -35,7 +35,9 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
     """Fold every batch norm that directly follows a convolution into it, in place.
 
     Covers transposed convolutions, too, which ``mmcv.cnn.fuse_conv_bn`` leaves. Follows the order
-    of registration within each module, as that function does.
+    of registration within each module, as that function does, and leaves a module of MMCV's that
+    norms before it convolves, a norm without statistics of its own, and one behind a transposed
+    convolution in groups.
 
     Args:
         model (nn.Module): in evaluation mode, and used for inference only from here on.
@@ -44,9 +46,15 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
         nn.Module: the same model.
     """
     convolution = name_of_convolution = None
+    order = getattr(model, 'order', ())  # of MMCV's ConvModule
+    if 'conv' in order and 'norm' in order and order.index('norm') < order.index('conv'):
+        return model
     for name, child in model.named_children():
         if isinstance(child, nn.modules.batchnorm._BatchNorm) and convolution is not None:
             transposed = isinstance(convolution, nn.ConvTranspose2d)
+            if child.running_mean is None or (transposed and convolution.groups > 1):
+                convolution = None
+                continue
             model._modules[name_of_convolution] = fuse_conv_bn_eval(
                 convolution, child, transpose=transposed)
             model._modules[name] = nn.Identity()  # kept, as callers index and name it

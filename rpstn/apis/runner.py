@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import http.client
 import logging
 import os
 import urllib.error
@@ -13,6 +14,7 @@ from urllib.parse import urlparse
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from .amp import CPUAmpOptimWrapper
@@ -37,7 +39,8 @@ def load_config(args: argparse.Namespace) -> Config:
     """The config file with the common options merged in, made to fit this machine.
 
     Raises:
-        SystemExit: the file does not exist, or asks for drawings its hooks cannot make.
+        SystemExit: the file does not exist, or asks for drawings its hooks cannot make or several
+            processes would make at once.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if not Path(args.config).is_file():
@@ -52,20 +55,33 @@ def load_config(args: argparse.Namespace) -> Config:
         if hook is None:
             raise SystemExit(f'{args.config}: default_hooks.visualization is not set, so nothing '
                              'can be drawn')
+        if hook.type == 'ClipVisualizationHook' and args.launcher != 'none':
+            raise SystemExit('--show and --show-dir draw whole videos, frame after frame, which '
+                             'several processes cannot do together: use them without --launcher')
         hook.update(enable=True, show=args.show, interval=args.interval, out_dir=args.show_dir)
         if args.show:
             hook.wait_time = args.wait_time
-    if not torch.cuda.is_available():
-        cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})['backend'] = 'gloo'
-        keep_freed_memory()
+    fit_machine(cfg)
     return cfg
+
+
+def fit_machine(cfg: Config) -> None:
+    """On a machine without a GPU: gloo and DDP on the CPU, and freed memory kept for reuse."""
+    if not torch.cuda.is_available():
+        cfg.env_cfg = dict(cfg.get('env_cfg') or {}, dist_cfg=dict(backend='gloo'))
+        # MMEngine names a GPU to DDP, unless the config says there is none.
+        cfg.setdefault('model_wrapper_cfg', dict(
+            type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False)))
+        keep_freed_memory()
 
 
 def use_mixed_precision(cfg: Config) -> None:
     """Train in mixed precision: MMEngine's wrapper on a GPU, bfloat16 on a CPU.
 
     Raises:
-        SystemExit: the config has an optimizer wrapper of its own kind.
+        SystemExit: the config has an optimizer wrapper of its own kind, or its heads cannot do with
+            bfloat16.
     """
     given = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if given not in ('OptimWrapper', 'AmpOptimWrapper', 'CPUAmpOptimWrapper'):
@@ -73,6 +89,9 @@ def use_mixed_precision(cfg: Config) -> None:
     if torch.cuda.is_available():
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    elif cfg.get('default_scope') == 'mmaction':
+        raise SystemExit("--amp: MMAction2's heads pass their scores to NumPy, which knows no "
+                         'bfloat16, the half precision of a CPU: train without --amp, or on a GPU')
     else:
         cfg.optim_wrapper.type = CPUAmpOptimWrapper.__name__
         cfg.optim_wrapper.pop('loss_scale', None)
@@ -93,16 +112,23 @@ def drop_unreachable_weights(cfg: Config, timeout: float = 10.) -> list[str]:
     Returns:
         list[str]: the addresses taken out.
     """
+    reachable: dict[str, bool] = {}
     dropped = []
     for node in list(_nodes(cfg.model)):
-        init = node.get('init_cfg')
-        url = init.get('checkpoint', '') if isinstance(init, dict) else ''
-        if not str(url).startswith(('http://', 'https://')) or _reachable(url, timeout):
-            continue
-        node.init_cfg = None
-        dropped.append(url)
-        print_log(f'{url} cannot be reached: {node.get("type", "the model")} is trained from '
-                  'scratch, with random initial weights', 'current', logging.WARNING)
+        # init_cfg, or RPSTNBackbone's encoder_init and initializer_init.
+        for key, init in list(node.items()):
+            url = str(init.get('checkpoint', '')) if isinstance(init, dict) else ''
+            if not url.startswith(('http://', 'https://')):
+                continue
+            if url not in reachable:
+                reachable[url] = _reachable(url, timeout)
+            if reachable[url]:
+                continue
+            node[key] = None
+            dropped.append(url)
+            print_log(f'{url} cannot be reached: {node.get("type", "the model")} is trained '
+                      f'without it ({key}=None), from scratch where no other weights are named',
+                      'current', logging.WARNING)
     return dropped
 
 
@@ -123,13 +149,18 @@ def _reachable(url: str, timeout: float) -> bool:
         request = urllib.request.Request(url, method='HEAD')
         with urllib.request.urlopen(request, timeout=timeout):
             return True
-    except (urllib.error.URLError, OSError):
+    except (urllib.error.URLError, http.client.HTTPException, OSError):
         return False
 
 
 def build_runner(cfg: Config) -> Runner:
     """MMEngine's runner, of the config's own type where it names one."""
-    if 'runner_type' in cfg:
-        from mmengine.registry import RUNNERS
-        return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    if cfg.launcher == 'pytorch' and not torch.cuda.is_available():
+        # MMEngine would choose a GPU for the process before it starts the group.
+        torch.distributed.init_process_group('gloo')
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if not runner.distributed and all(p.ndim < 5 for p in runner.model.parameters()):
+        # Convolutions run up to twice as fast so, on CPUs and GPUs; there is no such layout for
+        # 3D ones. DDP has laid out its buckets already.
+        runner.model.to(memory_format=torch.channels_last)
+    return runner

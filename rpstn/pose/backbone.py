@@ -31,8 +31,12 @@ def probe_backbone(backbone: torch.nn.Module, input_size: tuple[int, int]) -> tu
     training = backbone.training
     backbone.eval()  # batch statistics stay as they are
     width, height = input_size
-    with torch.no_grad():
-        out = backbone(torch.zeros(1, 3, height, width))
+    try:
+        with torch.no_grad():
+            out = backbone(torch.zeros(1, 3, height, width))
+    except RuntimeError as error:  # e.g. HRNet cannot add up branches of odd sizes
+        raise ValueError(f'{type(backbone).__name__} cannot take a {width}x{height} input '
+                         f'({error}): choose input sides that are multiples of 32') from error
     backbone.train(training)
     out = out[-1] if isinstance(out, (tuple, list)) else out
     channels, rows, columns = out.shape[1:]
@@ -69,9 +73,13 @@ class FrameNetwork(BaseModule):
         doublings = (stride // heatmap_stride).bit_length() - 1
         if stride != heatmap_stride * 2**max(doublings, 0):
             fits = [stride >> n for n in range(stride.bit_length()) if stride % (1 << n) == 0]
-            raise ValueError(f'{type(self.backbone).__name__} has stride {stride}, from which '
-                             f'heatmap_stride={heatmap_stride} is no number of doublings away: '
-                             f'use one of {fits}')
+            width, height = input_size
+            raise ValueError(
+                f'{type(self.backbone).__name__} has stride {stride} on a {width}x{height} input, '
+                f'from which heatmap_stride={heatmap_stride} is no number of doublings away: use '
+                f'one of {fits}, or input sides that are multiples of '
+                f'{2 ** (stride - 1).bit_length()}')
+        self.stride = stride
         upsample = dict(deconv_out_channels=(channels, ) * doublings,
                         deconv_kernel_sizes=(4, ) * doublings)
         if doublings == 0 and in_channels != channels:  # e.g. HRNet: stride 4 already
@@ -81,7 +89,16 @@ class FrameNetwork(BaseModule):
             final_layer=None if num_joints is None else dict(kernel_size=1), **upsample))
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, C or K, h, w)."""
+        """(N, 3, H, W) -> (N, C or K, h, w).
+
+        Raises:
+            ValueError: H or W is no multiple of the backbone's stride, so that h and w would not
+                be theirs divided by ``heatmap_stride``.
+        """
+        height, width = images.shape[-2:]
+        if height % self.stride or width % self.stride:
+            raise ValueError(f'{type(self.backbone).__name__} takes images whose sides are '
+                             f'multiples of {self.stride}, got {width}x{height}')
         out = self.backbone(images)
         return self.head.forward(out if isinstance(out, (tuple, list)) else (out, ))
 

@@ -47,7 +47,8 @@ class VideoPoseEstimator(TopdownPoseEstimator):
         if decoder is not None:
             width, height = self.backbone.input_size
             stride = self.backbone.heatmap_stride
-            fits = dict(input_size=(width, height), heatmap_size=(width // stride, height // stride))
+            fits = dict(input_size=(width, height),
+                        heatmap_size=(width // stride, height // stride))
             got = {name: tuple(int(n) for n in getattr(decoder, name)) for name in fits}
             if got != fits:
                 raise ValueError(f'with backbone.input_size={(width, height)} and heatmap_stride='

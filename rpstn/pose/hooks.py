@@ -1,4 +1,4 @@
-"""Pictures of predictions while testing."""
+"""Videos of predictions while testing and validating."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -8,25 +8,26 @@ import cv2
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
-from mmpose.registry import HOOKS
+from mmpose.registry import HOOKS, VISUALIZERS
 from mmpose.structures import PoseDataSample
-
 
 
 @HOOKS.register_module()
 class ClipVisualizationHook(Hook):
-    """Draw predicted joints on the original frames, one video per sequence of the test set.
+    """Draw predicted joints on the original frames, one video per sequence of the data set.
 
     Takes the options of MMPose's ``PoseVisualizationHook``, in whose place it stands: that hook
-    reads one image file per sample, which a video's frame does not have.
+    reads one image file per sample, which a video's frame does not have. Needs one process, which
+    sees the clips of a sequence one after another.
 
     Args:
-        enable (bool): set by ``tools/test.py --show-dir`` and ``--show``.
+        enable (bool): set by the tools' ``--show-dir`` and ``--show``.
         interval (int): draw every so many sequences. Defaults to 1.
         kpt_thr (float): joints with a lower score are not drawn. Defaults to 0.1.
         show (bool): open a window; needs an OpenCV with windows.
         wait_time (float): seconds a shown frame stays.
-        out_dir (str, optional): folder of ``<sequence>.mp4``.
+        out_dir (str, optional): folder of ``<sequence>.mp4``; those of a validation are in its
+            folder ``epoch_<n>``.
         fps (float): of the videos. Defaults to 25.
     """
 
@@ -40,51 +41,88 @@ class ClipVisualizationHook(Hook):
         self.wait_time = wait_time
         self.out_dir = out_dir
         self.fps = fps
-        self._videos: list[str] = []
-        self._writer: cv2.VideoWriter | None = None
+        self._visualizer: Visualizer | None = None
+        self._num_videos = 0
+        self._video: str | None = None
+        self._frames: dict[int, PoseDataSample] = {}  # of the video being collected
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                         outputs: Sequence[PoseDataSample] | None = None) -> None:
-        """Draw every frame of a batch."""
-        if not self.enable:
-            return
-        visualizer = Visualizer.get_current_instance()
-        dataset = runner.test_dataloader.dataset
-        visualizer.set_dataset_meta(dataset.metainfo)
-        for sample in outputs:
-            meta = sample.metainfo
-            if meta.get('padded', False) or not self._is_chosen(meta['video']):
-                continue
-            image = cv2.cvtColor(dataset.read_frame(meta['video'], meta['frame_index']),
-                                 cv2.COLOR_BGR2RGB)
-            visualizer.add_datasample(
-                meta['video'], image, data_sample=sample, draw_gt=False, draw_bbox=True,
-                show=self.show, wait_time=self.wait_time, kpt_thr=self.kpt_thr)
-            if self.out_dir is not None:
-                self._write(meta['video'], visualizer.get_image())
+        """Collect a batch's frames, and draw the sequences that they end."""
+        if self.enable:
+            self._collect(runner, outputs, runner.test_dataloader.dataset, self.out_dir)
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                       outputs: Sequence[PoseDataSample] | None = None) -> None:
+        """As :meth:`after_test_iter`."""
+        if self.enable:
+            self._collect(runner, outputs, runner.val_dataloader.dataset, self._val_dir(runner))
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Finish the last video."""
-        if self._writer is not None:
-            self._writer.release()
-            runner.logger.info(f'Drawn predictions: {self.out_dir}')
-        self._writer = None
-        self._videos = []
+        """Draw the last sequence."""
+        if self.enable:
+            self._finish(runner, runner.test_dataloader.dataset, self.out_dir)
 
-    def _is_chosen(self, video: str) -> bool:
-        if not self._videos or self._videos[-1] != video:
-            self._videos.append(video)
-        return (len(self._videos) - 1) % self.interval == 0
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Draw the last sequence."""
+        if self.enable:
+            self._finish(runner, runner.val_dataloader.dataset, self._val_dir(runner))
 
-    def _write(self, video: str, image) -> None:
-        path = Path(self.out_dir) / f'{video}.mp4'
-        if self._writer is None or self._path != path:
-            if self._writer is not None:
-                self._writer.release()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._path = path
-            self._writer = cv2.VideoWriter(
-                str(path), cv2.VideoWriter_fourcc(*'mp4v'), self.fps, image.shape[1::-1])
-            if not self._writer.isOpened():
-                raise OSError(f'{path}: OpenCV cannot write this video')
-        self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    def _val_dir(self, runner: Runner) -> str | None:
+        if self.out_dir is None:
+            return None
+        return str(Path(self.out_dir) / f'epoch_{runner.epoch}')
+
+    def _collect(self, runner: Runner, samples: Sequence[PoseDataSample], dataset,
+                 out_dir: str | None) -> None:
+        for sample in samples:
+            meta = sample.metainfo
+            if meta.get('padded', False):
+                continue
+            if meta['video'] != self._video:
+                self._draw(runner, dataset, out_dir)
+                self._video = meta['video']
+            self._frames[meta['frame_index']] = sample
+
+    def _finish(self, runner: Runner, dataset, out_dir: str | None) -> None:
+        self._draw(runner, dataset, out_dir)
+        self._video, self._num_videos = None, 0
+        if out_dir is not None:
+            runner.logger.info(f'Drawn predictions: {out_dir}')
+
+    def _draw(self, runner: Runner, dataset, out_dir: str | None) -> None:
+        """Draw the collected sequence in temporal order (strided clips come in another)."""
+        frames, self._frames = self._frames, {}
+        if not frames:
+            return
+        self._num_videos += 1
+        if (self._num_videos - 1) % self.interval:
+            return
+        if self._visualizer is None:
+            # One of its own, without the backends, which would each keep every frame.
+            options = {**runner.cfg.visualizer, 'name': 'clips', 'vis_backends': None}
+            self._visualizer = VISUALIZERS.get(options.pop('type'))(**options)
+        self._visualizer.set_dataset_meta(dataset.metainfo)
+        writer = None
+        try:
+            for index in sorted(frames):
+                image = cv2.cvtColor(dataset.read_frame(self._video, index), cv2.COLOR_BGR2RGB)
+                self._visualizer.add_datasample(
+                    self._video, image, data_sample=frames[index], draw_gt=False, draw_bbox=True,
+                    show=self.show, wait_time=self.wait_time, kpt_thr=self.kpt_thr)
+                if out_dir is None:
+                    continue
+                drawn = cv2.cvtColor(self._visualizer.get_image(), cv2.COLOR_RGB2BGR)
+                writer = writer or self._open(Path(out_dir) / f'{self._video}.mp4', drawn)
+                writer.write(drawn)
+        finally:
+            if writer is not None:
+                writer.release()
+
+    def _open(self, path: Path, image) -> cv2.VideoWriter:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = cv2.VideoWriter(
+            str(path), cv2.VideoWriter_fourcc(*'mp4v'), self.fps, image.shape[1::-1])
+        if not writer.isOpened():
+            raise OSError(f'{path}: OpenCV cannot write this video')
+        return writer

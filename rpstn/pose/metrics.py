@@ -82,7 +82,9 @@ class VideoPCK(BaseMetric):
             labelled = labelled.reshape(labelled.shape[0], labelled.shape[1], -1)[0, :, 0] > 0
             occluded = truth.get('keypoints_occluded')
             self.results.append(dict(
-                id=sample.get('img_id', None),
+                # The path, too: data sets put together each count from 0.
+                id=(None if sample.get('img_id') is None else
+                    (sample.get('img_path'), sample['img_id'])),
                 predicted=np.asarray(sample['pred_instances']['keypoints'])[0, :, :2],
                 keypoints=np.asarray(truth['keypoints'])[0, :, :2],
                 labelled=labelled,
@@ -110,7 +112,8 @@ class VideoPCK(BaseMetric):
             np.stack([r[name] for r in once.values()])
             for name in ('predicted', 'keypoints', 'labelled', 'occluded', 'bbox'))
         sizes = dict(bbox=np.max(boxes[:, 2:] - boxes[:, :2], axis=-1),
-                     torso=self._torso(keypoints, labelled) if 'torso' in self.normalizers else None)
+                     torso=(self._torso(keypoints, labelled) if 'torso' in self.normalizers
+                            else None))
         metrics = {}
         for normalizer in self.normalizers:
             size = sizes[normalizer]
@@ -152,8 +155,9 @@ class VideoPCK(BaseMetric):
     def _log_table(self, metrics: dict[str, float], num_frames: int) -> None:
         columns = list(dict.fromkeys(
             name.split('/', 1)[1] for name in metrics if '/joint/' not in name))
-        rows = [[f'{n}_PCK@{self.thr:g}', *(metrics.get(f'{n}_PCK@{self.thr:g}/{c}') for c in columns)]
-                for n in self.normalizers]
+        prefixes = [f'{normalizer}_PCK@{self.thr:g}' for normalizer in self.normalizers]
+        rows = [[prefix, *(metrics.get(f'{prefix}/{column}') for column in columns)]
+                for prefix in prefixes]
         print_log(f'PCK in percent over {num_frames} frames\n'
                   + format_table(['', *columns], rows, scale=100), logger='current')
 

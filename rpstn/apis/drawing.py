@@ -1,0 +1,85 @@
+"""A skeleton drawn on an image.
+
+K joints, L limbs.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+_BOX_COLOR = (200, 200, 200)
+_SHIFT = 3  # positions in eighths of a pixel, so that a slow joint does not jump
+_MARGIN = 4
+
+
+def draw_pose(image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, meta: dict,
+              box: np.ndarray | None = None, kpt_thr: float = 0.3) -> np.ndarray:
+    """Draw a box, thin, and the joints and limbs whose scores reach the threshold.
+
+    Colours are the data set's: left and right differ. The surer the joint, the more opaque: at
+    the threshold a third shines through, from a score of 1 on all of it covers.
+
+    Args:
+        image (np.ndarray): (H, W, 3) BGR uint8, drawn on in place.
+        keypoints (np.ndarray): (K, 2), pixels.
+        scores (np.ndarray): (K,).
+        meta (dict): MMPose's data set meta: ``skeleton_links`` L pairs, ``skeleton_link_colors``
+            (L, 3) and ``keypoint_colors`` (K, 3) RGB.
+        box (np.ndarray, optional): (4,) x1 y1 x2 y2, pixels.
+        kpt_thr (float): joints with a lower score, and limbs that end in one, are left out.
+
+    Returns:
+        np.ndarray: the image.
+    """
+    # Sized by the person, so that small ones can be told from their skeleton.
+    extent = max(image.shape[:2]) if box is None else float(max(box[2:] - box[:2]))
+    thickness = int(np.clip(round(extent / 100), 1, max(max(image.shape[:2]) // 150, 2)))
+    if box is not None:
+        corners = _fixed(np.asarray(box).reshape(2, 2))
+        cv2.rectangle(image, corners[0], corners[1], _BOX_COLOR, 1, cv2.LINE_AA, _SHIFT)
+    for (a, b), color in zip(meta['skeleton_links'], meta['skeleton_link_colors'], strict=True):
+        score = min(scores[a], scores[b])
+        if score >= kpt_thr:
+            ends = keypoints[[a, b]]
+            _blend(image, ends, thickness, _opacity(score, kpt_thr),
+                   lambda part, ends, color=color: cv2.line(
+                       part, *_fixed(ends), _bgr(color), thickness, cv2.LINE_AA, _SHIFT))
+    radius = thickness + 1
+    for point, score, color in zip(keypoints, scores, meta['keypoint_colors'], strict=True):
+        if score >= kpt_thr:
+            _blend(image, point[None], radius, _opacity(score, kpt_thr),
+                   lambda part, points, color=color: cv2.circle(
+                       part, _fixed(points)[0], radius << _SHIFT, _bgr(color), -1, cv2.LINE_AA,
+                       _SHIFT))
+    return image
+
+
+def _opacity(score: float, kpt_thr: float) -> float:
+    share = (score - kpt_thr) / (1 - kpt_thr) if kpt_thr < 1 else 1.
+    return float(np.clip(2 / 3 + share / 3, 2 / 3, 1))
+
+
+def _blend(image: np.ndarray, points: np.ndarray, width: int, opacity: float,
+           draw: Callable[[np.ndarray, np.ndarray], object]) -> None:
+    """Let ``draw`` draw on the part of the image around the points, mixed with what is there."""
+    height, columns = image.shape[:2]
+    reach = width + _MARGIN
+    x1, y1 = np.clip(np.floor(points.min(axis=0) - reach), 0, (columns, height)).astype(int)
+    x2, y2 = np.clip(np.ceil(points.max(axis=0) + reach), 0, (columns, height)).astype(int)
+    if x1 >= x2 or y1 >= y2:
+        return
+    part = image[y1:y2, x1:x2]
+    drawn = part.copy()
+    draw(drawn, points - (x1, y1))
+    image[y1:y2, x1:x2] = cv2.addWeighted(drawn, opacity, part, 1 - opacity, 0)
+
+
+def _fixed(points: np.ndarray) -> list[tuple[int, int]]:
+    """Points in OpenCV's fixed-point numbers."""
+    return [tuple(int(v) for v in np.rint(point * (1 << _SHIFT))) for point in points]
+
+
+def _bgr(color: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(c) for c in color[::-1])

@@ -1,0 +1,162 @@
+"""Joints of the person in a video, from a trained model and a box.
+
+Clips are cut out of the video and handed to the model as ``tools/test.py`` does it, by the very
+pipeline of the config's test data set and with the same windows of T frames, so that a video gives
+here what it gives there.
+
+The recurrence starts anew with each clip. What is carried from frame to frame, heatmaps and
+features, lies in the coordinates of the crop, so it may be carried only where the crop stays. A
+followed box is therefore moved between clips and kept within each, and the model is never asked
+for more than the T frames in a row that it was trained on.
+
+Shapes: T frames of a clip, K joints, (H, W) image pixels.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmpose.registry import TRANSFORMS
+from torch import nn
+
+from .boxes import FixedBox, FollowedBox, parse_box
+from .models import ModelError, config_name, joint_names, load_model
+from .video import Frame
+
+__all__ = ['FramePose', 'ModelError', 'joint_names', 'load_model', 'predict_video']
+
+_SHARED_META = ('dataset_name', 'upper_body_ids', 'lower_body_ids', 'flip_pairs',
+                'dataset_keypoint_weights', 'flip_indices', 'skeleton_links')
+
+
+@dataclass(frozen=True)
+class FramePose:
+    """The joints of one frame."""
+
+    index: int
+    """0-based."""
+    time: float
+    """Seconds since the first frame."""
+    box: np.ndarray
+    """(4,) x1 y1 x2 y2 pixels, what was cut out, without the padding that the config adds."""
+    keypoints: np.ndarray
+    """(K, 2) image pixels, 0-based."""
+    scores: np.ndarray
+    """(K,) heights of the heatmaps' peaks."""
+
+
+def predict_video(model: nn.Module, frames: Iterable[Frame],
+                  box: str | Sequence[float] = 'frame', clip_len: int | None = None,
+                  kpt_thr: float = 0.3) -> Iterator[FramePose]:
+    """The joints of every frame, in order, as the frames come.
+
+    Reads one clip ahead, and keeps no more than that.
+
+    Args:
+        model (nn.Module): of :func:`load_model`.
+        frames (Iterable[Frame]): such as :func:`rpstn.apis.video.open_frames` gives.
+        box: ``'frame'``, a box of four numbers, or ``'follow'``, see
+            :func:`rpstn.apis.boxes.parse_box`.
+        clip_len (int, optional): T. Defaults to that of the config's test data set.
+        kpt_thr (float): score from which a joint is trusted when following.
+
+    Raises:
+        BoxError: the box cannot be used.
+        ModelError: the config's pipeline does not take clips, or the model's answer is no number.
+    """
+    follow, given = parse_box(box)
+    tracker = FollowedBox(given, kpt_thr) if follow else FixedBox(given)
+    dataset = _test_dataset(model.cfg)
+    clips = _Clips(dataset.get('pipeline', ()), model.dataset_meta)
+    clip_len = clip_len or dataset.get('clip_len', 5)
+    # With a stride, every stride-th frame makes one clip, the frames between them the next.
+    stride = dataset.get('frame_stride', 1)
+    frames = iter(frames)
+    while chunk := list(islice(frames, clip_len * stride)):
+        height, width = chunk[0].image.shape[:2]
+        current = tracker.current((width, height))
+        found = {}
+        for offset in range(min(stride, len(chunk))):
+            found.update(_predict(model, clips.pack(chunk[offset::stride], clip_len, current)))
+        for frame in chunk:
+            keypoints, scores = found[frame.index]
+            yield FramePose(frame.index, frame.time, current, keypoints, scores)
+        tracker.update(keypoints, scores)
+
+
+@dataclass(frozen=True)
+class _MemoryReader:
+    """Frames that are in memory already, as a :class:`FrameReader`."""
+
+    images: dict[int, np.ndarray]
+    path: str = 'video'
+
+    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
+        # Copies: a transform may change its image in place.
+        return [self.images[index].copy() for index in indices]
+
+
+class _Clips:
+    """Frames and a box to the batch of one clip that the model takes.
+
+    Gives the pipeline what :class:`ClipDataset` gives it, with all joints marked as not labelled.
+    """
+
+    def __init__(self, pipeline: Sequence[dict], meta: dict) -> None:
+        types = [str(step.get('type')) for step in pipeline]
+        if types[:1] != ['LoadClip'] or types[-1:] != ['PackClipInputs']:
+            raise ModelError('the pipeline of the config\'s test data set must start with LoadClip '
+                             f'and end with PackClipInputs, got {types}')
+        self.pipeline = Compose([TRANSFORMS.build(step) for step in pipeline])
+        self.joints = len(meta['keypoint_id2name'])
+        self.shared = {key: meta[key] for key in _SHARED_META if key in meta}
+
+    def pack(self, frames: list[Frame], clip_len: int, box: np.ndarray) -> dict:
+        """Frames beyond the last repeat it, and are marked as padded."""
+        reader = _MemoryReader({frame.index: frame.image for frame in frames})
+        height, width = frames[0].image.shape[:2]
+        padded = [(frame, False) for frame in frames]
+        padded += [(frames[-1], True)] * (clip_len - len(frames))
+        info = dict(video=reader.path, reader=reader, image_size=(width, height), action='',
+                    frames=[self._frame(*item, box) for item in padded])
+        return pseudo_collate([self.pipeline(info)])
+
+    def _frame(self, frame: Frame, padded: bool, box: np.ndarray) -> dict:
+        flags = np.zeros((1, self.joints), np.float32)
+        return dict(id=frame.index, img_id=frame.index, img_path=f'video#{frame.index}',
+                    video='video', frame_index=frame.index, padded=padded, category_id=1,
+                    bbox=box[None].astype(np.float32), bbox_score=np.ones(1, np.float32),
+                    keypoints=np.zeros((1, self.joints, 2), np.float32),
+                    keypoints_visible=flags, keypoints_occluded=flags.copy(), **self.shared)
+
+
+@torch.no_grad()
+def _predict(model: nn.Module, batch: dict) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Joints (K, 2) and scores (K,) by frame index."""
+    found = {}
+    for sample in model.test_step(batch):
+        if sample.metainfo.get('padded', False):  # single-frame estimators hand these out, too
+            continue
+        index, instances = sample.metainfo['frame_index'], sample.pred_instances
+        keypoints, scores = instances.keypoints[0][:, :2], instances.keypoint_scores[0]
+        if not (np.isfinite(keypoints).all() and np.isfinite(scores).all()):
+            raise ModelError(f'frame {index}: the model answers with values that are no numbers; '
+                             'its training has diverged')
+        found[index] = (keypoints, scores)
+    return found
+
+
+def _test_dataset(config: Config) -> dict:
+    """The config's data set for tests, out of any wrapper."""
+    loader = config.get('test_dataloader') or config.get('val_dataloader')
+    if not loader:
+        raise ModelError(f'{config_name(config)}: no test_dataloader, whose pipeline would be used')
+    dataset = loader['dataset']
+    while 'pipeline' not in dataset and 'dataset' in dataset:
+        dataset = dataset['dataset']
+    return dataset
