@@ -21,6 +21,7 @@ def _is_doctor() -> bool:
 
 # Without MMPose there is nothing to register with. In an MMPose that is there nothing may fail.
 if find_spec('mmpose') is not None and not _is_doctor():
+    import rpstn.apis.amp
     import rpstn.pose
     import rpstn.simulation  # noqa: F401
 

@@ -7,7 +7,8 @@ model as PyTorch builds it, the way research code runs it) and clip mode (all fr
 one batch), first with the same model, then as ``rpstn.apis.cpu.for_inference`` rearranges it,
 then with freed memory kept for reuse. Prints parameters, multiply-adds, milliseconds per frame
 (median over the repeats), peak memory, and the greatest difference of any heatmap value; then
-the clips per second that the config's training loader delivers, beside what training consumes.
+the clips per second of the config's training loader alone, and how long some real training steps
+wait for it.
 """
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 import rpstn  # noqa: F401 (before MMPose: makes the OpenMMLab stack work)
-from rpstn.apis.cpu import for_inference, keep_freed_memory
+from rpstn.apis.cpu import channels_last, for_inference, keep_freed_memory
 from rpstn.pose.tables import format_table
 
 MODES = {
@@ -89,20 +90,22 @@ def measure(config: Config, mode: str, args: argparse.Namespace) -> dict[str, fl
     if mode == 'kept':
         keep_freed_memory()
     model = build(config)
+    if mode in ('fast', 'kept'):
+        model = for_inference(model)
     width, height = model.backbone.input_size
     clips = torch.randn(1, args.clip_len, 3, height, width)
+    function = frame_by_frame if mode == 'loop' else clip_mode
     with torch.inference_mode():
-        expected = frame_by_frame(model, clips)
-        if mode in ('fast', 'kept'):
-            model = for_inference(model)
-        function = frame_by_frame if mode == 'loop' else clip_mode
-        difference = (function(model, clips) - expected).abs().max().item()
         for _ in range(args.warmup):
             function(model, clips)
         seconds = [timed(lambda: function(model, clips)) for _ in range(args.repeats)]
-    return dict(ms=1e3 * float(np.median(seconds)) / args.clip_len, difference=difference,
-                greatest=expected.abs().max().item(),
-                memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        # Before the second model, below, is built.
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        heatmaps = function(model, clips)
+        expected = frame_by_frame(build(config), clips)
+    return dict(ms=1e3 * float(np.median(seconds)) / args.clip_len, memory=memory,
+                difference=(heatmaps - expected).abs().max().item(),
+                greatest=expected.abs().max().item())
 
 
 def measure_apart(mode: str, args: argparse.Namespace) -> dict[str, float]:
@@ -112,31 +115,40 @@ def measure_apart(mode: str, args: argparse.Namespace) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def loader_speed(config: Config, clips: int) -> tuple[float, int]:
-    """Clips per second of the training loader, once its workers run, and its workers."""
+def training_data(config: Config, clips: int, steps: int) -> str:
+    """How fast the training loader is alone, and how long training steps wait for it."""
     init_default_scope('mmpose')
     loader = Runner.build_dataloader(config.train_dataloader, seed=0)
-    count, began = 0, None
-    while began is None or count < clips:
-        for batch in loader:
-            if began is None:  # the first batch waits for the workers to start
-                began = time.perf_counter()
-                continue
-            count += len(batch['inputs'])
-            if count >= clips:
-                break
-    return count / (time.perf_counter() - began), loader.num_workers
+    batches = endless(loader)
+    # Those that the workers had ready before the clock started do not count.
+    for _ in range(1 + loader.num_workers * (loader.prefetch_factor or 0)):
+        next(batches)
+    count, began = 0, time.perf_counter()
+    while count < clips:
+        count += len(next(batches)['inputs'])
+    alone = count / (time.perf_counter() - began)
+
+    model = channels_last(MODELS.build(config.model)).train()
+    waited = worked = 0.
+    for step in range(steps + 1):
+        asked = time.perf_counter()
+        batch = next(batches)
+        got = time.perf_counter()
+        losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
+        model.parse_losses(losses)[0].backward()
+        model.zero_grad()
+        if step:  # the first is slower
+            waited, worked = waited + got - asked, worked + time.perf_counter() - got
+    return (f'Training loader, {loader.num_workers} workers: {alone:.1f} clips per second alone. '
+            f'Training steps of {loader.batch_size} clips, float32, take '
+            f'{steps * loader.batch_size / (waited + worked):.1f} clips per second and wait for '
+            f'data {100 * waited / (waited + worked):.1f} % of the time.')
 
 
-def training_speed(config: Config, args: argparse.Namespace) -> float:
-    """Clips per second that a training step consumes, float32, the config's batch."""
-    model = MODELS.build(config.model).to(memory_format=torch.channels_last).train()
-    width, height = model.backbone.input_size
-    batch = config.train_dataloader.batch_size
-    clips = torch.randn(batch, args.clip_len, 3, height, width)
-    seconds = [timed(lambda: model(clips, None, mode='tensor').square().mean().backward())
-               for _ in range(2)]
-    return batch / min(seconds)
+def endless(loader: Iterable) -> Iterator:
+    """Batches of epoch after epoch."""
+    while True:
+        yield from loader
 
 
 def processor() -> str:
@@ -159,6 +171,8 @@ def main() -> None:
     parser.add_argument('--threads', type=int, default=os.cpu_count())
     parser.add_argument('--loader-clips', type=int, default=100,
                         help='clips read from the training loader; 0 leaves it out')
+    parser.add_argument('--training-steps', type=int, default=3,
+                        help='real training steps timed, to see what they wait')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
     parser.add_argument('--mode', choices=list(MODES.values()), help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -194,12 +208,9 @@ def main() -> None:
 
     if args.loader_clips:
         try:
-            speed, workers = loader_speed(config, args.loader_clips)
+            print(training_data(config, args.loader_clips, args.training_steps))
         except FileNotFoundError as error:
-            print(f'loader not measured: {error}')
-            return
-        print(f'Training loader, {workers} workers: {speed:.1f} clips per second; a training step '
-              f'consumes {training_speed(config, args):.1f} here.')
+            print(f'Training loader not measured: {error}')
 
 
 if __name__ == '__main__':

@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -40,15 +40,14 @@ class ProgressHook(Hook):
     """A progress bar with time left, loss and the last validation's PCK."""
 
     def __init__(self, title: str) -> None:
-        self.title = title
         self.pck = ''
-
-    def before_train(self, runner: Runner) -> None:
         self.bar = Progress(
             TextColumn('{task.description:<24}'), BarColumn(), MofNCompleteColumn(),
             TimeRemainingColumn(), TextColumn('{task.fields[state]}'))
-        self.bar.start()
-        self.task = self.bar.add_task(self.title, total=runner.max_iters, state='')
+        self.task = self.bar.add_task(title, total=None, state='')
+
+    def before_train(self, runner: Runner) -> None:
+        self.bar.update(self.task, total=runner.max_iters)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None,
                          outputs=None) -> None:
@@ -58,18 +57,16 @@ class ProgressHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self.pck = f'  PCK {100 * metrics[METRIC]:.1f}'
 
-    def after_train(self, runner: Runner) -> None:
-        self.bar.stop()
 
-
-def train(title: str, config: str, work_dir: Path, epochs: int, start: Path | None = None,
-          ) -> Runner:
+def train(title: str, config: str, args: argparse.Namespace, name: str,
+          start: Path | None = None) -> Runner:
     """Train one model; P and F of RPSTN, or the whole baseline, start from ``start``."""
     cfg = Config.fromfile(CONFIGS / config)
+    cfg.merge_from_dict(args.cfg_options)
+    work_dir, epochs = args.work_dir / name, args.epochs
     cfg.work_dir = str(work_dir)
     cfg.log_level = 'ERROR'  # the progress bar says what matters
-    cfg.visualizer.name = work_dir.name  # MMEngine would go on writing to the first run's files
-    cfg.train_cfg.max_epochs = epochs
+    cfg.train_cfg.update(max_epochs=epochs, val_interval=min(cfg.train_cfg.val_interval, epochs))
     cfg.param_scheduler[1].T_max = epochs
     cfg.default_hooks.checkpoint.save_best = METRIC
     fit_machine(cfg)
@@ -79,8 +76,10 @@ def train(title: str, config: str, work_dir: Path, epochs: int, start: Path | No
     elif start is not None:
         cfg.load_from = str(start)
     runner = build_runner(cfg)
-    runner.register_hook(ProgressHook(title))
-    runner.train()
+    progress = ProgressHook(title)
+    runner.register_hook(progress)
+    with progress.bar:
+        runner.train()
     return runner
 
 
@@ -135,10 +134,11 @@ def write_video(models: dict[str, torch.nn.Module], dataset, out: Path) -> None:
     """Predictions of the models side by side, on the test sequences with most hidden joints."""
     hidden = [(sequence.occluded.mean(), i) for i, sequence in enumerate(dataset.sequences)]
     chosen = [i for _, i in sorted(hidden, reverse=True)[:SEQUENCES_SHOWN]]
+    names = {dataset.sequences[i].name for i in chosen}
     width, height = (side * ZOOM for side in dataset.sequences[0].image_size)
     with VideoWriter(out, 12.5, (width * len(models), height)) as video:
         for index in range(len(dataset)):
-            if dataset.get_raw_data_info(index)['sequence'] not in chosen:
+            if dataset.get_data_info(index)['video'] not in names:
                 continue
             batch = pseudo_collate([dataset[index]])
             panels = []
@@ -169,27 +169,21 @@ def main() -> None:
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
     parser.add_argument('--epochs', type=int, default=Config.fromfile(
         CONFIGS / 'rpstn_demo.py').max_epochs, help='of each training (default: %(default)s)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        help='settings of both configs to replace, as key=value')
     args = parser.parse_args()
     began, out = time.time(), args.work_dir
 
-    train('single frame, start', 'baseline_demo.py', out / 'start', args.epochs)
+    train('single frame, start', 'baseline_demo.py', args, 'start')
     start = out / 'start' / f'epoch_{args.epochs}.pth'
-    baseline = train('single frame, further', 'baseline_demo.py', out / 'single_frame',
-                     args.epochs, start)
-    rpstn_run = train('RPSTN', 'rpstn_demo.py', out / 'rpstn', args.epochs, start)
+    baseline = train('single frame, further', 'baseline_demo.py', args, 'single_frame', start)
+    rpstn_run = train('RPSTN', 'rpstn_demo.py', args, 'rpstn', start)
 
     relation = RelationMean(rpstn_run.model.head.relation)
     figures = {'RPSTN': rpstn_run.test(), 'single frame': baseline.test()}
     test_set = rpstn_run.test_dataloader.dataset
     figures['mean pose (chance)'] = mean_pose_pck(rpstn_run.train_dataloader.dataset, test_set)
-    joints = joint_names(test_set.metainfo)
-    plot_relation(relation.take(), joints, out / 'relation.png')
-    plot_curves({'RPSTN': out / 'rpstn', 'single frame': out / 'single_frame'}, METRIC,
-                out / 'curves.png')
-    write_video({'single frame': baseline.model, 'RPSTN': rpstn_run.model}, test_set,
-                out / 'predictions.mp4')
     (out / 'pck.json').write_text(json.dumps(figures, indent=1))
-
     columns = [name.split('/')[1] for name in figures['RPSTN']
                if name.startswith('bbox') and '/joint/' not in name]
     for normalizer in ('bbox', 'torso'):
@@ -198,6 +192,12 @@ def main() -> None:
         print(format_table(['', *columns], [
             [name, *(values[f'{normalizer}_PCK@0.2/{column}'] for column in columns)]
             for name, values in figures.items()], scale=100))
+    joints = joint_names(test_set.metainfo)
+    plot_relation(relation.take(), joints, out / 'relation.png')
+    plot_curves({'RPSTN': out / 'rpstn', 'single frame': out / 'single_frame'}, METRIC,
+                out / 'curves.png')
+    write_video({'single frame': baseline.model, 'RPSTN': rpstn_run.model}, test_set,
+                out / 'predictions.mp4')
     print(f'\nRPSTN and the single-frame model went on from one single-frame model of '
           f'{args.epochs} epochs, {args.epochs} epochs each on the same clips.')
     for name, what in (('predictions.mp4', 'both models on the test clips with most occlusion'),

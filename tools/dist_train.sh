@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Train with several processes: tools/dist_train.sh CONFIG PROCESSES [options of train.py]
-# Environment: NNODES, NODE_RANK, MASTER_ADDR and PORT, as MMPose's script.
+# Environment: NNODES, NODE_RANK, MASTER_ADDR and PORT, as of MMPose's script; PYTHON, the
+# interpreter (of .venv by default).
 set -euo pipefail
 
 if [ $# -lt 2 ]; then
@@ -8,7 +9,10 @@ if [ $# -lt 2 ]; then
     exit 2
 fi
 TOOLS=$(cd "$(dirname "$0")" && pwd)
-PYTHON=$([ -x "$TOOLS/../.venv/bin/python" ] && echo "$TOOLS/../.venv/bin/python" || echo python)
+if [ -z "${PYTHON:-}" ]; then
+    PYTHON=python
+    if [ -x "$TOOLS/../.venv/bin/python" ]; then PYTHON="$TOOLS/../.venv/bin/python"; fi
+fi
 
 PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}" exec "$PYTHON" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \

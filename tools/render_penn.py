@@ -3,7 +3,10 @@
 The output folder is a data root in Penn Action's own layout (labels/NNNN.mat,
 frames/NNNN/NNNNNN.jpg), its frames marked as rendered. Runs can be stopped and started again.
 
-    python tools/render_penn.py --out data/penn_action_rendered --sequences 40 --workers 2
+    python tools/render_penn.py --sequences 40
+
+The configs of Penn Action use the frames of the default output, with a warning, wherever the
+data root itself has none: configs/rpstn_penn.py runs as it is.
 """
 import argparse
 import sys
@@ -25,7 +28,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default=Path('data/penn_action_rendered'),
                         help='data root to write (default: %(default)s)')
     parser.add_argument('--sequences', nargs='+', default=[], metavar='N|NAME',
-                        help='how many, or the names of some (default: all 2,326)')
+                        help='how many, evenly spread (30 or more reach training, validation and '
+                        'test), or the names of some (default: all 2,326)')
     parser.add_argument('--overwrite', action='store_true',
                         help='render sequences again that are already complete')
     parser.add_argument('--workers', type=int, default=2, help='processes (default: %(default)s)')

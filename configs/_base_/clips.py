@@ -1,13 +1,26 @@
 # Clips of five frames, cut out by the person's box, aspect kept, at the paper's sizes.
 codec = dict(type='MSRAHeatmap', input_size=(256, 256), heatmap_size=(64, 64), sigma=2)
 
+# The paper's augmentation: rotation up to 40 degrees and flip ...
 train_pipeline = [
     dict(type='LoadClip'),
     dict(type='ClipBBox', mode='frame', padding=1.25),
     dict(type='ForEachFrame', transforms=[
         dict(type='RandomFlip', direction='horizontal'),
-        dict(type='RandomBBoxTransform', shift_prob=0., rotate_factor=40., rotate_prob=0.8,
-             scale_factor=(0.8, 1.4)),
+        dict(type='RandomBBoxTransform', shift_prob=0., scale_prob=0., rotate_factor=40.,
+             rotate_prob=0.8),
+        dict(type='TopdownAffine', input_size=codec['input_size']),
+        dict(type='GenerateTarget', encoder=codec)]),
+    dict(type='PackClipInputs')
+]
+# ... on JHMDB also scale 0.8 to 1.4; colour is ours, for so few videos.
+jhmdb_pipeline = [
+    dict(type='LoadClip'),
+    dict(type='ClipBBox', mode='frame', padding=1.25),
+    dict(type='ForEachFrame', transforms=[
+        dict(type='RandomFlip', direction='horizontal'),
+        dict(type='RandomBBoxTransform', shift_prob=0., scale_factor=(0.8, 1.4),
+             rotate_factor=40., rotate_prob=0.8),
         dict(type='TopdownAffine', input_size=codec['input_size']),
         dict(type='PhotometricDistortion'),
         dict(type='GenerateTarget', encoder=codec)]),

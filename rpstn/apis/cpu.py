@@ -67,6 +67,24 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
     return model
 
 
+def channels_last(model: nn.Module) -> nn.Module:
+    """Lay convolution weights out channels-last, in place, where that is safe.
+
+    Two-dimensional convolutions run up to twice as fast so. A model with a 3D convolution stays
+    as it is, for which there is no such layout, and so does one in which torch 2.13 crashes on a
+    CPU: in the backward pass of a strided 1x1 convolution of less than 16 input channels.
+    """
+    def safe(module: nn.Module) -> bool:
+        if isinstance(module, nn.Conv2d):
+            return (module.in_channels >= 16 or set(module.kernel_size) != {1}
+                    or set(module.stride) == {1})
+        return not isinstance(module, (nn.Conv3d, nn.ConvTranspose3d))
+
+    if all(safe(module) for module in model.modules()):
+        model.to(memory_format=torch.channels_last)
+    return model
+
+
 def for_inference(model: nn.Module) -> nn.Module:
     """A copy of a model that answers the same, faster: batch norms folded, channels-last.
 
@@ -77,4 +95,4 @@ def for_inference(model: nn.Module) -> nn.Module:
         nn.Module: in evaluation mode, without gradients.
     """
     model = fold_batch_norms(copy.deepcopy(model).eval())
-    return model.to(memory_format=torch.channels_last).requires_grad_(False)
+    return channels_last(model).requires_grad_(False)

@@ -10,15 +10,16 @@ from matplotlib.figure import Figure
 
 
 def read_scalars(work_dir: str | Path) -> list[dict]:
-    """What MMEngine's runs logged in a work folder, oldest run first: a dict per line.
+    """What the newest of MMEngine's runs in a work folder logged: a dict per line.
 
     Raises:
         FileNotFoundError: nothing was logged there.
     """
-    files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
-    if not files:
+    files = Path(work_dir).glob('*/vis_data/scalars.json')
+    newest = max(files, key=lambda file: file.parents[1].name, default=None)
+    if newest is None:
         raise FileNotFoundError(f'{work_dir}: no */vis_data/scalars.json there')
-    return [json.loads(line) for file in files for line in file.read_text().splitlines() if line]
+    return [json.loads(line) for line in newest.read_text().splitlines() if line]
 
 
 def plot_curves(runs: Mapping[str, str | Path], metric: str, out: str | Path) -> None:

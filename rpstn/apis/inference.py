@@ -24,14 +24,13 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmpose.registry import TRANSFORMS
 from torch import nn
 
+from rpstn.pose.datasets.clip_dataset import frame_info, shared_metainfo
+
 from .boxes import FixedBox, FollowedBox, parse_box
 from .models import ModelError, config_name, joint_names, load_model
 from .video import Frame
 
 __all__ = ['FramePose', 'ModelError', 'joint_names', 'load_model', 'predict_video']
-
-_SHARED_META = ('dataset_name', 'upper_body_ids', 'lower_body_ids', 'flip_pairs',
-                'dataset_keypoint_weights', 'flip_indices', 'skeleton_links')
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class _Clips:
                              f'and end with PackClipInputs, got {types}')
         self.pipeline = Compose([TRANSFORMS.build(step) for step in pipeline])
         self.joints = len(meta['keypoint_id2name'])
-        self.shared = {key: meta[key] for key in _SHARED_META if key in meta}
+        self.shared = shared_metainfo(meta)
 
     def pack(self, frames: list[Frame], clip_len: int, box: np.ndarray) -> dict:
         """Frames beyond the last repeat it, and are marked as padded."""
@@ -127,12 +126,9 @@ class _Clips:
         return pseudo_collate([self.pipeline(info)])
 
     def _frame(self, frame: Frame, padded: bool, box: np.ndarray) -> dict:
-        flags = np.zeros((1, self.joints), np.float32)
-        return dict(id=frame.index, img_id=frame.index, img_path=f'video#{frame.index}',
-                    video='video', frame_index=frame.index, padded=padded, category_id=1,
-                    bbox=box[None].astype(np.float32), bbox_score=np.ones(1, np.float32),
-                    keypoints=np.zeros((1, self.joints, 2), np.float32),
-                    keypoints_visible=flags, keypoints_occluded=flags.copy(), **self.shared)
+        flags = np.zeros(self.joints, bool)
+        return dict(frame_info(frame.index, f'video#{frame.index}', 'video', frame.index, padded,
+                               box, np.zeros((self.joints, 2)), flags, flags), **self.shared)
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from .amp import CPUAmpOptimWrapper
-from .cpu import keep_freed_memory
+from .cpu import channels_last, keep_freed_memory
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -155,12 +155,13 @@ def _reachable(url: str, timeout: float) -> bool:
 
 def build_runner(cfg: Config) -> Runner:
     """MMEngine's runner, of the config's own type where it names one."""
-    if cfg.launcher == 'pytorch' and not torch.cuda.is_available():
+    if cfg.get('launcher') == 'pytorch' and not torch.cuda.is_available():
         # MMEngine would choose a GPU for the process before it starts the group.
         torch.distributed.init_process_group('gloo')
+    # By the name in MMPose's configs a second run in this process would find the first's
+    # visualizer, and write its curves into the first's folder. Without one, each run has its own.
+    cfg.get('visualizer', {}).pop('name', None)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    if not runner.distributed and all(p.ndim < 5 for p in runner.model.parameters()):
-        # Convolutions run up to twice as fast so, on CPUs and GPUs; there is no such layout for
-        # 3D ones. DDP has laid out its buckets already.
-        runner.model.to(memory_format=torch.channels_last)
+    if not runner.distributed:  # DDP has laid out its buckets already
+        channels_last(runner.model)
     return runner

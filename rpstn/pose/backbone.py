@@ -82,7 +82,8 @@ class FrameNetwork(BaseModule):
         self.stride = stride
         upsample = dict(deconv_out_channels=(channels, ) * doublings,
                         deconv_kernel_sizes=(4, ) * doublings)
-        if doublings == 0 and in_channels != channels:  # e.g. HRNet: stride 4 already
+        if doublings == 0 and num_joints is None and in_channels != channels:
+            # A backbone of high resolution, e.g. HRNet; P stays as MMPose has it.
             upsample.update(conv_out_channels=(channels, ), conv_kernel_sizes=(1, ))
         self.head = MODELS.build(dict(
             type='HeatmapHead', in_channels=in_channels, out_channels=num_joints or channels,

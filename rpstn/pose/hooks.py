@@ -1,10 +1,12 @@
 """Videos of predictions while testing and validating."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
+import numpy as np
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
@@ -101,26 +103,43 @@ class ClipVisualizationHook(Hook):
         if self._visualizer is None:
             # One of its own, without the backends, which would each keep every frame.
             options = {**runner.cfg.visualizer, 'name': 'clips', 'vis_backends': None}
+            options.pop('_scope_', None)
             self._visualizer = VISUALIZERS.get(options.pop('type'))(**options)
         self._visualizer.set_dataset_meta(dataset.metainfo)
+        drawings = self._drawings(dataset, frames)
+        if out_dir is None:
+            for _ in drawings:
+                pass
+        else:
+            self._write(Path(out_dir) / f'{self._video}.mp4', drawings)
+
+    def _drawings(self, dataset, frames: dict[int, PoseDataSample]) -> Iterator[np.ndarray]:
+        """Each frame (H, W, 3), BGR, with its joints."""
+        order = sorted(frames)
+        for index, image in zip(order, dataset.read_frames(self._video, order), strict=True):
+            self._visualizer.add_datasample(
+                self._video, cv2.cvtColor(image, cv2.COLOR_BGR2RGB), data_sample=frames[index],
+                draw_gt=False, draw_bbox=True, show=self.show, wait_time=self.wait_time,
+                kpt_thr=self.kpt_thr)
+            yield cv2.cvtColor(self._visualizer.get_image(), cv2.COLOR_RGB2BGR)
+
+    def _write(self, path: Path, images: Iterator[np.ndarray]) -> None:
+        """Write a video under a hidden name beside ``path``, which it gets when it is complete."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f'.{path.stem}.partial.mp4')
         writer = None
         try:
-            for index in sorted(frames):
-                image = cv2.cvtColor(dataset.read_frame(self._video, index), cv2.COLOR_BGR2RGB)
-                self._visualizer.add_datasample(
-                    self._video, image, data_sample=frames[index], draw_gt=False, draw_bbox=True,
-                    show=self.show, wait_time=self.wait_time, kpt_thr=self.kpt_thr)
-                if out_dir is None:
-                    continue
-                drawn = cv2.cvtColor(self._visualizer.get_image(), cv2.COLOR_RGB2BGR)
-                writer = writer or self._open(Path(out_dir) / f'{self._video}.mp4', drawn)
-                writer.write(drawn)
+            for image in images:
+                writer = writer or self._open(partial, image)
+                writer.write(image)
+            writer.release()
+            os.replace(partial, path)
         finally:
             if writer is not None:
                 writer.release()
+            partial.unlink(missing_ok=True)
 
-    def _open(self, path: Path, image) -> cv2.VideoWriter:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def _open(self, path: Path, image: np.ndarray) -> cv2.VideoWriter:
         writer = cv2.VideoWriter(
             str(path), cv2.VideoWriter_fourcc(*'mp4v'), self.fps, image.shape[1::-1])
         if not writer.isOpened():

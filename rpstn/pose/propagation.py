@@ -34,7 +34,7 @@ def dynamic_depthwise_conv(features: Tensor, kernels: Tensor) -> Tensor:
                 F.conv2d(frame[None].to(dtype, memory_format=torch.channels_last),
                          kernel[:, None].to(dtype, memory_format=torch.channels_last),
                          padding=padding, groups=channels)
-                for frame, kernel in zip(features, kernels)])
+                for frame, kernel in zip(features, kernels)]).to(features.dtype)
     # One grouped convolution for the whole batch: a group is one channel of one sample.
     out = F.conv2d(features.reshape(1, batch * channels, height, width),
                    kernels.reshape(batch * channels, 1, *kernels.shape[2:]),

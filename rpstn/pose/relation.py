@@ -22,8 +22,10 @@ def joint_relation(heatmaps: Tensor) -> Tensor:
     Returns:
         Tensor: (B, K, K), every row sums to 1.
     """
-    flat = heatmaps.flatten(2)
-    return torch.softmax(flat @ flat.transpose(1, 2), dim=-1)
+    # In float32, also in mixed precision: sums over thousands of cells overflow float16.
+    with torch.autocast(heatmaps.device.type, enabled=False):
+        flat = heatmaps.flatten(2).to(torch.promote_types(heatmaps.dtype, torch.float32))
+        return torch.softmax(flat @ flat.transpose(1, 2), dim=-1)
 
 
 @MODELS.register_module()
@@ -65,5 +67,6 @@ class JRE(BaseModule):
         if heatmaps.shape[1] != self.num_joints:
             raise ValueError(f'JRE(num_joints={self.num_joints}) takes heatmaps of '
                              f'{self.num_joints} channels, got {tuple(heatmaps.shape)}')
-        related = self.relation(heatmaps) @ self.g(heatmaps).flatten(2)
+        g = self.g(heatmaps).flatten(2)
+        related = self.relation(heatmaps).to(g.dtype) @ g
         return heatmaps + self.out(related.view_as(heatmaps))

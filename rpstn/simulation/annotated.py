@@ -17,9 +17,10 @@ from .occluders import cover_masks
 from .renderer import Grade, Scene, Shadow
 from .visibility import label
 
+METAINFO = dict(penn13=PENN13, jhmdb15=JHMDB15)
 JOINT_NAMES = {
-    'penn13': tuple(info['name'] for info in PENN13['keypoint_info'].values()),
-    'jhmdb15': tuple(info['name'] for info in JHMDB15['keypoint_info'].values()),
+    joints: tuple(info['name'] for info in metainfo['keypoint_info'].values())
+    for joints, metainfo in METAINFO.items()
 }
 _ROUNDS = 4  # of mending the depth order
 

@@ -4,14 +4,12 @@ from collections.abc import Iterator, Sequence
 from mmpose.registry import DATASETS
 
 from rpstn.pose.datasets.clip_dataset import ClipDataset
-from rpstn.pose.datasets.metainfo import JHMDB15, PENN13
+from rpstn.pose.datasets.metainfo import PENN13
 from rpstn.pose.datasets.sequence import PoseSequence
 
-from .annotated import joint_names
+from .annotated import METAINFO, joint_names
 from .motion import MOTIONS
 from .reader import CachedReader, SyntheticReader, animate
-
-_METAINFO = dict(penn13=PENN13, jhmdb15=JHMDB15)
 
 
 @DATASETS.register_module()
@@ -60,7 +58,7 @@ class SyntheticClipDataset(ClipDataset):
             SyntheticReader((seed, i), num_frames, tuple(int(v) for v in image_size),
                             tuple(motions), occluder_prob, motion_blur, camera_movement, fps)
             for i in range(num_sequences)]
-        kwargs.setdefault('metainfo', _METAINFO[joints])
+        kwargs.setdefault('metainfo', METAINFO[joints])
         super().__init__(**kwargs)
 
     def load_sequences(self) -> Iterator[PoseSequence]:

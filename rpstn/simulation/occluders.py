@@ -159,17 +159,15 @@ _KINDS = dict(furniture=_furniture, pole=_pole, plant=_plant, passer_by=_passer_
 
 
 def random_occluder(rng: np.random.Generator, size: tuple[int, int], matrices: np.ndarray,
-                    frame: int, target: np.ndarray, height: float,
-                    kind: str | None = None) -> Occluder:
+                    frame: int, target: np.ndarray, height: float) -> Occluder:
     """Something that covers the point `target` of the picture in one frame.
 
     Args:
         size: (width, height) of the canvas.
         matrices: (N, 2, 3) from the canvas to the picture, the camera's movement.
         target: (2,) picture pixels. height: of the athlete, in pixels.
-        kind: 'furniture', 'pole', 'plant', 'passer_by', or None for any.
     """
-    kind = kind or str(rng.choice(list(_KINDS)))
+    kind = str(rng.choice(list(_KINDS)))
     drift = np.zeros(2)
     if kind == 'passer_by':
         drift[0] = rng.choice([-1, 0, 1]) * rng.uniform(.004, .03) * height

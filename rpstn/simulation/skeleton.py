@@ -5,7 +5,7 @@ at z = 0. Body frames are (..., 3, 3) matrices whose columns are the forward, le
 
 Shape letters: N frames, J skeleton joints.
 """
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -64,9 +64,6 @@ class Proportions:
     @property
     def arm(self) -> float:
         return self.upper_arm + self.forearm
-
-    def as_dict(self) -> dict[str, float]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import KEYPOINT_CODECS, MODELS
 from torch import nn
 
-from rpstn.pose import VideoPoseEstimator
+from rpstn.pose import ClipDataSample, VideoPoseEstimator
 from rpstn.simulation.dataset import SyntheticClipDataset
 
 SIZE = 128
@@ -55,13 +55,9 @@ def batch_of(dataset, *items) -> dict:
     return pseudo_collate([dataset[i] for i in items])
 
 
-class Planted(nn.Module):
-    """Fixed heatmaps (B, T, K, h, w) in place of what the head makes of features."""
-
-    def __init__(self, head: nn.Module, heatmaps: torch.Tensor) -> None:
-        super().__init__()
-        self.head, self.heatmaps = head, heatmaps
-        head.propagate = lambda feats: heatmaps
+def plant(model: VideoPoseEstimator, heatmaps: torch.Tensor) -> None:
+    """Let the head answer fixed heatmaps (B, T, K, h, w)."""
+    model.head.propagate = lambda feats: heatmaps
 
 
 @pytest.mark.parametrize('frames', [1, 2, 5])
@@ -96,7 +92,7 @@ def test_keypoints_planted_in_the_heatmaps_come_out_in_image_pixels(dataset):
     targets = torch.stack([
         torch.stack([frame.gt_fields.heatmaps for frame in clip.frames])
         for clip in batch['data_samples']])
-    Planted(model.head, targets)
+    plant(model, targets)
     predictions = model.test_step(batch)
     assert len(predictions) == 10
     for prediction in predictions:
@@ -113,7 +109,7 @@ def test_decoding_equals_codec_and_back_projection_by_hand(dataset):
     model = build().eval()
     batch = batch_of(dataset, 2)
     heatmaps = torch.rand(1, 5, 13, 32, 32)
-    Planted(model.head, heatmaps)
+    plant(model, heatmaps)
     prediction = model.test_step(batch)[3]
     meta = prediction.metainfo
     keypoints, scores = KEYPOINT_CODECS.build(CODEC).decode(heatmaps[0, 3].numpy())
@@ -174,7 +170,6 @@ def test_parts_that_do_not_fit_are_refused_with_what_would(changes, message):
 def test_normalisation_is_mean_and_deviation_of_rgb():
     preprocessor = build().data_preprocessor
     clips = torch.randint(0, 256, (2, 3, 3, 8, 8), dtype=torch.uint8)
-    from rpstn.pose import ClipDataSample
     data = dict(inputs=list(clips), data_samples=[ClipDataSample([]) for _ in clips])
     inputs = preprocessor(data)['inputs']
     assert inputs.shape == (2, 3, 3, 8, 8) and inputs.dtype == torch.float32

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.evaluation.metrics import JhmdbPCKAccuracy
@@ -97,7 +98,6 @@ def test_frames_without_a_usable_torso_count_for_the_box_only():
 
 
 def test_how_many_frames_do_not_count_is_logged(caplog):
-    from mmengine.logging import MMLogger
     logger = MMLogger.get_instance('test_metrics')
     logger.addHandler(caplog.handler)
     evaluate([sample(), sample(torso=0)])
@@ -171,7 +171,7 @@ def test_the_evaluator_counts_frames_where_mmengines_would_cut_to_clips():
             evaluator.process(frames[:5])
             evaluator.process(frames[5:])
             figures[type(evaluator)] = evaluator.evaluate(2)['bbox_PCK@0.2/mean']
-    assert figures == {Evaluator: 1.0, FrameEvaluator: .2}
+    assert figures == {Evaluator: 1, FrameEvaluator: pytest.approx(.2)}
 
 
 def test_table():

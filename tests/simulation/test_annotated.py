@@ -1,5 +1,6 @@
 """Bodies over given joints, and Penn Action's layout written from its labels."""
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,7 +10,14 @@ from rpstn.pose.datasets import PennActionDataset, find_data
 from rpstn.simulation import SyntheticReader, annotated_scene, render_sequence
 from rpstn.simulation.annotated import JOINT_NAMES, agreement
 from rpstn.simulation.lifting import complete
-from rpstn.simulation.penn_export import MARKER, RealFramesError, export, select
+from rpstn.simulation.penn_export import (
+    MARKER,
+    RealFramesError,
+    export,
+    prepare,
+    select,
+    write_sequence,
+)
 
 NAMES = JOINT_NAMES['penn13']
 
@@ -98,7 +106,7 @@ def test_penn_layout_is_read_back(labels, tmp_path):
     done = list(export(labels, tmp_path, sequences))
     assert [(name, fresh) for name, _, fresh in done] == [('1100', True), ('0200', True)]
     assert 'NOT the photographs' in (tmp_path / 'frames' / MARKER).read_text()
-    dataset = PennActionDataset(data_root=str(tmp_path), split='all', start='fixed')
+    dataset = PennActionDataset(data_root=str(tmp_path), subset='all', start='fixed')
     assert len(dataset.sequences) == 2
     for sequence in sequences:
         read = dataset.sequences[dataset.sequences.index(sequence.name)]
@@ -135,8 +143,48 @@ def test_real_frames_are_never_touched(labels, tmp_path):
     assert not (tmp_path / 'labels').exists()
 
 
+def test_only_marked_sequences_are_replaced(labels, tmp_path):
+    """Photographs put among rendered frames stay, also under the names of partial folders."""
+    sequences = select(labels, ['0200'])
+    frames = prepare(tmp_path)
+    for name in ('0200', '.0200.partial'):
+        photograph = frames / name / '000001.jpg'
+        photograph.parent.mkdir()
+        photograph.write_bytes(b'a photograph')
+        for attempt in (lambda: list(export(labels, tmp_path, sequences, overwrite=True)),
+                        lambda: write_sequence(sequences[0], frames)):
+            with pytest.raises(RealFramesError, match=f'{name}: holds frames without RENDERED'):
+                attempt()
+        assert photograph.read_bytes() == b'a photograph'
+        shutil.rmtree(photograph.parent)
+        shutil.rmtree(frames / '.0200.partial', ignore_errors=True)
+    list(export(labels, tmp_path, sequences))
+    (frames / '0200/000001.jpg').write_bytes(b'damaged')
+    list(export(labels, tmp_path, sequences, overwrite=True))
+    assert (frames / '0200' / MARKER).exists()
+    assert cv2.imread(str(frames / '0200/000001.jpg')) is not None
+
+
+def test_an_interrupted_copy_of_labels_leaves_no_half_file(labels, tmp_path, monkeypatch):
+    def interrupted(source, target):
+        Path(target).write_bytes(Path(source).read_bytes()[:100])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, 'copyfile', interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(export(labels, tmp_path, select(labels, ['0200'])))
+    assert not list((tmp_path / 'labels').glob('*.mat'))
+    list(export(labels, tmp_path, select(labels, ['0200'])))
+    assert [p.name for p in (tmp_path / 'labels').iterdir() if p.suffix == '.mat'] == ['0200.mat']
+
+
 def test_selecting_sequences(labels):
-    assert [s.name for s in select(labels, ['2'])] == ['0200', '0700']
-    assert len(select(labels)) == 4
+    assert [s.name for s in select(labels, ['2'])] == ['0200', '2300'], 'spread, not the first'
+    assert [s.name for s in select(labels, ['3'])] in (
+        ['0200', '0700', '2300'], ['0200', '1100', '2300'])
+    assert len(select(labels)) == len(select(labels, ['99'])) == 4
+    with pytest.raises(ValueError, match='must be at least 1, got 0'):
+        select(labels, ['0'])
     with pytest.raises(ValueError, match='9999'):
         select(labels, ['9999', '0200'])

@@ -22,6 +22,7 @@ from .sequence import BadSequenceError, PackedSequences, PoseSequence
 _SHARED_METAINFO = ('dataset_name', 'upper_body_ids', 'lower_body_ids', 'flip_pairs',
                     'dataset_keypoint_weights', 'flip_indices', 'skeleton_links')
 _REPORTED = 20
+_CHUNK = 64  # frames in memory at once
 
 
 class ClipDataset(BaseDataset):
@@ -158,7 +159,7 @@ class ClipDataset(BaseDataset):
         if start < 0:
             start = int(np.random.randint(len(sequence) - self.span + 1))
         wanted = start + np.arange(self.clip_len) * self.frame_stride
-        shared = {key: self._metainfo[key] for key in _SHARED_METAINFO if key in self._metainfo}
+        shared = shared_metainfo(self._metainfo)
         first = self.sequences.first_frame(number)
         last = _last_in_series(start, len(sequence), self.frame_stride)
         frames = [self._frame(sequence, int(min(index, last)), index > last, first, shared)
@@ -173,14 +174,10 @@ class ClipDataset(BaseDataset):
         labelled, occluded = (flags[index] & (not padded)
                               for flags in (sequence.labelled, sequence.occluded))
         path = reader.paths[index] if isinstance(reader, ImageReader) else f'{reader.path}#{index}'
-        return dict(id=first + index, img_id=first + index, img_path=path, video=sequence.name,
-                    frame_index=index, padded=bool(padded), category_id=1,
-                    bbox=sequence.boxes[index][None].copy(),
-                    bbox_score=np.ones(1, np.float32),
-                    keypoints=np.nan_to_num(sequence.keypoints[index], posinf=0, neginf=0)[None],
-                    keypoints_visible=labelled[None].astype(np.float32),
-                    keypoints_occluded=occluded[None].astype(np.float32),
-                    **shared)
+        return dict(
+            frame_info(first + index, path, sequence.name, index, padded, sequence.boxes[index],
+                       np.nan_to_num(sequence.keypoints[index], posinf=0, neginf=0),
+                       labelled, occluded), **shared)
 
     @force_full_init
     def prepare_data(self, idx: int) -> dict | None:
@@ -207,6 +204,35 @@ class ClipDataset(BaseDataset):
     def read_frame(self, name: str, frame_index: int) -> np.ndarray:
         """The image (H, W, 3), BGR uint8, of one frame of the sequence called ``name``."""
         return self.sequences[self.sequences.index(name)].reader.read([frame_index])[0]
+
+    @force_full_init
+    def read_frames(self, name: str, frame_indices: Sequence[int]) -> Iterator[np.ndarray]:
+        """The images of many frames of one sequence, read by the dozen.
+
+        So a video is not decoded anew for each, and a long one does not fill the memory.
+        """
+        reader = self.sequences[self.sequences.index(name)].reader
+        for start in range(0, len(frame_indices), _CHUNK):
+            yield from reader.read(frame_indices[start:start + _CHUNK])
+
+
+def shared_metainfo(metainfo: dict) -> dict:
+    """What MMPose's transforms need to find in every frame's dict, out of a data set's metainfo."""
+    return {key: metainfo[key] for key in _SHARED_METAINFO if key in metainfo}
+
+
+def frame_info(number: int, path: str, video: str, index: int, padded: bool, box: np.ndarray,
+               keypoints: np.ndarray, labelled: np.ndarray, occluded: np.ndarray) -> dict:
+    """The dict of a frame that the pipeline is given, but for :func:`shared_metainfo`.
+
+    ``number`` is unique in the data set, ``path`` that of the image, or of the video with
+    ``#index``; box (4,), keypoints (K, 2), labelled and occluded (K,) as in PoseSequence.
+    """
+    return dict(id=number, img_id=number, img_path=path, video=video, frame_index=index,
+                padded=bool(padded), category_id=1, bbox=box[None].astype(np.float32),
+                bbox_score=np.ones(1, np.float32), keypoints=keypoints[None].astype(np.float32),
+                keypoints_visible=labelled[None].astype(np.float32),
+                keypoints_occluded=occluded[None].astype(np.float32))
 
 
 def _choose(field: str, value: str, allowed: tuple[str, ...]) -> None:

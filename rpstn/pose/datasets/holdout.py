@@ -10,7 +10,8 @@ SUBSETS = ('train', 'val', 'trainval', 'test')
 def hold_out(names: Iterable[str], fraction: float, group: Callable[[str], str]) -> set[str]:
     """About ``fraction`` of the sequences, whole groups at a time, the same ones always.
 
-    Groups are taken in the order of a hash of their name, as far as they fit.
+    Groups are taken in the order of a hash of their name, as far as they fit. Of two groups or
+    more, at least one is held out, the smallest if none fits, and one is not.
 
     Args:
         names: of the sequences.
@@ -22,9 +23,13 @@ def hold_out(names: Iterable[str], fraction: float, group: Callable[[str], str])
     for name in names:
         groups.setdefault(group(name), []).append(name)
     held_out: set[str] = set()
-    for key in sorted(groups, key=lambda key: hashlib.sha256(key.encode()).digest()):
-        if len(held_out) + len(groups[key]) <= round(fraction * len(names)):
+    order = sorted(groups, key=lambda key: hashlib.sha256(key.encode()).digest())
+    limit = min(round(fraction * len(names)), len(names) - 1)
+    for key in order:
+        if len(held_out) + len(groups[key]) <= limit:
             held_out.update(groups[key])
+    if not held_out and len(order) > 1:
+        held_out.update(min((groups[key] for key in order), key=len))
     return held_out
 
 

@@ -51,7 +51,8 @@ def summarize(sequences: Iterable[PoseSequence], links: list[tuple[int, int]]) -
     """Counts over the sequences; ``links`` are the E limbs, pairs of joints."""
     summary = DatasetSummary()
     for sequence in sequences:
-        outside = ~sequence.labelled & ~inside_image(sequence.keypoints, sequence.image_size)
+        size = sequence.image_size or (np.inf, np.inf)
+        outside = ~sequence.labelled & ~inside_image(sequence.keypoints, size)
         summary.frames += len(sequence)
         summary.labelled += int(sequence.labelled.sum())
         summary.occluded += int((sequence.labelled & sequence.occluded).sum())

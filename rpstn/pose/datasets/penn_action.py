@@ -24,6 +24,9 @@ from .readers import ImageReader
 from .sequence import BadSequenceError, PoseSequence
 
 _FIELDS = ('x', 'y', 'visibility', 'bbox', 'train', 'nframes', 'dimensions', 'action')
+# In a folder of frames that were drawn from the annotations.
+RENDERED_MARKER = 'RENDERED.txt'
+_RENDERED_ROOT = 'penn_action_rendered'
 _JOINTS = 13
 # 1-based pixels: the placeholder (1, 1) lies below 1.53 in every file, however it was rescaled,
 # and no annotated joint lies nearer to the corner than 8.
@@ -52,10 +55,11 @@ class PennActionDataset(ClipDataset):
             field), ``'all'`` is both. ``'val'`` is a part held out from the former, ``'train'``
             the rest. Ten neighbours in the numbering, often of one video, stay together.
         val_fraction (float): share of ``'val'`` in the sequences of ``'trainval'``.
-        split (str, optional): another name of ``subset``.
         actions (Sequence[str], optional): use only these, e.g. ``['squat']``.
-        frames_dir (str, optional): where the frames are, if not ``<data_root>/frames``: a folder
-            below ``data_root`` or any other.
+        frames_dir (str, optional): where the frames are: a folder below ``data_root`` or any
+            other. Defaults to ``<data_root>/frames``, and where there are none, to those of
+            tools/render_penn.py in ``penn_action_rendered/frames`` below a data root. A warning
+            says when rendered frames are used: results on them are none on Penn Action.
         check_frames (bool): whether a sequence needs its frames. Without them only annotations
             can be used.
         kwargs: see :class:`ClipDataset`.
@@ -74,15 +78,19 @@ class PennActionDataset(ClipDataset):
                  actions: Sequence[str] | None = None,
                  frames_dir: str | None = None,
                  check_frames: bool = True,
-                 split: str | None = None,
                  **kwargs) -> None:
-        self.subset = subset if split is None else split
+        self.subset = subset
         self.val_fraction = val_fraction
         check_subset(self.subset, val_fraction, (*SUBSETS, 'all'))
         self.actions = None if actions is None else set(actions)
         self.check_frames = check_frames
         root = find_data(data_root)
         self.frames_dir = _find_frames(root, frames_dir, check_frames)
+        if self.frames_dir.parent.name == _RENDERED_ROOT or (
+                self.frames_dir / RENDERED_MARKER).exists():
+            print_log(f'{type(self).__name__}: the frames in {self.frames_dir} are NOT the '
+                      'photographs but rendered from the annotations; results on them are not '
+                      'results on Penn Action', logger='current', level=logging.WARNING)
         super().__init__(data_root=str(root), **kwargs)
 
     def load_sequences(self) -> Iterator[PoseSequence]:
@@ -146,14 +154,14 @@ def _neighbours(name: str) -> str:
 
 def _find_frames(root: Path, frames_dir: str | None, required: bool) -> Path:
     if frames_dir is None:
-        places = [root / 'frames']
+        places, elsewhere = [root / 'frames'], f'{_RENDERED_ROOT}/frames' if required else ''
     else:
-        places = [root / frames_dir, Path(frames_dir)]
-        if not Path(frames_dir).is_absolute():
-            try:
-                places.append(find_data(frames_dir))
-            except FileNotFoundError:
-                pass
+        places, elsewhere = [root / frames_dir, Path(frames_dir)], frames_dir
+    if elsewhere and not Path(elsewhere).is_absolute():
+        try:
+            places.append(find_data(elsewhere))
+        except FileNotFoundError:
+            pass
     for place in places:
         if place.is_dir() and (not required or any(p.is_dir() for p in place.iterdir())):
             return place

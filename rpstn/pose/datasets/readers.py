@@ -11,7 +11,10 @@ import numpy as np
 
 
 class UnreadableFrameError(RuntimeError):
-    """A frame that is missing or cannot be decoded; the message names the file and the frame."""
+    """A frame that is missing, cannot be decoded, or is not the one that was annotated.
+
+    The message names the file and the frame.
+    """
 
 
 @runtime_checkable

@@ -29,7 +29,8 @@ class PoseSequence:
             the loss and the metric.
         occluded (np.ndarray): (N, K) bool, labelled, but hidden in the image.
         boxes (np.ndarray): (N, 4) float32, x1 y1 x2 y2 in 0-based pixels.
-        image_size (tuple[int, int]): (width, height).
+        image_size (tuple[int, int], optional): (width, height); None if the data set does not
+            say. Images of another size are refused when they are read.
         action (str): class of the action, or ''.
     """
 
@@ -39,7 +40,7 @@ class PoseSequence:
     labelled: np.ndarray
     occluded: np.ndarray
     boxes: np.ndarray
-    image_size: tuple[int, int]
+    image_size: tuple[int, int] | None
     action: str = ''
 
     def __len__(self) -> int:
@@ -62,7 +63,7 @@ class PoseSequence:
             found = np.shape(getattr(self, field))
             if found != expected:
                 self._refuse(field, f'must be {expected}', f'shape {found}')
-        if min(self.image_size) <= 0:
+        if self.image_size is not None and min(self.image_size) <= 0:
             self._refuse('image_size', 'must be positive', f'{self.image_size}')
         broken = self.labelled & ~np.isfinite(self.keypoints).all(axis=2)
         if broken.any():
@@ -93,8 +94,8 @@ class PackedSequences:
 
     def __init__(self, sequences: Iterable[PoseSequence]) -> None:
         sequences = list(sequences)
-        heads = [pickle.dumps((s.name, s.reader, tuple(map(int, s.image_size)), s.action),
-                              protocol=4) for s in sequences]
+        heads = [pickle.dumps((s.name, s.reader, s.image_size and tuple(map(int, s.image_size)),
+                               s.action), protocol=4) for s in sequences]
         self._heads = np.frombuffer(b''.join(heads), np.uint8)
         self._head_ends = np.cumsum([0, *map(len, heads)])
         self._ends = np.cumsum([0, *map(len, sequences)])

@@ -1,17 +1,39 @@
 """Small trees in the layouts of the original downloads, written anew for every test."""
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import scipy.io
+from mmengine.logging import MMLogger
+
+from rpstn.pose.datasets import paths
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+
+
+@pytest.fixture
+def no_other_data(tmp_path, monkeypatch):
+    """Data is found in ``tmp_path`` only, not in what this checkout and its neighbours hold."""
+    monkeypatch.setenv('RPSTN_DATA', str(tmp_path))
+    monkeypatch.setattr(paths, '_REPOSITORY', tmp_path / 'nothing' / 'here')
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def warnings_logged(caplog):
+    """A function that gives the warnings of MMEngine's current logger."""
+    logger = MMLogger.get_instance('test_warnings')
+    MMLogger._instance_dict.move_to_end('test_warnings')  # the current one is the last
+    logger.addHandler(caplog.handler)
+    yield lambda: [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    logger.removeHandler(caplog.handler)
 
 
 def image(width: int, height: int, seed: int) -> np.ndarray:

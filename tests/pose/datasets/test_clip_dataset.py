@@ -2,6 +2,7 @@
 import logging
 from collections import Counter
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -168,6 +169,38 @@ def test_unreadable_frames_are_replaced_in_training_and_named_once(caplog):
             assert data[1]['data_samples'].frames[0].metainfo['video'] == 'good'
     lines = [r.getMessage() for r in caplog.records if 'broken.avi' in r.getMessage()]
     assert len(lines) == 1 and 'another clip is drawn' in lines[0]
+
+
+class CountingReader(LevelReader):
+    """Notes how many frames are asked for at once."""
+
+    asked: ClassVar[list[int]] = []
+
+    def read(self, indices):
+        self.asked.append(len(indices))
+        return super().read(indices)
+
+
+def test_many_frames_are_read_in_chunks_of_bounded_size():
+    data = Listed([sequence('a', 150, reader=CountingReader('a.avi'))], start='fixed')
+    wanted = [*range(0, 150, 2), *range(1, 150, 2)]
+    assert [int(image[0, 0, 0]) for image in data.read_frames('a', wanted)] == wanted
+    assert CountingReader.asked == [64, 64, 22]
+
+
+def test_images_of_another_size_are_bad_data():
+    wrong = sequence('wrong', 8, image_size=(32, 24))
+    message = r'^wrong\.avi: frame 0 \(wrong\.avi#0\) has 64x48 pixels, .* states 32x24'
+    for settings in (dict(bad_data='raise'), dict(test_mode=True)):
+        data = Listed([wrong], pipeline=PIPELINE, start='fixed', **settings)
+        with pytest.raises(UnreadableFrameError, match=message):
+            data[0]
+    data = Listed([sequence('good', 8), wrong], pipeline=PIPELINE)
+    assert {data[1]['data_samples'].frames[0].metainfo['video'] for _ in range(5)} == {'good'}
+    unknown = Listed([sequence('unknown', 8, image_size=None)], pipeline=PIPELINE, start='fixed',
+                     bad_data='raise')
+    assert unknown[0]['inputs'].shape == (5, 3, 48, 64)
+    assert unknown.sequences[0].image_size is None
 
 
 @pytest.mark.parametrize('settings', [dict(bad_data='raise'), dict(test_mode=True)])

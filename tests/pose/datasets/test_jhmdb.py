@@ -155,3 +155,15 @@ def test_held_out_clips_keep_source_videos_together():
     assert held == hold_out(names[::-1], 0.15, source_video) and 12 <= len(held) <= 18
     films = {source_video(name) for name in held}
     assert {n for n in names if source_video(n) in films} == held
+
+
+def test_at_least_one_group_is_held_out_and_one_is_not():
+    def film(name):
+        return name.split('/')[0]
+
+    few = [f'{f}/{i}' for f, count in (('a', 9), ('b', 5), ('c', 7)) for i in range(count)]
+    assert hold_out(few, 0.05, film) == {f'b/{i}' for i in range(5)}
+    assert hold_out(few, 0.05, film) == hold_out(few[::-1], 0.05, film)
+    assert {film(n) for n in few} - {film(n) for n in hold_out(few, 0.999, film)}
+    assert hold_out(['a/0', 'a/1'], 0.5, film) == set(), 'one group cannot be divided'
+    assert hold_out([], 0.5, film) == set()

@@ -109,8 +109,6 @@ def test_missing_and_flat_boxes_come_from_the_joints_or_the_nearest_frame(penn_t
         np.testing.assert_allclose(found.boxes[frame], [*points.min(0), *points.max(0)], atol=1e-4)
 
 
-
-
 @pytest.mark.parametrize(('damage', 'message'), [
     (lambda t: t.label('0002').write_bytes(t.label('0002').read_bytes()[:700]),
      r'0002\.mat: cannot be read'),
@@ -159,7 +157,7 @@ def test_split_actions_and_short_sequences(penn_tree):
         load(penn_tree, bad_data='raise')
 
 
-def test_labels_alone_say_where_frames_were_looked_for(penn_tree):
+def test_labels_alone_say_where_frames_were_looked_for(penn_tree, no_other_data):
     penn_tree.add('0001', write_frames=False)
     with pytest.raises(FileNotFoundError, match=r'penn_action/frames\. .*tools/render_penn\.py'):
         load(penn_tree)
@@ -168,6 +166,35 @@ def test_labels_alone_say_where_frames_were_looked_for(penn_tree):
     (penn_tree.root / 'frames').rename(penn_tree.root / 'rendered')
     assert len(load(penn_tree, frames_dir='rendered')) == 1
     assert len(load(penn_tree, frames_dir=str(penn_tree.root / 'rendered'))) == 1
+
+
+def test_rendered_frames_stand_in_with_one_warning(penn_tree, no_other_data, warnings_logged):
+    penn_tree.add('0001')
+    penn_tree.add('0002', write_frames=False)
+    frames, rendered = penn_tree.root / 'frames', penn_tree.root.parent / 'penn_action_rendered'
+    assert len(load(penn_tree)) == 1 and not any('NOT' in w for w in warnings_logged())
+    rendered.mkdir()
+    frames.rename(rendered / 'frames')
+    data = PennActionDataset('penn_action', subset='all', clip_len=3)
+    assert data.frames_dir == rendered / 'frames' and data.data_root == str(penn_tree.root)
+    assert len(data) == 1 and '0002' in data.bad_sequences[0]
+    lines = [w for w in warnings_logged() if 'NOT the photographs' in w]
+    assert len(lines) == 1 and str(rendered / 'frames') in lines[0]
+    assert 'not results on Penn Action' in lines[0]
+    # Labels without frames need none, and say nothing.
+    load(penn_tree, check_frames=False)
+    assert len([w for w in warnings_logged() if 'NOT the photographs' in w]) == 1
+
+
+def test_marked_frames_are_told_and_real_ones_come_first(penn_tree, no_other_data,
+                                                         warnings_logged):
+    penn_tree.add('0001')
+    (penn_tree.root.parent / 'penn_action_rendered/frames/0001').mkdir(parents=True)
+    assert load(penn_tree).frames_dir == penn_tree.root / 'frames'
+    assert not any('NOT the photographs' in w for w in warnings_logged())
+    (penn_tree.root / 'frames/RENDERED.txt').touch()
+    assert load(penn_tree).frames_dir == penn_tree.root / 'frames'
+    assert len([w for w in warnings_logged() if 'NOT the photographs' in w]) == 1
 
 
 def test_a_frame_that_goes_bad_later_is_named_from_the_worker(penn_tree, read_all):

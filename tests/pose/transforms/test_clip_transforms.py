@@ -8,7 +8,7 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from rpstn.pose.datasets import PENN13
+from rpstn.pose.datasets import PENN13, UnreadableFrameError
 from rpstn.pose.transforms import ClipBBox, ForEachFrame, LoadClip, PackClipInputs
 
 META = parse_pose_metainfo(PENN13)
@@ -186,6 +186,23 @@ def test_packed_clip():
         assert sample.gt_fields.heatmaps.shape == (13, 32, 32)
         assert {'input_center', 'input_scale', 'input_size', 'flip_indices'} <= set(
             sample.metainfo)
+
+
+class OneOff(Drawn):
+    """The last frame is smaller than the others."""
+
+    def read(self, indices):
+        *images, last = super().read(indices)
+        return [*images, last[:200]]
+
+
+def test_every_frames_size_is_checked():
+    original = clip()
+    original['reader'] = OneOff(original['reader'].keypoints)
+    with pytest.raises(UnreadableFrameError, match=r'drawn\.avi: frame 3 .* 320x200 .* 320x240'):
+        LoadClip()(original)
+    original.pop('image_size')  # unknown: nothing to compare with
+    assert LoadClip()(original)['frames'][3]['img_shape'] == (200, 320)
 
 
 def test_frames_of_different_sizes_are_refused():
