@@ -2,12 +2,12 @@
 
 Clips are cut out of the video and handed to the model as ``tools/test.py`` does it, by the very
 pipeline of the config's test data set and with the same windows of T frames, so that a video gives
-here what it gives there.
+here what it gives there for the same boxes. The boxes differ: a data set has one for each frame,
+while here one box serves a clip, as nothing is known of a frame before it is looked at.
 
-The recurrence starts anew with each clip. What is carried from frame to frame, heatmaps and
-features, lies in the coordinates of the crop, so it may be carried only where the crop stays. A
-followed box is therefore moved between clips and kept within each, and the model is never asked
-for more than the T frames in a row that it was trained on.
+The recurrence starts anew with each clip: what it carries, heatmaps and features, lies in the
+coordinates of the crop, and a followed box moves between clips. So the model is never asked for
+more than the T frames in a row that it was trained on.
 
 Shapes: T frames of a clip, K joints, (H, W) image pixels.
 """

@@ -140,8 +140,7 @@ def test_clips_whose_heatmaps_would_have_another_stride_are_refused():
 def test_weights_of_a_single_frame_model_load(name, tmp_path):
     """Backbone, deconvolutions and last layer of a TopdownPoseEstimator become P, and F's."""
     torch.manual_seed(1)
-    # An HRNet's head has only a last layer: C is the backbone's own number of channels then.
-    channels, deconvolutions = (16, (16, ) * 3) if name == 'ResNet' else (8, None)
+    deconvolutions = (16, ) * 3 if name == 'ResNet' else None  # HRNet's head: a last layer only
     single = MODELS.build(dict(
         type='TopdownPoseEstimator', backbone=BACKBONES[name],
         head=dict(type='HeatmapHead', in_channels=64 if name == 'ResNet' else 8, out_channels=5,
@@ -153,15 +152,17 @@ def test_weights_of_a_single_frame_model_load(name, tmp_path):
     torch.save(dict(state_dict=single.state_dict()), tmp_path / 'single.pth')
     init = dict(type='Pretrained', checkpoint=str(tmp_path / 'single.pth'))
 
-    backbone = build(BACKBONES[name], channels=channels, encoder_init=init, initializer_init=init)
+    backbone = build(BACKBONES[name], channels=16, encoder_init=init, initializer_init=init)
     backbone.init_weights()
 
     saved = single.state_dict()
-    for network, missing in ((backbone.initializer, 0), (backbone.encoder, 2)):
-        loaded = network.state_dict()
-        assert len(saved) - len(loaded) == missing  # F has no last layer
-        for key, value in loaded.items():
-            assert torch.equal(value, saved[key]), key
+    assert backbone.initializer.state_dict().keys() == saved.keys()
+    features = backbone.encoder.state_dict()  # no last layer, but 8 to C = 16 channels on HRNet
+    assert [key for key in saved if key not in features] == [
+        'head.final_layer.weight', 'head.final_layer.bias']
+    for loaded in (backbone.initializer.state_dict(), features):
+        for key in saved.keys() & loaded.keys():
+            assert torch.equal(loaded[key], saved[key]), key
     image = torch.randn(2, 3, 64, 64)
     torch.testing.assert_close(backbone.eval()(image[:, None])[1],
                                single.eval().head(single.extract_feat(image)))

@@ -57,6 +57,13 @@ def test_dynamic_convolution_equals_a_loop_over_samples_and_channels(memory_form
     torch.testing.assert_close(dynamic_depthwise_conv(features, kernels), expected)
 
 
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float32, torch.float64])
+def test_a_whole_model_in_another_precision(dtype):
+    propagator = JRPSP(2, channels=4).to(dtype).eval()
+    maps, features = torch.randn(1, 2, 32, 32, dtype=dtype), torch.randn(1, 4, 32, 32, dtype=dtype)
+    assert propagator(maps, features, features).dtype == dtype
+
+
 def test_wrong_channels_are_named():
     with pytest.raises(ValueError, match=r'\(13, 8, 8\).*\(13, 8, 16\)'):
         JRPSP(13, channels=8)(torch.zeros(1, 13, 32, 32), torch.zeros(1, 8, 32, 32),

@@ -81,3 +81,14 @@ def test_gradients():
 def test_wrong_number_of_joints_names_both():
     with pytest.raises(ValueError, match=r'num_joints=13.*\(1, 15, 8, 8\)'):
         JRE(13)(torch.zeros(1, 15, 8, 8))
+
+
+def test_half_precision_does_not_overflow():
+    # Inner products of 64 x 64 cells pass float16's largest number, 65504.
+    maps = 5 * torch.ones(1, 3, 64, 64)
+    maps[:, 1] *= -1
+    with torch.autocast('cpu', dtype=torch.float16):
+        relation = JRE(3).relation(maps.half())
+    assert torch.isfinite(relation).all()
+    expected = torch.tensor([[[.5, 0, .5], [0, 1, 0], [.5, 0, .5]]])
+    torch.testing.assert_close(relation.float(), expected)
