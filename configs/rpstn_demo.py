@@ -25,7 +25,7 @@ val_dataloader = dict(
 test_dataloader = dict(
     batch_size=16, num_workers=1, dataset=dict(num_sequences=60, seed=2, **data))
 
-max_epochs = 10
+max_epochs = 6
 train_cfg = dict(max_epochs=max_epochs, val_interval=2)
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3))
 param_scheduler = [

@@ -40,7 +40,7 @@ class ProgressHook(Hook):
     """A progress bar with time left, loss and the last validation's PCK."""
 
     def __init__(self, title: str) -> None:
-        self.pck = ''
+        self.title, self.pck = title, ''
         self.bar = Progress(
             TextColumn('{task.description:<24}'), BarColumn(), MofNCompleteColumn(),
             TimeRemainingColumn(), TextColumn('{task.fields[state]}'))
@@ -56,6 +56,8 @@ class ProgressHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self.pck = f'  PCK {100 * metrics[METRIC]:.1f}'
+        if not self.bar.console.is_terminal:  # no bar there: a line now and then
+            print(f'{self.title}: epoch {runner.epoch}{self.pck}', flush=True)
 
 
 def train(title: str, config: str, args: argparse.Namespace, name: str,
