@@ -9,23 +9,17 @@ model = dict(
         encoder=dict(depth=18, stem_channels=32, base_channels=32, init_cfg=None)),
     head=dict(num_joints=13, channels=64, decoder=codec))
 
-vary = [dict(type='RandomFlip', direction='horizontal'),
-        dict(type='RandomBBoxTransform', scale_factor=(0.85, 1.2), rotate_factor=20.)]
-crop = [dict(type='TopdownAffine', input_size=codec['input_size']),
-        dict(type='GenerateTarget', encoder=codec)]
-load, pack = [dict(type='LoadClip'), dict(type='ClipBBox')], [dict(type='PackClipInputs')]
-train_pipeline = load + [dict(type='ForEachFrame', transforms=vary + crop)] + pack
-val_pipeline = load + [dict(type='ForEachFrame', transforms=crop)] + pack
+crop = dict(type='ForEachFrame', transforms=[
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='GenerateTarget', encoder=codec)])
+pipeline = [dict(type='LoadClip'), dict(type='ClipBBox'), crop, dict(type='PackClipInputs')]
 data = dict(
     type='SyntheticClipDataset', joints='penn13', image_size=(160, 160), num_frames=10,
-    occluder_prob=0.6, cache_mb=600)
+    occluder_prob=0.6, cache_mb=600, pipeline=pipeline)
 loader = dict(batch_size=16, num_workers=1)
-train_dataloader = dict(
-    **loader, dataset=dict(num_sequences=320, seed=0, pipeline=train_pipeline, **data))
-val_dataloader = dict(
-    **loader, dataset=dict(num_sequences=12, seed=1, pipeline=val_pipeline, **data))
-test_dataloader = dict(
-    **loader, dataset=dict(num_sequences=60, seed=2, pipeline=val_pipeline, **data))
+train_dataloader = dict(**loader, dataset=dict(num_sequences=320, seed=0, **data))
+val_dataloader = dict(**loader, dataset=dict(num_sequences=12, seed=1, **data))
+test_dataloader = dict(**loader, dataset=dict(num_sequences=60, seed=2, **data))
 
 max_epochs = 6
 train_cfg = dict(max_epochs=max_epochs, val_interval=2)
