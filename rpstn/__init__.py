@@ -1,7 +1,7 @@
-"""RPSTN: relation-based pose estimation in video, as an OpenMMLab plugin.
+"""RPSTN: pose estimation in video and exercise form, as a plugin of MMPose and MMAction2.
 
 Importing this package makes the OpenMMLab stack work (:mod:`rpstn.compat`) and registers all
-components with MMPose, so it comes before any import of MMPose.
+components with MMPose and MMAction2, so it comes before any import of theirs.
 """
 
 import sys
@@ -19,10 +19,16 @@ def _is_doctor() -> bool:
     return sys.argv[1:2] == ['doctor'] and Path(sys.argv[0]).stem in ('rpstn', '-m')
 
 
-# Without MMPose there is nothing to register with. In an MMPose that is there nothing may fail.
-if find_spec('mmpose') is not None and not _is_doctor():
-    import rpstn.apis.amp
-    import rpstn.pose
-    import rpstn.simulation  # noqa: F401
+# Without MMPose or MMAction2 there is nothing to register with. In one that is there nothing may
+# fail.
+if not _is_doctor():
+    if find_spec('mmpose') is not None:
+        import rpstn.apis.amp
+        import rpstn.pose
+        import rpstn.simulation  # noqa: F401
+    # The parts for exercise form read the data sets of rpstn.pose, and so need both.
+    if find_spec('mmpose') is not None and find_spec('mmaction') is not None:
+        import rpstn.form
+        import rpstn.simulation.squat_dataset  # noqa: F401
 
 __all__ = ['__version__']

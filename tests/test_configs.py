@@ -7,7 +7,8 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 
 ROOT = Path(__file__).parents[1] / 'configs'
-CONFIGS = sorted(path.stem for path in ROOT.glob('*.py'))
+CONFIGS = sorted(path.stem for path in ROOT.glob('*.py')
+                 if path.stem.startswith(('rpstn_', 'baseline_')))
 PAIRS = [name.removeprefix('rpstn_') for name in CONFIGS if name.startswith('rpstn_')]
 
 

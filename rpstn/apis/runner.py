@@ -80,8 +80,7 @@ def use_mixed_precision(cfg: Config) -> None:
     """Train in mixed precision: MMEngine's wrapper on a GPU, bfloat16 on a CPU.
 
     Raises:
-        SystemExit: the config has an optimizer wrapper of its own kind, or its heads cannot do with
-            bfloat16.
+        SystemExit: the config has an optimizer wrapper of its own kind.
     """
     given = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if given not in ('OptimWrapper', 'AmpOptimWrapper', 'CPUAmpOptimWrapper'):
@@ -89,14 +88,12 @@ def use_mixed_precision(cfg: Config) -> None:
     if torch.cuda.is_available():
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
-    elif cfg.get('default_scope') == 'mmaction':
-        raise SystemExit("--amp: MMAction2's heads pass their scores to NumPy, which knows no "
-                         'bfloat16, the half precision of a CPU: train without --amp, or on a GPU')
     else:
         cfg.optim_wrapper.type = CPUAmpOptimWrapper.__name__
         cfg.optim_wrapper.pop('loss_scale', None)
-        # MMPose's training accuracy goes through NumPy, which knows no bfloat16.
-        cfg.model.train_cfg = dict(cfg.model.get('train_cfg') or {}, compute_acc=False)
+        if cfg.get('default_scope') != 'mmaction':
+            # MMPose's training accuracy goes through NumPy, which knows no bfloat16.
+            cfg.model.train_cfg = dict(cfg.model.get('train_cfg') or {}, compute_acc=False)
 
 
 def drop_unreachable_weights(cfg: Config, timeout: float = 10.) -> list[str]:

@@ -48,11 +48,11 @@ def squat(rng: np.random.Generator, body: Proportions, times: np.ndarray) -> Ske
         pelvis, body_frame(.8 * lean), body_frame(lean, sway(rng, times, .02)),
         body_frame(gaze, sway(rng, times, .10)))
     poser.legs(ankles, forward, forward)
-    _squat_arms(rng, poser, depth)
+    squat_arms(rng, poser, depth)
     return poser.skeleton()
 
 
-def _squat_arms(rng: np.random.Generator, poser: Poser, depth: np.ndarray) -> None:
+def squat_arms(rng: np.random.Generator, poser: Poser, depth: np.ndarray) -> None:
     """Arms stretched forward, hands at the chest, at the hips, or behind the head."""
     style = rng.choice(['raise', 'chest', 'hips', 'head'], p=[.45, .25, .15, .15])
     body, (_, chest, head) = poser.body, poser.frames

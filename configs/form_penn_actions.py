@@ -1,0 +1,12 @@
+# Our best on Penn Action's 2D skeletons: coordinates, velocities and distances together.
+_base_ = '_base_/penn_actions.py'
+
+model = dict(
+    type='TemporalDistanceRecognizer',
+    representation=[
+        dict(type='JointCoordinates', skeleton='penn13', axes=(0, 1)),
+        dict(type='JointVelocities', skeleton='penn13', axes=(0, 1)),
+        dict(type='DistanceMatrices', skeleton='penn13', axes=(0, 1))],
+    backbone=dict(type='TemporalResNet1D', in_channels=26 + 26 + 78, dropout=.2),
+    cls_head=dict(
+        type='TemporalHead', num_classes=15, in_channels=256, label_smooth_eps=.1, dropout=.5))

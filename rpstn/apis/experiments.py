@@ -1,0 +1,120 @@
+"""Many short trainings of MMAction2 configs, several at once, each with its result in a file."""
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from .runner import fit_machine, use_mixed_precision
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A training from a config with other settings, and one or more tests of what it gives.
+
+    Args:
+        name: unique; the result is kept in ``<name>.json``.
+        config: path of the config.
+        options: settings to replace, ``{'model.backbone.channels': 128}``.
+        seed: of the training.
+        tests: name of each test -> transforms that precede its test pipeline.
+        amp: train in mixed precision.
+    """
+    name: str
+    config: str
+    options: dict = field(default_factory=dict)
+    seed: int = 0
+    tests: dict[str, list[dict]] = field(default_factory=lambda: {'test': []})
+    amp: bool = False
+
+    def load(self) -> Config:
+        """The config as it is run: it trains to the end and never looks at the test set."""
+        cfg = Config.fromfile(self.config)
+        cfg.merge_from_dict(self.options)
+        cfg.randomness = dict(seed=self.seed)
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        cfg.default_hooks.update(checkpoint=None, logger=None)
+        cfg.custom_hooks = [hook for hook in cfg.get('custom_hooks', [])
+                            if hook.type != 'ConfusionMatrixHook']
+        cfg.visualizer = None
+        cfg.log_level = 'WARNING'
+        fit_machine(cfg)
+        if self.amp:
+            use_mixed_precision(cfg)
+        return cfg
+
+    def fingerprint(self) -> str:
+        """Changes with anything in the config or the tests."""
+        text = json.dumps([self.load().to_dict(), self.tests], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def run_experiment(experiment: Experiment) -> dict:
+    """Train, then test: dict(fingerprint, seconds, parameters, tests={name: metrics})."""
+    cfg = experiment.load()
+    with tempfile.TemporaryDirectory() as work_dir:
+        cfg.work_dir = work_dir
+        # MMEngine keeps loggers by this name.
+        cfg.experiment_name = f'{experiment.name}-{os.getpid()}-{time.monotonic_ns()}'
+        runner = Runner.from_cfg(cfg)
+        began = time.perf_counter()
+        runner.train()
+        seconds = time.perf_counter() - began
+        parameters = sum(p.numel() for p in runner.model.parameters())
+        results = {}
+        for name, transforms in experiment.tests.items():
+            loader = copy.deepcopy(cfg.test_dataloader)
+            loader.dataset.pipeline = [*transforms, *loader.dataset.pipeline]
+            test = Runner(
+                runner.model, work_dir, test_dataloader=loader, test_cfg=cfg.test_cfg,
+                test_evaluator=cfg.test_evaluator, default_scope=cfg.default_scope,
+                log_level=cfg.log_level, launcher='none', cfg=Config(dict(model={})),
+                experiment_name=f'{cfg.experiment_name}-{name}')
+            results[name] = test.test()
+    return dict(fingerprint=experiment.fingerprint(), seconds=seconds, parameters=parameters,
+                tests=results)
+
+
+def run_experiments(experiments: Sequence[Experiment], folder: Path, processes: int,
+                    threads: int = 1) -> Iterator[tuple[Experiment, dict]]:
+    """Run what is not done yet, each in one of several processes; yields results as they come.
+
+    A result is kept in ``folder`` and is taken from there as long as config and tests are the
+    same, so a run that was stopped goes on where it was.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    left = []
+    for experiment in experiments:
+        path = folder / f'{experiment.name}.json'
+        known = json.loads(path.read_text()) if path.exists() else {}
+        if known.get('fingerprint') == experiment.fingerprint():
+            yield experiment, known
+        else:
+            left.append(experiment)
+    with ProcessPoolExecutor(processes, get_context('spawn'), _start, (threads,)) as pool:
+        futures = {pool.submit(run_experiment, experiment): experiment for experiment in left}
+        for future in as_completed(futures):
+            experiment, result = futures[future], future.result()
+            path = folder / f'{experiment.name}.json'
+            staged = path.with_suffix('.part')
+            staged.write_text(json.dumps(result, indent=1))
+            staged.replace(path)
+            yield experiment, result
+
+
+def _start(threads: int) -> None:
+    import rpstn  # noqa: F401 (in a new process: registers the components)
+    torch.set_num_threads(threads)
+    torch.multiprocessing.set_sharing_strategy('file_system')

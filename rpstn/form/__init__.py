@@ -1,0 +1,44 @@
+"""Exercise form from skeletons over time; importing this registers the parts with MMAction2.
+
+Pure functions on NumPy arrays and tensors alike stand beside the registered components.
+"""
+from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
+
+from . import datasets, transforms
+from .distances import (
+    from_condensed,
+    joints_from_distances,
+    pairwise_distances,
+    to_condensed,
+)
+from .head import TemporalHead
+from .hooks import BalancedClassWeightHook, ConfusionMatrixHook
+from .limbs import normalize_limbs
+from .metrics import FormMetric
+from .motion import (
+    canonical_starts,
+    fill_gaps,
+    joint_angle,
+    remove_outliers,
+    repetitions,
+    resample,
+)
+from .recognizer import TemporalDistanceRecognizer
+from .representations import (
+    DistanceMatrices,
+    JointAngles,
+    JointCoordinates,
+    JointVelocities,
+    StandingDisplacements,
+)
+from .temporal_resnet import TemporalResNet1D
+
+__all__ = [
+    'SKELETONS', 'BalancedClassWeightHook', 'ConfusionMatrixHook', 'DistanceMatrices',
+    'FormMetric', 'JointAngles', 'JointCoordinates', 'JointVelocities', 'Skeleton',
+    'StandingDisplacements', 'TemporalDistanceRecognizer', 'TemporalHead', 'TemporalResNet1D',
+    'canonical_starts', 'datasets', 'fill_gaps', 'from_condensed', 'get_skeleton', 'joint_angle',
+    'joint_mapping', 'joints_from_distances', 'map_joints', 'normalize_limbs',
+    'pairwise_distances', 'remove_outliers', 'repetitions', 'resample', 'to_condensed',
+    'transforms'
+]

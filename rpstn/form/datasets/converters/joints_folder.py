@@ -1,0 +1,219 @@
+"""A folder of joints in CSV or JSON files -> the files of :class:`SkeletonFormDataset`.
+
+    <root>/[train|val|test/]<label>/<name>.csv     or .tsv, .json, .npz: a sequence in a file
+    <root>/[train|val|test/]<label>/<name>/*.json  or .csv, .tsv: a file for each of its frames
+
+The formats of the files are described in :mod:`.joint_tables` and :mod:`.joint_json`.
+"""
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..sequence import BadSkeletonError, refuse
+from .joint_files import JSON, SUFFIXES, TABLES, read_joints
+from .joint_sequence import JointSequence
+from .skeleton_files import LABEL_SEPARATOR, Conversion, SkeletonFiles
+from .to_skeleton import ToSkeleton
+
+SPLITS = ('train', 'val', 'test')
+UNREADABLE, UNLABELLED, UNFOUND = 'unreadable', 'without a label', 'labelled but not there'
+
+
+def convert_joints_folder(root: str | Path, out: str | Path, *,
+                          skeleton: str | None = None,
+                          target: str | None = None,
+                          labels: str | Path | None = None,
+                          multi_label: bool = False,
+                          per_frame: bool = False,
+                          person: str | None = None,
+                          min_score: float = 0.,
+                          first_frame: int | None = None,
+                          fps: float | None = None,
+                          scale: float = 1.,
+                          skip_bad: bool = False,
+                          annotations: bool = False) -> Conversion:
+    """Convert all sequences below a folder.
+
+    Args:
+        root: the folder.
+        out: the folder that is written to, see :mod:`.skeleton_files`; not below ``root``.
+        skeleton, target, scale: see :class:`ToSkeleton`.
+        labels: a CSV table with the columns ``name`` and ``label``, and any others (``split``,
+            ``day``, ``subject``), which are handed on. A name is a path below ``root`` without
+            its suffix, or its last part alone where that is unique. Without a table the label is
+            the name of the folder that a sequence lies in, and its ``split`` that of a folder
+            ``train``, ``val`` or ``test`` at the top.
+        multi_label: a label in the table may be several, separated by ``;``, or empty.
+        per_frame: a folder with files in it is a sequence, each file a frame of it.
+        person, min_score, first_frame: see :func:`read_joints`.
+        fps: frames per second, in place of what the files say.
+        skip_bad: leave out and count what cannot be read, rather than stop at it.
+        annotations: write MMAction2's format, too, see :class:`SkeletonFiles`.
+
+    Raises:
+        BadSkeletonError: naming the file, the place in it, what was allowed and what came.
+        FileNotFoundError: there is no such folder.
+        ValueError: ``out`` lies below ``root``, or an option is not allowed.
+    """
+    root, out = Path(root), Path(out)
+    check_arguments(root, out, fps)
+    table = None if labels is None else _Labels(Path(labels), multi_label)
+    conversion, unread = Conversion(out), Counter()
+    to_skeleton = ToSkeleton(skeleton, target, scale)
+    found = dict(find_sequences(root, per_frame, conversion, exclude=labels))
+    if not found:
+        raise BadSkeletonError(f'{root}: no files ({", ".join(SUFFIXES)}) in it')
+    if table is not None:
+        table.match(found, conversion)
+    with SkeletonFiles(conversion, annotations, multi_label) as files:
+        for name, path in found.items():
+            try:
+                if table is None:
+                    classes, fields = [_folder_label(root, path)], _folder_split(name)
+                elif name in table.rows:
+                    classes, fields = table.rows[name]
+                else:
+                    conversion.skip(name, UNLABELLED, f'{path}: not in {labels}')
+                    continue
+                sequence = read_joints(path, person, min_score, first_frame)
+                keypoints, scores = to_skeleton(sequence)
+                files.write(name, keypoints, classes, {**fields, **facts(sequence, fps)}, scores)
+            except BadSkeletonError as error:
+                if not skip_bad:
+                    raise
+                conversion.skip(name, UNREADABLE, str(error))
+                continue
+            unread.update(sequence.unread)
+        conversion.skeleton = to_skeleton.written
+        conversion.notes += to_skeleton.notes()
+        if unread:
+            conversion.notes.append('not read: ' + ', '.join(
+                f'{name} ({n:,})' for name, n in sorted(unread.items())))
+    return conversion
+
+
+def check_arguments(root: Path, out: Path, fps: float | None) -> None:
+    """Refuse folders that cannot be read, or would be read and written at once, and no rate."""
+    if fps is not None and not 0 < fps <= 1000:
+        raise ValueError(f'fps must be above 0 and at most 1000, got {fps}')
+    if not root.is_dir():
+        raise FileNotFoundError(f'{root}: no such folder')
+    if root.resolve() in (out.resolve(), *out.resolve().parents):
+        raise ValueError(f'{out}: the output must not lie in the folder that is read, {root}')
+
+
+def facts(sequence: JointSequence, fps: float | None = None) -> dict[str, object]:
+    """What is known of a sequence besides its joints, as columns of its row."""
+    fps, size = fps or sequence.fps, sequence.image_size
+    found: dict[str, object] = {} if fps is None else {'fps': f'{fps:.6g}'}
+    return found if size is None else {**found, 'width': size[0], 'height': size[1]}
+
+
+def find_sequences(root: Path, per_frame: bool, conversion: Conversion,
+                   exclude: str | Path | None = None) -> Iterator[tuple[str, Path]]:
+    """Name and path of each sequence, in natural order: '2' before '10'.
+
+    Of files that differ in their suffix alone, as a tool writes its results in two formats, the
+    JSON file is taken; others are counted in the notes.
+    """
+    excluded = None if exclude is None else Path(exclude).resolve()
+    paths: dict[str, list[Path]] = {}
+    others = 0
+    for path in sorted(root.rglob('*'), key=lambda p: natural(p.relative_to(root).as_posix())):
+        parts = path.relative_to(root).parts
+        if any(part.startswith('.') for part in parts) or not path.is_file():
+            continue
+        if path.suffix.lower() not in ((JSON, *TABLES) if per_frame else SUFFIXES):
+            others += 1
+        elif path.resolve() != excluded and not (per_frame and len(parts) == 1):
+            place = path.parent if per_frame else path
+            relative = place.relative_to(root)
+            name = (relative if per_frame else relative.with_suffix('')).as_posix()
+            paths.setdefault(name, []).append(place)
+    twins = 0
+    for name, places in paths.items():
+        if not per_frame:
+            places.sort(key=lambda p: SUFFIXES.index(p.suffix.lower()))
+            twins += len(places) - 1
+        yield name, places[0]
+    if twins:
+        conversion.notes.append(f'{twins:,} files beside one of the same name in another format '
+                                'not read')
+    if others:
+        conversion.notes.append(f'{others:,} files of other kinds not read')
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """A key that sorts numbers in names by their value."""
+    return [(int(part), '') if part.isdigit() else (-1, part)
+            for part in re.split(r'(\d+)', text)]
+
+
+def _folder_label(root: Path, path: Path) -> str:
+    if path.parent.resolve() == root.resolve():
+        refuse(str(path), 'the sequence', 'in a folder named by its label, or in a table of labels',
+               f'it right in {root}')
+    return path.parent.name
+
+
+def _folder_split(name: str) -> dict[str, str]:
+    top, *rest = name.split('/')
+    return {'split': top} if top in SPLITS and len(rest) >= 2 else {}
+
+
+class _Labels:
+    """The rows of a table of labels, then by the names of the sequences that are there."""
+
+    def __init__(self, path: Path, multi_label: bool) -> None:
+        self.path, self.multi_label = path, multi_label
+        self.rows: dict[str, tuple[list[str], dict[str, str]]] = {}
+        try:
+            with open(path, encoding='utf-8-sig', newline='') as file:
+                rows = csv.DictReader(file, restval='')
+                columns = rows.fieldnames or []
+                if not {'name', 'label'} <= set(columns):
+                    refuse(f'{path}: line 1', 'columns', 'with name and label', ', '.join(columns))
+                for row in rows:
+                    self._add(row, f'{path}: line {rows.line_num}')
+        except (UnicodeDecodeError, csv.Error) as error:
+            refuse(str(path), 'the table', 'CSV in UTF-8', str(error))
+
+    def _add(self, row: dict, where: str) -> None:
+        if None in row:
+            refuse(where, 'the row', 'as long as the header', f'{len(row[None])} fields more')
+        name = row.pop('name').strip().replace('\\', '/')
+        if Path(name).suffix.lower() in SUFFIXES:
+            name = name[:name.rindex('.')]
+        if not name or name in self.rows:
+            refuse(where, 'name', 'there and unique', repr(name))
+        cell = row.pop('label').strip()
+        labels = [part.strip() for part in cell.split(LABEL_SEPARATOR)] if self.multi_label else [
+            cell]
+        if labels == [''] and self.multi_label:
+            labels = []
+        if '' in labels or len(set(labels)) < len(labels):
+            refuse(where, 'label', 'a class' if not self.multi_label else
+                   f'different classes separated by {LABEL_SEPARATOR!r}, or empty', repr(cell))
+        row.pop('frames', None)  # counted anew
+        self.rows[name] = labels, {key: value.strip() for key, value in row.items() if key}
+
+    def match(self, found: dict[str, Path], conversion: Conversion) -> None:
+        """Name the rows as the sequences are named; note those that have none."""
+        last = Counter(name.rpartition('/')[2] for name in found)
+        short = {name.rpartition('/')[2]: name for name in found}
+        rows, self.rows = self.rows, {}
+        for given, row in rows.items():
+            name = given if given in found else short.get(given)
+            if name is None:
+                conversion.skip(given, UNFOUND, f'{self.path}: {given} is not in the folder')
+            elif given != name and last[given] > 1:
+                refuse(str(self.path), 'name', 'a path where several sequences have that name',
+                       repr(given))
+            elif name in self.rows:
+                refuse(str(self.path), 'name', 'unique', f'{given!r} for {name!r}, a second time')
+            else:
+                self.rows[name] = row

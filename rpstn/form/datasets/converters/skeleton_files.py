@@ -1,0 +1,175 @@
+"""The files that :class:`rpstn.form.datasets.form_dataset.SkeletonFormDataset` reads.
+
+    keypoints3d.npz   name -> (T, V, 3) float32; keypoints2d.npz and (T, V, 2) for 2D joints
+    labels.csv        name, label, split, ..., frames
+    annotations.pkl   if asked for: the same in MMAction2's skeleton format, with scores
+
+T frames, V skeleton joints, D = 2 or 3 coordinates.
+"""
+from __future__ import annotations
+
+import csv
+import os
+import pickle
+import shutil
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..sequence import BadSkeletonError
+
+LABEL_SEPARATOR = ';'
+LABELS, ANNOTATIONS = 'labels.csv', 'annotations.pkl'
+
+
+@dataclass
+class Conversion:
+    """What was written, and what was not."""
+
+    folder: Path
+    skeleton: str = ''
+    """Name of the skeleton that the joints are of."""
+    sequences: int = 0
+    frames: int = 0
+    missing: float = 0.
+    """Share of the joints that are NaN."""
+    classes: Counter = field(default_factory=Counter)
+    """Sequences of each class."""
+    skipped: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Name of what was left out -> what kind of reason, and the reason in one line."""
+    notes: list[str] = field(default_factory=list)
+    """What else to know: columns that were not read, joints that have no place."""
+
+    def skip(self, name: str, kind: str, reason: str = '') -> None:
+        """Note something that was left out."""
+        self.skipped[name] = kind, reason or kind
+
+    def summary(self) -> str:
+        """One line: sequences, frames, classes, skipped."""
+        kinds = Counter(kind for kind, _ in self.skipped.values())
+        why = ': ' + ', '.join(f'{n:,} {kind}' for kind, n in kinds.items()) if kinds else ''
+        classes = ', '.join(f'{name} {n:,}' for name, n in sorted(self.classes.items()))
+        return '; '.join([
+            f'{self.folder}: {self.sequences:,} sequences, {self.frames:,} frames of '
+            f'{self.skeleton} ({self.missing:.1%} of joints missing)', f'{classes or "no labels"}',
+            f'skipped {len(self.skipped):,}{why}', *self.notes])
+
+
+class SkeletonFiles:
+    """Writes the files, sequence by sequence; use it in a ``with`` statement.
+
+    They appear in ``folder`` when all is complete, and what lay there before stays until then.
+    After an error, or Ctrl-C, nothing is changed.
+
+    Args:
+        conversion: its ``folder`` is written to, and what is written is counted in it.
+        annotations: write ``annotations.pkl``, too, which keeps scores and sizes of images (in
+            memory until the end).
+        multi_label: several labels of a sequence, or none, are allowed.
+    """
+
+    def __init__(self, conversion: Conversion, annotations: bool = False,
+                 multi_label: bool = False) -> None:
+        self.conversion, self.folder, self.multi_label = conversion, conversion.folder, multi_label
+        self._annotations: list[dict] | None = [] if annotations else None
+        self._rows: dict[str, dict] = {}
+        self._dim = self._joints = self._missing = 0
+
+    def __enter__(self) -> SkeletonFiles:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Inside of the folder, so that moving is renaming.
+        self._hidden = Path(tempfile.mkdtemp(prefix='.incomplete-', dir=self.folder))
+        self._archive = zipfile.ZipFile(self._hidden / 'joints', 'w', zipfile.ZIP_DEFLATED)
+        return self
+
+    def write(self, name: str, keypoints: np.ndarray, labels: Sequence[str],
+              fields: Mapping[str, object] | None = None, scores: np.ndarray | None = None) -> None:
+        """Append a sequence.
+
+        Args:
+            name: unique.
+            keypoints: (T, V, D) float32, NaN where a joint is missing.
+            labels: one class, or any number of them with ``multi_label``.
+            fields: more columns of its row: ``split``, ``day``, ``fps``, ``width``, ...
+            scores: (T, V).
+
+        Raises:
+            BadSkeletonError: the name is taken, or D is not that of the sequences before.
+        """
+        if name in self._rows:
+            raise BadSkeletonError(f'{name}: names must be unique, got it a second time')
+        if self._dim and keypoints.shape[2] != self._dim:
+            raise BadSkeletonError(f'{name}: joints must have {self._dim} coordinates, as those '
+                                   f'of the sequences before, got {keypoints.shape[2]}')
+        self._dim = keypoints.shape[2]
+        # As numpy.savez does it, which however takes all arrays at once, and none called 'file'.
+        with self._archive.open(f'{name}.npy', 'w', force_zip64=True) as file:
+            np.lib.format.write_array(file, np.ascontiguousarray(keypoints, np.float32),
+                                      allow_pickle=False)
+        self._rows[name] = dict(name=name, label=LABEL_SEPARATOR.join(labels), **(fields or {}),
+                                frames=len(keypoints))
+        if self._annotations is not None:
+            self._annotations.append(_annotation(name, keypoints, labels, fields or {}, scores))
+        self.conversion.frames += len(keypoints)
+        self.conversion.sequences += 1
+        self.conversion.classes.update(labels)
+        gone = np.isnan(keypoints).any(axis=2)
+        self._missing, self._joints = self._missing + int(gone.sum()), self._joints + gone.size
+
+    def __exit__(self, kind: type | None, *error) -> None:
+        try:
+            self._archive.close()
+            if kind is None:
+                self._finish()
+        finally:
+            shutil.rmtree(self._hidden, ignore_errors=True)
+
+    def _finish(self) -> None:
+        if not self._rows:
+            reasons = '; '.join(reason for _, reason in list(self.conversion.skipped.values())[:3])
+            raise BadSkeletonError(f'{self.folder}: no sequence could be converted'
+                                   f'{f" ({reasons})" if reasons else ""}')
+        self.conversion.missing = self._missing / self._joints
+        columns = dict.fromkeys(('name', 'label', 'split'))
+        columns.update((key, None) for row in self._rows.values() for key in row)
+        columns['frames'] = columns.pop('frames')  # the last one
+        with open(self._hidden / LABELS, 'w', encoding='utf-8', newline='') as file:
+            table = csv.DictWriter(file, list(columns), restval='')
+            table.writeheader()
+            table.writerows(self._rows.values())
+        moved = {'joints': f'keypoints{self._dim}d.npz', LABELS: LABELS}
+        if self._annotations is not None:
+            _number_labels(self._annotations, sorted(self.conversion.classes), self.multi_label)
+            split: dict[str, list[str]] = {}
+            for name, row in self._rows.items():
+                split.setdefault(str(row.get('split', '')), []).append(name)
+            with open(self._hidden / ANNOTATIONS, 'wb') as file:
+                pickle.dump(dict(split=split, annotations=self._annotations), file, protocol=4)
+            moved[ANNOTATIONS] = ANNOTATIONS
+        for hidden, name in moved.items():
+            os.replace(self._hidden / hidden, self.folder / name)
+
+
+def _annotation(name: str, keypoints: np.ndarray, labels: Sequence[str],
+                fields: Mapping[str, object], scores: np.ndarray | None) -> dict:
+    """One entry of MMAction2's format, its label still by name."""
+    entry = dict(fields, frame_dir=name, label=list(labels), total_frames=len(keypoints),
+                 keypoint=keypoints[None].astype(np.float32))
+    if fields.get('width') and fields.get('height'):
+        entry['img_shape'] = entry['original_shape'] = fields['height'], fields['width']
+    if keypoints.shape[2] == 2:
+        known = ~np.isnan(keypoints).any(axis=2)
+        scores = known if scores is None else np.where(known, np.nan_to_num(scores), 0)
+        entry['keypoint_score'] = scores[None].astype(np.float32)
+    return entry
+
+
+def _number_labels(annotations: list[dict], classes: list[str], multi_label: bool) -> None:
+    for entry in annotations:
+        numbers = [classes.index(label) for label in entry['label']]
+        entry['label'] = numbers if multi_label else numbers[0]

@@ -1,0 +1,99 @@
+"""One person's skeleton over time, as the data sets of exercise form read it.
+
+M persons, T frames, V skeleton joints, D = 2 or 3 coordinates.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import numpy as np
+
+from rpstn.pose.datasets.sequence import BadSequenceError
+
+
+class BadSkeletonError(BadSequenceError):
+    """A skeleton sequence that cannot be used: one line with file, field, allowed and found."""
+
+
+def refuse(where: str, field: str, allowed: str, found: str) -> NoReturn:
+    """Raise a BadSkeletonError: in ``where``, ``field`` must be ``allowed``, but is ``found``."""
+    raise BadSkeletonError(f'{where}: {field} must be {allowed}, got {found}')
+
+
+@dataclass(frozen=True)
+class SkeletonSequence:
+    """A labelled sequence, before it is checked.
+
+    Args:
+        name (str): unique in its data set.
+        source (str): the file it was read from, for error messages.
+        label (str | int | Sequence): class name or number, or several of them.
+        keypoint (np.ndarray): (M, T, V, D), NaN where a joint is missing.
+        groups (Mapping): what splits may hold out, e.g. ``dict(day='02052023')``; ``split`` is
+            the part of the data set's own split, or a tuple of parts.
+        keypoint_score (np.ndarray, optional): (M, T, V), 0 to 1.
+        img_shape (tuple[int, int], optional): (height, width) of the image of 2D joints.
+    """
+
+    name: str
+    source: str
+    label: str | int | Sequence
+    keypoint: np.ndarray
+    groups: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    keypoint_score: np.ndarray | None = None
+    img_shape: tuple[int, int] | None = None
+
+    @property
+    def where(self) -> str:
+        """File and name."""
+        return f'{self.source}, {self.name}'
+
+    def check(self, num_joints: int, min_frames: int) -> None:
+        """Refuse joints that no pipeline could use.
+
+        Raises:
+            BadSkeletonError: not numbers, another shape or number of joints, infinite joints,
+                fewer than ``min_frames`` frames with a joint in them.
+        """
+        joints = self.keypoint
+        if not np.issubdtype(joints.dtype, np.floating):
+            refuse(self.where, 'keypoint', 'floating point numbers', str(joints.dtype))
+        shape = joints.shape
+        if len(shape) != 4 or shape[3] not in (2, 3) or shape[0] < 1:
+            refuse(self.where, 'keypoint', '(M, T, V, D) with at least one person and D = 2 or 3',
+                   f'shape {shape}')
+        if shape[2] != num_joints:
+            refuse(self.where, 'keypoint', f'of {num_joints} joints', f'{shape[2]}: shape {shape}')
+        if np.isinf(joints).any():
+            person, frame, joint = np.argwhere(np.isinf(joints).any(axis=3))[0]
+            refuse(self.where, 'keypoint', 'finite, or NaN for a missing joint',
+                   f'{joints[person, frame, joint].tolist()} for joint {joint} of frame {frame}')
+        if shape[1] < min_frames:
+            refuse(self.where, 'keypoint', f'of at least {min_frames} frames', f'{shape[1]}')
+        observed = int((~np.isnan(joints).any(axis=3)).any(axis=(0, 2)).sum())
+        if observed < min_frames:
+            refuse(self.where, 'keypoint', f'observed in at least {min_frames} frames',
+                   f'{observed} of {shape[1]}, all others are NaN')
+        score = self.keypoint_score
+        if score is not None and score.shape != shape[:3]:
+            refuse(self.where, 'keypoint_score', f'of shape {shape[:3]}', f'{score.shape}')
+
+    def class_numbers(self, classes: Sequence[str]) -> list[int]:
+        """The numbers of the labels among ``classes``.
+
+        Raises:
+            BadSkeletonError: a label that is none of them.
+        """
+        several = not isinstance(self.label, (str, int, np.integer))
+        numbers = []
+        for label in self.label if several else (self.label,):
+            if isinstance(label, str) and label in classes:
+                numbers.append(classes.index(label))
+            elif isinstance(label, (int, np.integer)) and 0 <= label < len(classes):
+                numbers.append(int(label))
+            else:
+                refuse(self.where, 'label', f'one of {tuple(classes)} or its number',
+                       f'{label!r}')
+        return numbers

@@ -1,0 +1,79 @@
+"""Recognition from what skeletons look like over time.
+
+B sequences, S clips of each, M persons, T frames, V joints, C channels.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmaction.models import BaseRecognizer
+from mmaction.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class TemporalDistanceRecognizer(BaseRecognizer):
+    """Skeletons -> representation -> network over time -> classes.
+
+    With :class:`DistanceMatrices` and :class:`TemporalResNet1D` it is the method of Ogata et
+    al., CVPRW 2019. It takes what MMAction2's skeleton pipelines give (``FormatGCNInput``,
+    ``PackActionInputs``), and works with every backbone over (N, C, T).
+
+    A missing joint is NaN in the input. Whatever is computed from it is NaN, and is masked here:
+    it becomes the average feature, which is 0 behind the normalization.
+
+    Args:
+        representation: config of a module (N, T, V, D) -> (N, C, T) such as
+            :class:`DistanceMatrices`, or several, whose channels are concatenated.
+        backbone: its ``in_channels`` must be the sum of the channels of the representations.
+        cls_head: such as :class:`TemporalHead`.
+        kwargs: see MMAction2's BaseRecognizer.
+    """
+
+    def __init__(self, representation: dict | Sequence[dict], backbone: dict, cls_head: dict,
+                 **kwargs) -> None:
+        super().__init__(backbone=backbone, cls_head=cls_head, **kwargs)
+        parts = [representation] if isinstance(representation, dict) else representation
+        self.representations = nn.ModuleList(MODELS.build(part) for part in parts)
+        channels = [part.out_channels for part in self.representations]
+        if sum(channels) != self.backbone.in_channels:
+            raise ValueError(
+                f'backbone.in_channels must be {sum(channels)}, the channels of the '
+                f'representation ({" + ".join(map(str, channels))}), '
+                f'got {self.backbone.in_channels}')
+        self.normalize = MaskedNorm(sum(channels))
+
+    def represent(self, joints: Tensor) -> Tensor:
+        """Joints (N, T, V, D) -> normalized features (N, C, T) without NaN."""
+        # In float32 under mixed precision, too: differences of coordinates cancel.
+        with torch.autocast(joints.device.type, enabled=False):
+            joints = joints.float()
+            return self.normalize(torch.cat([part(joints) for part in self.representations], 1))
+
+    def extract_feat(self, inputs: Tensor, stage: str = 'backbone', **kwargs) -> tuple:
+        """Input (B, S, M, T, V, C) -> features (B * S, M, C, T'), or scores by ``stage='head'``."""
+        if inputs.ndim != 6:
+            raise ValueError('TemporalDistanceRecognizer takes (B, clips, M, T, V, C), as '
+                             f'FormatGCNInput gives it, got shape {tuple(inputs.shape)}')
+        persons = inputs.shape[2]
+        x = self.backbone(self.represent(inputs.flatten(0, 2))).unflatten(0, (-1, persons))
+        if stage == 'backbone':
+            return x, {}
+        return self.cls_head(x), {}
+
+
+class MaskedNorm(nn.BatchNorm1d):
+    """Batch normalization without weights that leaves NaN out and turns it into 0.
+
+    A feature that is missing gives way to the running mean, so it hardly moves the statistics.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T) with NaN -> (N, C, T) without."""
+        missing = torch.isnan(x)
+        x = super().forward(torch.where(missing, self.running_mean[:, None], x))
+        return x.masked_fill(missing, 0)

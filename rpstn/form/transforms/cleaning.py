@@ -1,0 +1,108 @@
+"""Repair of recorded skeletons.
+
+M persons, T frames, V joints, C coordinates.
+"""
+from __future__ import annotations
+
+import numpy as np
+from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
+from scipy.ndimage import gaussian_filter1d
+
+from ..motion import fill_gaps, remove_outliers
+
+
+@TRANSFORMS.register_module()
+class CleanSkeleton(BaseTransform):
+    """Drop impossible joints, bridge short gaps, smooth.
+
+    What is missing for longer stays NaN, and the recognizer masks it.
+
+    Modified key: keypoint (M, T, V, C).
+
+    Args:
+        max_gap: the longest run of missing frames that is interpolated.
+        outliers: drop joints that jump or lie far from the others, compared with the sequence
+            itself (:func:`rpstn.form.remove_outliers`).
+        max_reach: the farthest, in the unit of the joints, that a joint may lie from the others:
+            it finds what is wrong from the first frame to the last, which a comparison of the
+            sequence with itself does not. None sets no limit.
+        sigma: standard deviation, in frames, of the Gaussian that smooths the joints over time;
+            0 leaves them as they are. Joints with gaps left are not smoothed.
+    """
+
+    def __init__(self, max_gap: int = 10, outliers: bool = True,
+                 max_reach: float | None = None, sigma: float = 0.) -> None:
+        if max_gap < 0 or sigma < 0:
+            raise ValueError(f'max_gap and sigma must be >= 0, got {max_gap} and {sigma}')
+        self.max_gap, self.outliers, self.max_reach = max_gap, outliers, max_reach
+        self.sigma = sigma
+
+    def transform(self, results: dict) -> dict:
+        results['keypoint'] = np.stack([self.clean(person) for person in results['keypoint']])
+        return results
+
+    def clean(self, joints: np.ndarray) -> np.ndarray:
+        """The repaired joints (T, V, C) of one person."""
+        if self.outliers:
+            joints = remove_outliers(joints, max_reach=self.max_reach)
+        if np.isnan(joints).any():
+            joints = fill_gaps(joints, self.max_gap)
+        if self.sigma > 0:
+            smooth = gaussian_filter1d(joints, self.sigma, axis=0, mode='nearest')
+            whole = ~np.isnan(joints).any((0, 2), keepdims=True)
+            joints = np.where(whole, smooth, joints)
+        return joints
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(max_gap={self.max_gap}, outliers={self.outliers}, '
+                f'max_reach={self.max_reach}, sigma={self.sigma})')
+
+
+@TRANSFORMS.register_module()
+class FillMissing(BaseTransform):
+    """Put a value in place of NaN, for networks that know no missing joints, such as ST-GCN.
+
+    Modified key: keypoint (M, T, V, C).
+
+    Args:
+        value: what missing coordinates become.
+    """
+
+    def __init__(self, value: float = 0.) -> None:
+        self.value = value
+
+    def transform(self, results: dict) -> dict:
+        results['keypoint'] = np.nan_to_num(results['keypoint'], nan=self.value)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(value={self.value})'
+
+
+@TRANSFORMS.register_module()
+class CenterSkeleton(BaseTransform):
+    """Put the middle of the body over the sequence at 0, and choose the unit of length.
+
+    Modified key: keypoint (M, T, V, C).
+
+    Args:
+        unit: a number, in the unit of the joints: 100 turns centimetres into metres; or
+            ``'body'``, the root mean square distance of the joints from that middle, for joints
+            in pixels.
+    """
+
+    def __init__(self, unit: float | str = 1.) -> None:
+        if unit != 'body' and (isinstance(unit, str) or unit <= 0):
+            raise ValueError(f"unit must be 'body' or a number > 0, got {unit!r}")
+        self.unit = unit
+
+    def transform(self, results: dict) -> dict:
+        keypoint = results['keypoint']
+        keypoint = keypoint - np.nanmean(keypoint, axis=(0, 1, 2))
+        unit = np.sqrt(np.nanmean(np.square(keypoint))) if self.unit == 'body' else self.unit
+        results['keypoint'] = (keypoint / unit).astype(np.float32)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(unit={self.unit!r})'

@@ -1,0 +1,252 @@
+"""Skeletons as data: joints, the tree of their limbs, left-right pairs, and mappings between them.
+
+Shapes: V joints, L = V - 1 limbs, D = 2 or 3 coordinates.
+
+A name means one place on the body in every skeleton: ``pelvis`` the middle of the hips, ``neck``
+and ``thorax`` about the middle of the shoulders, ``head`` the centre of the head (its joint with
+the neck in SMPL), ``head_top`` the crown, ``*_foot`` the ball of the foot (SMPL),
+``*_foot_index`` the tip of the big toe (MediaPipe).
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from torch import Tensor
+
+_HEAD_PARTS = ('head', 'head_top', 'neck_base', 'nose', 'eye', 'eye_inner', 'eye_outer', 'ear',
+               'mouth')
+
+
+def _split_side(joint: str) -> tuple[str, str]:
+    """('left', 'knee') of 'left_knee'; ('', 'nose') of 'nose'."""
+    side, _, part = joint.partition('_')
+    return (side, part) if side in ('left', 'right') else ('', joint)
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Joints and the tree of limbs that connects them.
+
+    Args:
+        name: of the skeleton, e.g. ``'coco17'``.
+        joints: names of the V joints, in the order of the arrays.
+        limbs: L = V - 1 pairs (parent, child) of names, one tree over all joints, every limb
+            after the one that leads to its parent; the first parent is the root.
+
+    Raises:
+        ValueError: a name occurs twice, a limb names an unknown joint, the limbs are no tree.
+    """
+    name: str
+    joints: tuple[str, ...]
+    limbs: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.joints)) != len(self.joints):
+            raise ValueError(f'skeleton {self.name}: a joint occurs twice in {self.joints}')
+        reached = {self.limbs[0][0] if self.limbs else self.joints[0]}
+        for parent, child in self.limbs:
+            self.index(parent), self.index(child)
+            if parent not in reached or child in reached:
+                raise ValueError(f'skeleton {self.name}: limb ({parent}, {child}) must lead from '
+                                 f'a joint that earlier limbs reach to one that none does')
+            reached.add(child)
+        missing = [joint for joint in self.joints if joint not in reached]
+        if missing:
+            raise ValueError(f'skeleton {self.name}: no limb leads to {missing}')
+
+    @property
+    def num_joints(self) -> int:
+        """V."""
+        return len(self.joints)
+
+    def index(self, joint: str) -> int:
+        """Where a joint stands; ValueError, telling the joints there are, if it is not one."""
+        if joint not in self.joints:
+            raise ValueError(f'skeleton {self.name} has no joint {joint!r}; its joints are '
+                             f'{", ".join(self.joints)}')
+        return self.joints.index(joint)
+
+    @cached_property
+    def limb_indices(self) -> tuple[tuple[int, int], ...]:
+        """The limbs as pairs (parent, child) of joint indices."""
+        return tuple((self.index(parent), self.index(child)) for parent, child in self.limbs)
+
+    @cached_property
+    def parents(self) -> tuple[int, ...]:
+        """The parent of every joint as an index, -1 for the root."""
+        parent_of = {child: parent for parent, child in self.limb_indices}
+        return tuple(parent_of.get(joint, -1) for joint in range(self.num_joints))
+
+    @property
+    def root(self) -> int:
+        """Index of the joint that has no parent."""
+        return self.parents.index(-1)
+
+    @cached_property
+    def head_limbs(self) -> tuple[int, ...]:
+        """Positions in ``limbs`` of those that lead to a joint of the head."""
+        return tuple(number for number, (_, child) in enumerate(self.limbs)
+                     if _split_side(child)[1] in _HEAD_PARTS)
+
+    @cached_property
+    def body_limbs(self) -> tuple[int, ...]:
+        """Positions in ``limbs`` of all others."""
+        return tuple(n for n in range(len(self.limbs)) if n not in self.head_limbs)
+
+    @cached_property
+    def flip_indices(self) -> tuple[int, ...]:
+        """For every joint the one that takes its place in a mirror; itself in the middle."""
+        opposite = {'left': 'right', 'right': 'left'}
+        sides = [_split_side(joint) for joint in self.joints]
+        return tuple(self.index(f'{opposite[side]}_{part}') if side else number
+                     for number, (side, part) in enumerate(sides))
+
+    @cached_property
+    def flip_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Index pairs of the joints that a mirror exchanges, each pair once."""
+        return tuple((a, b) for a, b in enumerate(self.flip_indices) if a < b)
+
+    def check_joints(self, shape: tuple[int, ...]) -> None:
+        """Refuse, with a ValueError, a shape that is not (..., V, D) with D = 2 or 3."""
+        if len(shape) < 2 or shape[-2] != self.num_joints or shape[-1] not in (2, 3):
+            raise ValueError(f'{self.name} takes joints of shape (..., {self.num_joints}, 2 or 3)'
+                             f', got {tuple(shape)}')
+
+
+def _both(*parts: str) -> tuple[str, ...]:
+    return tuple(f'{side}_{part}' for part in parts for side in ('left', 'right'))
+
+
+def _chains(*chains: str) -> tuple[tuple[str, str], ...]:
+    """Limbs along chains of joints; ``*_`` stands for a left and a right chain."""
+    limbs: dict[tuple[str, str], None] = {}
+    for chain in chains:
+        for side in (('left_', 'right_') if '*_' in chain else ('',)):
+            names = chain.replace('*_', side).split()
+            limbs.update(dict.fromkeys(zip(names, names[1:])))
+    return tuple(limbs)
+
+
+# Without pelvis and neck, the right hip is the root, at which the method measures whether a person
+# stands. Hips and both sides of the trunk are limbs then, as in a body of constant length, and a
+# mirror image differs only in where it lies - but for the head, which hangs on one shoulder.
+_TRUNK = ('right_hip left_hip', 'right_hip right_shoulder', 'left_hip left_shoulder')
+_ARMS, _LEGS = '*_shoulder *_elbow *_wrist', '*_hip *_knee *_ankle'
+_FEET = ('*_ankle *_heel', '*_ankle *_foot_index')
+_ARM, _LEG, _FOOT = ('shoulder', 'elbow', 'wrist'), ('hip', 'knee', 'ankle'), ('heel', 'foot_index')
+
+_ALL = (
+    # HMR (Kanazawa et al., CVPR 2018), the Waseda squats (Ogata et al., CVPRW 2019). The neck is
+    # the root: all else hangs on it in pairs.
+    Skeleton('cocoplus19', (
+        'right_ankle', 'right_knee', 'right_hip', 'left_hip', 'left_knee', 'left_ankle',
+        'right_wrist', 'right_elbow', 'right_shoulder', 'left_shoulder', 'left_elbow',
+        'left_wrist', 'neck', 'head_top', 'nose', 'left_eye', 'right_eye', 'left_ear',
+        'right_ear'),
+        _chains('neck *_hip *_knee *_ankle', 'neck *_shoulder *_elbow *_wrist', 'neck head_top',
+                'neck nose', 'nose *_eye *_ear')),
+    # MediaPipe Pose, BlazePose GHUM; its 'mouth_left' is 'left_mouth' here.
+    Skeleton('mediapipe33', (
+        'nose', 'left_eye_inner', 'left_eye', 'left_eye_outer', 'right_eye_inner', 'right_eye',
+        'right_eye_outer', *_both('ear', 'mouth', *_ARM, 'pinky', 'index', 'thumb', *_LEG,
+                                  *_FOOT)),
+        _chains(*_TRUNK, _ARMS, '*_wrist *_pinky', '*_wrist *_index', '*_wrist *_thumb', _LEGS,
+                *_FEET, 'right_shoulder nose', 'nose *_eye_inner *_eye *_eye_outer *_ear',
+                'nose *_mouth')),
+    # Joints 0, 9-16 and 23-32 of mediapipe33.
+    Skeleton('mediapipe19', ('nose', *_both('mouth', *_ARM, *_LEG, *_FOOT)),
+             _chains(*_TRUNK, _ARMS, _LEGS, *_FEET, 'right_shoulder nose', 'nose *_mouth')),
+    # SMPL (Loper et al., 2015), its own kinematic tree.
+    Skeleton('smpl24', (
+        'pelvis', 'left_hip', 'right_hip', 'spine1', 'left_knee', 'right_knee', 'spine2',
+        'left_ankle', 'right_ankle', 'spine3', 'left_foot', 'right_foot', 'neck', 'left_collar',
+        'right_collar', 'head', *_both('shoulder', 'elbow', 'wrist', 'hand')),
+        _chains('pelvis *_hip *_knee *_ankle *_foot', 'pelvis spine1 spine2 spine3 neck head',
+                'spine3 *_collar *_shoulder *_elbow *_wrist *_hand')),
+    Skeleton('coco17', ('nose', *_both('eye', 'ear', *_ARM, *_LEG)),
+             _chains(*_TRUNK, _ARMS, _LEGS, 'right_shoulder nose', 'nose *_eye *_ear')),
+    # Penn Action.
+    Skeleton('penn13', ('head', *_both(*_ARM, *_LEG)),
+             _chains(*_TRUNK, _ARMS, _LEGS, 'right_shoulder head')),
+    # JHMDB; the belly lies a little above the hips.
+    Skeleton('jhmdb15', (
+        'neck', 'belly', 'head', 'right_shoulder', 'left_shoulder', 'right_hip', 'left_hip',
+        'right_elbow', 'left_elbow', 'right_knee', 'left_knee', 'right_wrist', 'left_wrist',
+        'right_ankle', 'left_ankle'),
+        _chains('belly *_hip *_knee *_ankle', 'belly neck head',
+                'neck *_shoulder *_elbow *_wrist')),
+    # Human3.6M's 17. MMPose calls its pelvis 'root', its ankles '*_foot', its head_top 'head'.
+    Skeleton('h36m17', (
+        'pelvis', 'right_hip', 'right_knee', 'right_ankle', 'left_hip', 'left_knee',
+        'left_ankle', 'spine', 'thorax', 'neck_base', 'head_top', 'left_shoulder', 'left_elbow',
+        'left_wrist', 'right_shoulder', 'right_elbow', 'right_wrist'),
+        _chains('pelvis *_hip *_knee *_ankle', 'pelvis spine thorax neck_base head_top',
+                'thorax *_shoulder *_elbow *_wrist')),
+)
+SKELETONS: dict[str, Skeleton] = {skeleton.name: skeleton for skeleton in _ALL}
+
+# Joints as the mean of others, the first group that exists. A joint that occurs several times has
+# more weight: JHMDB's belly lies a fifth of the way from hips to shoulders (median of its clips).
+_COMPOSITES: dict[str, tuple[tuple[str, ...], ...]] = {
+    'pelvis': (_both('hip'),),
+    'neck': (_both('shoulder'),),
+    'thorax': (_both('shoulder'),),
+    'spine': (_both('hip', 'shoulder'),),
+    'belly': (_both('hip') * 4 + _both('shoulder'),),
+    'head': (_both('ear'), _both('eye'), ('nose',), ('head_top', 'neck_base')),
+    **{f'{side}_hand': ((f'{side}_index', f'{side}_pinky'),) for side in ('left', 'right')},
+}
+
+
+def get_skeleton(name: str | Skeleton) -> Skeleton:
+    """The skeleton of that name, or the one given; ValueError that lists those known."""
+    if isinstance(name, Skeleton):
+        return name
+    if name not in SKELETONS:
+        raise ValueError(f'unknown skeleton {name!r}; known are {", ".join(SKELETONS)}')
+    return SKELETONS[name]
+
+
+def joint_mapping(source: str | Skeleton, target: str | Skeleton) -> tuple[tuple[int, ...], ...]:
+    """For every joint of ``target`` the joints of ``source`` whose mean it is.
+
+    One index where ``source`` has the joint, several, which may repeat as weights, for a composite
+    (pelvis, neck, ...), none where ``source`` cannot tell it.
+    """
+    source, target = get_skeleton(source), get_skeleton(target)
+
+    def members(joint: str) -> tuple[int, ...]:
+        for names in ((joint,), *_COMPOSITES.get(joint, ())):
+            if all(name in source.joints for name in names):
+                return tuple(map(source.index, names))
+        return ()
+
+    return tuple(members(joint) for joint in target.joints)
+
+
+def map_joints(joints: np.ndarray | Tensor, source: str | Skeleton,
+               target: str | Skeleton) -> np.ndarray | Tensor:
+    """Joints of another skeleton, as far as they exist, by :func:`joint_mapping`.
+
+    Args:
+        joints: (..., V, D), floating, a NumPy array or a tensor, of ``source``.
+
+    Returns:
+        (..., V', D) of ``target``, the same kind; NaN where ``source`` has no such joint, or
+        where one it is the mean of is NaN.
+
+    Raises:
+        ValueError: the shape is not that of ``source``.
+    """
+    get_skeleton(source).check_joints(joints.shape)
+    members = joint_mapping(source, target)
+    mapped = joints[..., [m[0] if m else 0 for m in members], :]
+    for number, indices in enumerate(members):
+        if len(indices) > 1:
+            mapped[..., number, :] = joints[..., list(indices), :].mean(-2)
+    missing = [number for number, indices in enumerate(members) if not indices]
+    if missing:
+        mapped[..., missing, :] = float('nan')
+    return mapped

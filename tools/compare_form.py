@@ -1,0 +1,181 @@
+"""Fill the table that compares representations of exercise form, on real data, by one command.
+
+    python tools/compare_form.py
+
+Rows: distance matrices with four normalizations of the limbs, the coordinates themselves with the
+same network, MMAction2's ST-GCN, and our best. Columns: real squats on the given split and with
+whole days left out (4 folds), and the actions of Penn Action, as they are and with the test set
+rotated at random. All rows have the same data, epochs and batches, and no row looks at its test
+set before the end. Each training is one experiment, kept in a file: a run that was stopped goes
+on where it was. Figures are accuracies in percent: mean and standard deviation over seeds.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
+from rpstn.apis.experiments import Experiment, run_experiments
+from rpstn.pose.tables import format_table
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+NUM_FOLDS = 4
+
+# row -> (stem of the configs, settings to replace)
+ROWS = {
+    'distance matrices, none': ('tdm', {}),
+    'distance matrices, head': ('tdm', {'model.representation.limbs': 'head'}),
+    'distance matrices, body': ('tdm', {'model.representation.limbs': 'body'}),
+    'distance matrices, full': ('tdm', {'model.representation.limbs': 'full'}),
+    'raw coordinates, same network': ('coordinates', {}),
+    "ST-GCN (MMAction2's own)": ('stgcn', {}),
+    'best of ours': ('form', {}),
+}
+COLUMNS = {
+    'given': 'squats, given split',
+    'days': f'squats, leave-days-out ({NUM_FOLDS} folds)',
+    'penn': 'Penn actions',
+    'rotated': 'Penn actions, test set rotated at random',
+}
+# Many times the work of the others: one seed does.
+ONE_SEED = ('stgcn',)
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--seeds', type=int, default=3, help='trainings of each figure')
+    parser.add_argument('--epochs', type=int, help="in place of the configs' own")
+    parser.add_argument('--rows', nargs='+', choices=sorted({stem for stem, _ in ROWS.values()}),
+                        help='only these rows, by the stem of their configs')
+    parser.add_argument('--processes', type=int, default=os.cpu_count(),
+                        help='trainings at a time, with one thread each')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/compare_form'),
+                        help='folder of the results; what is there is not trained again')
+    parser.add_argument('--amp', nargs='*', default=[], metavar='STEM',
+                        help='rows to train in mixed precision, by the stem of their configs')
+    parser.add_argument('--out', type=Path, default=Path('docs/form_comparison.md'),
+                        help='where the table goes')
+    return parser.parse_args()
+
+
+def experiments_of(row: str, args: argparse.Namespace) -> Iterator[tuple[str, Experiment]]:
+    """The trainings of a row, each with its column: of squats and of Penn, per seed and fold."""
+    stem, options = ROWS[row]
+    if args.epochs:
+        options = {**options, 'train_cfg.max_epochs': args.epochs,
+                   'param_scheduler.1.end': args.epochs}
+    name = row.replace(', ', '_').replace(' ', '_').replace("'", '')
+    for seed in range(1 if stem in ONE_SEED else args.seeds):
+        common = dict(seed=seed, amp=stem in args.amp)
+        squats = str(CONFIGS / f'{stem}_squat.py')
+        yield 'given', Experiment(f'{name}_given_{seed}', squats, options, **common)
+        for fold in range(NUM_FOLDS):
+            splits = {
+                f'{part}_dataloader.dataset.split': dict(
+                    _delete_=True, type='leave_days_out', num_folds=NUM_FOLDS, fold=fold,
+                    part=part)
+                for part in ('train', 'test')}
+            yield 'days', Experiment(
+                f'{name}_days{fold}_{seed}', squats, {**options, **splits}, **common)
+        yield 'penn', Experiment(
+            f'{name}_penn_{seed}', str(CONFIGS / f'{stem}_penn_actions.py'), options, **common,
+            tests=dict(test=[], rotated=[dict(type='RotateSkeleton', seed=0)]))
+
+
+def collect(done: list[tuple[str, Experiment, dict]], column: str, metric: str) -> list[float]:
+    """The figures of a cell in percent, one of each seed; folds are averaged."""
+    test = 'rotated' if column == 'rotated' else 'test'
+    values: dict[int, list[float]] = {}
+    for kind, experiment, result in done:
+        if kind == ('penn' if column == 'rotated' else column):
+            values.setdefault(experiment.seed, []).append(100 * result['tests'][test][metric])
+    return [float(np.mean(folds)) for folds in values.values()]
+
+
+def cell(figures: list[float]) -> str:
+    """``95.1 ± 0.3``; without a deviation for one seed."""
+    if not figures:
+        return ''
+    spread = f' ± {np.std(figures, ddof=1):.1f}' if len(figures) > 1 else ''
+    return f'{np.mean(figures):.1f}{spread}'
+
+
+def table(results: dict[str, list], metric: str) -> str:
+    """The table of one metric."""
+    return format_table(['', *COLUMNS.values()], [
+        [row, *(cell(collect(done, column, metric)) for column in COLUMNS)]
+        for row, done in results.items()])
+
+
+def costs(results: dict[str, list]) -> str:
+    """The table of parameters and training times."""
+    squats = {row: [result for kind, _, result in done if kind in ('given', 'days')]
+              for row, done in results.items()}
+    return format_table(['squats', 'parameters', 'seconds of a training, median'], [
+        [row, f'{found[0]["parameters"] / 1e6:.2f} M',
+         f'{np.median([result["seconds"] for result in found]):.0f}']
+        for row, found in squats.items()])
+
+
+def report(results: dict[str, list], args: argparse.Namespace) -> str:
+    """The whole page."""
+    epochs = next(iter(results.values()))[0][1].load().train_cfg.max_epochs
+    return f"""# Representations of exercise form, compared
+
+Written by `python tools/compare_form.py` (its help says what rows and columns are). Accuracy in
+percent, mean ± standard deviation over seeds; without a deviation it is one seed. Every training
+has {epochs} epochs.
+
+{table(results, 'form/accuracy')}
+
+Macro F1 in percent:
+
+{table(results, 'form/macro_f1')}
+
+{costs(results)}
+
+torch {torch.__version__}, {platform.machine()}, {args.processes} trainings at a time with one
+thread each{', in bfloat16: ' + ', '.join(args.amp) if args.amp else ''}.
+"""
+
+
+def main() -> None:
+    """Train what is missing, print and write the tables."""
+    args = parse_args()
+    rows = [row for row, (stem, _) in ROWS.items() if not args.rows or stem in args.rows]
+    planned = {experiment.name: (row, column, experiment)
+               for row in rows for column, experiment in experiments_of(row, args)}
+    # The longest first, so that no process is left alone with one at the end.
+    order = sorted((e for _, _, e in planned.values()), key=lambda e: 'stgcn' not in e.config)
+    results: dict[str, list] = {row: [] for row in rows}
+    with Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(),
+                  TimeRemainingColumn()) as progress:
+        task = progress.add_task('trainings', total=len(order))
+        for experiment, result in run_experiments(order, args.work_dir, args.processes):
+            row, column, _ = planned[experiment.name]
+            results[row].append((column, experiment, result))
+            shown = ', '.join(f'{name} {metrics["form/accuracy"]:.3f}'
+                              for name, metrics in result['tests'].items())
+            progress.console.print(f'{experiment.name}: {shown} ({result["seconds"]:.0f} s)')
+            progress.advance(task)
+    text = report(results, args)
+    print(text)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(text)
+    (args.work_dir / 'table.json').write_text(json.dumps(
+        {row: {column: collect(done, column, 'form/accuracy') for column in COLUMNS}
+         for row, done in results.items()}, indent=1))
+
+
+if __name__ == '__main__':
+    main()
