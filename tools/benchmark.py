@@ -1,14 +1,21 @@
-"""Clip mode against the frame-by-frame loop, in one run on one machine.
+"""Speed, in one run on one machine: an RPSTN's clip mode, or a recognizer of exercise form.
 
     python tools/benchmark.py configs/rpstn_penn.py
 
-Times, in turns, float32, one clip at a time: the plain loop (each frame encoded by itself, the
-model as PyTorch builds it, the way research code runs it) and clip mode (all frames encoded in
-one batch), first with the same model, then as ``rpstn.apis.cpu.for_inference`` rearranges it,
-then with freed memory kept for reuse. Prints parameters, multiply-adds, milliseconds per frame
-(median over the repeats), peak memory, and the greatest difference of any heatmap value; then
-the clips per second of the config's training loader alone, and how long some real training steps
-wait for it.
+sets clip mode against the frame-by-frame loop. Times, in turns, float32, one clip at a time: the
+plain loop (each frame encoded by itself, the model as PyTorch builds it, the way research code
+runs it) and clip mode (all frames encoded in one batch), first with the same model, then as
+``rpstn.apis.cpu.for_inference`` rearranges it, then with freed memory kept for reuse. Prints
+parameters, multiply-adds, milliseconds per frame (median over the repeats), peak memory, and the
+greatest difference of any heatmap value; then the clips per second of the config's training loader
+alone, and how long some real training steps wait for it.
+
+    python tools/benchmark.py configs/tdm_squat.py --against configs/stgcn_squat.py
+
+sets a recognizer of exercise form beside another, in turns: parameters, multiply-adds,
+milliseconds to classify a clip of 300 frames (by the network alone, and with the test pipeline
+before it), and seconds and accuracy of a training on the configs' own data. Before that, how many
+frames per second the distances of 19 joints take.
 """
 from __future__ import annotations
 
@@ -23,6 +30,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -169,25 +177,58 @@ def processor() -> str:
     return names[0] if names else platform.processor()
 
 
+def benchmark_form(config: Config, args: argparse.Namespace) -> None:
+    """Measure a recognizer of exercise form beside another, print and write."""
+    from rpstn.apis import form_benchmark
+
+    path = Path(args.config)
+    against = args.against or path.with_name(f'stgcn_{path.stem.partition("_")[2]}.py')
+    if not against.is_file():
+        raise SystemExit(f'{against}: no such config file; --against names another')
+    machine = (
+        f'{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before, torch '
+        f'{torch.__version__}, mmengine {version("mmengine")}, mmaction2 {version("mmaction2")}')
+    print(f'{args.config} and {against}; {machine}')
+    result = form_benchmark.benchmark_form(
+        args.config, str(against), args.cfg_options, args.epochs, rounds=args.rounds,
+        repeats=args.repeats or 40, warmup=args.warmup, num_threads=args.threads or 2)
+    result['machine'] = machine
+    print(form_benchmark.report(result))
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=1))
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file of an RPSTN')
+    parser.add_argument('config', help='config file of an RPSTN or of a form recognizer')
     parser.add_argument('--clip-len', type=int, default=5, help='T (default: %(default)s)')
-    parser.add_argument('--repeats', type=int, default=7, help='timed calls, per round')
+    parser.add_argument('--repeats', type=int,
+                        help='timed calls, per round (default: 7; 40 for form)')
     parser.add_argument('--rounds', type=int, default=3, help='turns that every mode gets')
     parser.add_argument('--warmup', type=int, default=2)
-    parser.add_argument('--threads', type=int, default=os.cpu_count())
+    parser.add_argument('--threads', type=int,
+                        help="(default: the machine's cores; 2 for form)")
     parser.add_argument('--loader-clips', type=int, default=100,
                         help='clips read from the training loader; 0 leaves it out')
     parser.add_argument('--training-steps', type=int, default=3,
                         help='real training steps timed, to see what they wait')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    parser.add_argument('--against', type=Path,
+                        help='form: config to compare with (default: the ST-GCN for the same data)')
+    parser.add_argument('--epochs', type=int,
+                        help="form: of the trainings, in place of the configs' own; 0 for none")
+    parser.add_argument('--json', type=Path, help='form: file for all that was measured')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        help='settings of the config (not of the other) to replace')
     parser.add_argument('--mode', choices=list(MODES.values()), help=argparse.SUPPRESS)
     args = parser.parse_args()
     config = Config.fromfile(args.config)
     config.merge_from_dict(args.cfg_options)
+    if config.get('default_scope') == 'mmaction':
+        benchmark_form(config, args)
+        return
+    args.repeats, args.threads = args.repeats or 7, args.threads or os.cpu_count()
     if args.mode:
         print(json.dumps(measure(config, args.mode, args)))
         return

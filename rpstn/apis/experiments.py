@@ -7,8 +7,11 @@ import json
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -61,6 +64,21 @@ class Experiment:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def epoch_options(config: str, epochs: int) -> dict:
+    """Options of an :class:`Experiment` that train fewer or more epochs than the config says.
+
+    The learning rate goes through the same course, in proportion shorter or longer.
+    """
+    cfg = Config.fromfile(config)
+    share = epochs / cfg.train_cfg.max_epochs
+    options: dict = {'train_cfg.max_epochs': epochs}
+    for number, scheduler in enumerate(cfg.get('param_scheduler') or []):
+        for key in ('begin', 'end'):
+            if key in scheduler:
+                options[f'param_scheduler.{number}.{key}'] = share * scheduler[key]
+    return options
+
+
 def run_experiment(experiment: Experiment) -> dict:
     """Train, then test: dict(fingerprint, seconds, parameters, tests={name: metrics})."""
     cfg = experiment.load()
@@ -92,26 +110,65 @@ def run_experiments(experiments: Sequence[Experiment], folder: Path, processes: 
     """Run what is not done yet, each in one of several processes; yields results as they come.
 
     A result is kept in ``folder`` and is taken from there as long as config and tests are the
-    same, so a run that was stopped goes on where it was.
+    same, so a run that was stopped goes on where it was. Where one fails, or no more results are
+    asked for, those under way end and are kept, and the others are left for the next run.
+
+    Raises:
+        ValueError: two experiments have the same name.
+        RuntimeError: one failed; it says which, and why.
     """
+    repeated = [name for name, count in Counter(e.name for e in experiments).items() if count > 1]
+    if repeated:
+        raise ValueError(f'names of experiments must be unique, got {repeated} more than once')
     folder.mkdir(parents=True, exist_ok=True)
     left = []
     for experiment in experiments:
-        path = folder / f'{experiment.name}.json'
+        path = _path(experiment, folder)
         known = json.loads(path.read_text()) if path.exists() else {}
-        if known.get('fingerprint') == experiment.fingerprint():
+        with _named(experiment):
+            fingerprint = experiment.fingerprint()
+        if known.get('fingerprint') == fingerprint:
             yield experiment, known
         else:
             left.append(experiment)
     with ProcessPoolExecutor(processes, get_context('spawn'), _start, (threads,)) as pool:
-        futures = {pool.submit(run_experiment, experiment): experiment for experiment in left}
-        for future in as_completed(futures):
-            experiment, result = futures[future], future.result()
-            path = folder / f'{experiment.name}.json'
-            staged = path.with_suffix('.part')
+        futures = {pool.submit(_run_and_keep, experiment, folder): experiment
+                   for experiment in left}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise RuntimeError(f'experiment {futures[future].name}, or one beside it: the process '
+                               'died, as it does where memory ends') from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _path(experiment: Experiment, folder: Path) -> Path:
+    return folder / f'{experiment.name}.json'
+
+
+@contextmanager
+def _named(experiment: Experiment) -> Iterator[None]:
+    """Errors say which experiment failed, and are of a kind that another process can read."""
+    try:
+        yield
+    except Exception as error:
+        raise RuntimeError(
+            f'experiment {experiment.name}: {type(error).__name__}: {error}') from error
+
+
+def _run_and_keep(experiment: Experiment, folder: Path) -> dict:
+    path = _path(experiment, folder)
+    staged = path.with_name(f'{path.name}.part')
+    with _named(experiment):
+        result = run_experiment(experiment)
+        try:
             staged.write_text(json.dumps(result, indent=1))
             staged.replace(path)
-            yield experiment, result
+        finally:
+            staged.unlink(missing_ok=True)
+    return result
 
 
 def _start(threads: int) -> None:

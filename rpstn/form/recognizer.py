@@ -10,6 +10,7 @@ import torch
 from mmaction.models import BaseRecognizer
 from mmaction.registry import MODELS
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 @MODELS.register_module()
@@ -63,17 +64,40 @@ class TemporalDistanceRecognizer(BaseRecognizer):
         return self.cls_head(x), {}
 
 
-class MaskedNorm(nn.BatchNorm1d):
-    """Batch normalization without weights that leaves NaN out and turns it into 0.
+class MaskedNorm(nn.Module):
+    """Batch normalization without weights that leaves NaN out and turns it into 0, the average.
 
-    A feature that is missing gives way to the running mean, so it hardly moves the statistics.
+    Args:
+        channels: C.
+        eps, momentum: as in ``torch.nn.BatchNorm1d``.
     """
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, affine=False)
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = .1) -> None:
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        self.register_buffer('running_mean', torch.zeros(channels))
+        self.register_buffer('running_var', torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T) with NaN -> (N, C, T) without."""
         missing = torch.isnan(x)
-        x = super().forward(torch.where(missing, self.running_mean[:, None], x))
-        return x.masked_fill(missing, 0)
+        if not missing.any():
+            return functional.batch_norm(
+                x, self.running_mean, self.running_var, training=self.training,
+                momentum=self.momentum, eps=self.eps)
+        x = x.masked_fill(missing, 0)
+        mean, var = self._measure(x, ~missing) if self.training else (
+            self.running_mean, self.running_var)
+        normalized = (x - mean[:, None]) / (var[:, None] + self.eps).sqrt()
+        return normalized.masked_fill(missing, 0)
+
+    def _measure(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (C,) of what is known, which also move the running ones."""
+        count = known.sum((0, 2))
+        mean = x.sum((0, 2)) / count.clamp(min=1)
+        squares = (x - mean[:, None]).masked_fill(~known, 0).square().sum((0, 2))
+        with torch.no_grad():
+            pace = self.momentum * (count > 1)
+            self.running_mean.lerp_(mean, pace)
+            self.running_var.lerp_(squares / (count - 1).clamp(min=1), pace)
+        return mean, squares / count.clamp(min=1)

@@ -129,25 +129,29 @@ class StandingDisplacements(Representation):
     sizes of the body. It needs the sequence to contain a standing pose, and a camera that is
     upright as the others'.
 
-    Standing is where shoulders and ankles are farthest apart: the mean of a share of the frames.
+    Standing is where known shoulders and ankles are farthest apart: the mean of some frames.
 
     Args:
         skeleton, axes: see :class:`Representation`.
         share: of the frames that make the standing pose.
         size_axes: the coordinates in which the body is measured; without depth by default.
         weights: factors of ``axes``, for instance less for depth.
+        origin: ``'pose'`` measures from where each joint is itself, ``'feet'`` from the middle of
+            the ankles, so that the shape of the body and the stance remain.
     """
 
     def __init__(self, skeleton: str, axes: Sequence[int] = (0, 1, 2), share: float = .2,
-                 size_axes: Sequence[int] = (0, 1), weights: Sequence[float] | None = None
-                 ) -> None:
+                 size_axes: Sequence[int] = (0, 1), weights: Sequence[float] | None = None,
+                 origin: str = 'pose') -> None:
         super().__init__(skeleton, axes)
         if not 0 < share <= 1:
             raise ValueError(f'share must lie in (0, 1], got {share}')
         if weights is not None and len(weights) != len(self.axes):
             raise ValueError(f'weights must be {len(self.axes)}, one of each of axes, '
                              f'got {weights}')
-        self.share, self.size_axes = share, list(size_axes)
+        if origin not in ('pose', 'feet'):
+            raise ValueError(f"origin must be 'pose' or 'feet', got {origin!r}")
+        self.share, self.size_axes, self.origin = share, list(size_axes), origin
         self.register_buffer('weights', torch.tensor(weights or [1.] * len(self.axes)),
                              persistent=False)
         self.path = [[self.skeleton.index(f'{side}_{part}') for side in ('left', 'right')]
@@ -159,9 +163,14 @@ class StandingDisplacements(Representation):
         measured = joints[..., self.size_axes]
         # (N, T, 4, D'): middles of shoulders, hips, knees and ankles
         path = torch.stack([measured[:, :, pair].mean(2) for pair in self.path], 2)
-        standing = self._standing(safe_norm(path[:, :, 0] - path[:, :, -1]))
+        height = safe_norm(path[:, :, 0] - path[:, :, -1])
+        standing, unknown = self._standing(height), height.isnan()[..., None, None]
+        path, poses = (x.masked_fill(unknown, float('nan')) for x in (path, selected))
         size = safe_norm(mean_of(path, standing).diff(dim=1)).sum(1)[:, None, None, None]
-        moved = divide(selected - mean_of(selected, standing)[:, None], size)
+        pose = mean_of(poses, standing)[:, None]
+        if self.origin == 'feet':
+            pose = pose[:, :, self.path[-1]].mean(2, keepdim=True)
+        moved = divide(selected - pose, size)
         return (moved * self.weights).flatten(2).transpose(1, 2)
 
     def _standing(self, height: Tensor) -> Tensor:

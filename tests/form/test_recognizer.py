@@ -90,11 +90,12 @@ def test_it_learns_to_tell_movements_apart(representations):
     losses = trained(model, data, steps=60)
     assert losses[0] > .9 and losses[-1] < .5
     model.eval()
-    predictions = model.test_step(batch(*map(sequence, range(20, 26))))
-    for number, sample in enumerate(predictions, 20):
+    correct = 0
+    for number, sample in enumerate(model.test_step(batch(*map(sequence, range(40, 70)))), 40):
         assert sample.frame_dir == f'rep_{number}' and sample.gt_label.item() == number % 3
-        assert sample.pred_label.item() == number % 3
         assert sample.pred_score.sum().item() == pytest.approx(1)
+        correct += sample.pred_label.item() == number % 3
+    assert correct >= 18  # of 30; 10 by chance
 
 
 def test_scores_of_distances_do_not_change_as_the_person_turns():
@@ -154,16 +155,22 @@ def test_scores_of_several_clips_are_averaged():
 
 
 def test_scores_of_several_persons_are_averaged_before_the_softmax():
+    """In several sequences of several clips, none taken for another."""
     model = recognizer()
     trained(model, squats(6), steps=3)
     model.eval()
-    together = dict(sequence(0), keypoint=np.concatenate(
-        [sequence(number)['keypoint'] for number in (0, 1)]))
-    alone = [model(model.data_preprocessor(batch(sequence(number)))['inputs'], mode='tensor',
-                   stage='head') for number in (0, 1)]
-    got = scores_of(model.test_step(batch(together, persons=2)))
-    torch.testing.assert_close(got, (sum(alone) / 2).softmax(1), atol=1e-5, rtol=1e-4)
-    data = batch(together, sequence(2, persons=2), persons=2)
+    pairs = [dict(sequence(n), keypoint=np.concatenate(
+        [sequence(n)['keypoint'], sequence(n + 1)['keypoint']])) for n in range(3)]
+    data = batch(*pairs, persons=2, num_clips=4, crop=.4)
+    inputs = model.data_preprocessor(data)['inputs']
+    assert inputs.shape == (3, 4, 2, 16, 19, 3)
+    alone = torch.empty(3, 4, 2, 3)
+    for b, s, m in np.ndindex(3, 4, 2):
+        alone[b, s, m] = model(inputs[b, s, m][None, None, None], mode='tensor', stage='head')[0]
+    torch.testing.assert_close(scores_of(model.test_step(data)),
+                               alone.mean(2).softmax(2).mean(1), atol=1e-5, rtol=1e-4)
+    assert alone.std(2).min() > 1e-4
+    data = batch(*pairs, persons=2)
     assert model.train().loss(**model.data_preprocessor(data))['loss_cls'].isfinite()
 
 
@@ -274,6 +281,28 @@ def test_half_precision_does_not_touch_what_is_measured():
     assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
+@MODELS.register_module()
+class FirstDifferences(nn.Module):
+    """A representation that is a matrix product, which mixed precision would round."""
+
+    out_channels = 1
+
+    def forward(self, joints):
+        weights = torch.zeros(57)
+        weights[0], weights[3] = 1, -1
+        return (joints.flatten(2) @ weights[:, None]).transpose(1, 2)
+
+
+def test_half_precision_does_not_touch_representations_of_others():
+    model = recognizer(dict(type='FirstDifferences')).eval()
+    joints = torch.tensor(sequence(0)['keypoint']) + 300
+    with torch.autocast('cpu', torch.bfloat16):
+        got = model.represent(joints)
+    torch.testing.assert_close(got[:, 0], joints[..., 0, 0] - joints[..., 1, 0],
+                               atol=.01, rtol=1e-4)
+    assert model.represent(joints.bfloat16()).dtype == torch.float32
+
+
 def test_missing_joints_count_as_average():
     model = recognizer()
     trained(model, squats(6), steps=40)
@@ -328,8 +357,8 @@ def test_the_norm_of_whole_features_is_batch_normalization():
         got = masked(x)
         torch.testing.assert_close(got, plain(x))
     torch.testing.assert_close(got.mean((0, 2)), torch.zeros(5), atol=1e-5, rtol=0)
-    for name, value in plain.state_dict().items():
-        torch.testing.assert_close(masked.state_dict()[name], value)
+    for name, value in masked.state_dict().items():
+        torch.testing.assert_close(value, plain.state_dict()[name])
     x = torch.randn(1, 5, 1)
     torch.testing.assert_close(masked.eval()(x), plain.eval()(x))
 
@@ -342,7 +371,7 @@ def test_the_norm_masks_what_is_missing_and_keeps_its_mean():
         got = norm(x.masked_fill(missing, NAN))
         assert (got[missing] == 0).all() and got.isfinite().all()
     assert norm.running_mean[0].item() == pytest.approx(50, rel=.02)
-    assert 15 < norm.running_var[0] < 30  # 25, the less the more is missing
+    assert norm.running_var[0].item() == pytest.approx(25, rel=.1)
     assert norm.running_var[1].item() == pytest.approx(1, rel=.2)
     norm.eval()
     before = norm.running_mean.clone()

@@ -378,9 +378,23 @@ def test_frames_with_a_missing_shoulder_are_not_standing():
     # The tallest frame that is known is the last, .1 lower; its size is 1.3.
     np.testing.assert_allclose(got[0, 1, :3], np.array([.1, .1, -.2]) / 1.3, atol=1e-12)
     assert got.isnan().sum() == 6
+    # Nor do they count where fewer frames are known than the share.
+    few = StandingDisplacements('mediapipe19', share=.5)
+    joints[:, :7, SQUAT.index('left_shoulder')] = NAN
+    got = few(joints).unflatten(1, (19, 3))[0]
+    np.testing.assert_allclose(got[0, 1, :3], np.array([.2, .2, -.1]) / 1.2, atol=1e-12)
     # Where the body cannot be measured at all, nothing is known.
     joints[:, :, SQUAT.index('left_shoulder')] = NAN
     assert nose(joints).isnan().all()
+
+
+def test_a_joint_that_is_missing_from_standing_is_measured_from_the_rest_of_it():
+    joints = person([0, .1, .5, .5, .5, .5, .5, .5, .5, .5])
+    joints[:, 0, SQUAT.index('nose')] = NAN
+    got = StandingDisplacements('mediapipe19', share=.2)(joints).unflatten(1, (19, 3))[0]
+    assert got.isnan().nonzero().tolist() == [[0, axis, 0] for axis in range(3)]
+    np.testing.assert_allclose(got[0, 1, 1:3], np.array([0, -.4]) / 1.35, atol=1e-12)
+    np.testing.assert_allclose(got[1, 1, 1:3], np.array([-.05, -.45]) / 1.35, atol=1e-12)
 
 
 # --- velocities

@@ -230,6 +230,7 @@ test_dataloader = val_dataloader
 test_evaluator = [dict(type='AccMetric', metric_options=dict(top_k_accuracy=dict(topk=(1, ))))]
 val_evaluator = test_evaluator
 train_cfg = dict(max_epochs=1)
+randomness = dict(seed=0)
 """)
     tool('train', tmp_path / 'stgcn.py', '--work-dir', tmp_path / 'work')
     assert len(logged(tmp_path / 'work', 'acc/top1')) == 1
@@ -238,9 +239,13 @@ train_cfg = dict(max_epochs=1)
     assert json.loads((tmp_path / 'out.json').read_text())['acc/top1'] in (0, .5, 1)
     with open(tmp_path / 'dump.pkl', 'rb') as file:
         assert len(pickle.load(file)) == 2
-    if not torch.cuda.is_available():
-        with pytest.raises(SystemExit, match='--amp.*train without --amp'):
-            tool('train', tmp_path / 'stgcn.py', '--amp', '--work-dir', tmp_path / 'work')
+    tool('train', tmp_path / 'stgcn.py', '--amp', '--work-dir', tmp_path / 'amp')
+    assert len(logged(tmp_path / 'amp', 'acc/top1')) == 1
+    # It was half precision indeed: of the same seed, but rounded otherwise.
+    (exact,), (half,) = (logged(tmp_path / run, 'loss') for run in ('work', 'amp'))
+    assert half == pytest.approx(exact, rel=.05) and half != exact
+    assert all(weights.isfinite().all()
+               for weights in load(tmp_path / 'amp/epoch_1.pth')['state_dict'].values())
 
 
 # Errors.

@@ -5,6 +5,7 @@ They work on MMAction2's own format, ``results['keypoint']`` (M, T, V, C), befor
 joint that is missing is NaN all along.
 """
 from .augmentation import (
+    AddMirrored,
     JitterSkeleton,
     MirrorSkeleton,
     RotateSkeleton,
@@ -14,6 +15,6 @@ from .cleaning import CenterSkeleton, CleanSkeleton, FillMissing
 from .sampling import ResampleSkeleton
 
 __all__ = [
-    'CenterSkeleton', 'CleanSkeleton', 'FillMissing', 'JitterSkeleton', 'MirrorSkeleton',
-    'ResampleSkeleton', 'RotateSkeleton', 'StretchSkeleton'
+    'AddMirrored', 'CenterSkeleton', 'CleanSkeleton', 'FillMissing', 'JitterSkeleton',
+    'MirrorSkeleton', 'ResampleSkeleton', 'RotateSkeleton', 'StretchSkeleton'
 ]

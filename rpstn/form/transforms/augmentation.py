@@ -19,8 +19,7 @@ from rpstn.skeletons import get_skeleton
 class MirrorSkeleton(BaseTransform):
     """Exchange left and right: negate the first coordinate and swap the joints of the sides.
 
-    Modified key: keypoint (M, T, V, C), and likewise keypoint_score where there is one. Added key:
-    mirrored.
+    Modified keys: keypoint (M, T, V, C), keypoint_score. Added key: mirrored.
 
     Args:
         skeleton: of the keypoints.
@@ -36,14 +35,45 @@ class MirrorSkeleton(BaseTransform):
     def transform(self, results: dict) -> dict:
         results['mirrored'] = bool(np.random.rand() < self.prob)
         if results['mirrored']:
-            for key in ('keypoint', 'keypoint_score'):
-                if key in results:
-                    results[key] = results[key][:, :, self.indices]
-            results['keypoint'][..., 0] *= -1
+            results['keypoint'] = self.mirror(results['keypoint'])
+            if 'keypoint_score' in results:
+                results['keypoint_score'] = results['keypoint_score'][:, :, self.indices]
         return results
+
+    def mirror(self, keypoint: np.ndarray) -> np.ndarray:
+        """The mirror image (M, T, V, C)."""
+        mirrored = keypoint[:, :, self.indices]
+        mirrored[..., 0] = -mirrored[..., 0]
+        return mirrored
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(skeleton={self.skeleton!r}, prob={self.prob})'
+
+
+@TRANSFORMS.register_module()
+class AddMirrored(MirrorSkeleton):
+    """For tests: follow the clips by their mirror images, so that scores are averaged over both.
+
+    Modified keys: keypoint (M, T, V, C) -> (M, 2 T, V, C), num_clips.
+
+    Args:
+        skeleton: of the keypoints.
+    """
+
+    def __init__(self, skeleton: str) -> None:
+        super().__init__(skeleton, prob=1.)
+
+    def transform(self, results: dict) -> dict:
+        keypoint = results['keypoint']
+        results['keypoint'] = np.concatenate([keypoint, self.mirror(keypoint)], axis=1)
+        if 'keypoint_score' in results:
+            score = results['keypoint_score']
+            results['keypoint_score'] = np.concatenate([score, score[:, :, self.indices]], axis=1)
+        results['num_clips'] = 2 * results.get('num_clips', 1)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(skeleton={self.skeleton!r})'
 
 
 @TRANSFORMS.register_module()

@@ -35,6 +35,8 @@ class CleanSkeleton(BaseTransform):
                  max_reach: float | None = None, sigma: float = 0.) -> None:
         if max_gap < 0 or sigma < 0:
             raise ValueError(f'max_gap and sigma must be >= 0, got {max_gap} and {sigma}')
+        if max_reach is not None and not outliers:
+            raise ValueError('max_reach needs outliers=True')
         self.max_gap, self.outliers, self.max_reach = max_gap, outliers, max_reach
         self.sigma = sigma
 
@@ -88,8 +90,8 @@ class CenterSkeleton(BaseTransform):
 
     Args:
         unit: a number, in the unit of the joints: 100 turns centimetres into metres; or
-            ``'body'``, the root mean square distance of the joints from that middle, for joints
-            in pixels.
+            ``'body'``, the root mean square of the joints' coordinates about that middle, for
+            joints in pixels.
     """
 
     def __init__(self, unit: float | str = 1.) -> None:

@@ -72,12 +72,12 @@ class ResampleSkeleton(BaseTransform):
         if self.crop > 0:
             begin += np.random.uniform(0, self.crop) * length
             end -= np.random.uniform(0, self.crop) * length
-        progress = np.linspace(0, 1, self.num_frames)
+        steady = progress = np.linspace(0, 1, self.num_frames)
         if self.warp > 0:
             # A slow and a faster wave; the derivative stays within 1 -+ warp, so time never turns.
             for waves, share in ((1, 2 / 3), (2, 1 / 3)):
                 progress = progress + (np.random.uniform(-1, 1) * share * self.warp
-                                       * np.sin(waves * np.pi * progress) / (waves * np.pi))
+                                       * np.sin(waves * np.pi * steady) / (waves * np.pi))
         return begin + progress * (end - begin)
 
     def __repr__(self) -> str:
