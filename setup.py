@@ -54,7 +54,6 @@ setup(
     ],
     extras_require={
         'dev': ['hypothesis', 'pytest', 'ruff'],
-        'smpl': ['smplx>=0.1.28'],
     },
     entry_points={'console_scripts': ['rpstn = rpstn.cli:main']},
     classifiers=[

@@ -13,10 +13,10 @@ model = dict(
     cls_head=dict(
         type='TemporalHead', num_classes=7, in_channels=256, label_smooth_eps=.1, dropout=.2))
 
-# The direction of the camera, proportions, and depth, which is estimated worst of all.
+# The direction of the camera, and proportions, of depth above all.
 augment = [
     dict(type='RotateSkeleton', angles=(0, 10, 0)),
-    dict(type='StretchSkeleton', scales=(.05, .05, .5))]
+    dict(type='StretchSkeleton', scales=(.05, .05, .1))]
 train_dataloader = dict(dataset=dict(pipeline=[*augment, *_base_.train_pipeline]))
 test_dataloader = dict(dataset=dict(pipeline=[
     _base_.test_pipeline[0], dict(type='AddMirrored', skeleton=skeleton), *_base_.pack]))

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import rpstn  # noqa: F401
+import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
+
+from mmengine.registry import DefaultScope  # isort: skip
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,6 +33,14 @@ class Finder:
         return [d for d in found if d.metadata['Name'] not in hidden]
 sys.meta_path[:] = map(Finder, sys.meta_path)
 """
+
+
+@pytest.fixture(autouse=True)
+def no_default_scope():
+    """Each test starts without a default scope, whichever package the one before it was about."""
+    DefaultScope._instance_dict.clear()
+    yield
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture(scope='session')

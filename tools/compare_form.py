@@ -23,7 +23,7 @@ import torch
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
-from rpstn.apis.experiments import Experiment, run_experiments
+from rpstn.apis.experiments import Experiment, epoch_options, run_experiments
 from rpstn.pose.tables import format_table
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
@@ -58,7 +58,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--rows', nargs='+', choices=sorted({stem for stem, _ in ROWS.values()}),
                         help='only these rows, by the stem of their configs')
     parser.add_argument('--processes', type=int, default=os.cpu_count(),
-                        help='trainings at a time, with one thread each')
+                        help='trainings at a time, with one thread each; 0 trains nothing, and '
+                        'tabulates what is there')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/compare_form'),
                         help='folder of the results; what is there is not trained again')
     parser.add_argument('--amp', nargs='*', default=[], metavar='STEM',
@@ -71,13 +72,12 @@ def parse_args() -> argparse.Namespace:
 def experiments_of(row: str, args: argparse.Namespace) -> Iterator[tuple[str, Experiment]]:
     """The trainings of a row, each with its column: of squats and of Penn, per seed and fold."""
     stem, options = ROWS[row]
-    if args.epochs:
-        options = {**options, 'train_cfg.max_epochs': args.epochs,
-                   'param_scheduler.1.end': args.epochs}
+    squats, penn = (str(CONFIGS / f'{stem}_{data}.py') for data in ('squat', 'penn_actions'))
+    if args.epochs:  # the configs share their schedule
+        options = {**options, **epoch_options(squats, args.epochs)}
     name = row.replace(', ', '_').replace(' ', '_').replace("'", '')
     for seed in range(1 if stem in ONE_SEED else args.seeds):
         common = dict(seed=seed, amp=stem in args.amp)
-        squats = str(CONFIGS / f'{stem}_squat.py')
         yield 'given', Experiment(f'{name}_given_{seed}', squats, options, **common)
         for fold in range(NUM_FOLDS):
             splits = {
@@ -88,7 +88,7 @@ def experiments_of(row: str, args: argparse.Namespace) -> Iterator[tuple[str, Ex
             yield 'days', Experiment(
                 f'{name}_days{fold}_{seed}', squats, {**options, **splits}, **common)
         yield 'penn', Experiment(
-            f'{name}_penn_{seed}', str(CONFIGS / f'{stem}_penn_actions.py'), options, **common,
+            f'{name}_penn_{seed}', penn, options, **common,
             tests=dict(test=[], rotated=[dict(type='RotateSkeleton', seed=0)]))
 
 
@@ -99,7 +99,9 @@ def collect(done: list[tuple[str, Experiment, dict]], column: str, metric: str) 
     for kind, experiment, result in done:
         if kind == ('penn' if column == 'rotated' else column):
             values.setdefault(experiment.seed, []).append(100 * result['tests'][test][metric])
-    return [float(np.mean(folds)) for folds in values.values()]
+    # Before the end of a run, some folds of a seed may be missing.
+    needed = NUM_FOLDS if column == 'days' else 1
+    return [float(np.mean(folds)) for folds in values.values() if len(folds) == needed]
 
 
 def cell(figures: list[float]) -> str:
@@ -155,8 +157,10 @@ def main() -> None:
     rows = [row for row, (stem, _) in ROWS.items() if not args.rows or stem in args.rows]
     planned = {experiment.name: (row, column, experiment)
                for row in rows for column, experiment in experiments_of(row, args)}
-    # The longest first, so that no process is left alone with one at the end.
-    order = sorted((e for _, _, e in planned.values()), key=lambda e: 'stgcn' not in e.config)
+    # The longest first, so that no process is left alone with one at the end; then seed by seed,
+    # so that a run that is stopped has a whole table.
+    order = sorted((e for _, _, e in planned.values()),
+                   key=lambda e: ('stgcn' not in e.config, e.seed))
     results: dict[str, list] = {row: [] for row in rows}
     with Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(),
                   TimeRemainingColumn()) as progress:

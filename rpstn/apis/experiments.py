@@ -45,7 +45,7 @@ class Experiment:
     def load(self) -> Config:
         """The config as it is run: it trains to the end and never looks at the test set."""
         cfg = Config.fromfile(self.config)
-        cfg.merge_from_dict(self.options)
+        cfg.merge_from_dict(copy.deepcopy(self.options))  # it would take _delete_ out of them
         cfg.randomness = dict(seed=self.seed)
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
         cfg.default_hooks.update(checkpoint=None, logger=None)
@@ -111,7 +111,8 @@ def run_experiments(experiments: Sequence[Experiment], folder: Path, processes: 
 
     A result is kept in ``folder`` and is taken from there as long as config and tests are the
     same, so a run that was stopped goes on where it was. Where one fails, or no more results are
-    asked for, those under way end and are kept, and the others are left for the next run.
+    asked for, those under way end and are kept, and the others are left for the next run. With 0
+    processes only what is there is yielded.
 
     Raises:
         ValueError: two experiments have the same name.
@@ -131,6 +132,8 @@ def run_experiments(experiments: Sequence[Experiment], folder: Path, processes: 
             yield experiment, known
         else:
             left.append(experiment)
+    if processes == 0:
+        return
     with ProcessPoolExecutor(processes, get_context('spawn'), _start, (threads,)) as pool:
         futures = {pool.submit(_run_and_keep, experiment, folder): experiment
                    for experiment in left}

@@ -28,7 +28,8 @@ ALL = [
     dict(type='DistanceMatrices'), dict(type='DistanceMatrices', limbs='full'),
     dict(type='DistanceMatrices', scale='clip'), dict(type='JointCoordinates'),
     dict(type='JointCoordinates', center='frame', scale='clip'),
-    dict(type='StandingDisplacements'), dict(type='JointVelocities'),
+    dict(type='StandingDisplacements'), dict(type='StandingDisplacements', origin='feet'),
+    dict(type='JointVelocities'),
     dict(type='JointVelocities', step=3),
     dict(type='JointAngles', triplets=[KNEE, ('left_hip', 'left_knee', 'left_ankle')])]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -319,6 +320,19 @@ def test_a_known_movement_gives_the_known_number():
         for axis in range(3):
             torch.testing.assert_close(
                 got[SQUAT.index(name), axis], expected[axis].double(), atol=1e-7, rtol=0)
+
+
+def test_from_the_feet_the_stance_remains():
+    """Ankles at .1 above the floor and .2 to either side, in sizes of 1.4."""
+    depths = [0, .05, .2, .5, .7, .5, .2, .1, .05, 0]
+    of_feet = StandingDisplacements('mediapipe19', share=.2, origin='feet')
+    got = of_feet(person(depths)).unflatten(1, (19, 3))[0]
+    ankle, nose = SQUAT.index('left_ankle'), SQUAT.index('nose')
+    torch.testing.assert_close(got[ankle, 0], torch.full((10,), .2 / 1.4).double())
+    torch.testing.assert_close(got[ankle, 1], torch.zeros(10).double())
+    torch.testing.assert_close(got[nose, 1], (1.6 - torch.tensor(depths).double()) / 1.4)
+    with pytest.raises(ValueError, match='origin'):
+        StandingDisplacements('mediapipe19', origin='floor')
 
 
 def test_standing_is_the_mean_of_the_tallest_frames():

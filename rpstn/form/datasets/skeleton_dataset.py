@@ -212,4 +212,6 @@ class SkeletonDataset(BaseActionDataset):
 
 
 def _build(transforms: Sequence[dict | Callable]) -> list[Callable]:
-    return [t if callable(t) else TRANSFORMS.build(t) for t in transforms]
+    """Out of MMAction2's registry, whatever the default scope is."""
+    return [t if callable(t) else TRANSFORMS.build({'_scope_': 'mmaction', **t})
+            for t in transforms]
