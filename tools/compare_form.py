@@ -8,6 +8,10 @@ whole days left out (4 folds), and the actions of Penn Action, as they are and w
 rotated at random. All rows have the same data, epochs and batches, and no row looks at its test
 set before the end. Each training is one experiment, kept in a file: a run that was stopped goes
 on where it was. Figures are accuracies in percent: mean and standard deviation over seeds.
+
+Settings are chosen without the test sets, on parts of the training sets, by the same columns:
+
+    python tools/compare_form.py --inner --rows form --seeds 1 --work-dir work_dirs/inner
 """
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import DictAction
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
@@ -28,6 +33,7 @@ from rpstn.pose.tables import format_table
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 NUM_FOLDS = 4
+NUM_INNER_FOLDS = 3
 
 # row -> (stem of the configs, settings to replace)
 ROWS = {
@@ -62,11 +68,19 @@ def parse_args() -> argparse.Namespace:
                         'tabulates what is there')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/compare_form'),
                         help='folder of the results; what is there is not trained again')
+    parser.add_argument('--inner', action='store_true',
+                        help='test on parts of the training sets: a random fifth of the given one, '
+                        'a third of the training days of each fold, a quarter of Penn by source')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        help='settings of all configs to replace, as key=value')
     parser.add_argument('--amp', nargs='*', default=[], metavar='STEM',
                         help='rows to train in mixed precision, by the stem of their configs')
-    parser.add_argument('--out', type=Path, default=Path('docs/form_comparison.md'),
-                        help='where the table goes')
-    return parser.parse_args()
+    parser.add_argument('--out', type=Path, help='where the table goes; default '
+                        'docs/form_comparison.md, or table.md in the work folder by --inner')
+    args = parser.parse_args()
+    args.out = args.out or (
+        args.work_dir / 'table.md' if args.inner else Path('docs/form_comparison.md'))
+    return args
 
 
 def experiments_of(row: str, args: argparse.Namespace) -> Iterator[tuple[str, Experiment]]:
@@ -75,21 +89,30 @@ def experiments_of(row: str, args: argparse.Namespace) -> Iterator[tuple[str, Ex
     squats, penn = (str(CONFIGS / f'{stem}_{data}.py') for data in ('squat', 'penn_actions'))
     if args.epochs:  # the configs share their schedule
         options = {**options, **epoch_options(squats, args.epochs)}
+    options = {**options, **args.cfg_options}
     name = row.replace(', ', '_').replace(' ', '_').replace("'", '')
+    given, random = dict(type='given'), dict(type='random')
+    sources = dict(type='leave_group_out', group='source', fold=0)
     for seed in range(1 if stem in ONE_SEED else args.seeds):
         common = dict(seed=seed, amp=stem in args.amp)
-        yield 'given', Experiment(f'{name}_given_{seed}', squats, options, **common)
+        yield 'given', Experiment(
+            f'{name}_given_{seed}', squats, {**options, **split(given, random, args)}, **common)
         for fold in range(NUM_FOLDS):
-            splits = {
-                f'{part}_dataloader.dataset.split': dict(
-                    _delete_=True, type='leave_days_out', num_folds=NUM_FOLDS, fold=fold,
-                    part=part)
-                for part in ('train', 'test')}
+            days = dict(type='leave_days_out', num_folds=NUM_FOLDS, fold=fold)
+            inner = dict(days, num_folds=NUM_INNER_FOLDS, fold=fold % NUM_INNER_FOLDS)
             yield 'days', Experiment(
-                f'{name}_days{fold}_{seed}', squats, {**options, **splits}, **common)
+                f'{name}_days{fold}_{seed}', squats, {**options, **split(days, inner, args)},
+                **common)
         yield 'penn', Experiment(
-            f'{name}_penn_{seed}', penn, options, **common,
+            f'{name}_penn_{seed}', penn, {**options, **split(given, sources, args)}, **common,
             tests=dict(test=[], rotated=[dict(type='RotateSkeleton', seed=0)]))
+
+
+def split(outer: dict, inner: dict, args: argparse.Namespace) -> dict:
+    """Options that train and test on the parts of the outer split, or of the inner one within."""
+    parts = {part: [dict(outer, part='train'), dict(inner, part=part)] if args.inner
+             else dict(outer, part=part) for part in ('train', 'test')}
+    return {f'{part}_dataloader.dataset.split': value for part, value in parts.items()}
 
 
 def collect(done: list[tuple[str, Experiment, dict]], column: str, metric: str) -> list[float]:
@@ -136,7 +159,7 @@ def report(results: dict[str, list], args: argparse.Namespace) -> str:
 
 Written by `python tools/compare_form.py` (its help says what rows and columns are). Accuracy in
 percent, mean ± standard deviation over seeds; without a deviation it is one seed. Every training
-has {epochs} epochs.
+has {epochs} epochs.{' Tested on parts of the training sets.' if args.inner else ''}
 
 {table(results, 'form/accuracy')}
 

@@ -23,7 +23,7 @@ def compare_form():
 
 
 def planned(module, **given) -> list[tuple[str, str, Experiment]]:
-    args = Namespace(**(dict(seeds=3, epochs=None, amp=[]) | given))
+    args = Namespace(**(dict(seeds=3, epochs=None, amp=[], inner=False, cfg_options={}) | given))
     return [(row, column, experiment) for row in module.ROWS
             for column, experiment in module.experiments_of(row, args)]
 
@@ -78,6 +78,22 @@ def test_experiments_are_what_their_rows_and_columns_say(compare_form):
             limbs.add(cfg.model.representation.limbs)
     assert limbs == {'none', 'head', 'body', 'full'} and epochs == {(7, 7)}
     assert len(folds) == 4 * len(compare_form.ROWS)
+
+
+def test_inner_splits_never_reach_the_test_sets(compare_form):
+    outer = {(column, e.name): e.load().train_dataloader.dataset.split
+             for _, column, e in planned(compare_form, seeds=1)}
+    for _, column, experiment in planned(compare_form, seeds=1, inner=True):
+        cfg = experiment.load()
+        train, test = (cfg[f'{part}_dataloader'].dataset.split for part in ('train', 'test'))
+        assert train[0] == test[0] == outer[column, experiment.name]
+        assert {**train[1], 'part': 'test'} == test[1] and train[1]['part'] == 'train'
+
+
+def test_options_reach_every_training(compare_form):
+    options = {'train_dataloader.batch_size': 5}
+    assert all(e.load().train_dataloader.batch_size == 5
+               for _, _, e in planned(compare_form, seeds=1, cfg_options=options))
 
 
 # The tables.
