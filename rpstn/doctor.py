@@ -18,7 +18,7 @@ PYTHON = '>=3.10,<3.13'
 # The one command that `pip install rpstn` cannot spare: see requirements/openmmlab.txt.
 INSTALL_OPENMMLAB = (
     'pip install --no-deps mmengine==0.10.7 mmcv-lite==2.1.0 mmpose==1.3.2 '
-    'mmaction2==1.2.0 xtcocotools==1.14.3'
+    'mmaction2==1.2.0 xtcocotools==1.14.3 smplx==0.1.28'
 )
 STYLES = {'ok': 'green', 'patched': 'green', 'absent': 'dim'}
 
@@ -51,6 +51,7 @@ PACKAGES = (
     Package(('torch',), '>=2.6'),
     Package(('numpy',), '>=1.23,<2'),
     Package(('scipy',), '>=1.10'),
+    Package(('scikit-learn',), '>=1.2'),
     Package(
         (
             'opencv-python-headless',
@@ -79,7 +80,7 @@ PACKAGES = (
     Package(('mmaction2',), '>=1.2,<1.3', False, 'mmaction', INSTALL_OPENMMLAB),
     Package(('mmdet',), '>=3.1,<3.4', False, mend=compat.INSTALL_MMDET),
     Package(('torchvision',), '', False),
-    Package(('smplx',), '>=0.1.28', False),
+    Package(('smplx',), '>=0.1.28', False, mend=INSTALL_OPENMMLAB),
     Package(('mediapipe',), '>=0.10,<0.11', False, mend='pip install --no-deps mediapipe==0.10.21'),
     Package(('onnxruntime',), '', False),
     Package(('openvino',), '', False),

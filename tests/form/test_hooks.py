@@ -12,6 +12,7 @@ from mmaction.models.losses import CrossEntropyLoss
 from mmaction.registry import DATASETS
 from mmaction.structures import ActionDataSample
 from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch.autograd import gradcheck
 
@@ -169,9 +170,10 @@ def test_balanced_weights():
 
 
 def test_labels_of_wrapped_data_sets():
-    assert dataset_labels(RepeatDataset(LittleForms([0, 2]), 2)).tolist() == [0, 2, 0, 2]
-    joined = ConcatDataset([LittleForms([0, 2]), LittleForms([1])])
-    assert dataset_labels(joined).tolist() == [0, 2, 1]
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        assert dataset_labels(RepeatDataset(LittleForms([0, 2]), 2)).tolist() == [0, 2, 0, 2]
+        joined = ConcatDataset([LittleForms([0, 2]), LittleForms([1])])
+        assert dataset_labels(joined).tolist() == [0, 2, 1]
 
 
 def test_bad_input_is_refused(tmp_path):
