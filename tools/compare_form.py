@@ -169,8 +169,8 @@ Macro F1 in percent:
 
 {costs(results)}
 
-torch {torch.__version__}, {platform.machine()}, {args.processes} trainings at a time with one
-thread each{', in bfloat16: ' + ', '.join(args.amp) if args.amp else ''}.
+torch {torch.__version__}, {platform.machine()}, one thread for each training{
+        '; in bfloat16: ' + ', '.join(args.amp) if args.amp else ''}.
 """
 
 
