@@ -8,9 +8,9 @@ model = dict(
         dict(type='JointCoordinates', skeleton=skeleton, axes=(0, 1)),
         dict(type='JointVelocities', skeleton=skeleton, axes=(0, 1)),
         dict(type='DistanceMatrices', skeleton=skeleton, axes=(0, 1))],
-    backbone=dict(type='TemporalResNet1D', in_channels=26 + 26 + 78, dropout=.2),
+    backbone=dict(type='TemporalResNet1D', in_channels=26 + 26 + 78),
     cls_head=dict(
-        type='TemporalHead', num_classes=15, in_channels=256, label_smooth_eps=.1, dropout=.5))
+        type='TemporalHead', num_classes=15, in_channels=256, label_smooth_eps=.1))
 
 test_dataloader = dict(dataset=dict(pipeline=[
     _base_.test_pipeline[0], dict(type='AddMirrored', skeleton=skeleton), *_base_.pack]))

@@ -59,9 +59,11 @@ def frame_by_frame(model: nn.Module, clips: Tensor) -> Tensor:
     heatmaps, features = [], None
     for t in range(clips.shape[1]):
         following = model.backbone.encoder(clips[:, t])
-        heatmaps.append(
-            model.head.refine(model.backbone.initializer(clips[:, 0])) if t == 0 else
-            model.head.step(heatmaps[-1], features, following))
+        if t == 0:
+            heatmaps.append(model.head.refine(model.backbone.initializer(clips[:, 0])))
+        else:
+            following = model.head.embed(following)
+            heatmaps.append(model.head.step(heatmaps[-1], features, following))
         features = following
     return torch.stack(heatmaps, dim=1)
 

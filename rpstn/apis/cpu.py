@@ -6,7 +6,7 @@ import ctypes
 import sys
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -59,7 +59,7 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
                 convolution, child, transpose=transposed)
             model._modules[name] = nn.Identity()  # kept, as callers index and name it
             convolution = None
-        elif isinstance(child, (nn.Conv2d, nn.ConvTranspose2d)):
+        elif isinstance(child, (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)):
             convolution, name_of_convolution = child, name
         else:
             convolution = None
@@ -85,14 +85,49 @@ def channels_last(model: nn.Module) -> nn.Module:
     return model
 
 
+class ChannelsLastConv1d(nn.Module):
+    """A convolution over time whose frames, rather than channels, are contiguous in memory.
+
+    For one short clip torch's own layout ends in a slow kernel; there is no channels-last for
+    three dimensions, so this is a 2D convolution of height 1. (N, C, T) -> (N, C', T').
+
+    Args:
+        conv (nn.Conv1d): with zero padding, whose weights it takes.
+    """
+
+    def __init__(self, conv: nn.Conv1d) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            conv.in_channels, conv.out_channels, (1, *conv.kernel_size), (1, *conv.stride),
+            (0, *conv.padding), (1, *conv.dilation), conv.groups, conv.bias is not None)
+        self.conv.load_state_dict({
+            name: value[:, :, None] if name == 'weight' else value
+            for name, value in conv.state_dict().items()})
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        return self.conv(x).squeeze(2)
+
+
+def convolve_channels_last(model: nn.Module) -> nn.Module:
+    """Replace every Conv1d with zero padding by :class:`ChannelsLastConv1d`, in place."""
+    for name, child in model.named_children():
+        if type(child) is nn.Conv1d and child.padding_mode == 'zeros' \
+                and not isinstance(child.padding, str):
+            model._modules[name] = ChannelsLastConv1d(child)
+        else:
+            convolve_channels_last(child)
+    return model
+
+
 def for_inference(model: nn.Module) -> nn.Module:
     """A copy of a model that answers the same, faster: batch norms folded, channels-last.
 
     Args:
-        model (nn.Module): any MMPose estimator.
+        model (nn.Module): any MMPose estimator or MMAction2 recognizer.
 
     Returns:
         nn.Module: in evaluation mode, without gradients.
     """
     model = fold_batch_norms(copy.deepcopy(model).eval())
-    return channels_last(model).requires_grad_(False)
+    return channels_last(convolve_channels_last(model)).requires_grad_(False)

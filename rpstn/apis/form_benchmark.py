@@ -23,6 +23,7 @@ from rpstn.form import get_skeleton, pairwise_distances, resample
 from rpstn.pose.tables import format_table
 from rpstn.simulation.squat_dataset import SyntheticSquatDataset
 
+from .cpu import for_inference
 from .experiments import Experiment, epoch_options, run_experiment
 
 FRAMES_PER_CALL = 20_000
@@ -39,7 +40,8 @@ class Contender:
         frames: T of the clip.
 
     Attributes:
-        model: in evaluation mode.
+        model: as :func:`for_inference` gives it.
+        parameters: of the model as it is trained.
         item: the clip as the config's data set would give it, before its ``prepare``: a simulated
             squat of which three frames are lost.
         batch: the whole clip packed by the test pipeline, told to keep all its frames.
@@ -53,7 +55,9 @@ class Contender:
         dataset = self.config.test_dataloader.dataset
         with DefaultScope.overwrite_default_scope('mmaction'):
             torch.manual_seed(0)
-            self.model = MODELS.build(self.config.model).eval()
+            model = MODELS.build(self.config.model)
+            self.parameters = sum(p.numel() for p in model.parameters())
+            self.model = for_inference(model)
             self.pipeline = self._build(dataset.pipeline)
             whole = self._build([_keeping(frames, step) for step in dataset.pipeline])
         self.item = simulated_clip(dataset, frames)
@@ -81,7 +85,7 @@ class Contender:
         # At the operators themselves: tracing, as MMEngine's counter does, turns shapes to tensors.
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             self.classify_network()
-        return dict(parameters=sum(p.numel() for p in self.model.parameters()),
+        return dict(parameters=self.parameters,
                     multiply_adds=counter.get_total_flops() // 2)
 
     def train(self, epochs: int | None) -> dict:

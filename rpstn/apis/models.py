@@ -14,6 +14,8 @@ from mmpose.apis.inference import dataset_meta_from_config
 from mmpose.registry import MODELS
 from torch import nn
 
+from rpstn.pose.relation_swap import restore_swap
+
 from .cpu import for_inference
 
 
@@ -44,6 +46,10 @@ def load_model(config: str | Path | Config, checkpoint: str | Path,
     _existing(checkpoint, 'checkpoint')
     model = MODELS.build(config.model)  # weights are not initialized: none are downloaded
     saved = _read_checkpoint(checkpoint)
+    try:
+        restore_swap(model, config, saved)
+    except ValueError as error:
+        raise ModelError(f'{checkpoint} does not fit {config_name(config)}: {error}') from None
     _load_weights(model, saved, checkpoint, config)
     meta = (saved.get('meta') or {}).get('dataset_meta') or dataset_meta_from_config(
         config, 'test')

@@ -11,6 +11,8 @@ from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from .propagation import NORMS
+
 
 @MODELS.register_module()
 class RPSTNHead(HeatmapHead):
@@ -20,32 +22,41 @@ class RPSTNHead(HeatmapHead):
     mean squared error of every frame's heatmaps, weighted by joint, so that unlabelled joints and
     padded frames do not count.
 
+    As released, the one BN also comes between propagation and relation:
+    M'_{t+1} = BN(R(BN(JRPSP(M'_t, f_t, f_{t+1})))).
+
     Args:
         num_joints (int): K.
         relation (dict | None): R, K heatmaps -> K heatmaps, e.g. ``dict(type='JRE')``; None
             leaves it out.
-        propagator (dict): e.g. ``dict(type='JRPSP')``.
+        propagator (dict): a :class:`Propagator`, e.g. ``dict(type='JRPSP')``.
         channels (int): C of the frame features. Defaults to 256.
         norm_weight (float): what the weight of BN starts at. Defaults to 0.05, about the standard
             deviation of the paper's targets (0.055 for sigma 2 on 64x64): from 1, batch norm's
             own start, training first spends hundreds of iterations on shrinking the maps.
+        norms (str): ``'paper'``, BN behind R, or ``'shared'``, the same BN before R, too, as
+            released; JRPSP has an option of this name for its own norm.
         loss (dict, optional): on (B*T, K, h, w) heatmaps. Defaults to the weighted mean square.
         decoder (dict, optional): any MMPose heatmap codec.
         init_cfg (dict, optional): MMEngine weight initialization.
 
     Raises:
-        ValueError: the decoder's heatmap size leaves JRPSP no valid kernel.
+        ValueError: the decoder's heatmap size leaves JRPSP no valid kernel, or other norms.
     """
 
     def __init__(self, num_joints: int, relation: dict | None, propagator: dict,
-                 channels: int = 256, norm_weight: float = 0.05, loss: dict | None = None,
-                 decoder: dict | None = None, init_cfg: dict | None = None) -> None:
+                 channels: int = 256, norm_weight: float = 0.05, norms: str = 'paper',
+                 loss: dict | None = None, decoder: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
+        if norms not in NORMS:
+            raise ValueError(f'RPSTNHead: norms must be one of {NORMS}, got {norms!r}')
         loss = loss or dict(type='KeypointMSELoss', use_target_weight=True)
         # An empty init_cfg: HeatmapHead's default would overwrite what R and S start from.
         super().__init__(in_channels=channels, out_channels=num_joints, deconv_out_channels=None,
                          final_layer=None, loss=loss, decoder=decoder, init_cfg=init_cfg or [])
         self.num_joints = num_joints
         self.channels = channels
+        self.norms = norms
         self.relation = (nn.Identity() if relation is None else
                          MODELS.build(dict(num_joints=num_joints, **relation)))
         self.propagator = MODELS.build(
@@ -53,11 +64,15 @@ class RPSTNHead(HeatmapHead):
         self.norm = nn.BatchNorm2d(num_joints)
         nn.init.constant_(self.norm.weight, norm_weight)
         if self.decoder is not None:
-            self.propagator.kernel_size(tuple(self.decoder.heatmap_size))
+            self.propagator.check_heatmap_size(tuple(self.decoder.heatmap_size))
 
     def refine(self, heatmaps: Tensor) -> Tensor:
         """BN(R(M)), (B, K, h, w) -> (B, K, h, w)."""
         return self.norm(self.relation(heatmaps))
+
+    def embed(self, features: Tensor) -> Tensor:
+        """f_t of F(I_t), both (B, C, h, w), for t > 1; f_1 is F(I_1). In the paper the same."""
+        return self.propagator.embed(features)
 
     def step(self, heatmaps: Tensor, features: Tensor, next_features: Tensor) -> Tensor:
         """One step of the recurrence; (heatmaps, features) is all that is carried.
@@ -65,27 +80,30 @@ class RPSTNHead(HeatmapHead):
         Args:
             heatmaps (Tensor): M'_t, (B, K, h, w).
             features (Tensor): f_t, (B, C, h, w).
-            next_features (Tensor): f_{t+1}, (B, C, h, w).
+            next_features (Tensor): f_{t+1}, (B, C, h, w), of :meth:`embed`.
 
         Returns:
             Tensor: M'_{t+1}, (B, K, h, w).
         """
-        return self.refine(self.propagator(heatmaps, features, next_features))
+        propagated = self.propagator(heatmaps, features, next_features)
+        return self.refine(self.norm(propagated) if self.norms == 'shared' else propagated)
 
     def propagate(self, feats: tuple[Tensor, Tensor]) -> Tensor:
         """Heatmaps of every frame.
 
         Args:
-            feats (tuple[Tensor, Tensor]): features (B, T, C, h, w) and the first frames'
+            feats (tuple[Tensor, Tensor]): features F(I_t) (B, T, C, h, w) and the first frames'
                 heatmaps (B, K, h, w), as :class:`RPSTNBackbone` returns them.
 
         Returns:
             Tensor: (B, T, K, h, w).
         """
-        features, initial = feats
+        (features, *following), initial = feats[0].unbind(1), feats[1]
         heatmaps = [self.refine(initial)]
-        for t in range(1, features.shape[1]):
-            heatmaps.append(self.step(heatmaps[-1], features[:, t - 1], features[:, t]))
+        for encoded in following:
+            next_features = self.embed(encoded)
+            heatmaps.append(self.step(heatmaps[-1], features, next_features))
+            features = next_features
         return torch.stack(heatmaps, dim=1)
 
     def forward(self, feats: tuple[Tensor, Tensor]) -> Tensor:

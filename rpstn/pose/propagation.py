@@ -2,6 +2,8 @@
 
 Dang, Yin, Zhang, IEEE TIP 31, 2022, figures 2 and 5. https://arxiv.org/abs/2107.03591
 
+The authors' released code norms more than the paper says; ``norms='shared'`` is what it does.
+
 Shapes: B clips, K joints, C channels, (h, w) heatmap cells, (kh, kw) dynamic kernel.
 """
 from __future__ import annotations
@@ -11,6 +13,8 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
+
+NORMS = ('paper', 'shared')
 
 
 def dynamic_depthwise_conv(features: Tensor, kernels: Tensor) -> Tensor:
@@ -42,25 +46,74 @@ def dynamic_depthwise_conv(features: Tensor, kernels: Tensor) -> Tensor:
     return out.view(batch, channels, height, width)
 
 
+class Propagator(BaseModule):
+    """From frame t to frame t + 1: what :class:`RPSTNHead` asks of its ``propagator``.
+
+    A propagator answers ``forward(heatmaps, features, next_features)``, as :class:`JRPSP` does.
+
+    Args:
+        num_joints (int): K.
+        channels (int): C, of the frame features.
+        init_cfg (dict, optional): MMEngine weight initialization.
+    """
+
+    def __init__(self, num_joints: int, channels: int, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.num_joints = num_joints
+        self.channels = channels
+
+    def embed(self, features: Tensor) -> Tensor:
+        """What is carried of F(I_t), (B, C, h, w), of frames after the first; here F(I_t)."""
+        return features
+
+    def check_heatmap_size(self, heatmap_size: tuple[int, int]) -> None:
+        """Raise a ValueError if maps of this size, in cells, cannot be propagated."""
+
+    def check_channels(self, *inputs: Tensor) -> None:
+        """Raise a ValueError if (heatmaps, features, next features) are not of K, C, C."""
+        wanted = (self.num_joints, self.channels, self.channels)
+        got = tuple(tensor.shape[1] for tensor in inputs)
+        if wanted != got:
+            raise ValueError(f'{type(self).__name__} takes (heatmaps, features, next features) of '
+                             f'{wanted} channels, got {got}')
+
+
 @MODELS.register_module()
-class JRPSP(BaseModule):
+class JRPSP(Propagator):
     """Propagate pose semantics from frame t to frame t + 1.
 
     X = Conv_a([f_t, M'_t]); kernel = S(X); M_{t+1} = Conv_d(kernel (*) f_{t+1}), where S shrinks
     the map to one small kernel per channel (3x3 convolutions and poolings) and (*) is the dynamic
     depthwise convolution.
 
+    As released: f_t = N(V(F(I_t))) for t > 1, X = N(Conv_a([f_t, M'_t])), with a 1x1 convolution V
+    and one batch norm N in both places; in the variant for JHMDB also M_{t+1} = Conv_d(N(kernel
+    (*) f_{t+1})). The first frame's features are F(I_1), as they are.
+
     Args:
         num_joints (int): K.
         channels (int): C, of the frame features. Defaults to 256, the paper's.
+        norms (str): ``'paper'``, only those inside S, or ``'shared'``, V and N as released.
+        norm_filtered (bool): N on what the dynamic convolution answers, too; with
+            ``norms='shared'`` only. Defaults to False.
         init_cfg (dict, optional): MMEngine weight initialization.
+
+    Raises:
+        ValueError: other norms, or ``norm_filtered`` without a norm to share.
     """
 
-    def __init__(self, num_joints: int, channels: int = 256,
-                 init_cfg: dict | None = None) -> None:
-        super().__init__(init_cfg)
-        self.num_joints = num_joints
-        self.channels = channels
+    def __init__(self, num_joints: int, channels: int = 256, norms: str = 'paper',
+                 norm_filtered: bool = False, init_cfg: dict | None = None) -> None:
+        super().__init__(num_joints, channels, init_cfg)
+        if norms not in NORMS:
+            raise ValueError(f'JRPSP: norms must be one of {NORMS}, got {norms!r}')
+        if norm_filtered and norms != 'shared':
+            raise ValueError(f"JRPSP: norm_filtered=True needs norms='shared', got {norms!r}")
+        self.norm_filtered = norm_filtered
+        shared = norms == 'shared'
+        # First, before all convolutions: it follows several, so it cannot be folded into one.
+        self.norm = nn.BatchNorm2d(channels) if shared else nn.Identity()
+        self.project = nn.Conv2d(channels, channels, 1) if shared else nn.Identity()
         self.reduce = nn.Conv2d(channels + num_joints, channels, 1)
         self.kernel = nn.Sequential(
             *self._block(channels, padding=0), nn.ReLU(inplace=True), nn.MaxPool2d(2),
@@ -94,13 +147,21 @@ class JRPSP(BaseModule):
                     f'heatmaps of a quarter of the input, e.g. inputs of 128, 192, 256 or 320')
         return kernel
 
+    def check_heatmap_size(self, heatmap_size: tuple[int, int]) -> None:
+        """Raise a ValueError if S makes no valid kernel of a map of this size."""
+        self.kernel_size(heatmap_size)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """f_t of F(I_t), both (B, C, h, w), for frames after the first: the same in the paper."""
+        return self.norm(self.project(features))
+
     def forward(self, heatmaps: Tensor, features: Tensor, next_features: Tensor) -> Tensor:
         """Heatmaps of the next frame.
 
         Args:
             heatmaps (Tensor): M'_t, (B, K, h, w).
             features (Tensor): f_t, (B, C, h, w).
-            next_features (Tensor): f_{t+1}, (B, C, h, w).
+            next_features (Tensor): f_{t+1} = ``embed(F(I_{t+1}))``, (B, C, h, w).
 
         Returns:
             Tensor: M_{t+1}, (B, K, h, w), before relation and norm.
@@ -108,11 +169,8 @@ class JRPSP(BaseModule):
         Raises:
             ValueError: K, C or (h, w) do not fit.
         """
-        wanted = (self.num_joints, self.channels, self.channels)
-        got = (heatmaps.shape[1], features.shape[1], next_features.shape[1])
-        if wanted != got:
-            raise ValueError(f'JRPSP takes (heatmaps, features, next features) of {wanted} '
-                             f'channels, got {got}')
+        self.check_channels(heatmaps, features, next_features)
         self.kernel_size(tuple(features.shape[-2:]))
-        kernels = self.kernel(self.reduce(torch.cat([features, heatmaps], dim=1)))
-        return self.predict(dynamic_depthwise_conv(next_features, kernels))
+        reduced = self.norm(self.reduce(torch.cat([features, heatmaps], dim=1)))
+        filtered = dynamic_depthwise_conv(next_features, self.kernel(reduced))
+        return self.predict(self.norm(filtered) if self.norm_filtered else filtered)

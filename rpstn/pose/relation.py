@@ -12,20 +12,48 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from rpstn.skeletons import Skeleton, get_skeleton
 
-def joint_relation(heatmaps: Tensor) -> Tensor:
+LAYOUTS = ('paper', 'released')
+
+
+def joint_relation(heatmaps: Tensor, dim: int = -1) -> Tensor:
     """W_r = softmax(M M^T): how much each joint (row) draws on every joint (column).
 
     Args:
         heatmaps (Tensor): M, (B, K, h, w).
+        dim (int): along which the softmax goes, -1 in the paper, 1 in the released code.
 
     Returns:
-        Tensor: (B, K, K), every row sums to 1.
+        Tensor: (B, K, K); every row sums to 1, with ``dim=1`` every column.
     """
     # In float32, also in mixed precision: sums over thousands of cells overflow float16.
     with torch.autocast(heatmaps.device.type, enabled=False):
         flat = heatmaps.flatten(2).to(torch.promote_types(heatmaps.dtype, torch.float32))
-        return torch.softmax(flat @ flat.transpose(1, 2), dim=-1)
+        return torch.softmax(flat @ flat.transpose(1, 2), dim=dim)
+
+
+def skeleton_relation(skeleton: str | Skeleton) -> Tensor:
+    """A fixed graph in place of W_r: each joint draws evenly on itself and its limbs' other ends.
+
+    The mirror image of every limb counts as a limb, so that left and right are alike where the
+    skeleton's tree has to choose a side (the head of ``penn13`` hangs on one shoulder).
+
+    Args:
+        skeleton (str | Skeleton): name of one in :mod:`rpstn.skeletons`, or one of your own.
+
+    Returns:
+        Tensor: (K, K), A + I with every row divided by its sum.
+
+    Raises:
+        ValueError: no skeleton has that name.
+    """
+    skeleton = get_skeleton(skeleton)
+    graph = torch.eye(skeleton.num_joints)
+    for limb in skeleton.limb_indices:
+        for a, b in (limb, [skeleton.flip_indices[joint] for joint in limb]):
+            graph[a, b] = graph[b, a] = 1
+    return graph / graph.sum(dim=1, keepdim=True)
 
 
 @MODELS.register_module()
@@ -37,12 +65,24 @@ class JRE(BaseModule):
 
     Args:
         num_joints (int): K, the number of heatmap channels.
+        layout (str): ``'paper'``, the formula above, or ``'released'``, what the authors' code
+            computes, for weights trained by it: the columns of W_r sum to 1 in place of its rows,
+            and W_r Conv_g(M), (B, K, h*w), is transposed and its memory then read as
+            (B, K, h, w), which interleaves joints and pixels. Defaults to ``'paper'``.
         init_cfg (dict, optional): MMEngine weight initialization.
+
+    Raises:
+        ValueError: another layout.
     """
 
-    def __init__(self, num_joints: int, init_cfg: dict | None = None) -> None:
+    def __init__(self, num_joints: int, layout: str = 'paper',
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
+        if layout not in LAYOUTS:
+            raise ValueError(f'{type(self).__name__}: layout must be one of {LAYOUTS}, '
+                             f'got {layout!r}')
         self.num_joints = num_joints
+        self.layout = layout
         self.g = nn.Conv2d(num_joints, num_joints, 1)
         self.out = nn.Sequential(
             nn.Conv2d(num_joints, num_joints, 1), nn.BatchNorm2d(num_joints))
@@ -56,7 +96,7 @@ class JRE(BaseModule):
 
     def relation(self, heatmaps: Tensor) -> Tensor:
         """The relation matrix W_r (B, K, K) of heatmaps (B, K, h, w)."""
-        return joint_relation(heatmaps)
+        return joint_relation(heatmaps, dim=1 if self.layout == 'released' else -1)
 
     def forward(self, heatmaps: Tensor) -> Tensor:
         """Z (B, K, h, w) from heatmaps M of the same shape.
@@ -65,8 +105,41 @@ class JRE(BaseModule):
             ValueError: the number of channels is not ``num_joints``.
         """
         if heatmaps.shape[1] != self.num_joints:
-            raise ValueError(f'JRE(num_joints={self.num_joints}) takes heatmaps of '
-                             f'{self.num_joints} channels, got {tuple(heatmaps.shape)}')
+            raise ValueError(f'{type(self).__name__}(num_joints={self.num_joints}) takes heatmaps '
+                             f'of {self.num_joints} channels, got {tuple(heatmaps.shape)}')
         g = self.g(heatmaps).flatten(2)
         related = self.relation(heatmaps).to(g.dtype) @ g
-        return heatmaps + self.out(related.view_as(heatmaps))
+        if self.layout == 'released':
+            related = related.transpose(1, 2).contiguous()
+        return heatmaps + self.out(related.view(heatmaps.shape))
+
+
+@MODELS.register_module()
+class PriorRelation(JRE):
+    """JRE with a fixed graph, the skeleton's, in place of the learned W_r (an ablation).
+
+    Its parameters are those of :class:`JRE`; only where W_r comes from differs.
+
+    Args:
+        num_joints (int): K.
+        skeleton (str | Skeleton): whose joints are the heatmaps' channels, in the same order; a
+            name in :mod:`rpstn.skeletons`, e.g. ``'penn13'``, or one of your own.
+        init_cfg (dict, optional): MMEngine weight initialization.
+
+    Raises:
+        ValueError: no skeleton has that name, or it has not ``num_joints`` joints.
+    """
+
+    def __init__(self, num_joints: int, skeleton: str | Skeleton,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(num_joints, init_cfg=init_cfg)
+        skeleton = get_skeleton(skeleton)
+        if skeleton.num_joints != num_joints:
+            raise ValueError(f'PriorRelation(num_joints={num_joints}) needs a skeleton of '
+                             f'{num_joints} joints, {skeleton.name} has {skeleton.num_joints}')
+        # Follows from the config, so a checkpoint holds what a JRE's does.
+        self.register_buffer('graph', skeleton_relation(skeleton), persistent=False)
+
+    def relation(self, heatmaps: Tensor) -> Tensor:
+        """The graph (B, K, K), the same for all B heatmaps (B, K, h, w)."""
+        return self.graph.expand(len(heatmaps), -1, -1)

@@ -5,10 +5,11 @@ import threading
 
 import pytest
 import torch
+from mmaction.registry import MODELS as RECOGNIZERS
 from mmcv.cnn import ConvModule
 from mmengine.config import Config
 from mmengine.model import BaseModel
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from torch import nn
@@ -22,6 +23,7 @@ from rpstn.apis.runner import (
     load_config,
 )
 
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 UNREACHABLE = 'http://127.0.0.1:9/x.pth'  # nothing listens on the discard port
 RESNET = dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)
 HRNET_STAGE = dict(num_modules=1, block='BASIC')
@@ -211,10 +213,10 @@ def shaken(model: nn.Module) -> nn.Module:
     """In evaluation mode, with weights and statistics as if trained."""
     torch.manual_seed(0)
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d) and module.affine:
+        if isinstance(module, NORMS) and module.affine:
             nn.init.uniform_(module.weight, .5, 1.5)
             nn.init.normal_(module.bias, std=.3)
-        if isinstance(module, nn.BatchNorm2d) and module.track_running_stats:
+        if isinstance(module, NORMS) and module.track_running_stats:
             module.running_mean.normal_(std=.3)
             module.running_var.uniform_(.5, 2)
     return model.eval()
@@ -280,3 +282,45 @@ def test_only_norms_that_follow_a_convolution_are_folded():
         assert_same(folded(x), expected)
     left = {name for name, module in folded.named_modules() if isinstance(module, nn.BatchNorm2d)}
     assert left == {'norm_first.bn', 'activated.2', 'grouped.1', 'of_the_batch.1'}
+
+
+class OverTime(nn.Module):
+    """Convolutions over time of every kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strided = nn.Sequential(nn.Conv1d(6, 8, 3, 2, 1, bias=False), nn.BatchNorm1d(8),
+                                     nn.ReLU(inplace=True))
+        self.grouped = nn.Sequential(nn.Conv1d(8, 12, 5, groups=4, dilation=2, padding=4),
+                                     nn.BatchNorm1d(12))
+        self.circular = nn.Conv1d(12, 4, 3, padding=1, padding_mode='circular')
+        self.same = nn.Conv1d(4, 4, 4, padding='same')
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.same(self.circular(self.grouped(self.strided(x)) + self.strided(x)[:, :1]))
+
+
+@pytest.mark.parametrize('frames', [1, 2, 31])
+def test_convolutions_over_time_answer_the_same(frames):
+    model = shaken(OverTime())
+    x = torch.randn(2, 6, frames)
+    fast = for_inference(model)
+    with torch.no_grad():
+        assert_same(fast(x), model(x))
+        assert_same(fast(x.transpose(1, 2).contiguous().transpose(1, 2)), model(x))
+    assert not any(isinstance(module, nn.BatchNorm1d) for module in fast.modules())
+    # Circular and unsymmetric padding stay as torch has them.
+    assert [name for name, module in fast.named_modules() if type(module) is nn.Conv1d] == [
+        'circular', 'same']
+
+
+@pytest.mark.parametrize('config', ['tdm_squat', 'form_squat', 'stgcn_squat'])
+def test_a_recognizer_for_inference_answers_the_same(config):
+    cfg = Config.fromfile(f'configs/{config}.py')
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        model = shaken(RECOGNIZERS.build(cfg.model))
+    clips = torch.randn(2, 1, 1, 64, 19, 3)
+    with torch.no_grad():
+        expected = model(clips, stage='head')
+        scores = for_inference(model)(clips, stage='head')
+    assert_same(scores, expected)

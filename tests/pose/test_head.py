@@ -208,3 +208,58 @@ def test_a_decoder_whose_heatmaps_leave_no_kernel_is_refused():
     codec = dict(type='MSRAHeatmap', input_size=(80, 80), heatmap_size=(20, 20), sigma=1)
     with pytest.raises(ValueError, match=r'side of 20 cells.*10 to 17, 26 to 33'):
         build(decoder=codec)
+
+
+# As released.
+
+def released() -> RPSTNHead:
+    torch.manual_seed(0)
+    head = MODELS.build(dict(
+        type='RPSTNHead', num_joints=K, channels=C, norms='shared',
+        relation=dict(type='JRE', layout='released'),
+        propagator=dict(type='JRPSP', norms='shared', norm_filtered=True)))
+    head.init_weights()
+    return head
+
+
+def test_as_released_the_first_frames_features_are_carried_raw_and_later_ones_embedded():
+    head = released()
+    for module in head.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.weight)
+            module.running_mean.normal_(std=.1)
+    head.eval()
+    features, initial = clip(3)
+    heatmaps = head.propagate((features, initial))
+    second, third = head.embed(features[:, 1]), head.embed(features[:, 2])
+    h1 = head.norm(head.relation(initial))
+    h2 = head.norm(head.relation(head.norm(head.propagator(h1, features[:, 0], second))))
+    h3 = head.norm(head.relation(head.norm(head.propagator(h2, second, third))))
+    torch.testing.assert_close(heatmaps, torch.stack([h1, h2, h3], dim=1))
+    torch.testing.assert_close(head.step(h2, second, third), h3)
+    assert not torch.allclose(head.step(h2, features[:, 1], third), h3, atol=1e-3)
+
+
+def test_the_released_network_trains():
+    head = released().train()
+    features, initial = clip(3)
+    truth = samples(torch.rand(6, K, SIDE, SIDE), torch.ones(6, K))
+    optimizer = torch.optim.Adam(head.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(6):
+        optimizer.zero_grad()
+        loss = head.loss((features, initial), truth)['loss_kpt']
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    for name in ('norm.weight', 'propagator.norm.weight', 'propagator.project.weight'):
+        assert head.get_parameter(name).grad.abs().max() > 0
+    # norm: once for the first frame and twice for each other; as many for propagator.norm.
+    assert head.norm.num_batches_tracked == 6 * 5
+    assert head.propagator.norm.num_batches_tracked == 6 * 6
+
+
+def test_other_norms_are_refused():
+    with pytest.raises(ValueError, match=r"RPSTNHead: norms.*'paper', 'shared'.*'none'"):
+        build(norms='none')

@@ -68,3 +68,40 @@ def test_wrong_channels_are_named():
     with pytest.raises(ValueError, match=r'\(13, 8, 8\).*\(13, 8, 16\)'):
         JRPSP(13, channels=8)(torch.zeros(1, 13, 32, 32), torch.zeros(1, 8, 32, 32),
                               torch.zeros(1, 16, 32, 32))
+
+
+# As released.
+
+def test_the_papers_propagator_has_no_norm_and_no_layer_more():
+    assert not any(name.startswith(('norm', 'project')) for name in JRPSP(3, 8).state_dict())
+    features = torch.randn(2, 8, 16, 16)
+    assert JRPSP(3, 8).embed(features) is features
+
+
+@pytest.mark.parametrize('filtered', [False, True])
+def test_the_released_norm_serves_every_place(filtered):
+    torch.manual_seed(0)
+    propagator = JRPSP(3, channels=8, norms='shared', norm_filtered=filtered).eval()
+    norm = propagator.norm
+    norm.running_mean.normal_()
+    norm.running_var.uniform_(.5, 2)
+    torch.nn.init.normal_(norm.weight)
+
+    def n(x):
+        scale = (norm.weight / (norm.running_var + norm.eps).sqrt())[:, None, None]
+        return (x - norm.running_mean[:, None, None]) * scale + norm.bias[:, None, None]
+
+    maps, first, second = torch.randn(2, 3, 32, 32), *torch.randn(2, 2, 8, 32, 32)
+    f = n(F.conv2d(second, propagator.project.weight, propagator.project.bias))
+    torch.testing.assert_close(propagator.embed(second), f)
+    kernels = propagator.kernel(n(propagator.reduce(torch.cat([first, maps], 1))))
+    x = dynamic_depthwise_conv(f, kernels)
+    expected = propagator.predict(n(x) if filtered else x)
+    torch.testing.assert_close(propagator(maps, first, propagator.embed(second)), expected)
+
+
+def test_other_norms_are_refused():
+    with pytest.raises(ValueError, match=r"'paper', 'shared'.*'batch'"):
+        JRPSP(3, norms='batch')
+    with pytest.raises(ValueError, match="norm_filtered=True needs norms='shared'"):
+        JRPSP(3, norm_filtered=True)

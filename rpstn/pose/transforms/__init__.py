@@ -2,5 +2,6 @@
 from .formatting import PackClipInputs
 from .frames import ClipBBox, ForEachFrame
 from .loading import LoadClip
+from .stretch import TopdownStretch
 
-__all__ = ['ClipBBox', 'ForEachFrame', 'LoadClip', 'PackClipInputs']
+__all__ = ['ClipBBox', 'ForEachFrame', 'LoadClip', 'PackClipInputs', 'TopdownStretch']
