@@ -14,6 +14,8 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor
 
+from .pretrained import load_single_frame
+
 
 def probe_backbone(backbone: torch.nn.Module, input_size: tuple[int, int]) -> tuple[int, int]:
     """Channels and stride of a backbone's last feature map, found by running it once.
@@ -117,14 +119,31 @@ class RPSTNBackbone(BaseModule):
         input_size (tuple[int, int]): (W, H) pixels. Defaults to (256, 256).
         encoder_init, initializer_init (dict, optional): ``init_cfg`` of the whole networks F and
             P, e.g. ``dict(type='Pretrained', checkpoint='single_frame.pth')``.
+        pretrained (str | dict, optional): checkpoint of a single-frame model of other joints, e.g.
+            of ``configs/pretrain_mpii.py``, whose backbone and deconvolutions both P and F start
+            from; it must fit. ``dict(checkpoint=..., joints='penn13')`` takes the last layer's
+            rows of joints of the same name for P, too (:func:`load_single_frame`).
         init_cfg (dict, optional): MMEngine weight initialization.
+
+    Raises:
+        ValueError: ``pretrained`` comes with one of the other two; ``init_weights``: it does not
+            fit.
     """
 
     def __init__(self, encoder: dict, num_joints: int, initializer: dict | None = None,
                  channels: int = 256, heatmap_stride: int = 4,
                  input_size: tuple[int, int] = (256, 256), encoder_init: dict | None = None,
-                 initializer_init: dict | None = None, init_cfg: dict | None = None) -> None:
+                 initializer_init: dict | None = None, pretrained: str | dict | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
+        if pretrained is not None:
+            if encoder_init is not None or initializer_init is not None:
+                raise ValueError('pretrained stands for both encoder_init and initializer_init: '
+                                 'give it, or these')
+            # All of their weights come from there; ImageNet's need not be read, or downloaded.
+            encoder = {**encoder, 'init_cfg': None}
+            initializer = initializer and {**initializer, 'init_cfg': None}
+        self.pretrained = pretrained
         self.num_joints = num_joints
         self.channels = channels
         self.heatmap_stride = heatmap_stride
@@ -133,6 +152,14 @@ class RPSTNBackbone(BaseModule):
         self.encoder = FrameNetwork(encoder, init_cfg=encoder_init, **common)
         self.initializer = FrameNetwork(copy.deepcopy(initializer or encoder),
                                         num_joints=num_joints, init_cfg=initializer_init, **common)
+
+    def init_weights(self) -> None:
+        """As MMEngine's; then the weights of ``pretrained``."""
+        super().init_weights()
+        if self.pretrained is not None:
+            given = (dict(checkpoint=self.pretrained) if isinstance(self.pretrained, str)
+                     else self.pretrained)
+            load_single_frame(dict(P=self.initializer, F=self.encoder), **given)
 
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """Encode clips (B, T, 3, H, W).

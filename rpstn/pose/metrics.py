@@ -32,6 +32,16 @@ def mean_of_counted(values: np.ndarray) -> float:
     return float(counted.mean()) if len(counted) else float('nan')
 
 
+def group_means(values: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    """Means of per-joint figures (K,), -1 for none: of the paper's columns, and of all joints."""
+    figures = {}
+    for group, word in GROUPS.items():
+        members = [k for k, name in enumerate(names) if name.split('_')[-1] == word]
+        if members:
+            figures[group] = mean_of_counted(values[members])
+    return {**figures, 'mean': mean_of_counted(values)}
+
+
 @METRICS.register_module()
 class VideoPCK(BaseMetric):
     """Standard PCK per frame, in image pixels: a joint is right when it lies nearer to its label
@@ -82,9 +92,10 @@ class VideoPCK(BaseMetric):
             labelled = labelled.reshape(labelled.shape[0], labelled.shape[1], -1)[0, :, 0] > 0
             occluded = truth.get('keypoints_occluded')
             self.results.append(dict(
-                # The path, too: data sets put together each count from 0.
+                # The path, too: data sets put together each count from 0. And that of the person:
+                # several may be in one image.
                 id=(None if sample.get('img_id') is None else
-                    (sample.get('img_path'), sample['img_id'])),
+                    (sample.get('img_path'), sample['img_id'], sample.get('id'))),
                 predicted=np.asarray(sample['pred_instances']['keypoints'])[0, :, :2],
                 keypoints=np.asarray(truth['keypoints'])[0, :, :2],
                 labelled=labelled,
@@ -138,12 +149,7 @@ class VideoPCK(BaseMetric):
                  occluded: np.ndarray) -> dict[str, float]:
         """Named figures of per-joint PCKs (K,), over all, visible and occluded labels."""
         names = [self.dataset_meta['keypoint_id2name'][k] for k in range(len(every))]
-        figures = {}
-        for group, word in GROUPS.items():
-            members = [k for k, name in enumerate(names) if name.split('_')[-1] == word]
-            if members:
-                figures[group] = mean_of_counted(every[members])
-        figures['mean'] = mean_of_counted(every)
+        figures = group_means(every, names)
         if (occluded >= 0).any():
             figures['visible'] = mean_of_counted(visible)
             figures['occluded'] = mean_of_counted(occluded)
@@ -167,7 +173,8 @@ class FrameEvaluator(Evaluator):
     """MMEngine's evaluator for models that answer several frames per dataset item.
 
     MMEngine cuts the collected results to the length of the data set, which counts clips here;
-    this evaluator tells the metrics the number of frames.
+    this evaluator tells the metrics the number of frames. Frames that only pad a clip are kept from
+    them, so that MMPose's own metrics, which do not know of such, count no frame twice.
     """
 
     def __init__(self, metrics: dict | Sequence) -> None:
@@ -176,8 +183,9 @@ class FrameEvaluator(Evaluator):
 
     def process(self, data_samples: Sequence, data_batch: dict | None = None) -> None:
         """Hand the frames of a batch to every metric."""
-        self._num_frames += len(data_samples)
-        super().process(data_samples, data_batch)
+        counted = [sample for sample in data_samples if not sample.get('padded', False)]
+        self._num_frames += len(counted)
+        super().process(counted, data_batch)
 
     def evaluate(self, size: int) -> dict:
         """Figures of all metrics over all frames, of every process."""

@@ -1,14 +1,21 @@
 """Data sets of clips; importing this registers them with MMPose."""
 from .clip_dataset import ClipDataset
+from .hieve import HiEveClipDataset
 from .jhmdb import JHMDBClipDataset
-from .metainfo import JHMDB15, PENN13
+from .metainfo import HIEVE14, JHMDB15, PENN13, POSETRACK18
 from .paths import find_data
 from .penn_action import PennActionDataset
-from .readers import FrameReader, ImageReader, UnreadableFrameError, VideoReader
+from .posetrack18 import PoseTrack18ClipDataset
+from .readers import FrameReader, ImageReader, UnreadableFrameError, VideoPart, VideoReader
+from .samplers import RepeatSampler
 from .sequence import BadSequenceError, PackedSequences, PoseSequence
+from .sub_jhmdb import SubJHMDBClipDataset
+from .tracks import PersonLabel, Track, TrackClipDataset
 
 __all__ = [
-    'JHMDB15', 'PENN13', 'BadSequenceError', 'ClipDataset', 'FrameReader', 'ImageReader',
-    'JHMDBClipDataset', 'PackedSequences', 'PennActionDataset', 'PoseSequence',
-    'UnreadableFrameError', 'VideoReader', 'find_data'
+    'HIEVE14', 'JHMDB15', 'PENN13', 'POSETRACK18', 'BadSequenceError', 'ClipDataset',
+    'FrameReader', 'HiEveClipDataset', 'ImageReader', 'JHMDBClipDataset', 'PackedSequences',
+    'PennActionDataset', 'PersonLabel', 'PoseSequence', 'PoseTrack18ClipDataset', 'RepeatSampler',
+    'SubJHMDBClipDataset', 'Track', 'TrackClipDataset', 'UnreadableFrameError', 'VideoPart',
+    'VideoReader', 'find_data'
 ]

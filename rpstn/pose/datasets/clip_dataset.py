@@ -158,14 +158,19 @@ class ClipDataset(BaseDataset):
         sequence = self.sequences[number]
         if start < 0:
             start = int(np.random.randint(len(sequence) - self.span + 1))
-        wanted = start + np.arange(self.clip_len) * self.frame_stride
         shared = shared_metainfo(self._metainfo)
         first = self.sequences.first_frame(number)
-        last = _last_in_series(start, len(sequence), self.frame_stride)
-        frames = [self._frame(sequence, int(min(index, last)), index > last, first, shared)
-                  for index in wanted]
+        frames = [self._frame(sequence, int(index), bool(pads), first, shared)
+                  for index, pads in zip(*self.clip_frames(number, start), strict=True)]
         return dict(video=sequence.name, reader=sequence.reader, image_size=sequence.image_size,
                     action=sequence.action, frames=frames, sample_idx=info['sample_idx'])
+
+    def clip_frames(self, number: int, start: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where a clip's frames lie in its sequence, (T,), and which of them only pad it, (T,)."""
+        wanted = start + np.arange(self.clip_len) * self.frame_stride
+        length = int(self.sequences.lengths()[number])
+        last = _last_in_series(start, length, self.frame_stride)
+        return np.minimum(wanted, last), wanted > last
 
     @staticmethod
     def _frame(sequence: PoseSequence, index: int, padded: bool, first: int,

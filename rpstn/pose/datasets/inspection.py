@@ -93,8 +93,9 @@ def suspicious_frames(sequence: PoseSequence,
     low = np.where(seen, points, np.inf).min(axis=1)
     high = np.where(seen, points, -np.inf).max(axis=1)
     enough = sequence.labelled.sum(axis=1) >= max(2, joints // 2)
-    own = np.where(enough, (np.where(enough[:, None], high - low, 1)).max(axis=1), np.inf)
-    middle = np.where(enough[:, None], (np.where(enough[:, None], low + high, 0)) / 2,
+    low, high = (np.where(enough[:, None], side, 0) for side in (low, high))  # no infinite ones
+    own = np.where(enough, (high - low).max(axis=1), np.inf)
+    middle = np.where(enough[:, None], (low + high) / 2,
                       sequence.boxes.reshape(frames, 2, 2).mean(axis=1))
     off = ((middle < sequence.boxes[:, :2]) | (middle > sequence.boxes[:, 2:])).any(axis=1)
     # Comparisons with NaN, a joint without label, are false.

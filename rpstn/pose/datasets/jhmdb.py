@@ -61,6 +61,7 @@ class JHMDBClipDataset(ClipDataset):
     """
 
     METAINFO = JHMDB15
+    SPLITS = 'splits'  # the folder of the lists
 
     def __init__(self,
                  data_root: str = 'jhmdb',
@@ -83,15 +84,15 @@ class JHMDBClipDataset(ClipDataset):
 
     def load_sequences(self) -> Iterator[PoseSequence]:
         root = Path(self.data_root)
-        listed = read_split(root / 'splits', self.split)
+        listed = read_split(root / self.SPLITS, self.split)
         known = {name.partition('/')[0] for name in listed}
         if self.actions is not None and not self.actions <= known:
             raise ValueError(f'actions must be among {sorted(known)}, '
                              f'got {sorted(self.actions - known)}')
         names = sorted(listed)
         files = [f for name in names for f in _files(root, name, self.source)]
-        table = cached_arrays(f'jhmdb_split{self.split}_{self.source}', root, files,
-                              lambda: _parse_all(root, names, self.source))
+        table = cached_arrays(f'jhmdb_{self.SPLITS.removesuffix("s")}{self.split}_{self.source}',
+                              root, files, lambda: _parse_all(root, names, self.source))
         chosen = choose_subset(listed, self.subset, self.val_fraction, source_video)
         ends, surplus = np.cumsum([0, *table['frames']]), []
         for i, name in enumerate(table['name'].tolist()):

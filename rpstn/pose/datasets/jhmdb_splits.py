@@ -11,19 +11,21 @@ _CONDITIONS = r'_[a-z]_[a-z]{2}_np\d+_[a-z]{2}_[a-z]{3}_\d+$'
 def read_split(folder: Path, split: int) -> dict[str, bool]:
     """``<class>/<clip>`` -> whether it is for training, of one official split.
 
+    The lists are ``<class>_test_split<n>.txt``, or ``<class>_test_split_<n>.txt``.
+
     Raises:
         FileNotFoundError: there is no list of this split.
         ValueError: a line is not ``<clip>.avi 0``, ``1`` or ``2``.
     """
-    pattern = f'*_test_split{split}.txt'
+    found: dict[str, list[tuple[Path, str]]] = {}
+    for file in sorted(folder.glob('*.txt')):
+        if match := re.fullmatch(r'(.+)_test_split_?(\d)\.txt', file.name):
+            found.setdefault(match[2], []).append((file, match[1]))
+    if str(split) not in found:
+        raise FileNotFoundError(f'{folder / f"*_test_split{split}.txt"}: no list of split {split}; '
+                                f'splits found there: {", ".join(sorted(found)) or "none"}')
     listed = {}
-    files = sorted(folder.glob(pattern))
-    if not files:
-        others = sorted({f.stem[-1] for f in folder.glob('*_test_split?.txt')})
-        raise FileNotFoundError(f'{folder / pattern}: no list of split {split}; '
-                                f'splits found there: {", ".join(others) or "none"}')
-    for file in files:
-        action = file.name.removesuffix(f'_test_split{split}.txt')
+    for file, action in found[str(split)]:
         for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
             match = re.fullmatch(r'(.+)\.avi\s+([012])', line.strip())
             if match is None and line.strip():

@@ -79,3 +79,46 @@ JHMDB15 = _dataset_info(
                container='International Conf. on Computer Vision (ICCV)',
                year='2013',
                homepage='http://jhmdb.is.tue.mpg.de/dataset'))
+
+# Names, order, links and sigmas are those of MMPose's configs/_base_/datasets/posetrack18.py.
+POSETRACK18 = _dataset_info(
+    name='posetrack18',
+    keypoints=['nose', 'head_bottom', 'head_top', 'left_ear', 'right_ear', 'left_shoulder',
+               'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
+               'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle'],
+    links=[('left_ankle', 'left_knee'), ('left_knee', 'left_hip'), ('right_ankle', 'right_knee'),
+           ('right_knee', 'right_hip'), ('left_hip', 'right_hip'), ('left_shoulder', 'left_hip'),
+           ('right_shoulder', 'right_hip'), ('left_shoulder', 'right_shoulder'),
+           ('left_shoulder', 'left_elbow'), ('right_shoulder', 'right_elbow'),
+           ('left_elbow', 'left_wrist'), ('right_elbow', 'right_wrist'), ('nose', 'head_bottom'),
+           ('nose', 'head_top'), ('head_bottom', 'left_shoulder'),
+           ('head_bottom', 'right_shoulder')],
+    sigmas=[0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107,
+            0.107, 0.087, 0.087, 0.089, 0.089],
+    paper=dict(author='Andriluka, Mykhaylo and Iqbal, Umar and Insafutdinov, Eldar and Pishchulin, '
+                      'Leonid and Milan, Anton and Gall, Juergen and Schiele, Bernt',
+               title='Posetrack: A benchmark for human pose estimation and tracking',
+               container='Proceedings of the IEEE Conference on CVPR',
+               year='2018',
+               homepage='https://posetrack.net'))
+
+# The published order. Sigmas are COCO's for the joints it has; the chest, between the shoulders,
+# has theirs.
+HIEVE14 = _dataset_info(
+    name='hieve',
+    keypoints=['nose', 'chest', 'right_shoulder', 'right_elbow', 'right_wrist', 'left_shoulder',
+               'left_elbow', 'left_wrist', 'right_hip', 'right_knee', 'right_ankle', 'left_hip',
+               'left_knee', 'left_ankle'],
+    links=[('nose', 'chest'), ('chest', 'right_shoulder'), ('right_shoulder', 'right_elbow'),
+           ('right_elbow', 'right_wrist'), ('chest', 'left_shoulder'),
+           ('left_shoulder', 'left_elbow'), ('left_elbow', 'left_wrist'), ('chest', 'right_hip'),
+           ('right_hip', 'right_knee'), ('right_knee', 'right_ankle'), ('chest', 'left_hip'),
+           ('left_hip', 'left_knee'), ('left_knee', 'left_ankle')],
+    sigmas=[0.026, 0.079, 0.079, 0.072, 0.062, 0.079, 0.072, 0.062, 0.107, 0.087, 0.089, 0.107,
+            0.087, 0.089],
+    paper=dict(author='Lin, Weiyao and Liu, Huabin and Liu, Shizhan and Li, Yuxi and others',
+               title='Human in Events: A Large-Scale Benchmark for Human-centric Video Analysis '
+                     'in Complex Events',
+               container='arXiv:2005.04490',
+               year='2020',
+               homepage='http://humaninevents.org'))

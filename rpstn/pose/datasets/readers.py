@@ -91,6 +91,26 @@ class VideoReader:
 
 
 @dataclass(frozen=True)
+class VideoPart:
+    """The frames of a video from one on; ``first`` is index 0 here.
+
+    Args:
+        video (VideoReader): the whole.
+        first (int): a frame of it.
+    """
+
+    video: VideoReader
+    first: int
+
+    @property
+    def path(self) -> str:
+        return self.video.path
+
+    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
+        return self.video.read([self.first + int(index) for index in indices])
+
+
+@dataclass(frozen=True)
 class ImageReader:
     """Frames that are image files of their own.
 
