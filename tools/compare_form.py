@@ -28,7 +28,12 @@ from mmengine.config import DictAction
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
-from rpstn.apis.experiments import Experiment, epoch_options, run_experiments
+from rpstn.apis.experiments import (
+    Experiment,
+    epoch_options,
+    mean_and_spread,
+    run_experiments,
+)
 from rpstn.pose.tables import format_table
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
@@ -127,18 +132,10 @@ def collect(done: list[tuple[str, Experiment, dict]], column: str, metric: str) 
     return [float(np.mean(folds)) for folds in values.values() if len(folds) == needed]
 
 
-def cell(figures: list[float]) -> str:
-    """``95.1 ± 0.3``; without a deviation for one seed."""
-    if not figures:
-        return ''
-    spread = f' ± {np.std(figures, ddof=1):.1f}' if len(figures) > 1 else ''
-    return f'{np.mean(figures):.1f}{spread}'
-
-
 def table(results: dict[str, list], metric: str) -> str:
     """The table of one metric."""
     return format_table(['', *COLUMNS.values()], [
-        [row, *(cell(collect(done, column, metric)) for column in COLUMNS)]
+        [row, *(mean_and_spread(collect(done, column, metric)) for column in COLUMNS)]
         for row, done in results.items()])
 
 

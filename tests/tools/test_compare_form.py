@@ -99,10 +99,10 @@ def test_options_reach_every_training(compare_form):
 # The tables.
 
 def test_a_cell_is_mean_and_deviation_over_seeds(compare_form):
-    assert compare_form.cell([]) == ''
-    assert compare_form.cell([95.06]) == '95.1'
+    assert compare_form.mean_and_spread([]) == ''
+    assert compare_form.mean_and_spread([95.06]) == '95.1'
     # Of a sample: n - 1.
-    assert compare_form.cell([94., 95., 96.]) == '95.0 ± 1.0'
+    assert compare_form.mean_and_spread([94., 95., 96.]) == '95.0 ± 1.0'
 
 
 def test_folds_are_averaged_before_seeds_are_compared(compare_form):

@@ -1,0 +1,9 @@
+# T = 3 in place of 5, in training and test; an epoch has the frames, and nearly the steps, it had.
+_base_ = '../rpstn_penn.py'
+
+train_dataloader = dict(
+    batch_size=round(_base_.train_dataloader.batch_size * 5 / 3),
+    sampler=dict(type='RepeatSampler', times=5 / 3),
+    dataset=dict(clip_len=3))
+val_dataloader = dict(dataset=dict(clip_len=3))
+test_dataloader = dict(dataset=dict(clip_len=3))
