@@ -25,8 +25,8 @@ $(STAMP): $(wildcard requirements/*.txt) setup.py
 		'Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@echo 'Installing into .venv (a minute or two; more where torch is downloaded first) ...'
 	$(PYTHON) -m venv .venv
-	$(PIP) -r requirements/base.txt -r requirements/dev.txt
-	$(PIP) --no-deps -r requirements/openmmlab.txt
+	$(PIP) -r requirements/base.txt -r requirements/export.txt -r requirements/dev.txt
+	$(PIP) --no-deps -r requirements/openmmlab.txt -r requirements/mediapipe.txt -r requirements/lite.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -34,7 +34,7 @@ demo: $(STAMP)  ## train on synthetic clips, compare with the single-frame basel
 	$(BIN)/python tools/demo.py $(ARGS)
 
 test: $(STAMP)  ## run the tests, but those marked slow
-	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n auto --dist loadfile $(ARGS)
 
 test-slow: $(STAMP)  ## run the tests marked slow
 	$(BIN)/python -m pytest -m slow $(ARGS)

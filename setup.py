@@ -53,7 +53,8 @@ setup(
         'einops>=0.6',
     ],
     extras_require={
-        'dev': ['hypothesis', 'pytest', 'ruff'],
+        'dev': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff'],
+        'export': ['onnx', 'onnxruntime', 'openvino'],
     },
     entry_points={'console_scripts': ['rpstn = rpstn.cli:main']},
     classifiers=[
