@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmpose.codecs.utils import generate_gaussian_heatmaps
 from mmpose.registry import METRICS
 
-from .metrics import TORSO, TORSO_OF_DATASET, group_means
+from .metrics import group_means, torso_joints
 from .tables import format_table
 
 
@@ -112,7 +112,8 @@ class LegacyPCK(BaseMetric):
         cells = [self._cells(frame) for frame in frames]
         predicted, target, drawn = (np.stack(values) for values in zip(*cells))
         size = frames[0]['pred_fields']['heatmaps'].shape[:0:-1]
-        right = legacy_correct(predicted, target, self._torso(), size, self.thr, self.plus_one)
+        torso = torso_joints(self.dataset_meta, self.torso, 'LegacyPCK')
+        right = legacy_correct(predicted, target, torso, size, self.thr, self.plus_one)
         # One result per frame, by which MMEngine cuts what repeated items added.
         self.results.extend(zip(right & drawn, drawn))
 
@@ -135,16 +136,6 @@ class LegacyPCK(BaseMetric):
         targets, _ = generate_gaussian_heatmaps(
             tuple(cells), points.astype(np.float32) / stride, visible, self.sigma)
         return argmax_cells(heatmaps), argmax_cells(targets), targets.any(axis=(1, 2))
-
-    def _torso(self) -> tuple[int, int]:
-        dataset = self.dataset_meta.get('dataset_name', '')
-        names = self.torso or TORSO_OF_DATASET.get(dataset, TORSO)
-        name2id = self.dataset_meta['keypoint_name2id']
-        missing = [name for name in names if name not in name2id]
-        if missing:
-            raise ValueError(f'LegacyPCK: torso joints {missing} are not among the joints of '
-                             f'{dataset or "the data set"}: {sorted(name2id)}; set torso=')
-        return tuple(name2id[name] for name in names)
 
     def compute_metrics(self, results: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
         """Fractions over all counted joints."""

@@ -42,6 +42,18 @@ def group_means(values: np.ndarray, names: Sequence[str]) -> dict[str, float]:
     return {**figures, 'mean': mean_of_counted(values)}
 
 
+def torso_joints(dataset_meta: dict, torso: tuple[str, str] | None, metric: str) -> tuple[int, int]:
+    """The two joints of the torso's diagonal: those named, or the data set's own."""
+    dataset = dataset_meta.get('dataset_name', '')
+    names = torso or TORSO_OF_DATASET.get(dataset, TORSO)
+    name2id = dataset_meta['keypoint_name2id']
+    missing = [name for name in names if name not in name2id]
+    if missing:
+        raise ValueError(f'{metric}: torso joints {missing} are not among the joints of '
+                         f'{dataset or "the data set"}: {sorted(name2id)}; set torso=')
+    return name2id[names[0]], name2id[names[1]]
+
+
 @METRICS.register_module()
 class VideoPCK(BaseMetric):
     """Standard PCK per frame, in image pixels: a joint is right when it lies nearer to its label
@@ -105,14 +117,7 @@ class VideoPCK(BaseMetric):
 
     def _torso(self, keypoints: np.ndarray, labelled: np.ndarray) -> np.ndarray:
         """Length of the torso diagonal, (N,); 0 where it is unknown."""
-        dataset = self.dataset_meta.get('dataset_name', '')
-        names = self.torso or TORSO_OF_DATASET.get(dataset, TORSO)
-        name2id = self.dataset_meta['keypoint_name2id']
-        missing = [name for name in names if name not in name2id]
-        if missing:
-            raise ValueError(f'VideoPCK: torso joints {missing} are not among the joints of '
-                             f'{dataset or "the data set"}: {sorted(name2id)}; set torso=')
-        a, b = (name2id[name] for name in names)
+        a, b = torso_joints(self.dataset_meta, self.torso, 'VideoPCK')
         length = np.linalg.norm(keypoints[:, a] - keypoints[:, b], axis=-1)
         return np.where(labelled[:, a] & labelled[:, b], length, 0)
 

@@ -12,9 +12,10 @@ from mmpose.codecs import MSRAHeatmap
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, MODELS
 
-from rpstn.pose import ClipDataSample, FrameEvaluator, VideoPCK
+from rpstn.pose import ClipDataSample, FrameEvaluator
 from rpstn.pose.datasets import JHMDB15, PENN13
 from rpstn.pose.legacy_pck import LegacyPCK, argmax_cells, legacy_correct
+from rpstn.pose.metrics import torso_joints
 
 PENN = parse_pose_metainfo(PENN13)
 SHOULDER, HIP = 2, 7  # right, left
@@ -233,8 +234,9 @@ def test_errors_name_what_is_needed():
         metric.process(batch, [frame(pose(9), pose(9))])
 
 
-def test_the_torso_is_that_of_the_data_set():
+def test_the_torso_is_that_of_the_data_set_or_the_one_that_is_named():
     for meta, joints in ((PENN, (2, 7)), (parse_pose_metainfo(JHMDB15), (4, 5))):
-        metric, ours = LegacyPCK(), VideoPCK()
-        metric.dataset_meta = ours.dataset_meta = meta
-        assert metric._torso() == joints
+        assert torso_joints(meta, None, 'LegacyPCK') == joints
+    assert torso_joints(PENN, ('head', 'left_hip'), 'LegacyPCK') == (0, 7)
+    with pytest.raises(ValueError, match=r"LegacyPCK: torso joints \['tail'\] are not among"):
+        torso_joints(PENN, ('head', 'tail'), 'LegacyPCK')
