@@ -28,7 +28,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['rpstn', 'rpstn.*']),
-    package_data={'rpstn': ['py.typed']},
+    package_data={'rpstn': ['py.typed', 'weights/*.json', 'weights/*.pt']},
     python_requires='>=3.10,<3.13',
     # The OpenMMLab packages are left out: mmpose asks for chumpy, which does not build, and for a
     # torchvision that need not exist. `rpstn doctor` names the one command that installs them.

@@ -31,4 +31,12 @@ if not _is_doctor():
         import rpstn.form
         import rpstn.simulation.squat_dataset  # noqa: F401
 
-__all__ = ['__version__']
+def __getattr__(name: str):
+    """``rpstn.from_pretrained``, which needs more than importing should cost."""
+    if name == 'from_pretrained':
+        from rpstn.apis.shipped import from_pretrained
+        return from_pretrained
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+__all__ = ['__version__', 'from_pretrained']

@@ -4,7 +4,12 @@ import argparse
 from collections.abc import Sequence
 
 from rpstn import doctor
+from rpstn.apis import benchmark_command, export_command, infer_command
 from rpstn.version import __version__
+
+# Each adds its subcommand by add_parser(subparsers), and imports what it needs only when it runs:
+# `rpstn doctor` has to start where the rest would fail.
+COMMANDS = (doctor, infer_command, export_command, benchmark_command)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -14,7 +19,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--version', action='version', version=f'rpstn {__version__}')
     subparsers = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)
-    doctor.add_parser(subparsers)
+    for command in COMMANDS:
+        command.add_parser(subparsers)
     return parser
 
 

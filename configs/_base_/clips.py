@@ -53,3 +53,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(
     type='FrameEvaluator', metrics=[dict(type='VideoPCK', thr=0.2, per_joint=False)])
 test_evaluator = dict(type='FrameEvaluator', metrics=[dict(type='VideoPCK', thr=0.2)])
+
+# What MMPose's inferencers ask of a config: boxes first, and no detector unless one is named.
+data_mode = 'topdown'
+dataset_type = 'JHMDBClipDataset'

@@ -1,6 +1,6 @@
 """Where to look for the person in a video that no detector has seen.
 
-Boxes are x1 y1 x2 y2 and joints x y, in 0-based image pixels. K joints.
+Boxes are x1 y1 x2 y2, in 0-based image pixels.
 """
 from __future__ import annotations
 
@@ -8,17 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rpstn.pose.person_box import BoxError, FixedBox, FollowedBox, whole_frame
+
+__all__ = ['MODES', 'BoxError', 'FixedBox', 'FollowedBox', 'parse_box', 'whole_frame']
+
 MODES = "'frame', 'follow', 'x1,y1,x2,y2' or 'follow:x1,y1,x2,y2'"
-
-
-class BoxError(ValueError):
-    """A box that cannot be used; the message says what came and what is allowed."""
-
-
-def whole_frame(size: tuple[int, int]) -> np.ndarray:
-    """The box (4,) of an image of (width, height) pixels."""
-    width, height = size
-    return np.array([0, 0, width - 1, height - 1], np.float32)
 
 
 def parse_box(text: str | Sequence[float]) -> tuple[bool, np.ndarray | None]:
@@ -47,91 +41,3 @@ def parse_box(text: str | Sequence[float]) -> tuple[bool, np.ndarray | None]:
     if (box[2:] <= box[:2]).any():
         raise BoxError(f'a box needs x1 < x2 and y1 < y2, got {given!r}')
     return mode == 'follow', box
-
-
-class FixedBox:
-    """The same box for every frame.
-
-    Args:
-        box (np.ndarray, optional): (4,); the whole image by default.
-    """
-
-    def __init__(self, box: np.ndarray | None = None) -> None:
-        self.box = box
-
-    def current(self, size: tuple[int, int]) -> np.ndarray:
-        """The box (4,) to look in next, in an image of (width, height) pixels.
-
-        Raises:
-            BoxError: it lies outside the image.
-        """
-        if self.box is None:
-            return whole_frame(size)
-        if (self.box[:2] >= size).any() or (self.box[2:] <= 0).any():
-            raise BoxError(f'the box {self.box.tolist()} lies outside the image of '
-                           f'{size[0]}x{size[1]} pixels')
-        return self.box
-
-    def update(self, keypoints: np.ndarray, scores: np.ndarray) -> None:
-        """Take note of the joints (K, 2) that were found last, with their scores (K,)."""
-
-
-class FollowedBox(FixedBox):
-    """The box of the joints found last, with a margin.
-
-    The first box found is taken as it is. From then on the centre follows the joints at once,
-    since a box that lags loses a fast person, while the sides go half of the way (geometrically)
-    and change by no more than a third at a time, so that a few misplaced joints neither blow it
-    up nor make it collapse. With many joints uncertain it does not shrink at all: it would close
-    in on the part of the body that is still seen. With hardly any certain the person counts as
-    lost, and the whole image is searched again.
-
-    Args:
-        box (np.ndarray, optional): (4,) to start with; the whole image by default.
-        min_score (float): joints with a lower score count as uncertain.
-        margin (float): added at each side, as a share of the joints' own box; body and head reach
-            further than the joints. The pipeline's padding comes on top.
-        min_share (float): with fewer certain joints than this share, or than 3 (than all, where
-            there are fewer than 3), the person is lost.
-        most (float): with fewer than this share the box does not shrink.
-        min_side (float): of the box, as a share of the image's longer side.
-    """
-
-    MAX_CHANGE = 4 / 3
-
-    def __init__(self, box: np.ndarray | None = None, min_score: float = 0.3,
-                 margin: float = 0.1, min_share: float = 1 / 3, most: float = 2 / 3,
-                 min_side: float = 0.05) -> None:
-        super().__init__(box)
-        self.min_score = min_score
-        self.margin = margin
-        self.min_share = min_share
-        self.most = most
-        self.min_side = min_side
-
-    def current(self, size: tuple[int, int]) -> np.ndarray:
-        if self.box is not None:
-            self.box = self._limited(self.box, size)
-        return super().current(size)
-
-    def update(self, keypoints: np.ndarray, scores: np.ndarray) -> None:
-        certain = scores >= self.min_score
-        total, found = len(certain), int(certain.sum())
-        if found < max(min(3, total), self.min_share * total):
-            self.box = None
-            return
-        low, high = keypoints[certain].min(axis=0), keypoints[certain].max(axis=0)
-        centre, sides = (low + high) / 2, (high - low) * (1 + 2 * self.margin)
-        if self.box is not None:
-            before = self.box[2:] - self.box[:2]
-            least = 1 if found < self.most * total else 1 / self.MAX_CHANGE
-            sides = before * np.clip(np.sqrt(sides / before), least, self.MAX_CHANGE)
-        self.box = np.concatenate([centre - sides / 2, centre + sides / 2]).astype(np.float32)
-
-    def _limited(self, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """Cut at the image's border, as the boxes of training are, and no smaller than allowed."""
-        last = np.array(size) - 1
-        low, high = np.clip(box[:2], 0, last), np.clip(box[2:], 0, last)
-        centre = (low + high) / 2
-        sides = np.maximum(high - low, self.min_side * max(size))
-        return np.concatenate([centre - sides / 2, centre + sides / 2]).astype(np.float32)

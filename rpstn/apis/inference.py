@@ -25,6 +25,7 @@ from mmpose.registry import TRANSFORMS
 from torch import nn
 
 from rpstn.pose.datasets.clip_dataset import frame_info, shared_metainfo
+from rpstn.pose.estimator import VideoPoseEstimator
 
 from .boxes import FixedBox, FollowedBox, parse_box
 from .models import ModelError, config_name, joint_names, load_model
@@ -47,11 +48,13 @@ class FramePose:
     """(K, 2) image pixels, 0-based."""
     scores: np.ndarray
     """(K,) heights of the heatmaps' peaks."""
+    state: str = 'tracked'
+    """As :attr:`rpstn.apis.results.PersonResult.state`."""
 
 
 def predict_video(model: nn.Module, frames: Iterable[Frame],
                   box: str | Sequence[float] = 'frame', clip_len: int | None = None,
-                  kpt_thr: float = 0.3) -> Iterator[FramePose]:
+                  kpt_thr: float = 0.3, known: Iterable[FramePose] = ()) -> Iterator[FramePose]:
     """The joints of every frame, in order, as the frames come.
 
     Reads one clip ahead, and keeps no more than that.
@@ -63,6 +66,9 @@ def predict_video(model: nn.Module, frames: Iterable[Frame],
             :func:`rpstn.apis.boxes.parse_box`.
         clip_len (int, optional): T. Defaults to that of the config's test data set.
         kpt_thr (float): score from which a joint is trusted when following.
+        known (Iterable[FramePose]): what an earlier run over the same frames gave, from the first
+            frame on. Clips that are wholly known are not computed again; those that follow come
+            out as if the earlier run had gone on.
 
     Raises:
         BoxError: the box cannot be used.
@@ -75,17 +81,25 @@ def predict_video(model: nn.Module, frames: Iterable[Frame],
     clip_len = clip_len or dataset.get('clip_len', 5)
     # With a stride, every stride-th frame makes one clip, the frames between them the next.
     stride = dataset.get('frame_stride', 1)
-    frames = iter(frames)
+    frames, known = iter(frames), iter(known)
+    recurrent = isinstance(model, VideoPoseEstimator)
     while chunk := list(islice(frames, clip_len * stride)):
         height, width = chunk[0].image.shape[:2]
         current = tracker.current((width, height))
-        found = {}
-        for offset in range(min(stride, len(chunk))):
+        found = {pose.index: (pose.keypoints, pose.scores)
+                 for pose in islice(known, len(chunk))}
+        for offset in range(min(stride, len(chunk)) if found.keys() != _indices(chunk) else 0):
             found.update(_predict(model, clips.pack(chunk[offset::stride], clip_len, current)))
-        for frame in chunk:
-            keypoints, scores = found[frame.index]
-            yield FramePose(frame.index, frame.time, current, keypoints, scores)
-        tracker.update(keypoints, scores)
+        tracker.update(*found[chunk[-1].index])
+        lost = follow and tracker.box is None
+        for place, frame in enumerate(chunk):
+            state = 'started' if place < stride or not recurrent else 'tracked'
+            yield FramePose(frame.index, frame.time, current, *found[frame.index],
+                            'lost' if lost and frame is chunk[-1] else state)
+
+
+def _indices(frames: Iterable[Frame]) -> set[int]:
+    return {frame.index for frame in frames}
 
 
 @dataclass(frozen=True)
@@ -139,12 +153,23 @@ def _predict(model: nn.Module, batch: dict) -> dict[int, tuple[np.ndarray, np.nd
         if sample.metainfo.get('padded', False):  # single-frame estimators hand these out, too
             continue
         index, instances = sample.metainfo['frame_index'], sample.pred_instances
-        keypoints, scores = instances.keypoints[0][:, :2], instances.keypoint_scores[0]
-        if not (np.isfinite(keypoints).all() and np.isfinite(scores).all()):
-            raise ModelError(f'frame {index}: the model answers with values that are no numbers; '
-                             'its training has diverged')
+        # In double precision, so that they are the same after a way through text.
+        keypoints = instances.keypoints[0][:, :2].astype(np.float64)
+        scores = instances.keypoint_scores[0].astype(np.float64)
+        check_finite(keypoints, scores, index)
         found[index] = (keypoints, scores)
     return found
+
+
+def check_finite(keypoints: np.ndarray, scores: np.ndarray, frame: int) -> None:
+    """See that a frame's joints (K, 2) and scores (K,) are numbers.
+
+    Raises:
+        ModelError: they are not.
+    """
+    if not (np.isfinite(keypoints).all() and np.isfinite(scores).all()):
+        raise ModelError(f'frame {frame}: the model answers with values that are no numbers; '
+                         'its training has diverged')
 
 
 def _test_dataset(config: Config) -> dict:

@@ -6,11 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from mmpose.codecs import UDPHeatmap
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
+from mmpose.utils.typing import InstanceList, PixelDataList
 from torch import Tensor
 
+from .crops import rotate_about
 from .structures import ClipDataSample
 
 
@@ -66,3 +70,20 @@ class VideoPoseEstimator(TopdownPoseEstimator):
         """Predictions of clips (B, T, 3, H, W) with B clip samples."""
         frames = super().predict(inputs, frames_of(data_samples))
         return [frame for frame in frames if not frame.metainfo.get('padded', False)]
+
+    def add_pred_to_datasample(self, batch_pred_instances: InstanceList,
+                               batch_pred_fields: PixelDataList | None,
+                               batch_data_samples: Sequence[PoseDataSample]
+                               ) -> Sequence[PoseDataSample]:
+        """As MMPose's, joints from the crop into the image, and turned where the crop was."""
+        samples = super().add_pred_to_datasample(batch_pred_instances, batch_pred_fields,
+                                                 batch_data_samples)
+        # MMPose's warp for unbiased data processing turns the other way round.
+        sign = -1 if isinstance(self.head.decoder, UDPHeatmap) else 1
+        for sample in samples:
+            rotation = float(np.ravel(sample.metainfo.get('bbox_rotation', 0.))[0])
+            if rotation:
+                keypoints = sample.pred_instances.keypoints
+                keypoints[..., :2] = rotate_about(
+                    keypoints[..., :2], sample.metainfo['input_center'], sign * rotation)
+        return samples

@@ -2,8 +2,9 @@
 annotated joints."""
 from .annotated import annotated_scene, render_sequence
 from .dataset import SyntheticClipDataset
+from .limb_occluders import ClipOccluders, SpanOccluders
 from .motion import MOTIONS
 from .reader import CachedReader, SyntheticReader
 
-__all__ = ['MOTIONS', 'CachedReader', 'SyntheticClipDataset', 'SyntheticReader',
-           'annotated_scene', 'render_sequence']
+__all__ = ['MOTIONS', 'CachedReader', 'ClipOccluders', 'SpanOccluders', 'SyntheticClipDataset',
+           'SyntheticReader', 'annotated_scene', 'render_sequence']

@@ -10,12 +10,13 @@ from .readers import FrameReader, ImageReader, UnreadableFrameError, VideoPart, 
 from .samplers import RepeatSampler
 from .sequence import BadSequenceError, PackedSequences, PoseSequence
 from .sub_jhmdb import SubJHMDBClipDataset
+from .teacher_labels import TeacherClipDataset
 from .tracks import PersonLabel, Track, TrackClipDataset
 
 __all__ = [
     'HIEVE14', 'JHMDB15', 'PENN13', 'POSETRACK18', 'BadSequenceError', 'ClipDataset',
     'FrameReader', 'HiEveClipDataset', 'ImageReader', 'JHMDBClipDataset', 'PackedSequences',
     'PennActionDataset', 'PersonLabel', 'PoseSequence', 'PoseTrack18ClipDataset', 'RepeatSampler',
-    'SubJHMDBClipDataset', 'Track', 'TrackClipDataset', 'UnreadableFrameError', 'VideoPart',
-    'VideoReader', 'find_data'
+    'SubJHMDBClipDataset', 'TeacherClipDataset', 'Track', 'TrackClipDataset',
+    'UnreadableFrameError', 'VideoPart', 'VideoReader', 'find_data'
 ]

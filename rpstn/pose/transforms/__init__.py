@@ -2,6 +2,8 @@
 from .formatting import PackClipInputs
 from .frames import ClipBBox, ForEachFrame
 from .loading import LoadClip
+from .skeletons import MapClipJoints
 from .stretch import TopdownStretch
 
-__all__ = ['ClipBBox', 'ForEachFrame', 'LoadClip', 'PackClipInputs', 'TopdownStretch']
+__all__ = ['ClipBBox', 'ForEachFrame', 'LoadClip', 'MapClipJoints', 'PackClipInputs',
+           'TopdownStretch']

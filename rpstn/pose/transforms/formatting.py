@@ -9,8 +9,9 @@ from mmpose.registry import TRANSFORMS
 from ..structures import ClipDataSample
 
 _META_KEYS = ('id', 'img_id', 'img_path', 'video', 'frame_index', 'padded', 'category_id',
-              'ori_shape', 'img_shape', 'input_size', 'input_center', 'input_scale', 'flip',
-              'flip_direction', 'flip_indices', 'dataset_name', 'raw_ann_info')
+              'ori_shape', 'img_shape', 'input_size', 'input_center', 'input_scale',
+              'bbox_rotation', 'flip', 'flip_direction', 'flip_indices', 'dataset_name',
+              'raw_ann_info')
 
 
 @TRANSFORMS.register_module()

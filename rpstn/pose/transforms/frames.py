@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
-from mmpose.structures.bbox import bbox_xyxy2cs
+
+from ..crops import padded_box
 
 
 @TRANSFORMS.register_module()
@@ -40,7 +41,7 @@ class ClipBBox(BaseTransform):
             union = np.concatenate([boxes[..., :2].min(axis=0), boxes[..., 2:].max(axis=0)], 1)
             boxes = np.broadcast_to(union, boxes.shape)
         for frame, box in zip(results['frames'], boxes, strict=True):
-            frame['bbox_center'], frame['bbox_scale'] = bbox_xyxy2cs(box, padding=self.padding)
+            frame['bbox_center'], frame['bbox_scale'] = padded_box(box, self.padding)
         return results
 
     def __repr__(self) -> str:

@@ -1,12 +1,15 @@
 """Reading the images of a clip."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-from ..datasets.readers import UnreadableFrameError
+from ..datasets.clip_dataset import frame_info, shared_metainfo
+from ..datasets.readers import ImageReader, UnreadableFrameError
 
 
 @TRANSFORMS.register_module()
@@ -14,6 +17,9 @@ class LoadClip(BaseTransform):
     """Read all frames of a clip in one go through ``results['reader']``.
 
     Every frame gets ``img`` (H, W, 3) BGR uint8, ``img_shape`` and ``ori_shape`` (H, W).
+
+    A single image as MMPose's inferencers hand it over, ``img_path``, perhaps ``img``, ``bbox``
+    (1, 4), and the data set's metainfo, is taken as a clip of one frame.
 
     Raises:
         UnreadableFrameError: naming the file and the frame, which cannot be read, or has another
@@ -23,6 +29,8 @@ class LoadClip(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
+        if 'frames' not in results:
+            results = _single_image(results)
         frames = results['frames']
         images = results['reader'].read([frame['frame_index'] for frame in frames])
         stated = results.get('image_size')
@@ -39,3 +47,27 @@ class LoadClip(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
+
+
+class _ImageInMemory:
+    """One image that was read already, as a :class:`FrameReader`."""
+
+    def __init__(self, path: str, image: np.ndarray) -> None:
+        self.path = path
+        self.image = image
+
+    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
+        return [self.image.copy() for _ in indices]
+
+
+def _single_image(results: dict) -> dict:
+    """An image and its box as a clip of one frame, whose joints are not known."""
+    path, image = results['img_path'], results.get('img')
+    reader = ImageReader((path, )) if image is None else _ImageInMemory(path, image)
+    count = len(results['keypoint_id2name'])
+    flags = np.zeros(count, bool)
+    frame = frame_info(0, path, path, 0, False, np.asarray(results['bbox'])[0],
+                       np.zeros((count, 2)), flags, flags)
+    frame['bbox_score'] = np.asarray(results['bbox_score'], np.float32)
+    return dict(video=path, reader=reader, image_size=None,
+                frames=[{**shared_metainfo(results), **frame}])

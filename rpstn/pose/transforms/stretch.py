@@ -1,11 +1,11 @@
 """Cutting a box out with its sides stretched to the input's, as the authors' released code does."""
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from mmpose.datasets.transforms import TopdownAffine
 from mmpose.registry import TRANSFORMS
-from mmpose.structures.bbox import get_warp_matrix
+
+from ..crops import Crop
 
 
 @TRANSFORMS.register_module()
@@ -26,11 +26,10 @@ class TopdownStretch(TopdownAffine):
         """Warp ``img``, and ``keypoints`` into ``transformed_keypoints``, as TopdownAffine does."""
         center, scale = results['bbox_center'][0], results['bbox_scale'][0]
         rotation = results['bbox_rotation'][0] if 'bbox_rotation' in results else 0.
-        warp = get_warp_matrix(center, scale, rotation, self.input_size, fix_aspect_ratio=False)
-        results['img'] = cv2.warpAffine(results['img'], warp, self.input_size,
-                                        flags=cv2.INTER_LINEAR)
+        crop = Crop(center, scale, self.input_size, rotation, keep_aspect=False)
+        results['img'] = crop.cut(results['img'])
         keypoints = np.array(results['keypoints'], np.float32)
-        keypoints[..., :2] = cv2.transform(keypoints[..., :2], warp)
+        keypoints[..., :2] = crop.to_input(keypoints[..., :2])
         results.update(transformed_keypoints=keypoints, input_size=self.input_size,
                        input_center=center, input_scale=scale)
         return results

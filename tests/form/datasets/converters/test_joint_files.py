@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rpstn.apis.inference import FramePose
-from rpstn.apis.pose_files import PoseFiles
+from rpstn.apis.pose_files import CsvFile, NpzFile, PoseJson
+from rpstn.apis.results import FrameResult, PersonResult
 from rpstn.form.datasets.converters import read_joints
 from rpstn.form.datasets.sequence import BadSkeletonError
 
@@ -175,10 +175,15 @@ def test_what_the_inference_tool_writes(tmp_path):
     points, scores = rng.uniform(0, 200, (7, 4, 2)).astype(np.float32), rng.uniform(0.2, 1, (7, 4))
     scores[2, 1] = 0  # nothing was found there
     header = dict(video='a.mp4', fps=12.5, size=(240, 426), skeleton=[[0, 1]])
-    with PoseFiles(tmp_path / 'a', list(NAMES), header) as files:
+    with CsvFile(tmp_path / 'a.csv', list(NAMES)) as table, \
+            PoseJson(tmp_path / 'a.json', list(NAMES), header) as json_, \
+            NpzFile(tmp_path / 'a.npz', list(NAMES), 12.5, (240, 426)) as arrays_:
         for t in range(7):
-            files.write(FramePose(t, t / 12.5, np.array([0, 0, 9, 9.]), points[t], scores[t]))
+            person = PersonResult(0, np.array([0, 0, 9, 9.]), points[t], scores[t])
+            for file in (table, json_, arrays_):
+                file.write(FrameResult(t, t / 12.5, (person, )))
     points[2, 1] = np.nan
+    np.testing.assert_array_equal(read_joints(tmp_path / 'a.npz').keypoints, points)
     table, json_ = read_joints(tmp_path / 'a.csv'), read_joints(tmp_path / 'a.json')
     for found in (table, json_):
         np.testing.assert_allclose(found.keypoints, points, atol=0.006)

@@ -1,0 +1,11 @@
+# RPSTN-Lite: from the single-frame model of single_pretrain.py, 8-frame clips at 256x256.
+_base_ = '../_base_/lite_schedule.py'
+
+# Propagation and relation start as the identity, so that every frame starts with that model's
+# heatmaps. Stem and first two stages stay as they are: a quarter of the time.
+single = 'work_dirs/single_pretrain/epoch_16.pth'
+model = dict(
+    backbone=dict(
+        encoder=dict(backbone=dict(frozen_stages=2)),
+        pretrained=dict(checkpoint=single, joints='jhmdb15')),
+    head=dict(propagator=dict(pretrained=single)))

@@ -1,0 +1,152 @@
+"""From a person's box to the network's input, and from its joints back to the image.
+
+The one place where this is computed: :class:`ClipBBox` and :class:`TopdownStretch` of the training
+and test pipelines call it, streaming cuts its frames by it, and it reproduces MMPose's
+:class:`TopdownAffine` to the pixel, with whose own functions it computes.
+
+Boxes are x1 y1 x2 y2 and points x y, in 0-based pixels whose centres are at whole numbers. Input
+pixel (0, 0) lies at the crop's upper left corner, (W, H) at its lower right.
+
+Shapes: N points, (H, W) input pixels.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from mmengine.config import Config
+from mmpose.datasets.transforms import TopdownAffine
+from mmpose.structures.bbox import bbox_xyxy2cs, get_udp_warp_matrix, get_warp_matrix
+
+
+def padded_box(box: np.ndarray, padding: float) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and sides of boxes, with a margin.
+
+    Args:
+        box (np.ndarray): (4,) or (N, 4) pixels.
+        padding (float): factor on both sides.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: centre and sides, (2,) or (N, 2), pixels.
+    """
+    return bbox_xyxy2cs(box, padding=padding)
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """What of an image one network input shows."""
+
+    center: np.ndarray
+    """(2,) pixels of the image."""
+    scale: np.ndarray
+    """(2,) width and height in pixels of the image."""
+    input_size: tuple[int, int]
+    """(W, H) pixels."""
+    rotation: float = 0.
+    """Degrees by which the crop is turned in the image, from x to y; with UDP from y to x."""
+    keep_aspect: bool = True
+    """Whether one factor, width by W, serves both directions, as in :class:`TopdownAffine`."""
+    use_udp: bool = False
+    """Unbiased data processing, as :class:`TopdownAffine` has it."""
+
+    @cached_property
+    def matrix(self) -> np.ndarray:
+        """(2, 3), from image pixels to pixels of the input image."""
+        rotation = np.float32(self.rotation)  # as drawn in training, to the last bit
+        if self.use_udp:
+            return get_udp_warp_matrix(self.center, self.scale, rotation, self.input_size)
+        return get_warp_matrix(self.center, self.scale, rotation, self.input_size,
+                               fix_aspect_ratio=self.keep_aspect)
+
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """The input image (H, W, ...) out of an image; black where it has no pixels."""
+        return cv2.warpAffine(image, self.matrix, self.input_size, flags=cv2.INTER_LINEAR)
+
+    def to_input(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 2) of the image in input pixels."""
+        return transform_points(points, self.matrix)
+
+    def to_image(self, points: np.ndarray) -> np.ndarray:
+        """Decoded joints (..., 2), in input pixels as MMPose's codecs give them, in the image."""
+        if self.use_udp:
+            # The warp takes the crop's corners to pixels 0 and W - 1, MMPose's codecs to 0 and W.
+            sides = np.array(self.input_size, float)
+            points = np.asarray(points) * (sides - 1) / sides
+        return transform_points(points, cv2.invertAffineTransform(self.matrix))
+
+
+@dataclass(frozen=True)
+class Cropper:
+    """How boxes become crops: what the transforms of a config say about it."""
+
+    input_size: tuple[int, int]
+    """(W, H) pixels."""
+    padding: float = 1.25
+    """Factor on the box's sides."""
+    keep_aspect: bool = True
+    """Whether the shorter side is widened to the input's aspect, or stretched to it."""
+    use_udp: bool = False
+    """Unbiased data processing."""
+
+    @classmethod
+    def from_pipeline(cls, pipeline: Sequence[Mapping]) -> Cropper:
+        """That of a pipeline of clips, with ``ClipBBox`` and ``TopdownAffine`` or ``Stretch``.
+
+        ``ClipBBox``'s mode makes no difference, as a frame is all that is looked at.
+
+        Raises:
+            ValueError: one of them is missing.
+        """
+        steps = {_name(step['type']): step for step in _flat(pipeline)}
+        crop = steps.get('TopdownStretch') or steps.get('TopdownAffine')
+        if 'ClipBBox' not in steps or crop is None:
+            raise ValueError('the pipeline of the test data set must have ClipBBox, and '
+                             f'TopdownAffine or TopdownStretch, got {list(steps)}')
+        return cls(tuple(crop['input_size']), steps['ClipBBox'].get('padding', 1.25),
+                   'TopdownStretch' not in steps, crop.get('use_udp', False))
+
+    @classmethod
+    def from_config(cls, config: Config) -> Cropper:
+        """That of a config's test data set.
+
+        Raises:
+            ValueError: it has none, or one whose pipeline does not say.
+        """
+        loader = config.get('test_dataloader') or config.get('val_dataloader') or {}
+        dataset = loader.get('dataset') or {}
+        while 'pipeline' not in dataset and 'dataset' in dataset:  # wrapped
+            dataset = dataset['dataset']
+        return cls.from_pipeline(dataset.get('pipeline') or ())
+
+    def crop(self, box: np.ndarray, rotation: float = 0.) -> Crop:
+        """What is cut out for a box (4,)."""
+        center, scale = padded_box(np.asarray(box, np.float32), self.padding)
+        if self.keep_aspect:
+            width, height = self.input_size
+            scale = TopdownAffine._fix_aspect_ratio(scale[None], width / height)[0]
+        return Crop(center, scale, self.input_size, rotation, self.keep_aspect, self.use_udp)
+
+
+def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """An affine transformation (2, 3) of points (..., 2)."""
+    return np.asarray(points) @ matrix[:, :2].T + matrix[:, 2]
+
+
+def rotate_about(points: np.ndarray, center: np.ndarray, degrees: float) -> np.ndarray:
+    """Points (..., 2) turned about a centre (2,), as a crop of that rotation is, without UDP."""
+    sin, cos = np.sin(np.deg2rad(degrees)), np.cos(np.deg2rad(degrees))
+    return (np.asarray(points) - center) @ np.array([[cos, sin], [-sin, cos]]) + center
+
+
+def _name(component: str | type) -> str:
+    """Configs name a component by a string or by its class."""
+    return component if isinstance(component, str) else component.__name__
+
+
+def _flat(pipeline: Sequence[Mapping]) -> list[Mapping]:
+    """The steps, those inside of ``ForEachFrame`` among them."""
+    return [inner for step in pipeline
+            for inner in (_flat(step['transforms']) if 'transforms' in step else [step])]

@@ -1,0 +1,98 @@
+"""Videos whose joints another model has found: labels of a teacher, beside no video.
+
+N frames of a clip, K joints.
+"""
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from mmpose.registry import DATASETS
+
+from .boxes import fill_boxes, inside_image
+from .clip_dataset import ClipDataset
+from .metainfo import JHMDB15
+from .paths import find_data
+from .readers import VideoReader
+from .sequence import BadSequenceError, PoseSequence
+
+_FIELDS = ('video', 'joints', 'keypoints', 'scores', 'boxes', 'image_size')
+
+
+@DATASETS.register_module()
+class TeacherClipDataset(ClipDataset):
+    """Clips of videos labelled by ``tools/label_by_teacher.py``.
+
+    ``labels`` holds ``<class>/<clip>.npz``: ``video`` (path below ``data_root``), ``joints`` (K
+    names), ``keypoints`` (N, K, 2) 0-based pixels, ``scores`` (N, K), 0 where the teacher is not
+    to be trusted, ``boxes`` (N, 4), NaN where it saw nobody, and ``image_size``. Joints below
+    ``min_score``, outside the frame, or that the teacher has not, are unlabelled; nothing counts as
+    occluded. A clip of which less than half of the frames have ``min_joints`` labelled joints is
+    bad data.
+
+    Args:
+        data_root (str): the videos' folder, or its name below a data root (:func:`find_data`).
+        labels (str): the labels' folder, or its name below a data root.
+        min_score (float): Defaults to 0.5.
+        min_joints (int): Defaults to 8.
+        kwargs: see :class:`ClipDataset`.
+
+    Raises:
+        FileNotFoundError: a folder, or all labels, are absent.
+        BadSequenceError: see :class:`ClipDataset`.
+    """
+
+    METAINFO = JHMDB15
+
+    def __init__(self, data_root: str = 'jhmdb_unlabelled', labels: str = 'teacher_labels',
+                 min_score: float = 0.5, min_joints: int = 8, **kwargs) -> None:
+        self.labels = find_data(labels)
+        self.min_score = min_score
+        self.min_joints = min_joints
+        super().__init__(data_root=str(find_data(data_root)), **kwargs)
+
+    def load_sequences(self) -> Iterator[PoseSequence]:
+        files = sorted(self.labels.rglob('*.npz'))
+        if not files:
+            raise FileNotFoundError(f'{self.labels}: no labels (<class>/<clip>.npz) there; '
+                                    'tools/label_by_teacher.py writes them')
+        names = [self._metainfo['keypoint_id2name'][k]
+                 for k in range(len(self._metainfo['keypoint_id2name']))]
+        for file in files:
+            try:
+                yield self._sequence(file, names)
+            except BadSequenceError as error:
+                self.reject(error)
+
+    def _sequence(self, file: Path, names: list[str]) -> PoseSequence:
+        try:
+            with np.load(file, allow_pickle=False) as saved:
+                fields = {name: saved[name] for name in _FIELDS}
+        except KeyError as error:
+            raise BadSequenceError(f'{file}: has no field {error.args[0]}') from None
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise BadSequenceError(f'{file}: cannot be read ({error})') from None
+        if fields['joints'].tolist() != names:
+            raise BadSequenceError(f'{file}: joints must be {names}, got '
+                                   f'{fields["joints"].tolist()}')
+        video = Path(self.data_root) / str(fields['video'])
+        if not video.is_file():
+            raise BadSequenceError(f'{file}: its video {video} does not exist')
+        size = tuple(int(side) for side in fields['image_size'])
+        keypoints = fields['keypoints'].astype(np.float32)
+        # A score that is no number is below every threshold.
+        labelled = ((fields['scores'] >= self.min_score) & inside_image(keypoints, size)
+                    & np.isfinite(keypoints).all(-1))
+        enough = (labelled.sum(1) >= self.min_joints)
+        if enough.mean() < .5:
+            raise BadSequenceError(f'{file}: {enough.sum()} of {len(enough)} frames have '
+                                   f'{self.min_joints} joints of score {self.min_score}; at '
+                                   'least half are needed')
+        boxes, _ = fill_boxes(fields['boxes'], np.full_like(fields['boxes'], np.nan))
+        labelled &= enough[:, None]
+        return PoseSequence(str(file.relative_to(self.labels).with_suffix('')),
+                            VideoReader(str(video)), np.nan_to_num(keypoints), labelled,
+                            np.zeros_like(labelled), boxes.astype(np.float32), size,
+                            file.parent.name)

@@ -1,0 +1,68 @@
+"""JRPSP that starts as the single-frame model and learns what the last frame adds to it.
+
+Dang, Yin, Zhang, IEEE TIP 31, 2022, figures 2 and 5, with a shortcut as in residual networks
+(He et al., CVPR 2016) and as JRE has: for data too few to learn the propagation from nothing.
+
+Shapes: B clips, K joints, C channels, (h, w) heatmap cells.
+"""
+from __future__ import annotations
+
+import torch
+from mmengine.registry import MODELS
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
+
+from .propagation import JRPSP, dynamic_depthwise_conv
+
+_LAST = 'head.final_layer.'
+
+
+@MODELS.register_module()
+class ResidualJRPSP(JRPSP):
+    """:class:`JRPSP` with M_{t+1} = Conv_d(f_{t+1} + kernel (*) f_{t+1}).
+
+    The last batch norm of S, which the kernel comes out of, starts with weight 0, so that
+    M_{t+1} = Conv_d(f_{t+1}) at first. With ``pretrained``, Conv_d starts as the last layer of a
+    single-frame model: where F is that model's network, too (:class:`SharedBackbone`), every frame
+    starts with its heatmaps.
+
+    Args:
+        num_joints (int): K.
+        channels (int): C.
+        pretrained (str, optional): checkpoint of a single-frame model with these K joints in this
+            order, whose ``head.final_layer`` Conv_d starts from.
+        init_cfg (dict, optional): MMEngine weight initialization.
+
+    Raises:
+        ValueError: ``init_weights``: the checkpoint's last layer is none of C -> K.
+    """
+
+    def __init__(self, num_joints: int, channels: int = 256, pretrained: str | None = None,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(num_joints, channels, init_cfg=init_cfg)
+        self.pretrained = pretrained
+        nn.init.zeros_(self.kernel[-1].weight)
+
+    def init_weights(self) -> None:
+        """As BaseModule's; then the start above, which an ``init_cfg`` around it cannot undo."""
+        super().init_weights()
+        if not self.init_cfg:
+            nn.init.zeros_(self.kernel[-1].weight)
+        if self.pretrained is None:
+            return
+        saved = CheckpointLoader.load_checkpoint(self.pretrained, 'cpu', logger='silent')
+        weights = saved.get('state_dict', saved)
+        last = {name: weights.get(f'{_LAST}{name}') for name in ('weight', 'bias')}
+        wanted = {name: tuple(value.shape) for name, value in self.predict.state_dict().items()}
+        got = {name: None if value is None else tuple(value.shape) for name, value in last.items()}
+        if got != wanted:
+            raise ValueError(f'{self.pretrained}: {_LAST}weight and bias must have the shapes '
+                             f'{wanted}, got {got}')
+        self.predict.load_state_dict(last)
+
+    def forward(self, heatmaps: Tensor, features: Tensor, next_features: Tensor) -> Tensor:
+        """Heatmaps of the next frame, (B, K, h, w); see :meth:`JRPSP.forward`."""
+        self.check_channels(heatmaps, features, next_features)
+        self.kernel_size(tuple(features.shape[-2:]))
+        kernel = self.kernel(self.reduce(torch.cat([features, heatmaps], dim=1)))
+        return self.predict(next_features + dynamic_depthwise_conv(next_features, kernel))

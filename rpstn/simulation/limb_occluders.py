@@ -1,0 +1,212 @@
+"""Things drawn over real frames, so that a network learns what it cannot see.
+
+Shape letters: N frames, K image joints.
+"""
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmpose.registry import TRANSFORMS
+
+from rpstn.skeletons import get_skeleton
+
+from .occluders import Occluder, random_occluder
+
+_SPRITE = 64  # pixels of the drawn thing's side
+_SEGMENTS = (('shoulder', 'elbow'), ('elbow', 'wrist'), ('hip', 'knee'), ('knee', 'ankle'))
+
+
+def limb_segments(joints: str) -> np.ndarray:
+    """(8, 2) indices of the two ends of both sides' upper and lower arms and legs."""
+    skeleton = get_skeleton(joints)
+    return np.array([[skeleton.index(f'{side}_{end}') for end in ends]
+                     for side in ('left', 'right') for ends in _SEGMENTS])
+
+
+def limb_cover(rng: np.random.Generator, ends: np.ndarray, width: float,
+               picture: np.ndarray | None = None) -> Occluder:
+    """Something that covers a limb, both ends included, and moves with it.
+
+    Args:
+        rng: draws its looks.
+        ends: (N, 2, 2), the limb's two ends in each frame, pixels.
+        width: of the thing across the limb, in pixels.
+        picture: (H, W, 3); where given, the thing is cut out of it at random, in place of a
+            cloudy colour.
+    """
+    if picture is None:
+        image = rng.uniform(0, 255, 3) + rng.normal(0, 60, (4, 4, 3))
+    else:
+        high, wide = picture.shape[:2]
+        side = int(min(high, wide) * rng.uniform(.15, .4))
+        y, x = int(rng.integers(high - side + 1)), int(rng.integers(wide - side + 1))
+        image = picture[y:y + side, x:x + side].astype(float)
+    image = cv2.resize(np.clip(image, 0, 255).astype(np.uint8), (_SPRITE, _SPRITE),
+                       interpolation=cv2.INTER_CUBIC)
+    alpha = np.zeros((_SPRITE, _SPRITE), np.uint8)
+    middle = (_SPRITE - 1) / 2
+    # A superellipse, from round to square; 29 of 32 pixels wide, so that its rim is soft.
+    angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    power = rng.uniform(.3, 1)
+    rim = np.stack([np.sign(f(angles)) * np.abs(f(angles))**power for f in (np.cos, np.sin)], -1)
+    cv2.fillPoly(alpha, [np.rint((middle + 29 * rim) * 8).astype(np.int32)], 255, cv2.LINE_AA, 3)
+
+    along = ends[:, 1] - ends[:, 0]
+    length = np.linalg.norm(along, axis=-1)
+    unit = np.where(length[:, None] > 1e-3, along / np.maximum(length, 1e-3)[:, None], [1., 0.])
+    # Past the ends by half the width, or the round sprite would leave them free.
+    half = np.stack([length / 2 + width * .6, np.full(len(ends), width / 2)], -1) / 29
+    matrices = np.empty((len(ends), 2, 3))
+    matrices[:, :, 0] = unit * half[:, :1]
+    matrices[:, :, 1] = np.stack([-unit[:, 1], unit[:, 0]], -1) * half[:, 1:]
+    matrices[:, :, 2] = ends.mean(1) - matrices[:, :, :2].sum(-1) * middle
+    return Occluder(image, alpha, matrices)
+
+
+def _covered(occluder: Occluder, frame: int, keypoints: np.ndarray,
+             size: tuple[int, int]) -> np.ndarray:
+    """(K,) bool, joints (K, 2) that lie under the occluder."""
+    at = np.rint(keypoints).astype(int)
+    inside = ((at >= 0) & (at < size)).all(-1)
+    at = np.clip(at, 0, np.array(size) - 1)
+    return inside & (occluder.mask(frame, size)[at[:, 1], at[:, 0]] > 127)
+
+
+def _stacked(frames: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
+    return (np.stack([frame['keypoints'][0] for frame in frames]),
+            np.stack([frame['keypoints_visible'][0] > 0 for frame in frames]))
+
+
+def _draw(frames: Sequence[dict], occluder: Occluder, covered: np.ndarray) -> None:
+    """Paint it and mark labelled joints under it, ``covered`` (N, K), in place."""
+    for number, frame in enumerate(frames):
+        frame['img'] = np.ascontiguousarray(frame['img'])
+        occluder.paint(frame['img'], number)
+        hidden = covered[number][None] & (frame['keypoints_visible'] > 0)
+        frame['keypoints_occluded'] = np.maximum(
+            frame['keypoints_occluded'], hidden.astype(np.float32))
+
+
+@TRANSFORMS.register_module()
+class ClipOccluders(BaseTransform):
+    """Random things over the frames of a clip, the same ones in all of them.
+
+    Either a thing that covers one limb and moves with it, or furniture, a pole, a plant or a
+    passer-by of :mod:`rpstn.simulation.occluders`, which stays or drifts. Joints under it keep
+    their label and become ``keypoints_occluded``, so that the loss asks for them. Comes behind
+    :class:`LoadClip` and before cropping; frames are changed in place.
+
+    Args:
+        joints (str): skeleton of the data set, e.g. ``'jhmdb15'``.
+        prob (float): that a clip gets any. Defaults to 0.5.
+        most (int): one to so many things. Defaults to 2.
+        limb_share (float): of things that follow a limb. Defaults to 0.6.
+        most_covered (float): a thing that would bring the share of covered joints above this, over
+            all frames, is left out. Defaults to 0.5.
+
+    Raises:
+        ValueError: an unknown skeleton.
+    """
+
+    def __init__(self, joints: str = 'jhmdb15', prob: float = 0.5, most: int = 2,
+                 limb_share: float = 0.6, most_covered: float = 0.5) -> None:
+        self.joints, self.prob, self.most = joints, prob, most
+        self.limb_share, self.most_covered = limb_share, most_covered
+        self.segments = limb_segments(joints)
+
+    def transform(self, results: dict) -> dict:
+        # By np.random, as all transforms, so that the loader's seed decides.
+        rng = np.random.default_rng(np.random.randint(2**31 - 1))
+        if rng.random() >= self.prob:
+            return results
+        frames = results['frames']
+        size = frames[0]['img'].shape[1::-1]
+        keypoints, labelled = _stacked(frames)
+        boxes = np.stack([frame['bbox'][0] for frame in frames])
+        height = float(np.median((boxes[:, 2:] - boxes[:, :2]).max(-1)))
+        total = np.zeros(labelled.shape, bool)
+        for _ in range(int(rng.integers(1, self.most + 1))):
+            occluder = (self._limb if rng.random() < self.limb_share else self._thing)(
+                rng, frames, keypoints, labelled, height, size)
+            if occluder is None:
+                continue
+            covered = np.stack([_covered(occluder, n, keypoints[n], size)
+                                for n in range(len(frames))])
+            share = ((total | covered) & labelled).sum() / max(labelled.sum(), 1)
+            if share <= self.most_covered:
+                total |= covered
+                _draw(frames, occluder, covered)
+        return results
+
+    def _limb(self, rng, frames, keypoints, labelled, height, size) -> Occluder | None:
+        whole = labelled[:, self.segments].all((0, 2))  # in all frames, or it would jump
+        if not whole.any():
+            return None
+        ends = keypoints[:, self.segments[rng.choice(np.flatnonzero(whole))]]
+        picture = frames[0]['img'] if rng.random() < .5 else None
+        return limb_cover(rng, ends, height * rng.uniform(.1, .22), picture)
+
+    def _thing(self, rng, frames, keypoints, labelled, height, size) -> Occluder | None:
+        frame = int(rng.integers(len(frames)))
+        if not labelled[frame].any():
+            return None
+        target = keypoints[frame, rng.choice(np.flatnonzero(labelled[frame]))]
+        matrices = np.tile(np.eye(2, 3), (len(frames), 1, 1))
+        drift = rng.normal(0, .01, 2) * height
+        matrices[:, :, 2] = (np.arange(len(frames)) - frame)[:, None] * drift
+        return random_occluder(rng, size, matrices, frame, target, height)
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(joints={self.joints!r}, prob={self.prob}, '
+                f'most={self.most}, limb_share={self.limb_share})')
+
+
+@TRANSFORMS.register_module()
+class SpanOccluders(BaseTransform):
+    """Half of a video's frames with a thing over one limb, the same ones in every run: for tests.
+
+    Every other span of ``span`` consecutive frames has one. Whether the first span has it, the
+    limb, and the thing's looks follow from ``seed``, the video's name and the span alone, so that
+    clips of any length show the same pictures. A frame in which the limb is not labelled shows the
+    next in line.
+
+    Args:
+        joints (str): skeleton of the data set, e.g. ``'jhmdb15'``.
+        span (int): frames. Defaults to 8.
+        seed (int): of everything. Defaults to 0.
+    """
+
+    def __init__(self, joints: str = 'jhmdb15', span: int = 8, seed: int = 0) -> None:
+        self.joints, self.span, self.seed = joints, span, seed
+        self.segments = limb_segments(joints)
+
+    def transform(self, results: dict) -> dict:
+        video = zlib.crc32(results['video'].encode())
+        first = int(np.random.default_rng([self.seed, video]).integers(2))
+        for frame in results['frames']:
+            number = frame['frame_index'] // self.span
+            if (number + first) % 2 == 0:
+                self._cover(frame, np.random.default_rng([self.seed, video, number]))
+        return results
+
+    def _cover(self, frame: dict, rng: np.random.Generator) -> None:
+        order = rng.permutation(len(self.segments))
+        width, cloudy = rng.uniform(.12, .2), bool(rng.random() < .5)
+        keypoints, labelled = _stacked([frame])
+        whole = [n for n in order if labelled[0, self.segments[n]].all()]
+        if not whole:
+            return
+        box = frame['bbox'][0]
+        size = frame['img'].shape[1::-1]
+        occluder = limb_cover(rng, keypoints[:, self.segments[whole[0]]],
+                              width * float((box[2:] - box[:2]).max()),
+                              None if cloudy else frame['img'])
+        _draw([frame], occluder, _covered(occluder, 0, keypoints[0], size)[None])
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(joints={self.joints!r}, span={self.span}, '
+                f'seed={self.seed})')

@@ -1,0 +1,89 @@
+"""JRPSP with a shortcut: where it starts, what it computes, what it starts from."""
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+
+from rpstn.pose import ResidualJRPSP
+from rpstn.pose.propagation import JRPSP, dynamic_depthwise_conv
+
+K, C = 5, 16
+
+
+@pytest.fixture(autouse=True)
+def mmpose_scope():
+    init_default_scope('mmpose')
+
+
+def module(**kwargs) -> ResidualJRPSP:
+    torch.manual_seed(0)
+    return ResidualJRPSP(K, C, **kwargs)
+
+
+def maps():
+    torch.manual_seed(1)
+    return torch.randn(2, K, 32, 32), torch.randn(2, C, 32, 32), torch.randn(2, C, 32, 32)
+
+
+def test_it_starts_as_its_last_layer():
+    for training in (False, True):
+        propagator = module().train(training)
+        heatmaps, features, following = maps()
+        torch.testing.assert_close(propagator(heatmaps, features, following),
+                                   propagator.predict(following))
+
+
+def test_it_learns_to_look_back():
+    propagator = module().train()
+    propagator(*maps()).square().mean().backward()
+    assert propagator.kernel[-1].weight.grad.abs().max() > 0
+    torch.nn.init.constant_(propagator.kernel[-1].weight, .1)
+    propagator.zero_grad()
+    propagator(*maps()).square().mean().backward()
+    assert all(p.grad.abs().max() > 0 for name, p in propagator.named_parameters()
+               if not name.startswith('kernel') or 'bias' not in name)
+
+
+def test_beside_jrpsp_it_adds_the_features():
+    ours, plain = module().eval(), JRPSP(K, C).eval()
+    torch.nn.init.normal_(ours.kernel[-1].weight)
+    plain.load_state_dict(ours.state_dict())
+    heatmaps, features, following = maps()
+    kernel = ours.kernel(ours.reduce(torch.cat([features, heatmaps], 1)))
+    filtered = dynamic_depthwise_conv(following, kernel)
+    torch.testing.assert_close(plain(heatmaps, features, following), plain.predict(filtered))
+    torch.testing.assert_close(ours(heatmaps, features, following),
+                               ours.predict(following + filtered))
+
+
+def test_every_frame_starts_with_the_single_frame_models_heatmaps(tmp_path):
+    network = dict(type='ResNet', depth=18, stem_channels=16, base_channels=16)
+    single = MODELS.build(dict(type='TopdownPoseEstimator', backbone=network, head=dict(
+        type='HeatmapHead', in_channels=128, out_channels=K, deconv_out_channels=(C, ) * 3)))
+    path = str(tmp_path / 'single.pth')
+    torch.save(dict(state_dict=single.state_dict(), meta=dict(dataset_meta=dict(
+        keypoint_id2name=dict(enumerate(['head', 'neck', 'belly', 'left_knee', 'right_knee']))))),
+        path)
+    model = MODELS.build(dict(
+        type='VideoPoseEstimator',
+        backbone=dict(type='SharedBackbone', encoder=network, num_joints=K, channels=C,
+                      input_size=(64, 64), pretrained=dict(
+                          checkpoint=path,
+                          joints=['head', 'neck', 'belly', 'left_knee', 'right_knee'])),
+        head=dict(type='RPSTNHead', num_joints=K, channels=C, relation=dict(type='JRE'),
+                  propagator=dict(type='ResidualJRPSP', pretrained=path))))
+    model.init_weights()
+    clip = torch.randn(1, 3, 3, 64, 64)
+    with torch.no_grad():
+        got = model.eval()._forward(clip)[0]
+        alone = single.eval().head.forward(single.extract_feat(clip[0]))
+        torch.testing.assert_close(got, model.head.norm(alone), rtol=1e-3, atol=1e-7)
+    assert alone.std() > 0
+
+
+def test_another_last_layer_is_refused(tmp_path):
+    path = tmp_path / 'other.pth'
+    torch.save({'head.final_layer.weight': torch.zeros(K, C + 1, 1, 1),
+                'head.final_layer.bias': torch.zeros(K)}, path)
+    with pytest.raises(ValueError, match=r'other.pth: head.final_layer.*\(5, 17, 1, 1\)'):
+        module(pretrained=str(path)).init_weights()
