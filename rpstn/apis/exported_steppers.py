@@ -1,0 +1,192 @@
+"""The recurrence computed by ONNX Runtime and by OpenVINO, from exported graphs.
+
+Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
+"""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .export import Exported
+from .models import ModelError
+from .onnx_graphs import GRAPHS, for_one
+
+
+class EngineError(ModelError):
+    """An engine or precision that cannot be had; one line."""
+
+
+class ExportedStepper:
+    """A stepper over the start and the step graph of an export.
+
+    Args:
+        exported (Exported): opened.
+        precision (str): as :data:`rpstn.apis.engines.ENGINES` has them.
+        threads (int): of the engine.
+    """
+
+    def __init__(self, exported: Exported, precision: str, threads: int) -> None:
+        facts = exported.manifest
+        self.input_size = tuple(facts['input_size'])
+        self.heatmap_size = tuple(facts['heatmap_size'])
+        self.num_joints = facts['num_joints']
+        self.channels = facts['channels']
+        self.precision, self.threads = precision, threads
+        stored = 'int8' if precision == 'int8' else 'float32'
+        self.files = {graph: exported.file(graph, stored) for graph in ('start', 'step')}
+
+    def start(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`Stepper.start`."""
+        self._check(crops)
+        return self._run('start', crops)
+
+    def step(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`Stepper.step`."""
+        self._check(crops)
+        return self._run('step', crops, heatmaps.float(), features.float())
+
+    def _run(self, graph: str, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+    def _check(self, crops: Tensor) -> None:
+        width, height = self.input_size
+        if crops.dtype != torch.uint8 or crops.shape[1:] != (3, height, width):
+            raise ValueError(f'crops must be (N, 3, {height}, {width}) torch.uint8, got '
+                             f'{tuple(crops.shape)} {crops.dtype}')
+
+
+class OnnxStepper(ExportedStepper):
+    """ONNX Runtime on the CPU; see :class:`ExportedStepper`."""
+
+    def __init__(self, exported: Exported, precision: str, threads: int) -> None:
+        super().__init__(exported, precision, threads)
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Waiting threads would take the core that decodes the next frame.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        options.log_severity_level = 3
+        self._sessions = {}
+        for graph, path in self.files.items():
+            try:
+                self._sessions[graph] = onnxruntime.InferenceSession(
+                    str(path), options, providers=['CPUExecutionProvider'])
+            except Exception as error:  # its errors have no base class of their own
+                raise _refused(path, 'ONNX Runtime', error) from None
+        used = ', '.join(self._sessions['step'].get_providers())
+        self.device = f'ONNX Runtime {onnxruntime.__version__}, {used}, {precision}'
+
+    def _run(self, graph: str, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        feed = {name: np.ascontiguousarray(tensor.numpy())
+                for name, tensor in zip(GRAPHS[graph][0], inputs)}
+        heatmaps, features = self._sessions[graph].run(list(GRAPHS[graph][1]), feed)
+        return torch.from_numpy(heatmaps), torch.from_numpy(features)
+
+
+class OpenVINOStepper(ExportedStepper):
+    """OpenVINO on the CPU; see :class:`ExportedStepper`.
+
+    Features enter and leave the graph channels-last, and in bfloat16 unless all is float32, as it
+    has them inside: that spares it conversions of C h w numbers in every frame. For one person
+    the step is compiled for a batch of 1, which is faster; for more, on their first frames, for
+    any batch.
+
+    Args:
+        exported, precision, threads: see :class:`ExportedStepper`.
+        counters (bool): measure operators, for :meth:`operator_times`; a little slower.
+    """
+
+    def __init__(self, exported: Exported, precision: str, threads: int,
+                 counters: bool = False) -> None:
+        super().__init__(exported, precision, threads)
+        import openvino
+
+        self._core = openvino.Core()
+        self._options = {
+            'INFERENCE_PRECISION_HINT': 'f32' if precision == 'float32' else 'bf16',
+            'INFERENCE_NUM_THREADS': threads, 'NUM_STREAMS': 1, 'PERF_COUNT': counters}
+        self._carried = torch.float32 if precision == 'float32' else torch.bfloat16
+        self._requests = {}
+        for graph in self.files:
+            self._request(graph, one=True)
+        compiled = self._request('step', one=True).get_compiled_model()
+        devices = ', '.join(compiled.get_property('EXECUTION_DEVICES'))
+        name = self._core.get_property(devices.split(',')[0], 'FULL_DEVICE_NAME').strip()
+        inside = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
+        self.device = (f'OpenVINO {openvino.__version__.partition("-")[0]}, {devices} ({name}), '
+                       f'{precision}, floating point in {inside}')
+
+    def operator_times(self) -> dict[str, float]:
+        """Milliseconds of every operator in the last step of one person."""
+        return {info.node_name: 1e3 * info.real_time.total_seconds()
+                for info in self._request('step', one=True).get_profiling_info()}
+
+    def _request(self, graph: str, one: bool):
+        """The inference request for one person or for any number, compiled when first asked."""
+        if (graph, one) not in self._requests:
+            try:
+                self._requests[graph, one] = self._core.compile_model(
+                    self._model(graph, one), 'CPU', self._options).create_infer_request()
+            except RuntimeError as error:
+                raise _refused(self.files[graph], 'OpenVINO', error) from None
+        return self._requests[graph, one]
+
+    def _model(self, graph: str, one: bool):
+        import onnx
+        from openvino import Layout, Type
+        from openvino.preprocess import PrePostProcessor
+
+        proto = onnx.load(str(self.files[graph]))
+        if one:
+            for_one(proto)
+        model = self._core.read_model(proto.SerializeToString())
+        batch = 1 if one else -1
+        (width, height), (columns, rows) = self.input_size, self.heatmap_size
+        shapes = dict(crops=[batch, 3, height, width],
+                      heatmaps=[batch, self.num_joints, rows, columns],
+                      features=[batch, self.channels, rows, columns])
+        model.reshape({name: shapes[name] for name in GRAPHS[graph][0]})
+        ports = PrePostProcessor(model)
+        states = [ports.output(GRAPHS[graph][1][1])]
+        if graph == 'step':
+            states.append(ports.input('features'))
+        for state in states:
+            state.model().set_layout(Layout('NCHW'))
+            state.tensor().set_layout(Layout('NHWC'))
+            if self._carried == torch.bfloat16:
+                state.tensor().set_element_type(Type.bf16)
+        return ports.build()
+
+    def _run(self, graph: str, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        from openvino import Tensor as Array
+        from openvino import Type
+
+        request = self._request(graph, one=len(inputs[0]) == 1)
+        tensors = [tensor.contiguous() for tensor in inputs[:2]]
+        arrays = [Array(tensor.numpy(), shared_memory=True) for tensor in tensors]
+        if graph == 'step':
+            carried = inputs[2].permute(0, 2, 3, 1).to(self._carried).contiguous()
+            if self._carried == torch.bfloat16:  # which NumPy has not
+                arrays.append(Array(carried.view(torch.int16).numpy(), carried.shape, Type.bf16))
+            else:
+                arrays.append(Array(carried.numpy(), shared_memory=True))
+        for name, array in zip(GRAPHS[graph][0], arrays):
+            request.set_tensor(name, array)
+        request.infer()
+        heatmaps, features = (request.get_tensor(name).data for name in GRAPHS[graph][1])
+        # Copies: the next call writes where these are.
+        heatmaps = torch.from_numpy(heatmaps.astype(np.float32))
+        if self._carried == torch.bfloat16:
+            features = torch.from_numpy(features.view(np.int16)).view(torch.bfloat16).float()
+        else:
+            features = torch.from_numpy(features.copy())
+        return heatmaps, features.permute(0, 3, 1, 2)
+
+
+def _refused(path: Path, engine: str, error: Exception) -> EngineError:
+    return EngineError(f'{path}: {engine} cannot use it: '
+                       f'{(str(error).strip().splitlines() or [type(error).__name__])[0]}')

@@ -1,0 +1,82 @@
+"""Exported graphs in 8-bit integers, calibrated on clips.
+
+ONNX Runtime's static quantization writes the ranges of activations and the weights' scales, one
+for each output channel, into the graph as pairs of QuantizeLinear and DequantizeLinear; ONNX
+Runtime and OpenVINO both compute such graphs in integers.
+
+Shapes: N people, T frames, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
+"""
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from rpstn.pose.streaming import Stepper
+
+# Over K maps only: next to no time, and their errors go straight into the answer. And a ResNet's
+# first stage: it moves a third of the joints that move otherwise, and is quick in bfloat16.
+_KEPT_IN_FLOAT = ('/relation/', '/predict/', '/layer1/')
+
+
+def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor],
+                      graph: str) -> Iterator[dict[str, np.ndarray]]:
+    """What a graph is given when people are followed through clips.
+
+    Args:
+        stepper (Stepper): in float32, which computes the states carried.
+        clips (Sequence[Tensor]): each (T, 3, H, W) uint8 BGR crops.
+        graph (str): ``'start'`` or ``'step'``.
+
+    Yields:
+        dict[str, np.ndarray]: the inputs by name, N = 1.
+    """
+    for clip in clips:
+        heatmaps, features = stepper.start(clip[:1])
+        if graph == 'start':
+            yield dict(crops=clip[:1].numpy())
+            continue
+        for crop in clip[1:]:
+            yield dict(crops=crop[None].numpy(), heatmaps=heatmaps.float().numpy(),
+                       features=features.float().contiguous().numpy())
+            heatmaps, features = stepper.step(crop[None], heatmaps, features)
+
+
+def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndarray]]) -> int:
+    """Write the quantized graph of an exported one.
+
+    Convolutions with constant weights are quantized, but for the first, those of a ResNet's first
+    stage and those over joints; the dynamic convolution stays as it is.
+
+    Returns:
+        int: convolutions quantized.
+    """
+    import onnx
+    from onnxruntime import quantization
+
+    class Reader(quantization.CalibrationDataReader):
+        def __init__(self) -> None:
+            self.feeds = iter(feeds)
+
+        def get_next(self) -> dict | None:
+            return next(self.feeds, None)
+
+    graph = onnx.load(str(source)).graph
+    convolutions = [node.name for node in graph.node if node.op_type == 'Conv']
+    # The first is that of the image, whose errors go through all others.
+    kept = [name for index, name in enumerate(convolutions)
+            if not index or any(part in name for part in _KEPT_IN_FLOAT)]
+    level = logging.root.level
+    logging.root.setLevel(logging.ERROR)  # it advises to optimize the graph first, which it is
+    try:
+        quantization.quantize_static(
+            str(source), str(target), Reader(), quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True, activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            op_types_to_quantize=['Conv'], nodes_to_exclude=kept)
+    finally:
+        logging.root.setLevel(level)
+    return len(convolutions) - len(kept)
