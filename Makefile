@@ -34,7 +34,8 @@ demo: $(STAMP)  ## train on synthetic clips, compare with the single-frame basel
 	$(BIN)/python tools/demo.py $(ARGS)
 
 test: $(STAMP)  ## run the tests, but those marked slow
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n auto --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not engines' -n auto --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'engines and not slow' -n auto --dist worksteal $(ARGS)
 
 test-slow: $(STAMP)  ## run the tests marked slow
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -15,6 +15,8 @@ from rpstn.apis.sample_clips import random_clips  # noqa: E402
 from rpstn.apis.speed_worker import build_model  # noqa: E402
 from rpstn.pose.streaming import Stepper, TorchStepper  # noqa: E402
 
+pytestmark = pytest.mark.engines
+
 SIZE, JOINTS, CHANNELS = 64, 5, 8
 CONFIG = Config(dict(model=dict(
     type='VideoPoseEstimator',

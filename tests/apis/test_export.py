@@ -22,6 +22,8 @@ from rpstn.apis.subpixel import SubpixelDeconv, is_doubling, with_subpixels  # n
 from rpstn.cli import main  # noqa: E402
 from rpstn.pose import propagation  # noqa: E402
 
+pytestmark = pytest.mark.engines
+
 SIZE, JOINTS, CHANNELS, CLIP_LEN = 64, 5, 8, 3
 
 

@@ -12,6 +12,8 @@ from rpstn.apis.speed_profile import PARTS, REST, eager_parts, multiply_adds, op
 from rpstn.apis.speed_worker import Streaming, build_model, prepare
 from rpstn.cli import main
 
+pytestmark = pytest.mark.engines
+
 SIZE, JOINTS, CHANNELS = 64, 5, 8
 CONFIG = Config(dict(model=dict(
     type='VideoPoseEstimator',
