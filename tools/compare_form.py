@@ -151,6 +151,7 @@ def costs(results: dict[str, list]) -> str:
 
 def report(results: dict[str, list], args: argparse.Namespace) -> str:
     """The whole page."""
+    seconds = sum(result['seconds'] for done in results.values() for _, _, result in done)
     epochs = next(iter(results.values()))[0][1].load().train_cfg.max_epochs
     return f"""# Representations of exercise form, compared
 
@@ -166,6 +167,7 @@ Macro F1 in percent:
 
 {costs(results)}
 
+All {sum(map(len, results.values()))} trainings took {seconds / 3600:.1f} hours, one after another.
 torch {torch.__version__}, {platform.machine()}, one thread for each training{
         '; in bfloat16: ' + ', '.join(args.amp) if args.amp else ''}.
 """

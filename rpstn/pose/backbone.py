@@ -50,6 +50,19 @@ def probe_backbone(backbone: torch.nn.Module, input_size: tuple[int, int]) -> tu
     return channels, stride
 
 
+def encode_frames(backbone: torch.nn.Module, clips: Tensor) -> Tensor:
+    """Features (B, T, C, h, w) of clips (B, T, 3, H, W) by ``backbone.encoder``.
+
+    Raises:
+        ValueError: the input is not a batch of clips.
+    """
+    if clips.ndim != 5 or clips.shape[2] != 3:
+        raise ValueError(f'{type(backbone).__name__} takes clips of shape (B, T, 3, H, W), got '
+                         f'{tuple(clips.shape)}')
+    # All frames in one batch: they depend on each other only in the head.
+    return backbone.encoder(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
+
+
 @MODELS.register_module()
 class FrameNetwork(BaseModule):
     """A backbone with MMPose's heatmap head behind it, applied to single frames.
@@ -171,9 +184,4 @@ class RPSTNBackbone(BaseModule):
         Raises:
             ValueError: the input is not a batch of clips.
         """
-        if clips.ndim != 5 or clips.shape[2] != 3:
-            raise ValueError('RPSTNBackbone takes clips of shape (B, T, 3, H, W), got '
-                             f'{tuple(clips.shape)}')
-        # All frames in one batch: they depend on each other only in the head.
-        features = self.encoder(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
-        return features, self.initializer(clips[:, 0])
+        return encode_frames(self, clips), self.initializer(clips[:, 0])

@@ -9,7 +9,7 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from .backbone import FrameNetwork
+from .backbone import FrameNetwork, encode_frames
 from .pretrained import load_single_frame
 
 
@@ -76,10 +76,7 @@ class SharedBackbone(BaseModule):
         Raises:
             ValueError: the input is not a batch of clips.
         """
-        if clips.ndim != 5 or clips.shape[2] != 3:
-            raise ValueError('SharedBackbone takes clips of shape (B, T, 3, H, W), got '
-                             f'{tuple(clips.shape)}')
-        features = self.encoder(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
+        features = encode_frames(self, clips)
         return features, self.heatmaps(features[:, 0])
 
 

@@ -8,9 +8,8 @@ RPSTN only looks back: (heatmaps, features) of the last frame is all that a step
 
 Where the crop has moved between two frames, the maps are carried on as they are, though they lie
 in the old crop. That is what the network saw in training, where every frame is cut out by a box of
-its own, and what makes a stream equal to a clip. Warping them into the new crop was measured, and
-is far worse: the features do not survive being resampled. So the crop rather stays where it is
-until the person has moved, which is a little better than moving it in every frame.
+its own, and what makes a stream equal to a clip. (Warped into the new crop, features lose too much
+by being resampled.) The crop rather stays where it is until the person has moved.
 
 Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
 """
