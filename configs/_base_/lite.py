@@ -17,13 +17,13 @@ model = dict(
                 init_cfg=dict(type='Pretrained', checkpoint='efficientnet-lite0')))),
     head=dict(
         type='RPSTNHead', num_joints=15, channels=channels, relation=dict(type='JRE'),
-        propagator=dict(type='ResidualJRPSP'), decoder=codec,
+        propagator=dict(type='ResidualJRPSP', carry=True), decoder=codec,
         loss=dict(type='TemporalMSELoss', clip_len=clip_len, temporal_weight=0.5)))
 
 load = dict(type='LoadClip')
 # Strong, the same in all frames of a clip; shifts stand for the boxes that follow a person.
 augmentation = [
-    dict(type='ClipOccluders', joints='jhmdb15', prob=0.6),
+    dict(type='ClipOccluders', joints='jhmdb15', prob=0.7, passing=0.7),
     dict(type='ClipBBox', mode='frame', padding=1.25),
     dict(type='ForEachFrame', transforms=[
         dict(type='RandomFlip', direction='horizontal'),

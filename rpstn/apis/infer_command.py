@@ -1,7 +1,8 @@
 """Find people's joints in a video, an image or a live stream: drawn on it, and as files.
 
+    rpstn infer squat.mp4 --out out                    by RPSTN-Lite, which comes with the package
     rpstn infer configs/rpstn_jhmdb.py work_dirs/rpstn_jhmdb/best.pth squat.mp4 --out out
-    python tools/infer.py ...                                             the same
+    python tools/infer.py ...                          the same
 
 INPUT is a video, an image, a folder of images (the frames of one video) or of videos, a glob, the
 number of a camera, or a URL (rtsp://, http://, ...). Writes, with the input's name,
@@ -37,9 +38,9 @@ def add_parser(subparsers) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options, for ``rpstn infer`` and ``tools/infer.py`` alike."""
     add = parser.add_argument
-    add('config', help='config file')
-    add('checkpoint', help='checkpoint file')
-    add('inputs', nargs='+', metavar='INPUT', help='video, image, folder, glob, camera or URL')
+    add('inputs', nargs='+', metavar=('[CONFIG CHECKPOINT] INPUT', 'INPUT'),
+        help='video, image, folder, glob, camera or URL; before them, config (NAME.py) and '
+        'checkpoint of another model than RPSTN-Lite')
     add('--out', type=Path, help='folder of the results; may be left out with --show')
     add('--save', nargs='+', choices=OUTPUTS, default=['video', 'json', 'csv'],
         metavar='OUTPUT', help=f'what is written: any of {", ".join(OUTPUTS)} (default: '
@@ -91,6 +92,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look at all inputs; 0, or 1 after a line on each that cannot be used."""
     from .infer_run import InferRun  # what takes seconds to import, not needed for --help
+    args.config = args.checkpoint = None
+    if args.inputs[0].endswith('.py'):
+        if len(args.inputs) < 3:
+            raise SystemExit(f'{args.inputs[0]}: a config is followed by CHECKPOINT and INPUT, got '
+                             f'{" ".join(args.inputs[1:]) or "nothing"}')
+        args.config, args.checkpoint, *args.inputs = args.inputs
     return InferRun(args).run()
 
 

@@ -26,6 +26,7 @@ from .part import Moment, Part
 from .person_finders import FinderError, build_finder
 from .progress import ProgressLine
 from .run_folder import RunError, RunFolder
+from .shipped import shipped_files
 from .video import FrameSource
 
 # What can be wrong with the input: nothing is left of the results. After any other error, such as
@@ -38,7 +39,8 @@ class InferRun:
     """One call of the command.
 
     Args:
-        args (argparse.Namespace): of :func:`rpstn.apis.infer_command.add_arguments`.
+        args (argparse.Namespace): of :func:`rpstn.apis.infer_command.add_arguments`, and config
+            and checkpoint, both None for the model that comes with the package.
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
@@ -112,9 +114,13 @@ class InferRun:
 
     def _inferencer(self) -> PoseInferencer:
         args = self.args
-        if not Path(args.config).is_file():
+        if args.config is None:
+            args.config = 'lite'
+            config, args.checkpoint = shipped_files(args.config)
+        elif Path(args.config).is_file():
+            config = Config.fromfile(args.config)
+        else:
             raise ModelError(f'{args.config}: no such config file')
-        config = Config.fromfile(args.config)
         config.merge_from_dict(_settings(args.cfg_options, '--cfg-options'))
         device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
         if device == 'cpu':
@@ -201,8 +207,8 @@ class InferRun:
         names = [name for name in dict.fromkeys(args.save) if name != 'video']
         header = dict(
             video=hide_password(str(source)) if source.live else source.path.name, fps=source.fps,
-            size=source.size, config=args.config, checkpoint=args.checkpoint, box=args.box,
-            mode=inferencer.mode_for(source), stride=args.stride,
+            size=source.size, config=args.config, checkpoint=str(args.checkpoint),
+            box=args.box, mode=inferencer.mode_for(source), stride=args.stride,
             smooth=inferencer.smooth, skeleton=meta['skeleton_links'])
         began = time.perf_counter()
         smoother = inferencer.smoother()

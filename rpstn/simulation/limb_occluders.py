@@ -81,9 +81,12 @@ def _stacked(frames: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
             np.stack([frame['keypoints_visible'][0] > 0 for frame in frames]))
 
 
-def _draw(frames: Sequence[dict], occluder: Occluder, covered: np.ndarray) -> None:
-    """Paint it and mark labelled joints under it, ``covered`` (N, K), in place."""
+def _draw(frames: Sequence[dict], occluder: Occluder, covered: np.ndarray,
+          shown: Sequence[bool]) -> None:
+    """Paint it in the frames ``shown``, (N,), and mark joints ``covered``, (N, K), in place."""
     for number, frame in enumerate(frames):
+        if not shown[number]:
+            continue
         frame['img'] = np.ascontiguousarray(frame['img'])
         occluder.paint(frame['img'], number)
         hidden = covered[number][None] & (frame['keypoints_visible'] > 0)
@@ -93,7 +96,7 @@ def _draw(frames: Sequence[dict], occluder: Occluder, covered: np.ndarray) -> No
 
 @TRANSFORMS.register_module()
 class ClipOccluders(BaseTransform):
-    """Random things over the frames of a clip, the same ones in all of them.
+    """Random things over the frames of a clip, the same ones in all or some of them.
 
     Either a thing that covers one limb and moves with it, or furniture, a pole, a plant or a
     passer-by of :mod:`rpstn.simulation.occluders`, which stays or drifts. Joints under it keep
@@ -105,6 +108,8 @@ class ClipOccluders(BaseTransform):
         prob (float): that a clip gets any. Defaults to 0.5.
         most (int): one to so many things. Defaults to 2.
         limb_share (float): of things that follow a limb. Defaults to 0.6.
+        passing (float): share of things that come in some frame after the first and stay, or go
+            before the last, so that other frames show what they hide. Defaults to 0.
         most_covered (float): a thing that would bring the share of covered joints above this, over
             all frames, is left out. Defaults to 0.5.
 
@@ -113,9 +118,10 @@ class ClipOccluders(BaseTransform):
     """
 
     def __init__(self, joints: str = 'jhmdb15', prob: float = 0.5, most: int = 2,
-                 limb_share: float = 0.6, most_covered: float = 0.5) -> None:
+                 limb_share: float = 0.6, passing: float = 0.,
+                 most_covered: float = 0.5) -> None:
         self.joints, self.prob, self.most = joints, prob, most
-        self.limb_share, self.most_covered = limb_share, most_covered
+        self.limb_share, self.passing, self.most_covered = limb_share, passing, most_covered
         self.segments = limb_segments(joints)
 
     def transform(self, results: dict) -> dict:
@@ -134,13 +140,21 @@ class ClipOccluders(BaseTransform):
                 rng, frames, keypoints, labelled, height, size)
             if occluder is None:
                 continue
-            covered = np.stack([_covered(occluder, n, keypoints[n], size)
+            shown = self._shown(rng, len(frames))
+            covered = np.stack([_covered(occluder, n, keypoints[n], size) & shown[n]
                                 for n in range(len(frames))])
             share = ((total | covered) & labelled).sum() / max(labelled.sum(), 1)
             if share <= self.most_covered:
                 total |= covered
-                _draw(frames, occluder, covered)
+                _draw(frames, occluder, covered, shown)
         return results
+
+    def _shown(self, rng: np.random.Generator, frames: int) -> np.ndarray:
+        """(N,) bool, in which frames a thing is there."""
+        if frames == 1 or rng.random() >= self.passing:
+            return np.ones(frames, bool)
+        change = rng.integers(1, frames)
+        return (np.arange(frames) >= change) ^ (rng.random() < .25)
 
     def _limb(self, rng, frames, keypoints, labelled, height, size) -> Occluder | None:
         whole = labelled[:, self.segments].all((0, 2))  # in all frames, or it would jump
@@ -162,7 +176,7 @@ class ClipOccluders(BaseTransform):
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(joints={self.joints!r}, prob={self.prob}, '
-                f'most={self.most}, limb_share={self.limb_share})')
+                f'most={self.most}, limb_share={self.limb_share}, passing={self.passing})')
 
 
 @TRANSFORMS.register_module()
@@ -205,7 +219,7 @@ class SpanOccluders(BaseTransform):
         occluder = limb_cover(rng, keypoints[:, self.segments[whole[0]]],
                               width * float((box[2:] - box[:2]).max()),
                               None if cloudy else frame['img'])
-        _draw([frame], occluder, _covered(occluder, 0, keypoints[0], size)[None])
+        _draw([frame], occluder, _covered(occluder, 0, keypoints[0], size)[None], [True])
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(joints={self.joints!r}, span={self.span}, '

@@ -25,19 +25,22 @@ def maps():
     return torch.randn(2, K, 32, 32), torch.randn(2, C, 32, 32), torch.randn(2, C, 32, 32)
 
 
-def test_it_starts_as_its_last_layer():
+@pytest.mark.parametrize('carry', [False, True])
+def test_it_starts_as_its_last_layer(carry):
     for training in (False, True):
-        propagator = module().train(training)
+        propagator = module(carry=carry).train(training)
         heatmaps, features, following = maps()
         torch.testing.assert_close(propagator(heatmaps, features, following),
                                    propagator.predict(following))
 
 
 def test_it_learns_to_look_back():
-    propagator = module().train()
+    propagator = module(carry=True).train()
     propagator(*maps()).square().mean().backward()
-    assert propagator.kernel[-1].weight.grad.abs().max() > 0
-    torch.nn.init.constant_(propagator.kernel[-1].weight, .1)
+    last = propagator.kernel[-1].weight, propagator.carry[-1].weight
+    for weight in last:
+        assert weight.grad.abs().max() > 0
+        torch.nn.init.constant_(weight, .1)
     propagator.zero_grad()
     propagator(*maps()).square().mean().backward()
     assert all(p.grad.abs().max() > 0 for name, p in propagator.named_parameters()
@@ -54,6 +57,24 @@ def test_beside_jrpsp_it_adds_the_features():
     torch.testing.assert_close(plain(heatmaps, features, following), plain.predict(filtered))
     torch.testing.assert_close(ours(heatmaps, features, following),
                                ours.predict(following + filtered))
+
+
+def test_only_carry_knows_where_a_joint_was():
+    """Heatmaps moved by some cells, of frames that look alike everywhere."""
+    moved = []
+    for carry in (False, True):
+        propagator = module(carry=carry).eval()
+        for part in (propagator.kernel, propagator.carry) if carry else (propagator.kernel, ):
+            torch.nn.init.constant_(part[-1].weight, 1.)
+        features = torch.ones(1, C, 64, 64)
+        answers = []
+        for at in (22, 30):  # 8 cells: S's three poolings do not see the difference
+            heatmaps = torch.zeros(1, K, 64, 64)
+            heatmaps[:, :, 30:34, at:at + 4] = 1
+            answers.append(propagator(heatmaps, features, features)[..., 24:40, 16:40])
+        moved.append((answers[0][..., :16] - answers[1][..., 8:24]).abs().max()
+                     / (answers[0][..., :16] - answers[1][..., :16]).abs().max().clamp(min=1e-9))
+    assert moved[1] < 1e-3 < moved[0]
 
 
 def test_every_frame_starts_with_the_single_frame_models_heatmaps(tmp_path):

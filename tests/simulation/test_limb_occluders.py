@@ -92,6 +92,24 @@ def test_the_same_thing_moves_with_the_limb():
         assert np.abs(moved - frames[0]['img'][core]).mean() < 1
 
 
+def test_passing_things_come_or_go_and_are_marked_only_where_they_are():
+    np.random.seed(4)
+    occlude = ClipOccluders(prob=1., most=1, passing=1., most_covered=1.)
+    shown = []
+    for _ in range(60):
+        frames = occlude.transform(clip(6, step=0.))['frames']
+        there = np.array([drawn(frame).any() for frame in frames])
+        assert (np.diff(there.astype(int)) != 0).sum() <= 1
+        for frame, visible in zip(frames, there):
+            assert visible or not frame['keypoints_occluded'].any()
+        shown.append(there)
+    shown = np.array([there for there in shown if there.any()])  # what misses the picture aside
+    assert not shown.all(1).any()
+    assert shown[:, -1].mean() > .6 and shown[:, 0].any(), 'most come, some go'
+    frames = ClipOccluders(prob=1., passing=1.).transform(clip(1))['frames']
+    assert drawn(frames[0]).any(), 'a single frame has nothing to pass in'
+
+
 def test_things_may_cover_no_more_than_allowed():
     np.random.seed(2)
     shares = []

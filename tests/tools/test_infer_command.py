@@ -171,6 +171,13 @@ def test_the_command_line(model, clip, tmp_path, capsys):
     assert '11 frames' in capsys.readouterr().out and (tmp_path / 'clip.csv').exists()
 
 
+@pytest.mark.parametrize('words', [['a.py'], ['a.py', 'b.pth']])
+def test_a_config_without_checkpoint_or_input_is_refused(words):
+    says = infer(words)
+    assert says.startswith('a.py: a config is followed by CHECKPOINT and INPUT, got ')
+    assert says.endswith(words[1] if words[1:] else 'nothing')
+
+
 # Stopped and taken up again
 
 
