@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rpstn.pose.streaming import Stepper, TorchStepper
 
+from .cpu import pack_convolutions
 from .export import Exported, check_exportable, export_model, require
 from .exported_steppers import EngineError, OnnxStepper, OpenVINOStepper
 from .models import load_model
@@ -95,9 +96,11 @@ class AutocastStepper(TorchStepper):
 
     def __init__(self, model: nn.Module, precision: str = 'float32') -> None:
         check_exportable(model)
+        place = next(model.parameters()).device
+        if place.type == 'cpu':
+            model = pack_convolutions(model, getattr(torch, precision))
         super().__init__(model)
         self.precision = precision
-        place = next(model.parameters()).device
         self._autocast = dict(device_type=place.type, dtype=torch.bfloat16,
                               enabled=precision == 'bfloat16')
         name = torch.cuda.get_device_name(place) if place.type == 'cuda' else str(place)

@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from torch import nn
 
-from rpstn.apis.cpu import fold_batch_norms, for_inference
+from rpstn.apis.cpu import PackedConv, fold_batch_norms, for_inference, pack_convolutions
 from rpstn.apis.runner import (
     add_common_arguments,
     build_runner,
@@ -251,6 +251,22 @@ def test_a_model_for_inference_answers_the_same(name):
     assert norms[0] > 40 and norms[1] == 1  # the head's last one follows no convolution
     assert not any(p.requires_grad for p in fast.parameters())
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize('name', ENCODERS)
+def test_packed_convolutions_answer_the_same(name):
+    if not hasattr(torch.ops.mkldnn, '_reorder_convolution_weight'):
+        pytest.skip('torch has no oneDNN here')
+    fast = for_inference(shaken(nn.Sequential(MODELS.build(ENCODERS[name]))))
+    packed = pack_convolutions(fast)
+    assert sum(isinstance(m, PackedConv) for m in packed.modules()) > 15
+    assert not any(isinstance(m, PackedConv) for m in fast.modules())
+    assert {p.data_ptr() for p in packed.parameters()} <= {p.data_ptr() for p in fast.parameters()}
+    for size in ((1, 3, 64, 64), (3, 3, 96, 64)):  # packed for the first
+        images = torch.randn(size)
+        with torch.no_grad():
+            for ours, theirs in zip(packed(images), fast(images)):
+                assert_same(ours, theirs)
 
 
 class Odd(nn.Module):
