@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import http.client
 import logging
 import os
@@ -155,6 +156,9 @@ def build_runner(cfg: Config) -> Runner:
     if cfg.get('launcher') == 'pytorch' and not torch.cuda.is_available():
         # MMEngine would choose a GPU for the process before it starts the group.
         torch.distributed.init_process_group('gloo')
+        # Its threads may not outlive the interpreter: "terminate called without an active
+        # exception".
+        atexit.register(torch.distributed.destroy_process_group)
     # By the name in MMPose's configs a second run in this process would find the first's
     # visualizer, and write its curves into the first's folder. Without one, each run has its own.
     cfg.get('visualizer', {}).pop('name', None)
