@@ -9,3 +9,7 @@ model = dict(
         encoder=dict(backbone=dict(frozen_stages=2)),
         pretrained=dict(checkpoint=single, joints='jhmdb15')),
     head=dict(propagator=dict(pretrained=single)))
+# What is new learns faster than what comes from there.
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={
+    'head.propagator.carry': dict(lr_mult=4., decay_mult=0.),
+    'head.propagator.kernel': dict(lr_mult=4., decay_mult=0.)}))
