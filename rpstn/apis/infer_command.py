@@ -63,6 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--smooth', nargs='*', metavar='KEY=VALUE',
         help='smooth the joints, by a one-euro filter that looks back only; settings: '
         'min_cutoff=1 (Hz), beta=5, derivative_cutoff=1 (Hz)')
+    add('--joints', choices=('jhmdb15', 'penn13', 'coco17'),
+        help="skeleton of the results (default: the model's); a joint that the model does not "
+        'tell has score 0')
     add('--start', type=_moment, metavar='TIME',
         help='first frame looked at: its 0-based number, or seconds as in 10s')
     add('--end', type=_moment, metavar='TIME', help='first frame not looked at any more, likewise')

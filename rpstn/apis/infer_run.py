@@ -134,7 +134,7 @@ class InferRun:
                 stream['finder'] = build_finder(args.finder)
             return PoseInferencer(
                 config, args.checkpoint, device, args.engine, args.precision, args.exported,
-                args.mode, args.box, args.kpt_thr, smooth, stream)
+                args.mode, args.box, args.kpt_thr, smooth, args.joints, stream)
         except (FinderError, TypeError, ValueError) as error:
             raise ModelError(_line(error)) from None
 
@@ -202,7 +202,7 @@ class InferRun:
     def _look(self, inferencer: PoseInferencer, source: FrameSource | LiveSource,
               folder: RunFolder | None) -> None:
         """Take every frame of a source to every output."""
-        args, meta = self.args, inferencer.model.dataset_meta
+        args, meta = self.args, inferencer.dataset_meta
         fps = source.fps / args.stride
         names = [name for name in dict.fromkeys(args.save) if name != 'video']
         header = dict(
@@ -211,7 +211,7 @@ class InferRun:
             box=args.box, mode=inferencer.mode_for(source), stride=args.stride,
             smooth=inferencer.smooth, skeleton=meta['skeleton_links'])
         began = time.perf_counter()
-        smoother = inferencer.smoother()
+        finish = inferencer.finisher()
         with ExitStack() as stack:
             outputs, drawn = [], []
             if folder is not None:
@@ -226,7 +226,7 @@ class InferRun:
             for result in inferencer.raw(source, folder.results() if folder is not None else ()):
                 if folder is not None:
                     folder.write(result)
-                result = result if smoother is None else smoother(result)
+                result = finish(result)
                 for output in outputs:
                     output.write(result)
                 if drawn:

@@ -9,7 +9,8 @@ Results are typed: :class:`rpstn.apis.results.FrameResult`.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import tee
 from pathlib import Path
@@ -22,7 +23,9 @@ from rpstn.pose.estimator import VideoPoseEstimator
 from rpstn.pose.streaming import StreamingRPSTN
 from rpstn.pose.tracks import PersonPose
 
+from .answered_joints import AnsweredJoints
 from .boxes import FollowedBox, parse_box, whole_frame
+from .engines import build_stepper, check_engine
 from .inference import FramePose, check_finite, predict_video
 from .inputs import open_input
 from .live import LiveSource
@@ -62,6 +65,8 @@ class PoseInferencer:
         kpt_thr (float): score from which a joint is trusted when following.
         smooth (bool | dict): whether joints are smoothed by a one-euro filter, or its settings
             (:class:`rpstn.apis.smoothing.OneEuroFilter`). Off by default.
+        joints (str, optional): skeleton that is answered in, of
+            :data:`rpstn.apis.answered_joints.ANSWERS`, e.g. ``'coco17'``. Defaults to the model's.
         stream_options (dict, optional): more of :class:`StreamingRPSTN`: ``finder``,
             ``max_people``, ``reset_every``, ...
 
@@ -75,20 +80,20 @@ class PoseInferencer:
                  engine: str = 'torch', precision: str = 'float32',
                  exported: str | Path | None = None, mode: str = 'auto',
                  box: str | Sequence[float] = 'follow', kpt_thr: float = 0.3,
-                 smooth: bool | dict = False, stream_options: dict | None = None) -> None:
+                 smooth: bool | dict = False, joints: str | None = None,
+                 stream_options: dict | None = None) -> None:
         if mode not in MODES:
             raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
         plain = (engine, precision) == ('torch', 'float32')
-        if not plain:  # refuses what cannot be before the model is loaded
-            from .engines import build_stepper, check_engine
-            check_engine(engine, precision)
+        check_engine(engine, precision)  # before the model is loaded
         parse_box(box)
         self.box = box
         self.kpt_thr = kpt_thr
         self.smooth = dict(smooth) if isinstance(smooth, dict) else ({} if smooth else None)
         self.stream_options = dict(stream_options or {})
-        self.smoother()  # refuses settings that cannot be
+        Smoother(**self.smooth or {})  # refuses settings that cannot be
         self.model = load_model(config, checkpoint, device if engine == 'torch' else 'cpu')
+        self.answered = joints and AnsweredJoints(self.model.dataset_meta, joints)
         recurrent = isinstance(self.model, VideoPoseEstimator)
         streams = not plain or self.stream_options.get('max_people', 1) > 1
         if mode == 'clip' and streams:
@@ -101,7 +106,7 @@ class PoseInferencer:
         self.mode = mode if recurrent else 'clip'
         if self.mode == 'auto' and streams:
             self.mode = 'stream'
-        self.stepper = self.model if plain else build_stepper(
+        self.stepper = self.model if self.mode == 'clip' else build_stepper(
             self.model, checkpoint, engine, precision, device=device, exported=exported)
         self.streaming = None if self.mode == 'clip' else StreamingRPSTN(
             self.stepper, self.model.cfg, min_score=kpt_thr, **self.stream_options)
@@ -109,9 +114,14 @@ class PoseInferencer:
                               'float32')
 
     @property
+    def dataset_meta(self) -> dict:
+        """MMPose's, of the joints that are answered: names, limbs, colours."""
+        return self.answered.meta if self.answered else self.model.dataset_meta
+
+    @property
     def joints(self) -> list[str]:
         """The K names, in order."""
-        return joint_names(self.model.dataset_meta)
+        return joint_names(self.dataset_meta)
 
     def mode_for(self, source: FrameSource | LiveSource) -> str:
         """``'clip'`` or ``'stream'``, whichever a source is looked at in."""
@@ -119,9 +129,11 @@ class PoseInferencer:
             return self.mode
         return 'stream' if source.live else 'clip'
 
-    def smoother(self) -> Smoother | None:
-        """A new filter, None where nothing is to be smoothed."""
-        return None if self.smooth is None else Smoother(**self.smooth)
+    def finisher(self) -> Callable[[FrameResult], FrameResult]:
+        """What :meth:`raw` results go through, in order: a new filter, and the joints asked for."""
+        steps = [*([] if self.smooth is None else [Smoother(**self.smooth)]),
+                 *([self.answered] if self.answered else [])]
+        return lambda result: functools.reduce(lambda done, step: step(done), steps, result)
 
     def __call__(self, source: str | int | Path | FrameSource | LiveSource,
                  part: Part = WHOLE) -> Iterator[FrameResult]:
@@ -143,13 +155,11 @@ class PoseInferencer:
         """
         if not isinstance(source, (FrameSource, LiveSource)):
             source = open_input(source, part=part)
-        smoother = self.smoother()
-        for result in self.raw(source):
-            yield result if smoother is None else smoother(result)
+        yield from map(self.finisher(), self.raw(source))
 
     def raw(self, source: FrameSource | LiveSource,
             known: Iterable[FrameResult] = ()) -> Iterator[FrameResult]:
-        """As calling it, before any smoothing.
+        """As calling it, before :meth:`finisher`.
 
         Args:
             source: that is opened.

@@ -21,6 +21,7 @@ from rpstn.apis.person_finders import build_finder
 from rpstn.apis.pose_files import CsvFile, NpzFile, PoseJson
 from rpstn.apis.video import Frame, FrameSource, open_frames
 from rpstn.pose.streaming import StreamingRPSTN
+from rpstn.skeletons import get_skeleton
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,7 +86,7 @@ def test_a_file_gives_what_clips_give(models, video):
 def test_streaming_gives_what_the_streaming_class_gives(models, video, box):
     inferencer = PoseInferencer(*models['rpstn_demo'], mode='stream', box=box, kpt_thr=-9)
     results = list(inferencer(video))
-    streaming = StreamingRPSTN(inferencer.model, min_score=-9)
+    streaming = StreamingRPSTN(inferencer.stepper, inferencer.model.cfg, min_score=-9)
     given = np.float32([10, 5, 50, 40]) if '10' in box else np.float32([0, 0, 63, 47])
     for t, (result, frame) in enumerate(zip(results, open_frames(video), strict=True)):
         boxes = None if box == 'follow' or (box.startswith('follow') and t) else [given]
@@ -93,6 +94,25 @@ def test_streaming_gives_what_the_streaming_class_gives(models, video, box):
         np.testing.assert_array_equal(joints([result])[0], expected.joints)
         np.testing.assert_array_equal(result.people[0].box, expected.people[0].box)
         assert result.people[0].state == ('tracked' if t else 'started')
+
+
+def test_answers_in_another_skeleton(models, video):
+    own = list(PoseInferencer(*models['rpstn_demo'], kpt_thr=-9)(video))
+    inferencer = PoseInferencer(*models['rpstn_demo'], kpt_thr=-9, joints='coco17', smooth=True)
+    assert inferencer.joints == list(get_skeleton('coco17').joints)
+    assert len(inferencer.dataset_meta['keypoint_colors']) == 17
+    penn = get_skeleton('penn13')
+    for result, theirs in zip(inferencer(video), own, strict=True):
+        for k, joint in enumerate(inferencer.joints):
+            person, other = result.people[0], theirs.people[0]
+            if joint in penn.joints:
+                assert person.scores[k] == other.scores[penn.index(joint)]
+                if result.index == 0:  # later ones are smoothed
+                    assert (person.keypoints[k] == other.keypoints[penn.index(joint)]).all()
+            else:
+                assert person.scores[k] == 0 and (person.keypoints[k] == 0).all()
+    with pytest.raises(ModelError, match="joints must be of jhmdb15, .* got 'coco18'"):
+        PoseInferencer(*models['rpstn_demo'], joints='coco18')
 
 
 def test_what_is_known_is_gone_on_from(models, video):
@@ -211,14 +231,14 @@ def test_memory_does_not_grow_with_the_length_of_a_stream(tmp_path):
                 yield Frame(t, t / 25, np.full((96, 256, 3), rng.integers(255), np.uint8))
 
     source = Endless(Path('endless'), 25., (256, 96), 0)
-    meta, smoother = inferencer.model.dataset_meta, inferencer.smoother()
+    meta, finish = inferencer.dataset_meta, inferencer.finisher()
     used = []
     with CsvFile(tmp_path / 'a.csv', list('abc')) as table, \
             PoseJson(tmp_path / 'a.json', list('abc'), {}) as text, \
             NpzFile(tmp_path / 'a.npz', list('abc'), 25., (256, 96)) as arrays, \
             DrawnFile(tmp_path / 'a.avi', source, 25.) as drawn:
         for result in inferencer.raw(source):
-            result = smoother(result)
+            result = finish(result)
             for file in (table, text, arrays):
                 file.write(result)
             draw_result(result, meta, 0.3)

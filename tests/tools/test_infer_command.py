@@ -145,6 +145,19 @@ def test_smoothing_is_off_unless_asked_for_and_changes_joints_only(model, clip, 
                                                  'min_cutoff=-1')
 
 
+def test_cocos_joints_in_every_file(model, clip, tmp_path):
+    assert infer(model, clip, '--out', tmp_path, '--joints', 'coco17', '--save', 'json', 'coco',
+                 'mmpose', 'video') is None
+    data = json.loads((tmp_path / 'clip.json').read_text())
+    assert len(data['joints']) == 17 and data['joints'][0] == 'nose'
+    points = np.array([frame['keypoints'] for frame in data['frames']])
+    assert (points[:, :5] == 0).all() and (points[:, 5:, 2] != 0).all(), 'Penn has no face'
+    coco = json.loads((tmp_path / 'clip.coco.json').read_text())
+    np.testing.assert_array_equal(coco[3]['keypoints'], points[3].ravel())
+    meta = json.loads((tmp_path / 'clip.mmpose.json').read_text())['meta_info']
+    assert meta['dataset_name'] == 'coco' and len(frames_in(tmp_path / 'clip.mp4')) == 11
+
+
 def test_folders_and_globs(model, tmp_path):
     videos, shots = tmp_path / 'videos', tmp_path / 'shots'
     videos.mkdir()
