@@ -1,6 +1,6 @@
 """Speed of an RPSTN on this machine, all ways to run it in turns, in one run.
 
-    rpstn benchmark configs/rpstn_penn.py --video person.mp4 --out docs/performance.md
+    rpstn benchmark configs/rpstn_penn.py --video person.mp4 --end-to-end --out docs/performance.md
 
 Weights are random, as time does not depend on them; accuracy of the reduced precisions is what
 `rpstn export --clips` tells, of trained weights. Writes a table with the milliseconds per frame,
@@ -37,6 +37,8 @@ def add_parser(subparsers) -> None:
     add('--clip-len', type=_count, default=5, metavar='T',
         help='frames of a clip (default: %(default)s)')
     add('--video', help='with a person in it, for MediaPipe, which is left out without')
+    add('--end-to-end', action='store_true',
+        help='time `rpstn infer`, too: RPSTN-Lite on --video, brought to 640x480')
     add('--exports', type=Path, metavar='DIR',
         help='keep the exported graphs there, and use those that a run before has left')
     add('--out', type=Path, metavar='FILE', help='page to write into, beside printing')
@@ -64,12 +66,15 @@ def _run(args: argparse.Namespace) -> None:
 
     from .models import ModelError
     from .speed import WAYS, machine
+    from .speed_end_to_end import end_to_end_table, measure_end_to_end
 
     ways = args.ways or [way for way in WAYS if way != 'mediapipe' or args.video]
     if unknown := [way for way in ways if way not in WAYS]:
         raise ModelError(f'--ways must be of {", ".join(map(repr, WAYS))}, got {unknown[0]!r}')
     if 'mediapipe' in ways and not args.video:
         raise ModelError('mediapipe needs --video, with a person in it')
+    if args.end_to_end and not args.video:
+        raise ModelError('--end-to-end needs --video, with a person in it')
     for path in [*args.config, *([args.video] if args.video else [])]:
         if not Path(path).is_file():
             raise ModelError(f'{path}: no such file')
@@ -79,12 +84,15 @@ def _run(args: argparse.Namespace) -> None:
     head = (f'{machine(threads)}; load {os.getloadavg()[0]:.1f} before; turns: {args.rounds} of '
             f'{args.frames} frames, weights random, batch 1')
     results = {path: _measure(path, ways, args, threads) for path in args.config}
+    rates = measure_end_to_end(args.video, threads) if args.end_to_end else {}
     head += f'; load {os.getloadavg()[0]:.1f} after.'
     text = '\n\n'.join([head, *(_text(path, result, args.clip_len)
-                                for path, result in results.items())])
+                                for path, result in results.items()),
+                        *([end_to_end_table(rates)] if rates else [])])
     print(text)
     if args.json:
-        args.json.write_text(json.dumps(dict(machine=head, results=results), indent=1) + '\n')
+        args.json.write_text(json.dumps(dict(machine=head, results=results, end_to_end=rates),
+                                        indent=1) + '\n')
     if page is not None:
         before, after = page
         args.out.write_text(f'{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}')

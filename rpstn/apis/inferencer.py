@@ -1,6 +1,6 @@
 """People's joints out of whatever shows them, frame by frame.
 
-    inferencer = PoseInferencer('configs/rpstn_jhmdb.py', 'best.pth')
+    inferencer = PoseInferencer()  # RPSTN-Lite; or PoseInferencer('configs/...py', 'best.pth')
     for result in inferencer('squat.mp4'):
         for person in result.people:
             print(result.time, person.id, person.keypoints)
@@ -33,6 +33,7 @@ from .models import ModelError, joint_names, load_model
 from .part import WHOLE, Part
 from .readahead import read_ahead
 from .results import FrameResult, PersonResult
+from .shipped import shipped_files
 from .smoothing import Smoother
 from .video import Frame, FrameSource
 
@@ -50,7 +51,7 @@ class PoseInferencer:
     other than torch; single-frame models know clips only.
 
     Args:
-        config: config file, or config.
+        config: config file, or config. Defaults to RPSTN-Lite, which comes with the package.
         checkpoint: of MMEngine, or a plain state dict. Nothing in it is executed.
         device (str): as torch names it.
         engine (str): what computes the network: ``'torch'``, ``'onnx'`` (ONNX Runtime) or
@@ -76,7 +77,8 @@ class PoseInferencer:
         ValueError: another mode, or options of streaming that cannot be.
     """
 
-    def __init__(self, config: str | Path | Config, checkpoint: str | Path, device: str = 'cpu',
+    def __init__(self, config: str | Path | Config | None = None,
+                 checkpoint: str | Path | None = None, device: str = 'cpu',
                  engine: str = 'torch', precision: str = 'float32',
                  exported: str | Path | None = None, mode: str = 'auto',
                  box: str | Sequence[float] = 'follow', kpt_thr: float = 0.3,
@@ -92,6 +94,8 @@ class PoseInferencer:
         self.smooth = dict(smooth) if isinstance(smooth, dict) else ({} if smooth else None)
         self.stream_options = dict(stream_options or {})
         Smoother(**self.smooth or {})  # refuses settings that cannot be
+        if config is None:
+            config, checkpoint = shipped_files()
         self.model = load_model(config, checkpoint, device if engine == 'torch' else 'cpu')
         self.answered = joints and AnsweredJoints(self.model.dataset_meta, joints)
         recurrent = isinstance(self.model, VideoPoseEstimator)
