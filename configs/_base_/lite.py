@@ -1,8 +1,8 @@
-# RPSTN-Lite: one EfficientNet-Lite0 with a light neck for both P and F, 64 channels, 256x256; its
+# RPSTN-Lite: one EfficientNet-Lite0 with a light neck for both P and F, 64 channels, 192x192; its
 # data: JHMDB, split 1, teacher labels and rendered Penn motions, all as JHMDB's 15 joints.
 _base_ = 'default_runtime.py'
 
-codec = dict(type='MSRAHeatmap', input_size=(256, 256), heatmap_size=(64, 64), sigma=2)
+codec = dict(type='MSRAHeatmap', input_size=(192, 192), heatmap_size=(48, 48), sigma=1.5)
 channels, clip_len = 64, 8
 model = dict(
     type='VideoPoseEstimator',
@@ -16,8 +16,8 @@ model = dict(
                 type='EfficientNetLite',
                 init_cfg=dict(type='Pretrained', checkpoint='efficientnet-lite0')))),
     head=dict(
-        type='RPSTNHead', num_joints=15, channels=channels, relation=dict(type='JRE'),
-        propagator=dict(type='ResidualJRPSP', carry=True), decoder=codec,
+        type='RPSTNHead', num_joints=15, channels=channels, norms='none',
+        relation=dict(type='JRE'), propagator=dict(type='ResidualJRPSP', carry=True), decoder=codec,
         loss=dict(type='TemporalMSELoss', clip_len=clip_len, temporal_weight=0.5)))
 
 load = dict(type='LoadClip')

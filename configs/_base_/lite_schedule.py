@@ -20,7 +20,7 @@ train_dataloader = dict(
         sample_ratio_factor=[2., 1., 0.5],
         pipeline=_base_.augmentation))
 
-max_epochs = 4
+max_epochs = 5
 train_cfg = dict(max_epochs=max_epochs, val_interval=1)
 optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='AdamW', lr=5e-4, weight_decay=1e-2),

@@ -1,4 +1,4 @@
-# RPSTN-Lite: from the single-frame model of single_pretrain.py, 8-frame clips at 256x256.
+# RPSTN-Lite: from the single-frame model of single_pretrain.py, 8-frame clips.
 _base_ = '../_base_/lite_schedule.py'
 
 # Propagation and relation start as the identity, so that every frame starts with that model's

@@ -34,8 +34,9 @@ class RPSTNHead(HeatmapHead):
         norm_weight (float): what the weight of BN starts at. Defaults to 0.05, about the standard
             deviation of the paper's targets (0.055 for sigma 2 on 64x64): from 1, batch norm's
             own start, training first spends hundreds of iterations on shrinking the maps.
-        norms (str): ``'paper'``, BN behind R, or ``'shared'``, the same BN before R, too, as
-            released; JRPSP has an option of this name for its own norm.
+        norms (str): ``'paper'``, BN behind R; ``'shared'``, the same BN before R, too, as released
+            (JRPSP has an option of this name for its own norm); or ``'none'``, with which heatmaps
+            keep their heights, for parts that start as a single-frame model.
         loss (dict, optional): on (B*T, K, h, w) heatmaps. Defaults to the weighted mean square.
         decoder (dict, optional): any MMPose heatmap codec.
         init_cfg (dict, optional): MMEngine weight initialization.
@@ -48,8 +49,8 @@ class RPSTNHead(HeatmapHead):
                  channels: int = 256, norm_weight: float = 0.05, norms: str = 'paper',
                  loss: dict | None = None, decoder: dict | None = None,
                  init_cfg: dict | None = None) -> None:
-        if norms not in NORMS:
-            raise ValueError(f'RPSTNHead: norms must be one of {NORMS}, got {norms!r}')
+        if norms not in (*NORMS, 'none'):
+            raise ValueError(f"RPSTNHead: norms must be one of {(*NORMS, 'none')}, got {norms!r}")
         loss = loss or dict(type='KeypointMSELoss', use_target_weight=True)
         # An empty init_cfg: HeatmapHead's default would overwrite what R and S start from.
         super().__init__(in_channels=channels, out_channels=num_joints, deconv_out_channels=None,
@@ -61,8 +62,9 @@ class RPSTNHead(HeatmapHead):
                          MODELS.build(dict(num_joints=num_joints, **relation)))
         self.propagator = MODELS.build(
             dict(num_joints=num_joints, channels=channels, **propagator))
-        self.norm = nn.BatchNorm2d(num_joints)
-        nn.init.constant_(self.norm.weight, norm_weight)
+        self.norm = nn.Identity() if norms == 'none' else nn.BatchNorm2d(num_joints)
+        if norms != 'none':
+            nn.init.constant_(self.norm.weight, norm_weight)
         if self.decoder is not None:
             self.propagator.check_heatmap_size(tuple(self.decoder.heatmap_size))
 

@@ -56,7 +56,8 @@ def load(name: str) -> Config:
 
 def test_size_and_cost_of_one_streamed_frame():
     cfg = load('rpstn_lite')
-    cfg.model.backbone.pretrained = None
+    cfg.model.backbone.update(pretrained=None, input_size=(256, 256))
+    cfg.model.head.decoder.update(input_size=(256, 256), heatmap_size=(64, 64))
     model = MODELS.build(cfg.model).eval()
     parameters = sum(p.numel() for p in model.parameters())
     image = torch.zeros(1, 3, 256, 256)

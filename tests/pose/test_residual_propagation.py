@@ -77,7 +77,8 @@ def test_only_carry_knows_where_a_joint_was():
     assert moved[1] < 1e-3 < moved[0]
 
 
-def test_every_frame_starts_with_the_single_frame_models_heatmaps(tmp_path):
+@pytest.mark.parametrize('norms', ['paper', 'none'])
+def test_every_frame_starts_with_the_single_frame_models_heatmaps(tmp_path, norms):
     network = dict(type='ResNet', depth=18, stem_channels=16, base_channels=16)
     single = MODELS.build(dict(type='TopdownPoseEstimator', backbone=network, head=dict(
         type='HeatmapHead', in_channels=128, out_channels=K, deconv_out_channels=(C, ) * 3)))
@@ -92,13 +93,15 @@ def test_every_frame_starts_with_the_single_frame_models_heatmaps(tmp_path):
                           checkpoint=path,
                           joints=['head', 'neck', 'belly', 'left_knee', 'right_knee'])),
         head=dict(type='RPSTNHead', num_joints=K, channels=C, relation=dict(type='JRE'),
-                  propagator=dict(type='ResidualJRPSP', pretrained=path))))
+                  norms=norms,
+                  propagator=dict(type='ResidualJRPSP', carry=True, pretrained=path))))
     model.init_weights()
     clip = torch.randn(1, 3, 3, 64, 64)
     with torch.no_grad():
         got = model.eval()._forward(clip)[0]
         alone = single.eval().head.forward(single.extract_feat(clip[0]))
-        torch.testing.assert_close(got, model.head.norm(alone), rtol=1e-3, atol=1e-7)
+        expected = alone if norms == 'none' else model.head.norm(alone)
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-7)
     assert alone.std() > 0
 
 
