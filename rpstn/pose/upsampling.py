@@ -73,6 +73,7 @@ class UpsampledBackbone(BaseModule):
         width (int): channels on the way there. Defaults to 128.
         stride (int): input pixels per cell of the returned map. Defaults to 4.
         input_size (tuple[int, int]): (W, H) pixels, to find the maps' strides with.
+        frozen (bool): weights and statistics stay as they are while training. Defaults to False.
         init_cfg (dict, optional): MMEngine weight initialization.
 
     Raises:
@@ -80,8 +81,10 @@ class UpsampledBackbone(BaseModule):
     """
 
     def __init__(self, backbone: dict, channels: int = 64, width: int = 128, stride: int = 4,
-                 input_size: tuple[int, int] = (256, 256), init_cfg: dict | None = None) -> None:
+                 input_size: tuple[int, int] = (256, 256), frozen: bool = False,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
+        self.frozen = frozen
         self.backbone = MODELS.build(backbone)
         self.channels, self.stride = channels, stride
         maps = probe_maps(self.backbone, input_size)
@@ -113,8 +116,16 @@ class UpsampledBackbone(BaseModule):
         if height % self.coarsest or width % self.coarsest:
             raise ValueError(f'UpsampledBackbone of {type(self.backbone).__name__} takes images '
                              f'whose sides are multiples of {self.coarsest}, got {width}x{height}')
-        outs = self.backbone(images)
-        return (self.merge(outs if isinstance(outs, (tuple, list)) else (outs, )), )
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            outs = self.backbone(images)
+            return (self.merge(outs if isinstance(outs, (tuple, list)) else (outs, )), )
+
+    def train(self, mode: bool = True) -> UpsampledBackbone:
+        """As Module's; if frozen, all stays in evaluation mode, without gradients."""
+        super().train(mode and not self.frozen)
+        if self.frozen:
+            self.requires_grad_(False)
+        return self
 
     def merge(self, maps: Sequence[Tensor]) -> Tensor:
         """The backbone's maps, coarse to fine, to one (N, C, h, w)."""

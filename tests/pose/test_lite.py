@@ -122,6 +122,23 @@ def test_clip_mode_equals_one_frame_at_a_time():
     torch.testing.assert_close(torch.cat(got), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_frozen_encoder_stays_as_it_is_and_the_rest_learns():
+    model = estimator(encoder(frozen=True))
+    before = {key: value.clone() for key, value in model.backbone.encoder.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=.1)
+    for _ in range(3):
+        model.train()
+        optimizer.zero_grad()
+        heatmaps = model._forward(torch.randn(2, 3, 3, 64, 64))
+        (heatmaps - 1).square().mean().backward()
+        optimizer.step()
+    assert all(p.grad is None for p in model.backbone.encoder.parameters())
+    for key, value in model.backbone.encoder.state_dict().items():
+        assert torch.equal(value, before[key]), key
+    assert all(p.grad is not None for p in model.backbone.heatmaps.parameters())
+    assert all(p.grad is not None for p in model.head.propagator.parameters())
+
+
 def test_a_single_frame_model_is_taken_whole(tmp_path):
     torch.manual_seed(3)
     single = MODELS.build(dict(
