@@ -1,8 +1,8 @@
 r"""Measure RPSTN-Lite beside its references on JHMDB, and write the table of docs/model_zoo.md.
 
 python tools/evaluate_lite.py --mediapipe \
-    --row RPSTN-Lite configs/lite/rpstn_lite.py work_dirs/rpstn_lite/epoch_4.pth \
-    --row "single frame" configs/lite/single_lite.py work_dirs/single_lite/epoch_4.pth
+    --row RPSTN-Lite configs/lite/rpstn_lite.py work_dirs/rpstn_lite/epoch_5.pth \
+    --row "single frame" configs/lite/single_lite.py work_dirs/single_lite/epoch_5.pth
 
 A row of several seeds names its checkpoints with commas between them; it shows means and standard
 deviations. Without --row the model that comes with the package is measured. Settings are chosen on

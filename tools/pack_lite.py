@@ -1,6 +1,6 @@
 """Pack a trained model in half precision, to be shipped with the package.
 
-python tools/pack_lite.py configs/lite/rpstn_lite.py work_dirs/rpstn_lite/epoch_4.pth
+python tools/pack_lite.py configs/lite/rpstn_lite.py work_dirs/rpstn_lite/epoch_5.pth
 
 writes rpstn/weights/lite.pt, which loads safely, and lite.json with its config and sha256;
 rpstn.apis.shipped.from_pretrained('lite') loads them.
