@@ -57,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'detector')
     add('--mode', choices=('auto', 'clip', 'stream'), default='auto',
         help='clip: cut into clips as in tools/test.py; stream: frame by frame, carried on for as '
-        'long as a person is seen; auto (default): clip for files, stream for live sources')
+        'long as a person is seen; auto (default): clip for files, stream for live sources and by '
+        'RPSTN-Lite')
     add('--reset-every', type=_count, metavar='N',
         help='in stream mode, look at every N-th frame alone, too')
     add('--smooth', nargs='*', metavar='KEY=VALUE',

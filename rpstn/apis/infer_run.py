@@ -117,6 +117,7 @@ class InferRun:
         if args.config is None:
             args.config = 'lite'
             config, args.checkpoint = shipped_files(args.config)
+            args.mode = 'stream' if args.mode == 'auto' else args.mode
         elif Path(args.config).is_file():
             config = Config.fromfile(args.config)
         else:

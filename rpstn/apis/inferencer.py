@@ -47,8 +47,8 @@ class PoseInferencer:
     that gives for the same boxes; one person, a clip's frames late. In ``stream`` mode each frame
     is answered before the next is looked at, and heatmaps and features are carried on for as long
     as a person is seen: :class:`rpstn.pose.streaming.StreamingRPSTN`. ``auto`` is ``clip`` for
-    files and ``stream`` for cameras and network streams, for several people, and for engines
-    other than torch; single-frame models know clips only.
+    files and ``stream`` for cameras and network streams, for several people, for engines other
+    than torch, and for RPSTN-Lite; single-frame models know clips only.
 
     Args:
         config: config file, or config. Defaults to RPSTN-Lite, which comes with the package.
@@ -96,6 +96,7 @@ class PoseInferencer:
         Smoother(**self.smooth or {})  # refuses settings that cannot be
         if config is None:
             config, checkpoint = shipped_files()
+            mode = 'stream' if mode == 'auto' else mode
         self.model = load_model(config, checkpoint, device if engine == 'torch' else 'cpu')
         self.answered = joints and AnsweredJoints(self.model.dataset_meta, joints)
         recurrent = isinstance(self.model, VideoPoseEstimator)

@@ -67,9 +67,10 @@ class FollowedBox(FixedBox):
     The first box found is taken as it is. From then on the centre follows the joints at once,
     since a box that lags loses a fast person, while the sides go half of the way (geometrically)
     and change by no more than a third at a time, so that a few misplaced joints neither blow it
-    up nor make it collapse. With many joints uncertain it does not shrink at all: it would close
-    in on the part of the body that is still seen. With hardly any certain the person counts as
-    lost, and the whole image is searched again.
+    up nor make it collapse. With many joints uncertain it would close in on the part of the body
+    that is still seen; it keeps what it has, takes in the certain joints, and grows by a tenth a
+    frame, as the others may lie outside. With hardly any certain the person counts as lost, and
+    the whole image is searched again.
 
     Args:
         box (np.ndarray, optional): (4,) to start with; the whole image by default.
@@ -78,11 +79,11 @@ class FollowedBox(FixedBox):
             further than the joints. The pipeline's padding comes on top.
         min_share (float): with fewer certain joints than this share, or than 3 (than all, where
             there are fewer than 3), the person is lost.
-        most (float): with fewer than this share the box does not shrink.
+        most (float): with fewer than this share the box does not shrink or leave its place.
         min_side (float): of the box, as a share of the image's longer side.
     """
 
-    MAX_CHANGE = 4 / 3
+    MAX_CHANGE, GROWTH = 4 / 3, 1.1
 
     def __init__(self, box: np.ndarray | None = None, min_score: float = 0.3,
                  margin: float = 0.1, min_share: float = 1 / 3, most: float = 2 / 3,
@@ -110,8 +111,14 @@ class FollowedBox(FixedBox):
         centre, sides = (low + high) / 2, (high - low) * (1 + 2 * self.margin)
         if self.box is not None:
             before = self.box[2:] - self.box[:2]
-            least = 1 if found < self.most * total else 1 / self.MAX_CHANGE
-            sides = before * np.clip(np.sqrt(sides / before), least, self.MAX_CHANGE)
+            if found < self.most * total:
+                low = np.minimum(self.box[:2], centre - sides / 2)
+                high = np.maximum(self.box[2:], centre + sides / 2)
+                centre = (low + high) / 2
+                sides = before * np.clip((high - low) / before, self.GROWTH, self.MAX_CHANGE)
+            else:
+                sides = before * np.clip(np.sqrt(sides / before), 1 / self.MAX_CHANGE,
+                                         self.MAX_CHANGE)
         self.box = np.concatenate([centre - sides / 2, centre + sides / 2]).astype(np.float32)
 
     def _limited(self, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:

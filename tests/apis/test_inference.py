@@ -187,7 +187,11 @@ def test_a_followed_box_does_not_close_in_on_the_part_still_seen():
     upper = np.stack([np.linspace(120, 180, 13), np.linspace(30, 80, 13)], 1)
     scores = np.where(np.arange(13) < 6, 0.9, 0.1)
     follower.update(upper, scores)
-    assert (follower.box[2:] - follower.box[:2] >= (99.9, 199.9)).all()
+    assert (follower.box[:2] <= (100, 20)).all() and (follower.box[2:] >= (200, 220)).all()
+    assert np.allclose(follower.box[2:] - follower.box[:2], (110, 220)), 'the rest may be outside'
+    follower.update(upper + [150, 0], scores)  # moves towards them, no faster than it may grow
+    assert np.allclose(np.diff(follower.box[::2]), 110 * 4 / 3) and follower.box[2] > 260
+    follower.box = np.array([100., 20, 200, 220])
     follower.update(upper, np.full(13, 0.9))
     assert follower.box[3] - follower.box[1] < 199
     follower.update(upper, np.where(np.arange(13) < 3, 0.9, 0.1))

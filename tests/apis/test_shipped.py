@@ -8,8 +8,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
+from rpstn.apis.lite_evaluation import build_dataset, evaluate, model_predictor
 from rpstn.apis.models import ModelError, load_model
-from rpstn.apis.shipped import FOLDER, from_pretrained, pack, sha256, shipped_files, shipped_names
+from rpstn.apis.shipped import FOLDER, from_pretrained, pack, sha256, shipped_files
 
 TEXT = """
 codec = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1)
@@ -126,8 +127,18 @@ def test_what_cannot_be_shipped_is_not_written(trained, tmp_path):
     assert not list((tmp_path / 'w').glob('*'))
 
 
-@pytest.mark.skipif('lite' not in shipped_names(), reason='this copy has no weights of RPSTN-Lite')
 def test_the_shipped_lite():
     model = from_pretrained('lite')
     assert model.head.out_channels == 15
     assert (FOLDER / 'lite.pt').stat().st_size <= 15e6
+
+
+def test_the_shipped_lite_finds_people_in_real_videos():
+    """Three clips of the test part; docs/model_zoo.md has all. A mean pose has 18 by torso."""
+    try:
+        dataset = build_dataset('test')
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    row = evaluate('lite', model_predictor(from_pretrained('lite')), dataset, every=9)
+    assert row.clean['torso_PCK@0.2/mean'] > .45
+    assert row.clean['bbox_PCK@0.2/mean'] > .75
