@@ -134,7 +134,7 @@ def test_the_shipped_lite():
 
 
 def test_the_shipped_lite_finds_people_in_real_videos():
-    """Three clips of the test part; docs/model_zoo.md has all. A mean pose has 18 by torso."""
+    """Three clips of the test part; docs/model_zoo.md has all."""
     try:
         dataset = build_dataset('test')
     except FileNotFoundError as error:
