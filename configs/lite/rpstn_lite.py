@@ -2,8 +2,8 @@
 _base_ = '../_base_/lite_schedule.py'
 
 # Propagation and relation start as the identity, so that every frame starts with that model's
-# heatmaps; only they are trained. (With all weights trained, clips, whose frames are alike, cost
-# what the single-frame model had learned.)
+# heatmaps; only they, and P's last layer, are trained. (With all weights trained, clips, whose
+# frames are alike, cost what the single-frame model had learned.)
 single = 'work_dirs/single_pretrain/epoch_16.pth'
 model = dict(
     backbone=dict(

@@ -41,14 +41,14 @@ def draw_pose(image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, meta
         cv2.rectangle(image, corners[0], corners[1], _BOX_COLOR, 1, cv2.LINE_AA, _SHIFT)
     for (a, b), color in zip(meta['skeleton_links'], meta['skeleton_link_colors'], strict=True):
         score = min(scores[a], scores[b])
-        if score >= kpt_thr:
+        if score >= kpt_thr and score != 0:  # 0: the model does not tell the joint
             ends = keypoints[[a, b]]
             _blend(image, ends, thickness, _opacity(score, kpt_thr),
                    lambda part, ends, color=color: cv2.line(
                        part, *_fixed(ends), _bgr(color), thickness, cv2.LINE_AA, _SHIFT))
     radius = thickness + 1
     for point, score, color in zip(keypoints, scores, meta['keypoint_colors'], strict=True):
-        if score >= kpt_thr:
+        if score >= kpt_thr and score != 0:
             _blend(image, point[None], radius, _opacity(score, kpt_thr),
                    lambda part, points, color=color: cv2.circle(
                        part, _fixed(points)[0], radius << _SHIFT, _bgr(color), -1, cv2.LINE_AA,

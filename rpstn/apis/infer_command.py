@@ -38,9 +38,9 @@ def add_parser(subparsers) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options, for ``rpstn infer`` and ``tools/infer.py`` alike."""
     add = parser.add_argument
-    add('inputs', nargs='+', metavar=('[CONFIG CHECKPOINT] INPUT', 'INPUT'),
-        help='video, image, folder, glob, camera or URL; before them, config (NAME.py) and '
-        'checkpoint of another model than RPSTN-Lite')
+    add('inputs', nargs='+', metavar='INPUT',
+        help='video, image, folder, glob, camera or URL; before them, CONFIG (NAME.py) and '
+        'CHECKPOINT of another model than RPSTN-Lite')
     add('--out', type=Path, help='folder of the results; may be left out with --show')
     add('--save', nargs='+', choices=OUTPUTS, default=['video', 'json', 'csv'],
         metavar='OUTPUT', help=f'what is written: any of {", ".join(OUTPUTS)} (default: '
@@ -102,6 +102,10 @@ def run(args: argparse.Namespace) -> int:
             raise SystemExit(f'{args.inputs[0]}: a config is followed by CHECKPOINT and INPUT, got '
                              f'{" ".join(args.inputs[1:]) or "nothing"}')
         args.config, args.checkpoint, *args.inputs = args.inputs
+    for text in args.inputs:  # or RPSTN-Lite would answer in place of the model that was meant
+        if text.endswith(('.py', '.pth', '.pt')):
+            raise SystemExit(f'{text}: no input; CONFIG (NAME.py) and CHECKPOINT come first, in '
+                             'this order')
     return InferRun(args).run()
 
 

@@ -135,7 +135,7 @@ class InferRun:
                 stream['finder'] = build_finder(args.finder)
             return PoseInferencer(
                 config, args.checkpoint, device, args.engine, args.precision, args.exported,
-                args.mode, args.box, args.kpt_thr, smooth, args.joints, stream)
+                args.mode, args.box, args.kpt_thr, smooth, stream, args.joints)
         except (FinderError, TypeError, ValueError) as error:
             raise ModelError(_line(error)) from None
 

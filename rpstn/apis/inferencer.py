@@ -66,10 +66,10 @@ class PoseInferencer:
         kpt_thr (float): score from which a joint is trusted when following.
         smooth (bool | dict): whether joints are smoothed by a one-euro filter, or its settings
             (:class:`rpstn.apis.smoothing.OneEuroFilter`). Off by default.
-        joints (str, optional): skeleton that is answered in, of
-            :data:`rpstn.apis.answered_joints.ANSWERS`, e.g. ``'coco17'``. Defaults to the model's.
         stream_options (dict, optional): more of :class:`StreamingRPSTN`: ``finder``,
             ``max_people``, ``reset_every``, ...
+        joints (str, optional): skeleton that is answered in, of
+            :data:`rpstn.apis.answered_joints.ANSWERS`, e.g. ``'coco17'``. Defaults to the model's.
 
     Raises:
         ModelError: config and checkpoint give no model, or not for this engine or mode.
@@ -82,8 +82,8 @@ class PoseInferencer:
                  engine: str = 'torch', precision: str = 'float32',
                  exported: str | Path | None = None, mode: str = 'auto',
                  box: str | Sequence[float] = 'follow', kpt_thr: float = 0.3,
-                 smooth: bool | dict = False, joints: str | None = None,
-                 stream_options: dict | None = None) -> None:
+                 smooth: bool | dict = False, stream_options: dict | None = None,
+                 joints: str | None = None) -> None:
         if mode not in MODES:
             raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
         plain = (engine, precision) == ('torch', 'float32')
@@ -94,6 +94,8 @@ class PoseInferencer:
         self.smooth = dict(smooth) if isinstance(smooth, dict) else ({} if smooth else None)
         self.stream_options = dict(stream_options or {})
         Smoother(**self.smooth or {})  # refuses settings that cannot be
+        if (config is None) != (checkpoint is None):
+            raise ModelError('config and checkpoint are given both, or neither for RPSTN-Lite')
         if config is None:
             config, checkpoint = shipped_files()
             mode = 'stream' if mode == 'auto' else mode

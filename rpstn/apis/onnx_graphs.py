@@ -2,7 +2,7 @@
 
 ONNX's convolution has its number of groups as a constant, so that one grouped convolution cannot
 serve a batch of any size. The convolution is written as a ``Scan`` over the samples, each one
-convolution of C groups: exact, and the fastest of the ways tried (docs/performance.md).
+convolution of C groups, which is exact.
 
 Shapes: N people, B clips, T frames, K joints, C channels, (H, W) input pixels, (h, w) heatmap
 cells, (kh, kw) dynamic kernel.
@@ -77,8 +77,8 @@ class StartGraph(Graph):
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) -> heatmaps (N, K, h, w), features (N, C, h, w)."""
-        features, initial = self.backbone(self.normalize(crops).unsqueeze(1))
-        return self.head.refine(initial), features.squeeze(1)
+        features, initial = self.backbone.start(self.normalize(crops))
+        return self.head.refine(initial), features
 
 
 class StepGraph(Graph):
@@ -106,8 +106,8 @@ class ClipGraph(Graph):
     def forward(self, clips: Tensor) -> Tensor:
         """(B, T, 3, H, W) -> (B, T, K, h, w)."""
         images = self.normalize(clips)
-        features, initial = self.backbone(images[:, :1])
-        features, heatmaps = features.squeeze(1), [self.head.refine(initial)]
+        features, initial = self.backbone.start(images[:, 0])
+        heatmaps = [self.head.refine(initial)]
         if self.clip_len > 1:
             # In one batch, its size left open: as the model does it, it would become a constant.
             others = images[:, 1:].reshape(-1, *map(int, images.shape[2:]))

@@ -22,7 +22,7 @@ NPZ (NAME.npz): rows N, one per person and frame: frame (N,), time (N,), person 
 keypoints (N, K, 2), scores (N, K); and joints (K,), fps, image_size (2,) width and height.
 
 COCO (NAME.coco.json): COCO's list of keypoint results, {image_id: the frame, category_id: 1,
-keypoints: [x, y, score, ...], score: their mean score}.
+keypoints: [x, y, score, ...], score: the mean of those that are not 0}.
 
 MMPose (NAME.mmpose.json): what MMPose's demos write of a video, {meta_info, instance_info:
 [{frame_id: the frame, instances: [{keypoints [K [x, y]], keypoint_scores [K], bbox [[x1, y1, x2,
@@ -148,7 +148,7 @@ class CocoJson(JsonList):
         """Append one frame."""
         self.append([dict(image_id=result.index, category_id=1,
                           keypoints=[v for joint in _keypoints(person) for v in joint],
-                          score=round(float(np.mean(person.scores)), 4))
+                          score=_mean_score(person.scores))
                      for person in result.people])
 
     def __enter__(self) -> CocoJson:
@@ -232,6 +232,12 @@ class NpzFile:
 
 def _seconds(result: FrameResult) -> float:
     return round(result.time, 6)
+
+
+def _mean_score(scores: np.ndarray) -> float:
+    """Of the joints that the model tells."""
+    told = scores[scores != 0]
+    return round(float(told.mean()), 4) if len(told) else 0.
 
 
 def _box(person: PersonResult) -> list[float]:

@@ -29,7 +29,8 @@ def read_clips(model: nn.Module, sources: Sequence[str | Path], clip_len: int = 
     Args:
         model (nn.Module): of :func:`rpstn.apis.models.load_model`, for its ``cfg``.
         sources: videos, folders of images, or parts of the config's own data, ``'train'``,
-            ``'val'`` or ``'test'``, which have boxes; a video is cut by its whole frame.
+            ``'val'`` or ``'test'``, which have boxes (of several data sets the first); a video is
+            cut by its whole frame.
         clip_len (int): T, at most; shorter ones are left out if they have less than 2 frames.
         limit (int): clips in all.
 
@@ -95,8 +96,10 @@ def _of_data(model: nn.Module, part: str, clip_len: int, limit: int) -> list[Ten
     loader = model.cfg.get(f'{part}_dataloader')
     if not loader:
         raise ModelError(f'{config_name(model.cfg)}: no {part}_dataloader')
+    given = loader['dataset']
+    given = given['datasets'][0] if 'datasets' in given else given  # of several, the first
     # As in testing: windows in order, and no augmentation.
-    settings = {**loader['dataset'], 'pipeline': _pipeline(model), 'start': 'fixed',
+    settings = {**given, 'pipeline': _pipeline(model), 'start': 'fixed',
                 'clip_len': clip_len, 'test_mode': True}
     init_default_scope(model.cfg.get('default_scope', 'mmpose'))
     try:

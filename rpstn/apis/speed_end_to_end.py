@@ -23,7 +23,7 @@ from .video import VideoWriter, open_frames
 SIZE, FRAMES, FPS = (640, 480), 300, 30.
 
 
-def measure_end_to_end(video: str | Path, threads: int, turns: int = 3) -> dict[str, list[float]]:
+def measure_end_to_end(video: str | Path, threads: int, turns: int = 2) -> dict[str, list[float]]:
     """Run the command on a 640x480 video by RPSTN-Lite, every engine and precision in turns.
 
     Args:
@@ -36,7 +36,7 @@ def measure_end_to_end(video: str | Path, threads: int, turns: int = 3) -> dict[
         ``'openvino bfloat16'`` -> frames per second of each run, start-up not counted.
 
     Raises:
-        ModelError, ExportError, UnreadableFrameError: it cannot be run.
+        ModelError, ExportError, UnreadableFrameError, ValueError: it cannot be run.
     """
     model = from_pretrained()
     rates: dict[str, list[float]] = {}
@@ -62,7 +62,7 @@ def end_to_end_table(rates: dict[str, list[float]]) -> str:
             for way, runs in rates.items()]
     return '\n\n'.join([
         '### RPSTN-Lite, end to end',
-        f'`rpstn infer VIDEO --save json --mode stream` on {FRAMES} frames of '
+        f'`rpstn infer VIDEO --save json --mode stream`, trained weights, on {FRAMES} frames of '
         f'{SIZE[0]}x{SIZE[1]}: decoding, crops, network, decoding of heatmaps and writing of JSON.',
         format_table(['', 'frames per second, median', f'of {len(next(iter(rates.values())))} runs'
                       ], rows)])

@@ -174,6 +174,10 @@ class RPSTNBackbone(BaseModule):
                      else self.pretrained)
             load_single_frame(dict(P=self.initializer, F=self.encoder), **given)
 
+    def start(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (N, C, h, w) and heatmaps (N, K, h, w) of first frames (N, 3, H, W)."""
+        return self.encoder(images), self.initializer(images)
+
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """Encode clips (B, T, 3, H, W).
 

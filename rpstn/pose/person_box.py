@@ -69,7 +69,8 @@ class FollowedBox(FixedBox):
     and change by no more than a third at a time, so that a few misplaced joints neither blow it
     up nor make it collapse. With many joints uncertain it would close in on the part of the body
     that is still seen; it keeps what it has, takes in the certain joints, and grows by a tenth a
-    frame, as the others may lie outside. With hardly any certain the person counts as lost, and
+    frame, as the others may lie outside, up to one and a half of what it was when they were
+    certain. With hardly any certain the person counts as lost, and
     the whole image is searched again.
 
     Args:
@@ -83,7 +84,7 @@ class FollowedBox(FixedBox):
         min_side (float): of the box, as a share of the image's longer side.
     """
 
-    MAX_CHANGE, GROWTH = 4 / 3, 1.1
+    MAX_CHANGE, GROWTH, GROWN = 4 / 3, 1.1, 1.5
 
     def __init__(self, box: np.ndarray | None = None, min_score: float = 0.3,
                  margin: float = 0.1, min_share: float = 1 / 3, most: float = 2 / 3,
@@ -94,6 +95,7 @@ class FollowedBox(FixedBox):
         self.min_share = min_share
         self.most = most
         self.min_side = min_side
+        self.sure = np.full(2, np.inf)  # sides when enough joints were certain
 
     def current(self, size: tuple[int, int]) -> np.ndarray:
         if self.box is not None:
@@ -112,13 +114,19 @@ class FollowedBox(FixedBox):
         if self.box is not None:
             before = self.box[2:] - self.box[:2]
             if found < self.most * total:
-                low = np.minimum(self.box[:2], centre - sides / 2)
-                high = np.maximum(self.box[2:], centre + sides / 2)
-                centre = (low + high) / 2
-                sides = before * np.clip((high - low) / before, self.GROWTH, self.MAX_CHANGE)
+                # Each side outwards to the certain joints, and a little further.
+                most, least = ((rate - 1) / 2 * before for rate in (self.MAX_CHANGE, self.GROWTH))
+                self.sure = np.minimum(self.sure, before)
+                if (before > self.GROWN * self.sure).any():
+                    least = 0 * least
+                low = self.box[:2] - np.clip(self.box[:2] - centre + sides / 2, least, most)
+                high = self.box[2:] + np.clip(centre + sides / 2 - self.box[2:], least, most)
+                centre, sides = (low + high) / 2, high - low
             else:
                 sides = before * np.clip(np.sqrt(sides / before), 1 / self.MAX_CHANGE,
                                          self.MAX_CHANGE)
+        if self.box is None or found >= self.most * total:
+            self.sure = sides
         self.box = np.concatenate([centre - sides / 2, centre + sides / 2]).astype(np.float32)
 
     def _limited(self, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -12,7 +12,8 @@ from mmengine.registry import MODELS
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from .propagation import JRPSP, dynamic_depthwise_conv
+from . import propagation
+from .propagation import JRPSP
 
 _LAST = 'head.final_layer.'
 
@@ -76,7 +77,8 @@ class ResidualJRPSP(JRPSP):
         self.check_channels(heatmaps, features, next_features)
         self.kernel_size(tuple(features.shape[-2:]))
         kernel = self.kernel(self.reduce(torch.cat([features, heatmaps], dim=1)))
-        found = next_features + dynamic_depthwise_conv(next_features, kernel)
+        # By its module, where an export finds it.
+        found = next_features + propagation.dynamic_depthwise_conv(next_features, kernel)
         if self.carry is not None:
             found = found + self.carry(torch.cat([features, heatmaps, next_features], dim=1))
         return self.predict(found)

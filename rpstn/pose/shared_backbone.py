@@ -66,6 +66,11 @@ class SharedBackbone(BaseModule):
         """P: (N, 3, H, W) -> (N, K, h, w)."""
         return self.heatmaps(self.encoder(images))
 
+    def start(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (N, C, h, w) and heatmaps (N, K, h, w) of first frames (N, 3, H, W)."""
+        features = self.encoder(images)
+        return features, self.heatmaps(features)
+
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """Encode clips (B, T, 3, H, W), every frame once.
 

@@ -104,6 +104,7 @@ class UpsampledBackbone(BaseModule):
             if s in levels else nn.Identity() for s in strides)
         self.smooth = nn.ModuleList(
             SeparableConv(width, channels if s == stride else width) for s in strides)
+        self.train(self.training)
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
         """(N, 3, H, W) -> one map (N, C, h, w), in a tuple, as MMPose's backbones give it.

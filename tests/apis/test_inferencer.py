@@ -111,6 +111,8 @@ def test_answers_in_another_skeleton(models, video):
                     assert (person.keypoints[k] == other.keypoints[penn.index(joint)]).all()
             else:
                 assert person.scores[k] == 0 and (person.keypoints[k] == 0).all()
+    with pytest.raises(ModelError, match='both, or neither'):
+        PoseInferencer(checkpoint='mine.pth')
     with pytest.raises(ModelError, match="joints must be of jhmdb15, .* got 'coco18'"):
         PoseInferencer(*models['rpstn_demo'], joints='coco18')
 

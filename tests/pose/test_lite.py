@@ -124,6 +124,7 @@ def test_clip_mode_equals_one_frame_at_a_time():
 
 def test_a_frozen_encoder_stays_as_it_is_and_the_rest_learns():
     model = estimator(encoder(frozen=True))
+    assert not any(p.requires_grad for p in model.backbone.encoder.parameters()), 'at once'
     before = {key: value.clone() for key, value in model.backbone.encoder.state_dict().items()}
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=.1)
     for _ in range(3):

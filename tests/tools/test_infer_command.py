@@ -191,6 +191,19 @@ def test_a_config_without_checkpoint_or_input_is_refused(words):
     assert says.endswith(words[1] if words[1:] else 'nothing')
 
 
+@pytest.mark.parametrize('words', [['b.pth', 'a.py', 'v.mp4'], ['v.mp4', 'b.pth']])
+def test_a_model_in_the_wrong_place_is_no_input(words):
+    assert 'CONFIG (NAME.py) and CHECKPOINT come first' in infer(words)
+
+
+def test_help_and_nothing(capsys):
+    for words, status in ((['--help'], 0), ([], 2)):
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == status
+    assert 'required: INPUT' in capsys.readouterr().err
+
+
 # Stopped and taken up again
 
 
