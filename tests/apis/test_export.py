@@ -124,6 +124,30 @@ def test_released_norms_and_non_local_relation_are_exported():
     np.testing.assert_allclose(heatmaps, found[:, 1], atol=1e-5)
 
 
+@pytest.mark.parametrize('batch', [1, 3])
+def test_the_parts_of_lite_are_exported_for_any_batch(batch):
+    config = tiny_config()
+    config.model.backbone.type = 'SharedBackbone'
+    config.model.head.norms = 'none'
+    config.model.head.propagator = dict(type='ResidualJRPSP', carry=True)
+    torch.manual_seed(0)
+    model = build_model(config)
+    for part in (model.head.propagator.kernel, model.head.propagator.carry):
+        torch.nn.init.constant_(part[-1].weight, .5)  # they start as if they were not there
+    torch.nn.init.normal_(model.backbone.heatmaps.weight)
+    clips = crops(batch, 3)
+    wanted = expected(model, clips)
+    assert wanted.std() > 1e-3
+    found, = session(trace(model, 'clip', 3).SerializeToString()).run(
+        None, dict(clips=clips.numpy()))
+    np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
+    start, step = (session(trace(model, graph).SerializeToString()) for graph in ('start', 'step'))
+    state = start.run(None, dict(crops=clips[:, 0].numpy()))
+    for t in (1, 2):
+        state = step.run(None, dict(zip(GRAPHS['step'][0], (clips[:, t].numpy(), *state))))
+    np.testing.assert_allclose(state[0], wanted[:, 2], atol=1e-5 * np.abs(wanted).max())
+
+
 def test_tracing_leaves_the_model_and_the_module_as_they_were(model):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     function = propagation.dynamic_depthwise_conv
