@@ -33,10 +33,11 @@ def measure_end_to_end(video: str | Path, threads: int, turns: int = 2) -> dict[
         turns (int): runs of each.
 
     Returns:
-        ``'openvino bfloat16'`` -> frames per second of each run, start-up not counted.
+        ``'openvino bfloat16'`` -> frames per second of each run, start-up not counted; none, and
+        a line on stderr, where it failed.
 
     Raises:
-        ModelError, ExportError, UnreadableFrameError, ValueError: it cannot be run.
+        ModelError, ExportError, UnreadableFrameError: there is nothing to run.
     """
     model = from_pretrained()
     rates: dict[str, list[float]] = {}
@@ -49,23 +50,27 @@ def measure_end_to_end(video: str | Path, threads: int, turns: int = 2) -> dict[
         for turn in range(turns):
             for engine, precisions in ENGINES.items():
                 for precision in precisions:
-                    rates.setdefault(f'{engine} {precision}', []).append(_run(
-                        source, threads, '--engine', engine, '--precision', precision, '--mode',
-                        'stream', '--out', f'{folder}/{turn}_{engine}_{precision}',
-                        *(['--exported', str(exported)] if engine != 'torch' else [])))
+                    runs = rates.setdefault(f'{engine} {precision}', [])
+                    try:
+                        runs.append(_run(
+                            source, threads, '--engine', engine, '--precision', precision,
+                            '--mode', 'stream', '--out', f'{folder}/{turn}_{engine}_{precision}',
+                            *(['--exported', str(exported)] if engine != 'torch' else [])))
+                    except ValueError as error:  # all else is not lost for it
+                        print(error, file=sys.stderr)
     return rates
 
 
 def end_to_end_table(rates: dict[str, list[float]]) -> str:
     """With the median, and the slowest and fastest run."""
-    rows = [[way, f'{np.median(runs):.1f}', f'{min(runs):.1f} to {max(runs):.1f}']
-            for way, runs in rates.items()]
+    rows = [[way, f'{np.median(runs):.1f}', f'{min(runs):.1f} to {max(runs):.1f}'] if runs else
+            [way, 'failed', ''] for way, runs in rates.items()]
     return '\n\n'.join([
         '### RPSTN-Lite, end to end',
         f'`rpstn infer VIDEO --save json --mode stream`, trained weights, on {FRAMES} frames of '
         f'{SIZE[0]}x{SIZE[1]}: decoding, crops, network, decoding of heatmaps and writing of JSON.',
-        format_table(['', 'frames per second, median', f'of {len(next(iter(rates.values())))} runs'
-                      ], rows)])
+        format_table(['', 'frames per second, median',
+                      f'of {max(map(len, rates.values()))} runs'], rows)])
 
 
 def _run(source: Path, threads: int, *options: str) -> float:
