@@ -19,7 +19,7 @@ from rpstn.pose.streaming import Stepper
 
 # Over K maps only: next to no time, and their errors go straight into the answer. And a ResNet's
 # first stage: it moves a third of the joints that move otherwise, and is quick in bfloat16.
-_KEPT_IN_FLOAT = ('/relation/', '/predict/', '/layer1/')
+_KEPT_IN_FLOAT = ('/relation/', '/predict/', '/heatmaps/', '/layer1/')
 
 
 def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor],
@@ -48,8 +48,8 @@ def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor],
 def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndarray]]) -> int:
     """Write the quantized graph of an exported one.
 
-    Convolutions with constant weights are quantized, but for the first, those of a ResNet's first
-    stage and those over joints; the dynamic convolution stays as it is.
+    Convolutions with constant weights are quantized, but for the first, depthwise ones, those of a
+    ResNet's first stage and those over joints; the dynamic convolution stays as it is.
 
     Returns:
         int: convolutions quantized.
@@ -65,10 +65,12 @@ def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndar
             return next(self.feeds, None)
 
     graph = onnx.load(str(source)).graph
-    convolutions = [node.name for node in graph.node if node.op_type == 'Conv']
-    # The first is that of the image, whose errors go through all others.
-    kept = [name for index, name in enumerate(convolutions)
-            if not index or any(part in name for part in _KEPT_IN_FLOAT)]
+    convolutions = [node for node in graph.node if node.op_type == 'Conv']
+    # The first is that of the image, whose errors go through all others. Depthwise ones have one
+    # range for all channels, however different they are.
+    kept = [node.name for index, node in enumerate(convolutions)
+            if not index or any(part in node.name for part in _KEPT_IN_FLOAT)
+            or any(a.name == 'group' and a.i > 1 for a in node.attribute)]
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)  # it advises to optimize the graph first, which it is
     try:
