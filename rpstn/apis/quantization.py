@@ -17,9 +17,10 @@ from torch import Tensor
 
 from rpstn.pose.streaming import Stepper
 
-# Over K maps only: next to no time, and their errors go straight into the answer. And a ResNet's
-# first stage: it moves a third of the joints that move otherwise, and is quick in bfloat16.
-_KEPT_IN_FLOAT = ('/relation/', '/predict/', '/heatmaps/', '/layer1/')
+# Over K maps, or beside them: little time, and their errors go straight into the answer. A ResNet's
+# first stage, and EfficientNet-Lite's first two: they move many of the joints that move otherwise.
+_KEPT_IN_FLOAT = ('/relation/', '/predict/', '/heatmaps/', '/carry/', '/layer1/', '/stages.0/',
+                  '/stages.1/')
 
 
 def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor],
@@ -48,8 +49,8 @@ def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor],
 def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndarray]]) -> int:
     """Write the quantized graph of an exported one.
 
-    Convolutions with constant weights are quantized, but for the first, depthwise ones, those of a
-    ResNet's first stage and those over joints; the dynamic convolution stays as it is.
+    Convolutions with constant weights are quantized, but for the first, depthwise ones, those of
+    the first stages and those over and beside the joints' maps; the dynamic convolution stays as it is.
 
     Returns:
         int: convolutions quantized.
