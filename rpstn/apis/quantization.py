@@ -50,7 +50,8 @@ def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndar
     """Write the quantized graph of an exported one.
 
     Convolutions with constant weights are quantized, but for the first, depthwise ones, those of
-    the first stages and those over and beside the joints' maps; the dynamic convolution stays as it is.
+    the first stages and those over and beside the joints' maps; the dynamic convolution stays as
+    it is.
 
     Returns:
         int: convolutions quantized.
