@@ -70,8 +70,8 @@ class FollowedBox(FixedBox):
     up nor make it collapse. With many joints uncertain it would close in on the part of the body
     that is still seen; it keeps what it has, takes in the certain joints, and grows by a tenth a
     frame, as the others may lie outside, up to one and a half of what it was when they were
-    certain. With hardly any certain the person counts as lost, and
-    the whole image is searched again.
+    certain. With hardly any certain the person counts as lost, and the whole image is searched
+    again.
 
     Args:
         box (np.ndarray, optional): (4,) to start with; the whole image by default.
