@@ -269,6 +269,20 @@ def test_packed_convolutions_answer_the_same(name):
                 assert_same(ours, theirs)
 
 
+def test_packed_convolutions_in_bfloat16_are_close():
+    fast = for_inference(shaken(nn.Sequential(MODELS.build(ENCODERS['ResNet']))))
+    packed = pack_convolutions(fast, torch.bfloat16)
+    if packed is fast:
+        pytest.skip('no oneDNN, or no bfloat16, here')
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        found = packed(images)
+    with torch.no_grad():
+        for ours, theirs in zip(found, fast(images), strict=True):
+            assert ours.dtype == torch.bfloat16
+            assert 0 < (ours - theirs).abs().max() < .05 * theirs.abs().max()
+
+
 class Odd(nn.Module):
     """Norms that must not be folded, or not so."""
 
