@@ -17,6 +17,7 @@ from rpstn.skeletons import get_skeleton
 from .occluders import Occluder, random_occluder
 
 _SPRITE = 64  # pixels of the drawn thing's side
+_SIZES = .2, .4  # of a thing over a limb, in larger sides of the person's box
 _SEGMENTS = (('shoulder', 'elbow'), ('elbow', 'wrist'), ('hip', 'knee'), ('knee', 'ankle'))
 
 
@@ -27,14 +28,18 @@ def limb_segments(joints: str) -> np.ndarray:
                      for side in ('left', 'right') for ends in _SEGMENTS])
 
 
-def limb_cover(rng: np.random.Generator, ends: np.ndarray, width: float,
+def limb_cover(rng: np.random.Generator, ends: np.ndarray, size: float,
                picture: np.ndarray | None = None) -> Occluder:
-    """Something that covers a limb, both ends included, and moves with it.
+    """Something that hides a part of a limb and moves with it, but does not show how it lies.
+
+    A random point of the limb is under a random point of the thing, whose shape, size and
+    direction know nothing of the limb: a thing laid along it would show the joints to a network
+    that has seen some.
 
     Args:
         rng: draws its looks.
         ends: (N, 2, 2), the limb's two ends in each frame, pixels.
-        width: of the thing across the limb, in pixels.
+        size: mean diameter of the thing, in pixels.
         picture: (H, W, 3); where given, the thing is cut out of it at random, in place of a
             cloudy colour.
     """
@@ -55,15 +60,15 @@ def limb_cover(rng: np.random.Generator, ends: np.ndarray, width: float,
     rim = np.stack([np.sign(f(angles)) * np.abs(f(angles))**power for f in (np.cos, np.sin)], -1)
     cv2.fillPoly(alpha, [np.rint((middle + 29 * rim) * 8).astype(np.int32)], 255, cv2.LINE_AA, 3)
 
-    along = ends[:, 1] - ends[:, 0]
-    length = np.linalg.norm(along, axis=-1)
-    unit = np.where(length[:, None] > 1e-3, along / np.maximum(length, 1e-3)[:, None], [1., 0.])
-    # Past the ends by half the width, or the round sprite would leave them free.
-    half = np.stack([length / 2 + width * .6, np.full(len(ends), width / 2)], -1) / 29
+    stretch, angle = rng.uniform(1, 1.4), rng.uniform(0, 2 * np.pi)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = turn * (size / 2 / 29 * np.array([stretch, 1 / stretch]))
+    on_limb = ends[:, 0] + rng.random() * (ends[:, 1] - ends[:, 0])
+    direction, distance = rng.uniform(0, 2 * np.pi), .8 * np.sqrt(rng.random())
+    in_thing = middle + 29 * distance * np.array([np.cos(direction), np.sin(direction)])
     matrices = np.empty((len(ends), 2, 3))
-    matrices[:, :, 0] = unit * half[:, :1]
-    matrices[:, :, 1] = np.stack([-unit[:, 1], unit[:, 0]], -1) * half[:, 1:]
-    matrices[:, :, 2] = ends.mean(1) - matrices[:, :, :2].sum(-1) * middle
+    matrices[:, :, :2] = linear
+    matrices[:, :, 2] = on_limb - linear @ in_thing
     return Occluder(image, alpha, matrices)
 
 
@@ -162,7 +167,7 @@ class ClipOccluders(BaseTransform):
             return None
         ends = keypoints[:, self.segments[rng.choice(np.flatnonzero(whole))]]
         picture = frames[0]['img'] if rng.random() < .5 else None
-        return limb_cover(rng, ends, height * rng.uniform(.1, .22), picture)
+        return limb_cover(rng, ends, height * rng.uniform(*_SIZES), picture)
 
     def _thing(self, rng, frames, keypoints, labelled, height, size) -> Occluder | None:
         frame = int(rng.integers(len(frames)))
@@ -209,7 +214,7 @@ class SpanOccluders(BaseTransform):
 
     def _cover(self, frame: dict, rng: np.random.Generator) -> None:
         order = rng.permutation(len(self.segments))
-        width, cloudy = rng.uniform(.12, .2), bool(rng.random() < .5)
+        share, cloudy = rng.uniform(*_SIZES), bool(rng.random() < .5)
         keypoints, labelled = _stacked([frame])
         whole = [n for n in order if labelled[0, self.segments[n]].all()]
         if not whole:
@@ -217,7 +222,7 @@ class SpanOccluders(BaseTransform):
         box = frame['bbox'][0]
         size = frame['img'].shape[1::-1]
         occluder = limb_cover(rng, keypoints[:, self.segments[whole[0]]],
-                              width * float((box[2:] - box[:2]).max()),
+                              share * float((box[2:] - box[:2]).max()),
                               None if cloudy else frame['img'])
         _draw([frame], occluder, _covered(occluder, 0, keypoints[0], size)[None], [True])
 

@@ -44,41 +44,57 @@ def test_segments_are_limbs_of_one_side():
 
 
 @pytest.mark.parametrize('picture', [None, np.zeros((90, 70, 3), np.uint8)])
-def test_a_limb_is_covered_with_both_ends_wherever_it_points(picture):
-    rng = np.random.default_rng(0)
-    angles = np.linspace(0, 2 * np.pi, 9)
-    middle, half = np.array([80, 100.]), 25
-    along = half * np.stack([np.cos(angles), np.sin(angles)], -1)
-    ends = np.stack([middle - along, middle + along], 1)
-    cover = limb_cover(rng, ends, 14, picture)
-    for n, angle in enumerate(angles):
-        mask = cover.mask(n, (160, 200)) > 127
-        for end in ends[n]:
-            assert mask[tuple(np.rint(end[::-1]).astype(int))]
-        ys, xs = np.nonzero(mask)
-        across = (xs - 80) * -np.sin(angle) + (ys - 100) * np.cos(angle)
-        lengthwise = (xs - 80) * np.cos(angle) + (ys - 100) * np.sin(angle)
-        assert np.abs(across).max() <= 14 / 2 + 1.5
-        assert half <= np.abs(lengthwise).max() <= half + 14 * .6 + 1.5
+def test_a_thing_lies_over_the_limb_and_goes_with_it(picture):
+    lengths = []
+    for seed in range(40):
+        start = np.array([[80., 90.]]) + np.arange(4)[:, None] * [3., 4.]
+        cover = limb_cover(np.random.default_rng(seed), np.stack([start, start + [0, 30]], 1), 40,
+                           picture)
+        masks = [cover.mask(n, (200, 240)) > 127 for n in range(4)]
+        assert masks[0][90:121, 80].any(), 'some of the limb is under it'
+        np.testing.assert_array_equal(masks[0][40:180, 30:150], masks[2][48:188, 36:156])
+        lengths.append(2 * np.sqrt(masks[0].sum() / np.pi))
+    assert 36 <= np.mean(lengths) <= 44, 'from round to square'
 
 
-def test_a_limb_of_no_length_is_covered_all_the_same():
-    cover = limb_cover(np.random.default_rng(0), np.full((1, 2, 2), 50.), 12)
+def test_a_thing_does_not_show_how_the_limb_lies():
+    def cover(seed, ends):
+        return limb_cover(np.random.default_rng(seed), np.array([ends], float), 40)
+
+    middle = np.array([[[100., 100.]] * 2])[0]
+    for seed in range(10):  # the same thing over limbs of any length and direction
+        one, other = cover(seed, middle), cover(seed, middle + [[-30, 5], [30, -5]])
+        np.testing.assert_allclose(one.matrices[..., :2], other.matrices[..., :2])
+        np.testing.assert_array_equal(one.alpha, other.alpha)
+    ends = np.array([[85., 100.], [115., 100.]])
+    # Where the limb's left end lies in the thing, in its own coordinates: anywhere.
+    matrices = [cover(seed, ends).matrices[0] for seed in range(400)]
+    found = np.stack([np.linalg.solve(m[:, :2], ends[0] - m[:, 2]) for m in matrices]) - 31.5
+    inside = np.linalg.norm(found, axis=-1) < 29
+    assert .3 < inside.mean() < .8, 'it hides that end often, not always'
+    assert np.linalg.norm(found[inside].mean(0)) < 3
+    assert np.linalg.norm(found[inside], axis=-1).std() > 5
+
+
+def test_a_limb_of_no_length_has_something_over_it_all_the_same():
+    cover = limb_cover(np.random.default_rng(0), np.full((1, 2, 2), 50.), 20)
     assert np.isfinite(cover.matrices).all() and cover.mask(0, (100, 100))[50, 50] > 127
 
 
 def test_clip_occluders_mark_exactly_what_they_cover():
     occlude = ClipOccluders(prob=1., most=1, limb_share=1., most_covered=1.)
     np.random.seed(0)
-    for _ in range(10):
+    hides = []
+    for _ in range(20):
         frames = occlude.transform(clip())['frames']
         for frame in frames:
             hidden = frame['keypoints_occluded'][0] > 0
-            assert hidden.sum() >= 2, 'both ends of the limb'
+            hides.append(hidden.any())
             at = np.rint(frame['keypoints'][0]).astype(int)
             changed = drawn(frame)[at[:, 1], at[:, 0]]
             assert not (hidden & ~changed).any()
             assert (frame['keypoints_visible'] == 1).all(), 'the loss asks for them'
+    assert np.mean(hides) > .5
 
 
 def test_the_same_thing_moves_with_the_limb():
@@ -159,7 +175,7 @@ def test_spans_cover_half_of_the_frames_and_do_not_depend_on_the_clip():
     for other in others:
         assert any((a['img'] != b['img']).any() for a, b in zip(whole, other))
     occluded = np.stack([frame['keypoints_occluded'][0] for frame in whole])
-    assert (occluded[touched].sum(1) >= 2).all() and not occluded[~touched].any()
+    assert occluded[touched].any(1).mean() > .5 and not occluded[~touched].any()
 
 
 def test_a_limb_that_is_not_labelled_is_passed_over():
@@ -168,5 +184,8 @@ def test_a_limb_that_is_not_labelled_is_passed_over():
         frame['keypoints_visible'][:, :13] = 0
         frame['keypoints_visible'][:, JHMDB.index('right_knee')] = 1
     frames = SpanOccluders(span=8).transform(results)['frames']
-    hidden = {JHMDB.joints[k] for f in frames for k in np.flatnonzero(f['keypoints_occluded'][0])}
-    assert hidden == {'right_knee', 'right_ankle'}
+    knee, ankle = (BODY[JHMDB.index(f'right_{joint}')] for joint in ('knee', 'ankle'))
+    leg = np.rint(np.linspace(knee, ankle, 40)).astype(int)
+    shown = [drawn(frame) for frame in frames]
+    assert sum(picture.any() for picture in shown) == 8
+    assert all(picture[leg[:, 1], leg[:, 0]].any() for picture in shown if picture.any())
