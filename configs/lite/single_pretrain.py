@@ -14,10 +14,11 @@ train_dataloader = dict(
     batch_size=16,
     dataset=dict(
         datasets=[dict(jhmdb, **pairs), dict(teacher, **pairs), dict(penn, **pairs)],
-        sample_ratio_factor=[6., 3., 2.]))
+        sample_ratio_factor=[6., 3., 2.],
+        pipeline=_base_.augmentation))
 
-max_epochs = 16
-train_cfg = dict(max_epochs=max_epochs, val_interval=4)
+max_epochs = 12
+train_cfg = dict(max_epochs=max_epochs, val_interval=12)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, end=100, by_epoch=False),

@@ -19,6 +19,7 @@ from rpstn.pose.datasets import ClipDataset
 from rpstn.pose.estimator import VideoPoseEstimator
 from rpstn.pose.metrics import GROUPS, VideoPCK
 from rpstn.simulation import SpanOccluders
+from rpstn.skeletons import get_skeleton
 
 from .mediapipe_pose import MediaPipePose, find_joints, weights_megabytes
 
@@ -49,6 +50,27 @@ def acceleration_error(predicted: np.ndarray, truth: np.ndarray,
     return change[known]
 
 
+def swapped_sides(predicted: np.ndarray, truth: np.ndarray, labelled: np.ndarray,
+                  pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Whether a left and a right joint lie nearer, together, to each other's labels.
+
+    Args:
+        predicted, truth: (N, K, 2).
+        labelled: (N, K) bool; pairs count of which both are.
+        pairs: indices of the left and right ones.
+
+    Returns:
+        (M,) bool of the pairs that could be told; where a prediction is NaN they cannot.
+    """
+    sides = np.array(pairs)
+
+    def distance(labels: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(predicted[:, sides] - truth[:, labels], axis=-1).sum(-1)
+
+    own = distance(sides)
+    return (distance(sides[:, ::-1]) < own)[labelled[:, sides].all(-1) & np.isfinite(own)]
+
+
 @dataclass
 class Evaluation:
     """Figures of one row; PCK in fractions, by VideoPCK's names."""
@@ -60,6 +82,8 @@ class Evaluation:
     """With SpanOccluders: ``visible`` and ``occluded``."""
     jitter: float = float('nan')
     """Mean acceleration error on the frames as they are, pixels per frame^2."""
+    swapped: float = float('nan')
+    """Share of left-right pairs on the wrong sides, on the frames as they are."""
     missing: float = 0.
     """Share of frames without any answer."""
     milliseconds: float = float('nan')
@@ -122,16 +146,17 @@ def evaluate(name: str, predict: Predictor, dataset: ClipDataset, every: int = 1
              seed: int = 0) -> Evaluation:
     """Accuracy and jitter on the clips as they are, and accuracy with occluders."""
     row = Evaluation(name)
-    joints = ''.join(dataset.metainfo['dataset_name'])
-    for occluder in (None, SpanOccluders(f'{joints}15', seed=seed)):
+    skeleton = get_skeleton(f'{dataset.metainfo["dataset_name"]}15')
+    for occluder in (None, SpanOccluders(skeleton.name, seed=seed)):
         metric = VideoPCK(thr=0.2)
         metric.dataset_meta = dataset.metainfo
-        jitters, missing, frames = [], 0, 0
+        jitters, swaps, missing, frames = [], [], 0, 0
         for results in videos(dataset, every, occluder):
             found = predict(results)
             truth = np.stack([frame['keypoints'][0] for frame in results['frames']])
             labelled = np.stack([frame['keypoints_visible'][0] > 0 for frame in results['frames']])
             jitters.append(acceleration_error(found, truth, labelled))
+            swaps.append(swapped_sides(found, truth, labelled, skeleton.flip_pairs))
             missing += int(np.isnan(found).all((1, 2)).sum())
             frames += len(found)
             metric.process({}, [_sample(*pair) for pair in zip(results['frames'], found)])
@@ -139,6 +164,7 @@ def evaluate(name: str, predict: Predictor, dataset: ClipDataset, every: int = 1
         if occluder is None:
             row.clean, row.missing = figures, missing / frames
             row.jitter = float(np.concatenate(jitters).mean())
+            row.swapped = float(np.concatenate(swaps).mean())
         else:
             row.occluded = figures
     return row
@@ -197,11 +223,11 @@ def cells(row: Evaluation) -> list[float]:
               for n in ('torso', 'bbox') for limbs in (False, True)),
             *(pck(row.occluded, n, what) for n in ('torso', 'bbox')
               for what in ('visible', 'occluded')),
-            row.jitter, row.milliseconds, row.megabytes]
+            100 * row.swapped, row.jitter, row.milliseconds, row.megabytes]
 
 
 COLUMNS = ('torso', 'torso, limbs', 'box', 'box, limbs', 'torso, visible', 'torso, occluded',
-           'box, visible', 'box, occluded', 'jitter', 'ms', 'MB')
+           'box, visible', 'box, occluded', 'swapped', 'jitter', 'ms', 'MB')
 
 
 def group_cells(row: Evaluation, normalizer: str) -> list[float]:

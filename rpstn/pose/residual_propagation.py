@@ -20,21 +20,23 @@ _LAST = 'head.final_layer.'
 
 @MODELS.register_module()
 class ResidualJRPSP(JRPSP):
-    """:class:`JRPSP` with M_{t+1} = Conv_d(f_{t+1} + kernel (*) f_{t+1} + carry(X)).
+    """:class:`JRPSP` with a shortcut, N_{t+1} = Conv_d(f_{t+1} + kernel (*) f_{t+1}).
 
-    X = [f_t, M'_t, f_{t+1}]. The kernel is the same in all cells, so what it filters finds a joint
-    by its looks, but cannot say where it was. ``carry``, depthwise separable convolutions, can: a
-    joint that something hides now stays about where the last frame had it.
+    The kernel is the same in all cells, so what it filters finds a joint by its looks, but cannot
+    say where it was. With ``carry``, depthwise separable convolutions over [f_t, M'_t, f_{t+1}]
+    can: they change f_{t+1} + ... above, and give a gate g in (-1, 1) of each joint and cell, with
+    M_{t+1} = N_{t+1} + g (M'_t - N_{t+1}), as the update gate of a GRU does (Cho et al., EMNLP
+    2014): a joint that something hides now stays about where the last frame had it.
 
-    The last batch norms of S, which the kernel comes out of, and of carry start with weight 0, so
-    that M_{t+1} = Conv_d(f_{t+1}) at first. With ``pretrained``, Conv_d starts as the last layer
-    of a single-frame model: where F is that model's network, too (:class:`SharedBackbone`), every
-    frame starts with its heatmaps.
+    The last batch norm of S, which the kernel comes out of, and the last layers of carry start
+    with weight 0, so that M_{t+1} = Conv_d(f_{t+1}) at first. With ``pretrained``, Conv_d starts
+    as the last layer of a single-frame model: where F is that model's network, too
+    (:class:`SharedBackbone`), every frame starts with its heatmaps.
 
     Args:
         num_joints (int): K.
         channels (int): C.
-        carry (bool): with the last summand. Defaults to False.
+        carry (bool): with what cells hold on to, as above. Defaults to False.
         pretrained (str, optional): checkpoint of a single-frame model with these K joints in this
             order, whose ``head.final_layer`` Conv_d starts from.
         init_cfg (dict, optional): MMEngine weight initialization.
@@ -47,13 +49,13 @@ class ResidualJRPSP(JRPSP):
                  pretrained: str | None = None, init_cfg: dict | None = None) -> None:
         super().__init__(num_joints, channels, init_cfg=init_cfg)
         self.pretrained = pretrained
-        self.carry = _carry(2 * channels + num_joints, channels) if carry else None
+        self.carry = _Carry(num_joints, channels) if carry else None
         self._start_at_identity()
 
     def _start_at_identity(self) -> None:
         nn.init.zeros_(self.kernel[-1].weight)
         if self.carry is not None:
-            nn.init.zeros_(self.carry[-1].weight)
+            self.carry.start_at_nothing()
 
     def init_weights(self) -> None:
         """As BaseModule's; then the start above, which an ``init_cfg`` around it cannot undo."""
@@ -79,17 +81,33 @@ class ResidualJRPSP(JRPSP):
         kernel = self.kernel(self.reduce(torch.cat([features, heatmaps], dim=1)))
         # By its module, where an export finds it.
         found = next_features + propagation.dynamic_depthwise_conv(next_features, kernel)
-        if self.carry is not None:
-            found = found + self.carry(torch.cat([features, heatmaps, next_features], dim=1))
-        return self.predict(found)
+        if self.carry is None:
+            return self.predict(found)
+        change, gate = self.carry(torch.cat([features, heatmaps, next_features], dim=1))
+        seen = self.predict(found + change)
+        return seen + gate * (heatmaps - seen)
 
 
-def _carry(inputs: int, channels: int) -> nn.Sequential:
-    """(B, inputs, h, w) -> (B, channels, h, w); a cell sees 13 x 13."""
-    layers = [nn.Conv2d(inputs, channels, 1, bias=False), nn.BatchNorm2d(channels)]
-    for _ in range(2):
-        layers += [nn.ReLU(inplace=True),
-                   nn.Conv2d(channels, channels, 7, padding=3, groups=channels, bias=False),
-                   nn.BatchNorm2d(channels),
-                   nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels)]
-    return nn.Sequential(*layers)
+class _Carry(nn.Module):
+    """(B, 2 C + K, h, w) -> changes (B, C, h, w) and gates (B, K, h, w); a cell sees 13 x 13."""
+
+    def __init__(self, num_joints: int, channels: int) -> None:
+        super().__init__()
+        layers = [nn.Conv2d(2 * channels + num_joints, channels, 1, bias=False),
+                  nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+        for _ in range(2):
+            layers += [nn.Conv2d(channels, channels, 7, padding=3, groups=channels, bias=False),
+                       nn.BatchNorm2d(channels), nn.Conv2d(channels, channels, 1, bias=False),
+                       nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+        self.layers = nn.Sequential(*layers)
+        self.change = nn.Conv2d(channels, channels, 1)
+        self.gate = nn.Conv2d(channels, num_joints, 1)
+
+    def start_at_nothing(self) -> None:
+        for last in (self.change, self.gate):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = self.layers(states)
+        return self.change(hidden), self.gate(hidden).tanh()

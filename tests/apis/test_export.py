@@ -132,8 +132,9 @@ def test_the_parts_of_lite_are_exported_for_any_batch(batch):
     config.model.head.propagator = dict(type='ResidualJRPSP', carry=True)
     torch.manual_seed(0)
     model = build_model(config)
-    for part in (model.head.propagator.kernel, model.head.propagator.carry):
-        torch.nn.init.constant_(part[-1].weight, .5)  # they start as if they were not there
+    propagator = model.head.propagator
+    for part in (propagator.kernel[-1], propagator.carry.change, propagator.carry.gate):
+        torch.nn.init.constant_(part.weight, .5)  # they start as if they were not there
     torch.nn.init.normal_(model.backbone.heatmaps.weight)
     clips = crops(batch, 3)
     wanted = expected(model, clips)

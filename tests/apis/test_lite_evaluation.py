@@ -10,6 +10,7 @@ from rpstn.apis.lite_evaluation import (
     cells,
     evaluate,
     mean_text,
+    swapped_sides,
     videos,
 )
 from rpstn.pose.datasets import find_data
@@ -49,9 +50,25 @@ def test_acceleration_error_against_loops():
                                atol=1e-9)
 
 
+def test_swapped_sides_are_those_nearer_to_each_others_labels():
+    truth = np.zeros((3, 4, 2))
+    truth[:, 1, 0], truth[:, 3, 0] = 10, 20  # left at 0, right at 10 and 20
+    labelled = np.ones((3, 4), bool)
+    pairs = [(0, 1), (2, 3)]
+    assert not swapped_sides(truth + 3, truth, labelled, pairs).any()
+    swapped = truth.copy()
+    swapped[1, [0, 1]] = truth[1, [1, 0]]
+    swapped[2, 2:] = truth[2, 3]  # both on one side: not swapped, but wrong
+    np.testing.assert_array_equal(swapped_sides(swapped, truth, labelled, pairs).reshape(3, 2),
+                                  [[False, False], [True, False], [False, False]])
+    swapped[0, 0], labelled[2, 3] = np.nan, False
+    assert len(swapped_sides(swapped, truth, labelled, pairs)) == 4
+
+
 def test_the_truth_is_perfect_and_nothing_is_nothing(dataset):
     row = evaluate('truth', truth_of, dataset, every=14)
-    assert row.jitter == row.missing == 0 and row.limbs('torso') == row.limbs('bbox') == 1
+    assert row.jitter == row.missing == row.swapped == 0
+    assert row.limbs('torso') == row.limbs('bbox') == 1
     figures = dict(zip(COLUMNS, cells(row)))
     assert all(value == 100 for name, value in figures.items() if 'torso' in name or 'box' in name)
     nobody = evaluate('nobody', lambda r: np.full((len(r['frames']), 15, 2), np.nan), dataset, 14)

@@ -25,6 +25,10 @@ def maps():
     return torch.randn(2, K, 32, 32), torch.randn(2, C, 32, 32), torch.randn(2, C, 32, 32)
 
 
+def last_layers(propagator) -> tuple:
+    return propagator.carry.change, propagator.carry.gate
+
+
 @pytest.mark.parametrize('carry', [False, True])
 def test_it_starts_as_its_last_layer(carry):
     for training in (False, True):
@@ -37,7 +41,7 @@ def test_it_starts_as_its_last_layer(carry):
 def test_it_learns_to_look_back():
     propagator = module(carry=True).train()
     propagator(*maps()).square().mean().backward()
-    last = propagator.kernel[-1].weight, propagator.carry[-1].weight
+    last = propagator.kernel[-1].weight, *(layer.weight for layer in last_layers(propagator))
     for weight in last:
         assert weight.grad.abs().max() > 0
         torch.nn.init.constant_(weight, .1)
@@ -64,8 +68,8 @@ def test_only_carry_knows_where_a_joint_was():
     moved = []
     for carry in (False, True):
         propagator = module(carry=carry).eval()
-        for part in (propagator.kernel, propagator.carry) if carry else (propagator.kernel, ):
-            torch.nn.init.constant_(part[-1].weight, 1.)
+        for part in (propagator.kernel[-1], *(last_layers(propagator) if carry else ())):
+            torch.nn.init.constant_(part.weight, 1.)
         features = torch.ones(1, C, 64, 64)
         answers = []
         for at in (22, 30):  # 8 cells: S's three poolings do not see the difference
@@ -75,6 +79,30 @@ def test_only_carry_knows_where_a_joint_was():
         moved.append((answers[0][..., :16] - answers[1][..., 8:24]).abs().max()
                      / (answers[0][..., :16] - answers[1][..., :16]).abs().max().clamp(min=1e-9))
     assert moved[1] < 1e-3 < moved[0]
+
+
+def test_the_gate_is_between_what_is_seen_and_what_was_there():
+    propagator = module(carry=True).eval()
+    heatmaps, features, following = maps()
+    seen = propagator.predict(following)
+    bias = torch.linspace(-2., 8., K)
+    bias[-1] = 30.  # shut: all of it is the last frame's
+    propagator.carry.gate.bias.data = bias
+    found = propagator(heatmaps, features, following)
+    for k in range(K):
+        share = torch.tanh(bias[k])
+        torch.testing.assert_close(
+            found[:, k], (1 - share) * seen[:, k] + share * heatmaps[:, k])
+    torch.testing.assert_close(found[:, -1], heatmaps[:, -1])
+
+
+def test_what_changes_the_features_is_seen_by_the_last_layer():
+    propagator = module(carry=True).eval()
+    heatmaps, features, following = maps()
+    added = torch.randn(C)
+    propagator.carry.change.bias.data = added
+    torch.testing.assert_close(propagator(heatmaps, features, following),
+                               propagator.predict(following + added[:, None, None]))
 
 
 @pytest.mark.parametrize('norms', ['paper', 'none'])
