@@ -248,14 +248,20 @@ def remove_outliers(joints: Tensor, threshold: float = 6, max_jump: float = 0.5,
         return joints
     with torch.no_grad():
         known = joints.masked_fill(joints.isnan().any(-1, keepdim=True), float('nan'))
-        reach = (known - known.nanmedian(-2, keepdim=True).values).norm(dim=-1)
+        reach = (known - _median(known, -2).unsqueeze(-2)).norm(dim=-1)
         size = reach.nanmedian()
         spread = 1.4826 * (reach - size).abs().nanmedian()
         around = torch.nn.functional.pad(
             known.permute(1, 2, 0), 2 * [window // 2], value=float('nan'))
-        usual = around.unfold(-1, window, 1).nanmedian(-1).values.permute(2, 0, 1)
+        usual = _median(around.unfold(-1, window, 1), -1).permute(2, 0, 1)
         jump = (known - usual).norm(dim=-1)
         wrong = (reach > size + threshold * spread) | (jump > max_jump * size)
         if max_reach is not None:
             wrong |= reach > max_reach
     return joints.masked_fill(wrong[..., None], float('nan'))
+
+
+def _median(values: Tensor, dim: int) -> Tensor:
+    """Of what is not NaN; between the middle two of an even number, of which torch's takes the
+    lower, so that a mirrored body would have other outliers."""
+    return (values.nanmedian(dim).values - (-values).nanmedian(dim).values) / 2

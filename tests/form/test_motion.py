@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rpstn.form.motion import (
@@ -359,6 +359,7 @@ def test_clean_motion_loses_nothing_and_wild_joints_nothing_but_themselves():
 
 
 @quick
+@example(155531610, 1.)  # at the end of the sequence, where windows hold an even number of frames
 @given(SEEDS, st.floats(1e-2, 1e3))
 def test_outliers_are_the_same_wherever_and_however_large_the_body_is(seed, scale):
     rng = np.random.default_rng(seed)
