@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from . import propagation
 from .propagation import JRPSP
+from .upsampling import conv_norm
 
 _LAST = 'head.final_layer.'
 
@@ -93,12 +94,10 @@ class _Carry(nn.Module):
 
     def __init__(self, num_joints: int, channels: int) -> None:
         super().__init__()
-        layers = [nn.Conv2d(2 * channels + num_joints, channels, 1, bias=False),
-                  nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+        layers = conv_norm(2 * channels + num_joints, channels)
         for _ in range(2):
-            layers += [nn.Conv2d(channels, channels, 7, padding=3, groups=channels, bias=False),
-                       nn.BatchNorm2d(channels), nn.Conv2d(channels, channels, 1, bias=False),
-                       nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+            layers += conv_norm(channels, channels, 7, groups=channels, activate=False)
+            layers += conv_norm(channels, channels)
         self.layers = nn.Sequential(*layers)
         self.change = nn.Conv2d(channels, channels, 1)
         self.gate = nn.Conv2d(channels, num_joints, 1)

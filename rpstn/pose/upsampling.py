@@ -45,8 +45,9 @@ def probe_maps(backbone: nn.Module, input_size: tuple[int, int]) -> list[tuple[i
     return found
 
 
-def _conv_norm(inputs: int, outputs: int, kernel: int = 1, groups: int = 1,
-               activate: bool = True) -> list[nn.Module]:
+def conv_norm(inputs: int, outputs: int, kernel: int = 1, groups: int = 1,
+              activate: bool = True) -> list[nn.Module]:
+    """Convolution of the same size, batch norm and, with ``activate``, ReLU."""
     return [nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False),
             nn.BatchNorm2d(outputs), *([nn.ReLU(inplace=True)] if activate else [])]
 
@@ -55,8 +56,8 @@ class SeparableConv(nn.Sequential):
     """Depthwise 5x5 and pointwise convolution, each with batch norm and ReLU."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 5) -> None:
-        super().__init__(*_conv_norm(inputs, inputs, kernel, groups=inputs),
-                         *_conv_norm(inputs, outputs))
+        super().__init__(*conv_norm(inputs, inputs, kernel, groups=inputs),
+                         *conv_norm(inputs, outputs))
 
 
 @MODELS.register_module()
@@ -100,7 +101,7 @@ class UpsampledBackbone(BaseModule):
         strides = [stride << n for n in range(steps, -1, -1)]  # coarse to fine
         self.taken = [levels[s][0] if s in levels else None for s in strides]
         self.laterals = nn.ModuleList(
-            nn.Sequential(*_conv_norm(levels[s][1], width, activate=False))
+            nn.Sequential(*conv_norm(levels[s][1], width, activate=False))
             if s in levels else nn.Identity() for s in strides)
         self.smooth = nn.ModuleList(
             SeparableConv(width, channels if s == stride else width) for s in strides)
