@@ -15,10 +15,10 @@ train_dataloader = dict(
     dataset=dict(
         datasets=[dict(jhmdb, **pairs), dict(teacher, **pairs), dict(penn, **pairs)],
         sample_ratio_factor=[6., 3., 2.],
-        pipeline=_base_.augmentation))
+        pipeline=_base_.augmentation))  # with fewer occluders than clips have
 
 max_epochs = 12
-train_cfg = dict(max_epochs=max_epochs, val_interval=12)
+train_cfg = dict(max_epochs=max_epochs, val_interval=4)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, end=100, by_epoch=False),
