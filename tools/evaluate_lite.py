@@ -87,11 +87,12 @@ def tables(rows: dict[str, list[Evaluation]], dataset, args: argparse.Namespace)
         'Ours see the labels\' box of each frame and carry heatmaps through the whole clip'
         + (', averaged with the mirrored frame' if args.flip else '') +
         '; MediaPipe sees whole frames, doubled in size. *limbs*: the 12 joints of arms and legs. '
-        f'*visible*, *occluded*: half of the frames get something over one limb (seed {args.seed}),'
-        ' joints under it are the occluded ones. *swapped*: left-right pairs that lie nearer to '
-        'each other\'s labels, percent. *jitter*: mean acceleration error, pixels per '
-        f'frame². *ms*: median per frame, CPU, {args.threads} threads, network alone for ours, on '
-        'a machine that may have had other work. *MB*: weights, half precision for ours.'
+        f'*with occluders*: half of the frames get something over one limb (seed {args.seed}); of '
+        'these clips *occluded* are the joints under it, *visible* all others. *swapped*: '
+        'left-right pairs that lie nearer to each other\'s labels, percent. *jitter*: mean '
+        'acceleration error, pixels per frame². *ms*: median per frame, CPU, '
+        f'{args.threads} threads, network alone for ours, on a machine that may have had other '
+        'work. *MB*: weights, half precision for ours.'
         + (f' Nobody was found by {missing}; such frames count as wrong.' if missing else ''))
     main = format_table(['', *COLUMNS], [[name, *mean_text([cells(row) for row in runs])]
                                          for name, runs in rows.items()])

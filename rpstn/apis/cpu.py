@@ -4,6 +4,7 @@ from __future__ import annotations
 import copy
 import ctypes
 import sys
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -34,10 +35,8 @@ def keep_freed_memory() -> bool:
 def fold_batch_norms(model: nn.Module) -> nn.Module:
     """Fold every batch norm that directly follows a convolution into it, in place.
 
-    Covers transposed convolutions, too, which ``mmcv.cnn.fuse_conv_bn`` leaves. Follows the order
-    of registration within each module, as that function does, and leaves a module of MMCV's that
-    norms before it convolves, a norm without statistics of its own, and one behind a transposed
-    convolution in groups.
+    Covers transposed convolutions, too, which ``mmcv.cnn.fuse_conv_bn`` leaves; see
+    :func:`convolutions_with_norms` for which are left.
 
     Args:
         model (nn.Module): in evaluation mode, and used for inference only from here on.
@@ -45,26 +44,74 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
     Returns:
         nn.Module: the same model.
     """
-    convolution = name_of_convolution = None
+    for parent, convolution, norm in list(convolutions_with_norms(model)):
+        parent._modules[convolution] = _folded(parent, convolution, norm)
+        parent._modules[norm] = nn.Identity()  # kept, as callers index and name it
+    return model
+
+
+def round_folded_weights(model: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
+    """Give convolutions weights that are exact in ``dtype`` once batch norms are folded, in place.
+
+    What is then computed in that type differs from float32 by the rounding of activations alone.
+    Batch norms become shifts: variance 1, scale 1, and what is added as the mean.
+
+    Args:
+        model (nn.Module): in evaluation mode, batch norms not folded.
+        dtype (torch.dtype): of fewer digits than float32.
+
+    Returns:
+        nn.Module: the same model.
+    """
+    with torch.no_grad():
+        for parent, name, norm_name in convolutions_with_norms(model):
+            convolution, norm = parent._modules[name], parent._modules[norm_name]
+            folded = _folded(parent, name, norm_name)
+            convolution.weight.copy_(folded.weight)
+            if convolution.bias is not None:
+                convolution.bias.zero_()
+            if norm.affine:
+                norm.weight.fill_(1)
+                norm.bias.zero_()
+            norm.running_mean.copy_(-folded.bias)
+            norm.running_var.fill_(1 - norm.eps)
+        for module in model.modules():
+            if isinstance(module, nn.modules.conv._ConvNd):
+                module.weight.copy_(module.weight.to(dtype))
+    return model
+
+
+def convolutions_with_norms(model: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
+    """Convolutions that a batch norm directly follows, which can be folded into them.
+
+    Follows the order of registration within each module, as ``mmcv.cnn.fuse_conv_bn`` does, and
+    leaves out a module of MMCV's that norms before it convolves, a norm without statistics of its
+    own, and one behind a transposed convolution in groups.
+
+    Yields:
+        tuple[nn.Module, str, str]: the module that has both, the names of convolution and norm.
+    """
+    convolution = None
     order = getattr(model, 'order', ())  # of MMCV's ConvModule
     if 'conv' in order and 'norm' in order and order.index('norm') < order.index('conv'):
-        return model
+        return
     for name, child in model.named_children():
-        if isinstance(child, nn.modules.batchnorm._BatchNorm) and convolution is not None:
-            transposed = isinstance(convolution, nn.ConvTranspose2d)
-            if child.running_mean is None or (transposed and convolution.groups > 1):
-                convolution = None
-                continue
-            model._modules[name_of_convolution] = fuse_conv_bn_eval(
-                convolution, child, transpose=transposed)
-            model._modules[name] = nn.Identity()  # kept, as callers index and name it
-            convolution = None
-        elif isinstance(child, (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)):
-            convolution, name_of_convolution = child, name
-        else:
-            convolution = None
-            fold_batch_norms(child)
-    return model
+        if isinstance(child, (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)):
+            convolution = name
+            continue
+        if not isinstance(child, nn.modules.batchnorm._BatchNorm) or convolution is None:
+            yield from convolutions_with_norms(child)
+        elif child.running_mean is not None and not (
+                isinstance(model._modules[convolution], nn.ConvTranspose2d)
+                and model._modules[convolution].groups > 1):
+            yield model, convolution, name
+        convolution = None
+
+
+def _folded(parent: nn.Module, convolution: str, norm: str) -> nn.Module:
+    child = parent._modules[convolution]
+    return fuse_conv_bn_eval(child, parent._modules[norm],
+                             transpose=isinstance(child, nn.ConvTranspose2d))
 
 
 def channels_last(model: nn.Module) -> nn.Module:

@@ -35,6 +35,8 @@ class ExportedStepper:
         self.num_joints = facts['num_joints']
         self.channels = facts['channels']
         self.precision, self.threads = precision, threads
+        # What features are between steps; heatmaps stay in float32.
+        self.carried = torch.float32
         stored = 'int8' if precision == 'int8' else 'float32'
         self.files = {graph: exported.file(graph, stored) for graph in ('start', 'step')}
 
@@ -46,7 +48,7 @@ class ExportedStepper:
     def step(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.step`."""
         self._check(crops)
-        return self._run('step', crops, heatmaps.float(), features.float())
+        return self._run('step', crops, heatmaps.float(), features.to(self.carried))
 
     def _run(self, graph: str, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
@@ -90,8 +92,9 @@ class OnnxStepper(ExportedStepper):
 class OpenVINOStepper(ExportedStepper):
     """OpenVINO on the CPU; see :class:`ExportedStepper`.
 
-    Features enter and leave the graph channels-last, and in bfloat16 unless all is float32, as it
-    has them inside: that spares it conversions of C h w numbers in every frame. For one person
+    Features enter and leave the graph, and are kept between steps, channels-last and, unless all
+    is float32, in bfloat16, as it has them inside: that spares conversions of C h w numbers in
+    every frame. For one person
     the step is compiled for a batch of 1, which is faster; for more, on their first frames, for
     any batch.
 
@@ -109,7 +112,7 @@ class OpenVINOStepper(ExportedStepper):
         self._options = {
             'INFERENCE_PRECISION_HINT': 'f32' if precision == 'float32' else 'bf16',
             'INFERENCE_NUM_THREADS': threads, 'NUM_STREAMS': 1, 'PERF_COUNT': counters}
-        self._carried = torch.float32 if precision == 'float32' else torch.bfloat16
+        self.carried = torch.float32 if precision == 'float32' else torch.bfloat16
         self._requests = {}
         for graph in self.files:
             self._request(graph, one=True)
@@ -157,7 +160,7 @@ class OpenVINOStepper(ExportedStepper):
         for state in states:
             state.model().set_layout(Layout('NCHW'))
             state.tensor().set_layout(Layout('NHWC'))
-            if self._carried == torch.bfloat16:
+            if self.carried == torch.bfloat16:
                 state.tensor().set_element_type(Type.bf16)
         return ports.build()
 
@@ -169,8 +172,8 @@ class OpenVINOStepper(ExportedStepper):
         tensors = [tensor.contiguous() for tensor in inputs[:2]]
         arrays = [Array(tensor.numpy(), shared_memory=True) for tensor in tensors]
         if graph == 'step':
-            carried = inputs[2].permute(0, 2, 3, 1).to(self._carried).contiguous()
-            if self._carried == torch.bfloat16:  # which NumPy has not
+            carried = inputs[2].permute(0, 2, 3, 1).contiguous()  # no copy of an answer's features
+            if self.carried == torch.bfloat16:  # which NumPy has not
                 arrays.append(Array(carried.view(torch.int16).numpy(), carried.shape, Type.bf16))
             else:
                 arrays.append(Array(carried.numpy(), shared_memory=True))
@@ -180,8 +183,8 @@ class OpenVINOStepper(ExportedStepper):
         heatmaps, features = (request.get_tensor(name).data for name in GRAPHS[graph][1])
         # Copies: the next call writes where these are.
         heatmaps = torch.from_numpy(heatmaps.astype(np.float32))
-        if self._carried == torch.bfloat16:
-            features = torch.from_numpy(features.view(np.int16)).view(torch.bfloat16).float()
+        if self.carried == torch.bfloat16:
+            features = torch.from_numpy(features.view(np.int16).copy()).view(torch.bfloat16)
         else:
             features = torch.from_numpy(features.copy())
         return heatmaps, features.permute(0, 3, 1, 2)

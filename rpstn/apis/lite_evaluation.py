@@ -222,12 +222,13 @@ def cells(row: Evaluation) -> list[float]:
     return [*(100 * row.limbs(n) if limbs else pck(row.clean, n, 'mean')
               for n in ('torso', 'bbox') for limbs in (False, True)),
             *(pck(row.occluded, n, what) for n in ('torso', 'bbox')
-              for what in ('visible', 'occluded')),
+              for what in ('mean', 'visible', 'occluded')),
             100 * row.swapped, row.jitter, row.milliseconds, row.megabytes]
 
 
-COLUMNS = ('torso', 'torso, limbs', 'box', 'box, limbs', 'torso, visible', 'torso, occluded',
-           'box, visible', 'box, occluded', 'swapped', 'jitter', 'ms', 'MB')
+COLUMNS = ('torso', 'torso, limbs', 'box', 'box, limbs', 'torso, with occluders',
+           'torso, visible', 'torso, occluded', 'box, with occluders', 'box, visible',
+           'box, occluded', 'swapped', 'jitter', 'ms', 'MB')
 
 
 def group_cells(row: Evaluation, normalizer: str) -> list[float]:

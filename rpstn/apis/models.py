@@ -42,15 +42,7 @@ def load_model(config: str | Path | Config, checkpoint: str | Path,
     """
     if not isinstance(config, Config):
         config = Config.fromfile(_existing(config, 'config'))
-    init_default_scope(config.get('default_scope', 'mmpose'))
-    _existing(checkpoint, 'checkpoint')
-    model = MODELS.build(config.model)  # weights are not initialized: none are downloaded
-    saved = _read_checkpoint(checkpoint)
-    try:
-        restore_swap(model, config, saved)
-    except ValueError as error:
-        raise ModelError(f'{checkpoint} does not fit {config_name(config)}: {error}') from None
-    _load_weights(model, saved, checkpoint, config)
+    model, saved = read_model(config, checkpoint)
     meta = (saved.get('meta') or {}).get('dataset_meta') or dataset_meta_from_config(
         config, 'test')
     joints = getattr(model.head, 'out_channels', None)
@@ -66,6 +58,24 @@ def load_model(config: str | Path | Config, checkpoint: str | Path,
     model.cfg = config
     model.dataset_meta = meta
     return model
+
+
+def read_model(config: Config, checkpoint: str | Path) -> tuple[nn.Module, dict]:
+    """A model as its config builds it, with the weights of a checkpoint, and that checkpoint.
+
+    Raises:
+        ModelError: as :func:`load_model`.
+    """
+    init_default_scope(config.get('default_scope', 'mmpose'))
+    _existing(checkpoint, 'checkpoint')
+    model = MODELS.build(config.model)  # weights are not initialized: none are downloaded
+    saved = _read_checkpoint(checkpoint)
+    try:
+        restore_swap(model, config, saved)
+    except ValueError as error:
+        raise ModelError(f'{checkpoint} does not fit {config_name(config)}: {error}') from None
+    _load_weights(model, saved, checkpoint, config)
+    return model, saved
 
 
 def joint_names(meta: dict) -> list[str]:

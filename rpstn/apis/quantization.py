@@ -17,10 +17,8 @@ from torch import Tensor
 
 from rpstn.pose.streaming import Stepper
 
-# Over K maps, or beside them: little time, and their errors go straight into the answer. A ResNet's
-# first stage, and EfficientNet-Lite's first two: they move many of the joints that move otherwise.
-_KEPT_IN_FLOAT = ('/relation/', '/predict/', '/heatmaps/', '/carry/', '/layer1/', '/stages.0/',
-                  '/stages.1/')
+# Over K maps, or beside them: little time, and their errors go straight into the answer.
+_KEPT_IN_FLOAT = ('/relation/', '/predict/', '/heatmaps/', '/carry/')
 
 
 def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor],
@@ -49,9 +47,9 @@ def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor],
 def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndarray]]) -> int:
     """Write the quantized graph of an exported one.
 
-    Convolutions with constant weights are quantized, but for the first, depthwise ones, those of
-    the first stages and those over and beside the joints' maps; the dynamic convolution stays as
-    it is.
+    Convolutions with constant weights are quantized, but for the first, depthwise ones and all of
+    an encoder that has such, and those over and beside the joints' maps; the dynamic convolution
+    stays as it is.
 
     Returns:
         int: convolutions quantized.
@@ -68,11 +66,16 @@ def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndar
 
     graph = onnx.load(str(source)).graph
     convolutions = [node for node in graph.node if node.op_type == 'Conv']
-    # The first is that of the image, whose errors go through all others. Depthwise ones have one
-    # range for all channels, however different they are.
+    grouped = {node.name for node in convolutions
+               if any(a.name == 'group' and a.i > 1 for a in node.attribute)}
+    floating = _KEPT_IN_FLOAT
+    # Depthwise ones have one range for all channels, however different they are. What lies between
+    # them would go to and from integers for nothing, and moves more joints than it saves time.
+    if any('/encoder/' in name for name in grouped):
+        floating = (*floating, '/encoder/')
+    # The first is that of the image, whose errors go through all others.
     kept = [node.name for index, node in enumerate(convolutions)
-            if not index or any(part in node.name for part in _KEPT_IN_FLOAT)
-            or any(a.name == 'group' and a.i > 1 for a in node.attribute)]
+            if not index or node.name in grouped or any(part in node.name for part in floating)]
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)  # it advises to optimize the graph first, which it is
     try:

@@ -4,7 +4,7 @@
     model = from_pretrained('lite')
 
 ``rpstn/weights/<name>.json`` holds the config, the size and the sha256 of ``<name>.pt``, a
-checkpoint that ``torch.load(weights_only=True)`` takes, its weights in half precision.
+checkpoint that ``torch.load(weights_only=True)`` takes, its weights in 16 bits.
 ``tools/pack_lite.py`` writes both. Nothing is downloaded.
 """
 from __future__ import annotations
@@ -18,7 +18,8 @@ import torch
 from mmengine.config import Config
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 
-from .models import ModelError, load_model
+from .cpu import round_folded_weights
+from .models import ModelError, load_model, read_model
 
 FOLDER = Path(__file__).parents[1] / 'weights'
 FORMAT = 1
@@ -78,6 +79,10 @@ def pack(config: str | Path | Config, checkpoint: str | Path, name: str = 'lite'
          largest_mb: float = LARGEST_MB) -> tuple[Path, Path]:
     """Write a model's two files, once both load and fit.
 
+    Weights of convolutions are rounded such that they are exact in bfloat16 once batch norms are
+    folded (:func:`rpstn.apis.cpu.round_folded_weights`): computed in float32 and in bfloat16 it
+    is one model.
+
     Args:
         config: of the checkpoint.
         checkpoint: of MMEngine; of averaged weights, if it was trained so.
@@ -93,10 +98,8 @@ def pack(config: str | Path | Config, checkpoint: str | Path, name: str = 'lite'
         ModelError: the checkpoint does not fit the config, or is too large.
     """
     config = config if isinstance(config, Config) else Config.fromfile(config)
-    load_model(config, checkpoint)  # strictly: every weight is there and fits
-    saved = torch.load(checkpoint, map_location='cpu', weights_only=True)
-    weights = {key.removeprefix('module.'): _halved(value)
-               for key, value in saved.get('state_dict', saved).items()
+    model = round_folded_weights(read_model(config, checkpoint)[0].eval())
+    weights = {key: _halved(value) for key, value in model.state_dict().items()
                if not key.startswith('data_preprocessor.')}
     overflown = [key for key, value in weights.items()
                  if value.is_floating_point() and not torch.isfinite(value).all()]
@@ -113,7 +116,7 @@ def pack(config: str | Path | Config, checkpoint: str | Path, name: str = 'lite'
             raise ModelError(f'{checkpoint}: {size / 1e6:.1f} MB in half precision, at most '
                              f'{largest_mb} MB may be shipped')
         text = json.dumps(dict(
-            format=FORMAT, name=name, sha256=sha256(partial), bytes=size, precision='float16',
+            format=FORMAT, name=name, sha256=sha256(partial), bytes=size, precision='bfloat16',
             parameters=sum(value.numel() for key, value in weights.items()
                            if not key.endswith(('running_mean', 'running_var',
                                                 'num_batches_tracked'))),
@@ -133,8 +136,11 @@ def sha256(path: Path) -> str:
 
 
 def _halved(value: torch.Tensor) -> torch.Tensor:
-    # A copy of its own: a view would be saved with all of the storage it looks into.
-    return (value.half() if value.is_floating_point() else value).clone()
+    # Copies of their own: a view would be saved with all of the storage it looks into.
+    if not value.is_floating_point():
+        return value.clone()
+    short = value.bfloat16()  # fewer digits than float16, and exact for rounded convolutions
+    return short.clone() if torch.equal(short.float(), value) else value.half().clone()
 
 
 def _inference_config(config: Config) -> dict:

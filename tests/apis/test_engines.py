@@ -80,14 +80,17 @@ def test_every_engine_follows_as_torch_does(model, exported, engine, precision):
     np.testing.assert_allclose(batched, alone, atol=tolerance * np.abs(alone).max())
 
 
-@pytest.mark.parametrize('engine', ['onnx', 'openvino'])
-def test_answers_are_not_overwritten_by_the_next_call(exported, engine):
+@pytest.mark.parametrize(('engine', 'precision', 'carried'), [
+    ('onnx', 'float32', torch.float32), ('openvino', 'float32', torch.float32),
+    ('openvino', 'bfloat16', torch.bfloat16)])
+def test_answers_are_not_overwritten_by_the_next_call(exported, engine, precision, carried):
     if engine == 'openvino':
         pytest.importorskip('openvino')
-    stepper = build_stepper(None, engine=engine, exported=exported, threads=1)
+    stepper = build_stepper(None, engine=engine, precision=precision, exported=exported, threads=1)
     clip = random_clips((SIZE, SIZE), 3, 1)[0]
     state = stepper.start(clip[:1])
     first = stepper.step(clip[1:2], *state)
+    assert [tensor.dtype for tensor in first] == [torch.float32, carried]
     kept = [tensor.clone() for tensor in first]
     stepper.step(clip[2:], *first)
     assert all(torch.equal(a, b) for a, b in zip(first, kept))

@@ -72,7 +72,7 @@ def test_the_truth_is_perfect_and_nothing_is_nothing(dataset):
     figures = dict(zip(COLUMNS, cells(row)))
     assert all(value == 100 for name, value in figures.items() if 'torso' in name or 'box' in name)
     nobody = evaluate('nobody', lambda r: np.full((len(r['frames']), 15, 2), np.nan), dataset, 14)
-    assert nobody.missing == 1 and cells(nobody)[:8] == [0] * 8
+    assert nobody.missing == 1 and cells(nobody)[:10] == [0] * 10
 
 
 def test_only_what_is_covered_counts_as_occluded(dataset):
@@ -85,6 +85,7 @@ def test_only_what_is_covered_counts_as_occluded(dataset):
     figures = dict(zip(COLUMNS, cells(row)))
     assert figures['torso'] == figures['box, visible'] == figures['torso, visible'] == 100
     assert figures['torso, occluded'] == figures['box, occluded'] == 0
+    assert 50 < figures['torso, with occluders'] == figures['box, with occluders'] < 100
 
 
 def test_videos_are_whole_and_half_of_their_frames_covered(dataset):
