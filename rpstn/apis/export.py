@@ -29,7 +29,6 @@ from .video import staging
 
 MANIFEST = 'export.json'
 FORMAT = 1
-QUANTIZED = ('start', 'step')
 
 
 class ExportError(ModelError):
@@ -94,7 +93,7 @@ def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] 
         graphs: of ``'start'``, ``'step'`` and ``'clip'``.
         clip_len (int): T of the clip graph, whose batch alone is free.
         calibration (Sequence[Tensor]): clips of crops (T, 3, H, W) uint8 BGR; if there are any,
-            start and step are written in 8-bit integers, too.
+            the graphs are written in 8-bit integers, too.
         checkpoint: that the model came from, to be named.
 
     Returns:
@@ -123,10 +122,10 @@ def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] 
             float_file = hidden / f'{graph}.onnx'
             _save(proto, float_file, dict(facts, graph=graph, precision='float32'))
             files[float_file.name] = dict(graph=graph, precision='float32')
-            if len(calibration) and graph in QUANTIZED:
+            if len(calibration):
                 file = hidden / f'{graph}.int8.onnx'
                 quantize_graph(float_file, file, calibration_feeds(
-                    TorchStepper(model), calibration, graph))
+                    TorchStepper(model), calibration, graph, clip_len))
                 _save(onnx.load(str(file)), file, dict(facts, graph=graph, precision='int8'))
                 files[file.name] = dict(graph=graph, precision='int8')
         for name, entry in files.items():

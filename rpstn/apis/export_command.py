@@ -4,14 +4,15 @@
     rpstn export ... --calibrate train --clips test       8-bit integers, too; checked on real clips
 
 Writes DIR/start.onnx (a person's first frame), DIR/step.onnx (every further frame, state in and
-state out), DIR/clip.onnx (clips of T frames), start.int8.onnx and step.int8.onnx where there are
-clips to calibrate by, and DIR/export.json. All or nothing is written. At the end every engine and
+state out), DIR/clip.onnx (clips of T frames), the same as .int8.onnx where there are clips to
+calibrate by, and DIR/export.json. All or nothing is written. At the end every engine and
 precision that is installed runs them, against PyTorch in float32. docs/export.md tells more.
 """
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -110,28 +111,33 @@ def _run(args: argparse.Namespace) -> None:
                 continue
             parity = compare_steppers(reference, stepper, clips, decoder_in_cells(model))
             print(f'{stepper.device}: {parity}')
-    print(_check_clip_graph(model, exported, clips, clip_len))
+    for line in _check_clip_graph(model, exported, clips, clip_len):
+        print(line)
 
 
-def _check_clip_graph(model, exported, clips, clip_len: int) -> str:
-    """One line on the clip graph, which no stepper uses."""
+def _check_clip_graph(model, exported, clips, clip_len: int) -> Iterator[str]:
+    """A line on the clip graph in each engine and precision; no stepper uses it."""
     import torch
 
-    from .export import ExportError, require
+    from .engines import ENGINES
+    from .exported_steppers import run_clip_graph
+    from .models import ModelError
     from .onnx_graphs import Normalize
     from .parity import compare_heatmaps, decoder_in_cells
 
-    try:
-        require('onnxruntime')
-    except ExportError as error:
-        return f'clip graph: not checked: {error}'
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(
-        str(exported.file('clip')), providers=['CPUExecutionProvider'])
-    whole = torch.stack([clip[:clip_len] for clip in clips if len(clip) >= clip_len][:4])
+    whole = [clip[:clip_len] for clip in clips if len(clip) >= clip_len][:4]
+    if not whole:
+        yield f'clip graph: not checked: no clip has {clip_len} frames'
+        return
+    whole = torch.stack(whole)
     with torch.inference_mode():
         expected = model(Normalize(model.data_preprocessor)(whole), None, mode='tensor').numpy()
-    found = session.run(None, dict(clips=whole.numpy()))[0]
-    return (f'clip graph, ONNX Runtime, a batch of {len(whole)}: '
-            f'{compare_heatmaps(expected, found, decoder_in_cells(model))}')
+    for engine, precisions in ENGINES.items():
+        for precision in precisions if engine != 'torch' else ():
+            try:
+                found = run_clip_graph(exported, whole, engine, precision)
+            except ModelError as error:  # not installed, or not calibrated
+                yield f'clip graph, {engine}, {precision}: not checked: {error}'
+                continue
+            yield (f'clip graph, {engine}, {precision}, a batch of {len(whole)}: '
+                   f'{compare_heatmaps(expected, found, decoder_in_cells(model))}')

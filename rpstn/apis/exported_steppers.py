@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .export import Exported
+from .export import Exported, require
 from .models import ModelError
 from .onnx_graphs import GRAPHS, for_one
 
@@ -188,6 +188,40 @@ class OpenVINOStepper(ExportedStepper):
         else:
             features = torch.from_numpy(features.copy())
         return heatmaps, features.permute(0, 3, 1, 2)
+
+
+def run_clip_graph(exported: Exported, clips: Tensor, engine: str = 'onnx',
+                   precision: str = 'float32') -> np.ndarray:
+    """What the clip graph answers, in an engine's default threads.
+
+    Args:
+        exported (Exported): with a clip graph.
+        clips (Tensor): (B, T, 3, H, W) uint8 BGR, T as exported.
+        engine, precision (str): as :data:`rpstn.apis.engines.ENGINES` has them, but torch.
+
+    Returns:
+        np.ndarray: heatmaps (B, T, K, h, w) float32.
+
+    Raises:
+        ExportError: the engine is not installed, there is no such graph, or it cannot be used.
+    """
+    require(dict(onnx='onnxruntime', openvino='openvino')[engine])
+    path = exported.file('clip', 'int8' if precision == 'int8' else 'float32')
+    try:
+        if engine == 'onnx':
+            import onnxruntime
+
+            session = onnxruntime.InferenceSession(
+                str(path), providers=['CPUExecutionProvider'])
+            return session.run(None, dict(clips=clips.numpy()))[0]
+        import openvino
+
+        hint = 'f32' if precision == 'float32' else 'bf16'
+        compiled = openvino.Core().compile_model(
+            str(path), 'CPU', {'INFERENCE_PRECISION_HINT': hint})
+        return compiled(dict(clips=clips.numpy()))[0].astype(np.float32)
+    except Exception as error:  # ONNX Runtime's errors have no base class of their own
+        raise _refused(path, engine, error) from None
 
 
 def _refused(path: Path, engine: str, error: Exception) -> EngineError:

@@ -18,22 +18,26 @@ from torch import Tensor
 from rpstn.pose.streaming import Stepper
 
 # Over K maps, or beside them: little time, and their errors go straight into the answer.
-_KEPT_IN_FLOAT = ('/relation/', '/predict/', '/heatmaps/', '/carry/')
+_KEPT_IN_FLOAT = ('/relation/', '/predict', '/heatmaps', '/carry/')
 
 
-def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor],
-                      graph: str) -> Iterator[dict[str, np.ndarray]]:
+def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor], graph: str,
+                      clip_len: int = 5) -> Iterator[dict[str, np.ndarray]]:
     """What a graph is given when people are followed through clips.
 
     Args:
         stepper (Stepper): in float32, which computes the states carried.
         clips (Sequence[Tensor]): each (T, 3, H, W) uint8 BGR crops.
-        graph (str): ``'start'`` or ``'step'``.
+        graph (str): ``'start'``, ``'step'`` or ``'clip'``.
+        clip_len (int): T of the clip graph; shorter clips end with their last frame repeated.
 
     Yields:
         dict[str, np.ndarray]: the inputs by name, N = 1.
     """
     for clip in clips:
+        if graph == 'clip':
+            yield dict(clips=clip[[min(t, len(clip) - 1) for t in range(clip_len)]][None].numpy())
+            continue
         heatmaps, features = stepper.start(clip[:1])
         if graph == 'start':
             yield dict(crops=clip[:1].numpy())
@@ -47,9 +51,9 @@ def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor],
 def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndarray]]) -> int:
     """Write the quantized graph of an exported one.
 
-    Convolutions with constant weights are quantized, but for the first, depthwise ones and all of
-    an encoder that has such, and those over and beside the joints' maps; the dynamic convolution
-    stays as it is.
+    Convolutions with constant weights are quantized, but for those of the image, depthwise ones
+    and all of an encoder that has such, and those over and beside the joints' maps; the dynamic
+    convolution stays as it is.
 
     Returns:
         int: convolutions quantized.
@@ -66,6 +70,8 @@ def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndar
 
     graph = onnx.load(str(source)).graph
     convolutions = [node for node in graph.node if node.op_type == 'Conv']
+    # Those of the image: their errors go through all others.
+    first = {weight.name for weight in graph.initializer if tuple(weight.dims[1:2]) == (3, )}
     grouped = {node.name for node in convolutions
                if any(a.name == 'group' and a.i > 1 for a in node.attribute)}
     floating = _KEPT_IN_FLOAT
@@ -73,9 +79,8 @@ def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndar
     # them would go to and from integers for nothing, and moves more joints than it saves time.
     if any('/encoder/' in name for name in grouped):
         floating = (*floating, '/encoder/')
-    # The first is that of the image, whose errors go through all others.
-    kept = [node.name for index, node in enumerate(convolutions)
-            if not index or node.name in grouped or any(part in node.name for part in floating)]
+    kept = [node.name for node in convolutions if node.input[1] in first or node.name in grouped
+            or any(part in node.name for part in floating)]
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)  # it advises to optimize the graph first, which it is
     try:

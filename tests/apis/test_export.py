@@ -199,9 +199,44 @@ def test_metadata_and_manifest_say_what_a_user_needs(exported):
         assert json.loads(props['std']) == pytest.approx([58.395, 57.12, 57.375])
         assert props['input'] == 'uint8 BGR, raw' and props['network_channels'] == 'RGB'
     assert sorted(exported.manifest['files']) == [
-        'clip.onnx', 'start.int8.onnx', 'start.onnx', 'step.int8.onnx', 'step.onnx']
+        'clip.int8.onnx', 'clip.onnx', 'start.int8.onnx', 'start.onnx', 'step.int8.onnx',
+        'step.onnx']
     opset, = onnx.load(str(exported.file('step'))).opset_import
     assert (opset.domain, opset.version) == ('', exported.manifest['opset'])
+
+
+@pytest.mark.parametrize('graph', GRAPHS)
+def test_what_is_quantized_and_what_stays_in_float(exported, graph):
+    proto = onnx.load(str(exported.file(graph, 'int8')))
+    made_by = {output: node for node in proto.graph.node for output in node.output}
+    quantized, kept = set(), set()
+    for node in proto.graph.node:
+        if node.op_type == 'Conv':
+            source = made_by.get(node.input[1])
+            integers = source is not None and source.op_type == 'DequantizeLinear'
+            (quantized if integers else kept).add(node.name)
+    # Of every frame alike: image, relation, and what gives heatmaps.
+    assert all(part not in name for name in quantized
+               for part in ('/relation', '/predict', '/heatmaps'))
+    images = {node.name for node in proto.graph.node if node.op_type == 'Conv'
+              and any(weight.name == node.input[1] and weight.dims[1] == 3
+                      for weight in proto.graph.initializer)}
+    assert images and images <= kept
+    assert any('/layer1/' in name for name in quantized)
+    assert any('/kernel/' in name for name in quantized) == (graph != 'start')
+
+
+def test_an_encoder_with_depthwise_convolutions_stays_in_float(tmp_path):
+    config = tiny_config()
+    config.model.backbone.encoder = dict(type='MobileNetV2', out_indices=(7, ))
+    model = for_inference(build_model(config))
+    exported = export_model(model, tmp_path, graphs=('step', ),
+                            calibration=random_clips((SIZE, SIZE), 2))
+    proto = onnx.load(str(exported.file('step', 'int8')))
+    integers = {node.output[0] for node in proto.graph.node if node.op_type == 'DequantizeLinear'}
+    quantized = [node.name for node in proto.graph.node
+                 if node.op_type == 'Conv' and node.input[1] in integers]
+    assert quantized and all('/propagator/' in name for name in quantized)
 
 
 def test_damaged_files_are_refused(model, tmp_path):
@@ -267,7 +302,7 @@ def test_the_command_exports_and_checks(tmp_path, capsys):
     assert main(['export', str(config), str(checkpoint), '--out', str(out)]) == 0
     printed = capsys.readouterr().out
     assert 'ONNX Runtime' in printed and 'CPUExecutionProvider' in printed
-    assert 'clip graph, ONNX Runtime' in printed and 'random blobs' in printed
+    assert 'clip graph, onnx, float32, a batch of 2: ' in printed and 'random blobs' in printed
     manifest = Exported.open(out).manifest
     assert manifest['clip_len'] == 2 and manifest['joints'][0] == 'joint 0'
     assert manifest['checkpoint'] == 'tiny.pth' and len(manifest['checkpoint_sha256']) == 64
