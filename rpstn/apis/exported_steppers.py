@@ -83,8 +83,7 @@ class OnnxStepper(ExportedStepper):
         self.device = f'ONNX Runtime {onnxruntime.__version__}, {used}, {precision}'
 
     def _run(self, graph: str, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        feed = {name: np.ascontiguousarray(tensor.numpy())
-                for name, tensor in zip(GRAPHS[graph][0], inputs)}
+        feed = {name: _plain(tensor) for name, tensor in zip(GRAPHS[graph][0], inputs)}
         heatmaps, features = self._sessions[graph].run(list(GRAPHS[graph][1]), feed)
         return torch.from_numpy(heatmaps), torch.from_numpy(features)
 
@@ -168,26 +167,26 @@ class OpenVINOStepper(ExportedStepper):
         from openvino import Tensor as Array
         from openvino import Type
 
-        request = self._request(graph, one=len(inputs[0]) == 1)
-        tensors = [tensor.contiguous() for tensor in inputs[:2]]
-        arrays = [Array(tensor.numpy(), shared_memory=True) for tensor in tensors]
+        count, (columns, rows) = len(inputs[0]), self.heatmap_size
+        short = self.carried == torch.bfloat16  # which NumPy has not
+        # The engine writes where the answers stay: no copies, but new memory for each call.
+        answers = [Array(Type.f32, [count, self.num_joints, rows, columns]),
+                   Array(Type.bf16 if short else Type.f32, [count, rows, columns, self.channels])]
+        arrays = [Array(_plain(tensor), shared_memory=True) for tensor in inputs[:2]]
         if graph == 'step':
-            carried = inputs[2].permute(0, 2, 3, 1).contiguous()  # no copy of an answer's features
-            if self.carried == torch.bfloat16:  # which NumPy has not
-                arrays.append(Array(carried.view(torch.int16).numpy(), carried.shape, Type.bf16))
-            else:
-                arrays.append(Array(carried.numpy(), shared_memory=True))
-        for name, array in zip(GRAPHS[graph][0], arrays):
-            request.set_tensor(name, array)
+            carried = inputs[2].permute(0, 2, 3, 1)
+            arrays.append(
+                Array(_plain(carried.view(torch.int16)), carried.shape, Type.bf16) if short
+                else Array(_plain(carried), shared_memory=True))
+        request = self._request(graph, one=count == 1)
+        for names, values in zip(GRAPHS[graph], (arrays, answers)):
+            for name, value in zip(names, values):
+                request.set_tensor(name, value)
         request.infer()
-        heatmaps, features = (request.get_tensor(name).data for name in GRAPHS[graph][1])
-        # Copies: the next call writes where these are.
-        heatmaps = torch.from_numpy(heatmaps.astype(np.float32))
-        if self.carried == torch.bfloat16:
-            features = torch.from_numpy(features.view(np.int16).copy()).view(torch.bfloat16)
-        else:
-            features = torch.from_numpy(features.copy())
-        return heatmaps, features.permute(0, 3, 1, 2)
+        heatmaps, features = (torch.from_numpy(answer.data.view(np.int16) if short and place
+                                               else answer.data)
+                              for place, answer in enumerate(answers))
+        return heatmaps, features.view(self.carried).permute(0, 3, 1, 2)
 
 
 def run_clip_graph(exported: Exported, clips: Tensor, engine: str = 'onnx',
@@ -222,6 +221,12 @@ def run_clip_graph(exported: Exported, clips: Tensor, engine: str = 'onnx',
         return compiled(dict(clips=clips.numpy()))[0].astype(np.float32)
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
         raise _refused(path, engine, error) from None
+
+
+def _plain(tensor: Tensor) -> np.ndarray:
+    # Copied by NumPy, if at all: for some milliseconds after it has worked, PyTorch's pool of
+    # threads waits for more without sleeping, on the cores that the engine needs.
+    return np.ascontiguousarray(tensor.numpy())
 
 
 def _refused(path: Path, engine: str, error: Exception) -> EngineError:

@@ -42,25 +42,22 @@ class SubpixelDeconv(nn.Module):
 
     def __init__(self, deconv: nn.ConvTranspose2d, relu: bool = False) -> None:
         super().__init__()
-        self.outputs = deconv.out_channels
-        self.conv = nn.Conv2d(deconv.in_channels, 4 * self.outputs, 2, padding=1,
+        self.conv = nn.Conv2d(deconv.in_channels, 4 * deconv.out_channels, 2, padding=1,
                               bias=deconv.bias is not None)
         self.activate = nn.ReLU() if relu else nn.Identity()
         with torch.no_grad():
-            # (C, D, 4, 4) -> (C, D, a, i, b, j), then (a, b, D) outputs of (C, i, j).
-            weight = deconv.weight[:, :, _TAPS][..., _TAPS]
+            # (C, D, 4, 4) -> (C, D, a, i, b, j), then (a, b, D) outputs of (C, i, j); the second
+            # places first.
+            weight = deconv.weight[:, :, _TAPS.flip(0)][..., _TAPS.flip(0)]
             self.conv.weight.copy_(weight.permute(2, 4, 1, 0, 3, 5).flatten(0, 2))
             if deconv.bias is not None:
                 self.conv.bias.copy_(deconv.bias.repeat(4))
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, C, h, w) -> (N, D, 2h, 2w)."""
-        height, width = maps.shape[-2:]
-        # Of h + 1 by w + 1 cells; those of place (a, b) begin at cell (a, b).
-        places = self.activate(self.conv(maps)).split(self.outputs, dim=1)
-        return DepthToSpace.apply(torch.cat(
-            [places[2 * a + b][..., a:a + height, b:b + width] for a in (0, 1) for b in (0, 1)],
-            dim=1))
+        # Of h + 1 by w + 1 cells, place (a, b) begins at cell (a, b). With the second places first,
+        # what is interleaved is whole but for a margin of 1.
+        return DepthToSpace.apply(self.activate(self.conv(maps)))[..., 1:-1, 1:-1]
 
 
 def is_doubling(module: nn.Module) -> bool:
