@@ -61,7 +61,7 @@ def random_clips(input_size: tuple[int, int], clip_len: int = 5, count: int = 2)
         coarse = torch.rand(1, 3, clip_len + 2, 8, 8, generator=generator)
         smooth = nn.functional.interpolate(
             coarse, (clip_len, height, width), mode='trilinear', align_corners=False)
-        clips.append((255 * smooth[0].transpose(0, 1)).to(torch.uint8))
+        clips.append((255 * smooth[0].transpose(0, 1)).to(torch.uint8).contiguous())
     return clips
 
 
