@@ -1,4 +1,4 @@
-"""Pack a trained model in half precision, to be shipped with the package.
+"""Pack a trained model, its convolutions in bfloat16, to be shipped with the package.
 
 python tools/pack_lite.py configs/lite/rpstn_lite.py work_dirs/rpstn_lite/epoch_5.pth
 

@@ -54,7 +54,7 @@ def round_folded_weights(model: nn.Module, dtype: torch.dtype = torch.bfloat16) 
     """Give convolutions weights that are exact in ``dtype`` once batch norms are folded, in place.
 
     What is then computed in that type differs from float32 by the rounding of activations alone.
-    Batch norms become shifts: variance 1, scale 1, and what is added as the mean.
+    In evaluation batch norms become shifts; in training they do what they did.
 
     Args:
         model (nn.Module): in evaluation mode, batch norms not folded.
@@ -70,11 +70,13 @@ def round_folded_weights(model: nn.Module, dtype: torch.dtype = torch.bfloat16) 
             convolution.weight.copy_(folded.weight)
             if convolution.bias is not None:
                 convolution.bias.zero_()
-            if norm.affine:
-                norm.weight.fill_(1)
-                norm.bias.zero_()
-            norm.running_mean.copy_(-folded.bias)
-            norm.running_var.fill_(1 - norm.eps)
+            shift = folded.bias
+            if norm.affine:  # its deviation becomes its scale: divided and multiplied by the same
+                norm.weight.copy_(norm.weight.abs().clamp(min=(2 * norm.eps) ** .5))
+                shift = shift - norm.bias
+            norm.running_mean.copy_(-shift)
+            norm.running_var.copy_(
+                (norm.weight.square() if norm.affine else torch.ones_like(shift)) - norm.eps)
         for module in model.modules():
             if isinstance(module, nn.modules.conv._ConvNd):
                 module.weight.copy_(module.weight.to(dtype))

@@ -4,7 +4,7 @@
     model = from_pretrained('lite')
 
 ``rpstn/weights/<name>.json`` holds the config, the size and the sha256 of ``<name>.pt``, a
-checkpoint that ``torch.load(weights_only=True)`` takes, its weights in 16 bits.
+checkpoint that ``torch.load(weights_only=True)`` takes, convolutions in bfloat16.
 ``tools/pack_lite.py`` writes both. Nothing is downloaded.
 """
 from __future__ import annotations
@@ -99,13 +99,8 @@ def pack(config: str | Path | Config, checkpoint: str | Path, name: str = 'lite'
     """
     config = config if isinstance(config, Config) else Config.fromfile(config)
     model = round_folded_weights(read_model(config, checkpoint)[0].eval())
-    weights = {key: _halved(value) for key, value in model.state_dict().items()
+    weights = {key: _short(value) for key, value in model.state_dict().items()
                if not key.startswith('data_preprocessor.')}
-    overflown = [key for key, value in weights.items()
-                 if value.is_floating_point() and not torch.isfinite(value).all()]
-    if overflown:
-        raise ModelError(f'{checkpoint}: {overflown[0]} and {len(overflown) - 1} more are beyond '
-                         'half precision')
     folder.mkdir(parents=True, exist_ok=True)
     description, target = folder / f'{name}.json', folder / f'{name}.pt'
     partial = target.with_suffix(f'.{os.getpid()}.partial')
@@ -113,7 +108,7 @@ def pack(config: str | Path | Config, checkpoint: str | Path, name: str = 'lite'
         torch.save(dict(state_dict=weights), partial)
         size = partial.stat().st_size
         if size > largest_mb * 1e6:
-            raise ModelError(f'{checkpoint}: {size / 1e6:.1f} MB in half precision, at most '
+            raise ModelError(f'{checkpoint}: {size / 1e6:.1f} MB packed, at most '
                              f'{largest_mb} MB may be shipped')
         text = json.dumps(dict(
             format=FORMAT, name=name, sha256=sha256(partial), bytes=size, precision='bfloat16',
@@ -135,12 +130,10 @@ def sha256(path: Path) -> str:
             hashlib, 'file_digest') else hashlib.sha256(file.read()).hexdigest()
 
 
-def _halved(value: torch.Tensor) -> torch.Tensor:
+def _short(value: torch.Tensor) -> torch.Tensor:
+    short = value.bfloat16() if value.is_floating_point() else value
     # Copies of their own: a view would be saved with all of the storage it looks into.
-    if not value.is_floating_point():
-        return value.clone()
-    short = value.bfloat16()  # fewer digits than float16, and exact for rounded convolutions
-    return short.clone() if torch.equal(short.float(), value) else value.half().clone()
+    return (short if torch.equal(short.to(value.dtype), value) else value).clone()
 
 
 def _inference_config(config: Config) -> dict:

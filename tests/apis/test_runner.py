@@ -326,12 +326,17 @@ def test_rounded_weights_are_exact_once_folded_and_answer_almost_the_same():
     kinds = nn.Conv2d, nn.ConvTranspose2d
     model = shaken(Odd())
     x = torch.randn(2, 4, 8, 8)
+    model.transposed[1].weight.data[:2] = torch.tensor([-.7, 1e-4])
     assert_close = partial(torch.testing.assert_close, rtol=0)
     with torch.no_grad():
         expected = model(x)
+        trained = copy.deepcopy(model).train()(x)
         rounded = round_folded_weights(model)(x)
         scale = expected.abs().max().item()
         assert 1e-4 * scale < (rounded - expected).abs().max() < .03 * scale
+        # Training goes on from it as from the model before.
+        scale_trained = trained.abs().max().item()
+        assert_close(copy.deepcopy(model).train()(x), trained, atol=.03 * scale_trained)
         folded = fold_batch_norms(model)
         short = copy.deepcopy(folded)
         for module in short.modules():

@@ -72,7 +72,7 @@ def test_its_folded_weights_are_exact_in_bfloat16(trained, packed):
     count = 0
     for (name, ours), theirs in zip(half.named_modules(), whole.modules()):
         if isinstance(ours, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
-            # Folding the shift that a batch norm has become moves the last of float32's digits.
+            # Folding a batch norm that divides by its own scale moves the last digits of float32.
             assert torch.equal(ours.weight.bfloat16(), saved[f'{name}.weight'])
             torch.testing.assert_close(ours.weight, saved[f'{name}.weight'].float(),
                                        rtol=2e-5, atol=0)
@@ -87,7 +87,7 @@ def test_the_files_are_small_plain_and_safe(trained, packed):
     saved = torch.load(weights, weights_only=True)  # which is what refuses anything executable
     assert set(saved) == {'state_dict'}
     assert {v.dtype for v in saved['state_dict'].values()} == {
-        torch.bfloat16, torch.float16, torch.int64}
+        torch.bfloat16, torch.float32, torch.int64}
     assert weights.stat().st_size < .6 * trained[1].stat().st_size
     assert description['bytes'] == weights.stat().st_size
     assert description['sha256'] == sha256(weights) and description['about'] == dict(epochs='1')
@@ -129,13 +129,9 @@ def test_a_model_that_is_not_there(packed):
 
 def test_what_cannot_be_shipped_is_not_written(trained, tmp_path):
     config, checkpoint = trained
-    with pytest.raises(ModelError, match='MB in half precision, at most 0.001 MB'):
+    with pytest.raises(ModelError, match='MB packed, at most 0.001 MB'):
         pack(config, checkpoint, folder=tmp_path / 'w', largest_mb=.001)
     saved = torch.load(checkpoint, weights_only=True)
-    saved['state_dict']['backbone.encoder.backbone.backbone.bn1.running_mean'].fill_(1e6)
-    torch.save(saved, checkpoint)
-    with pytest.raises(ModelError, match='beyond half precision'):
-        pack(config, checkpoint, folder=tmp_path / 'w')
     saved['state_dict'].popitem(last=False)
     torch.save(saved, checkpoint)
     with pytest.raises(ModelError, match='does not fit'):
