@@ -183,10 +183,9 @@ class OpenVINOStepper(ExportedStepper):
             for name, value in zip(names, values):
                 request.set_tensor(name, value)
         request.infer()
-        heatmaps, features = (torch.from_numpy(answer.data.view(np.int16) if short and place
-                                               else answer.data)
-                              for place, answer in enumerate(answers))
-        return heatmaps, features.view(self.carried).permute(0, 3, 1, 2)
+        heatmaps, features = (answer.data for answer in answers)
+        features = torch.from_numpy(features.view(np.int16) if short else features)
+        return torch.from_numpy(heatmaps), features.view(self.carried).permute(0, 3, 1, 2)
 
 
 def run_clip_graph(exported: Exported, clips: Tensor, engine: str = 'onnx',
@@ -202,7 +201,7 @@ def run_clip_graph(exported: Exported, clips: Tensor, engine: str = 'onnx',
         np.ndarray: heatmaps (B, T, K, h, w) float32.
 
     Raises:
-        ExportError: the engine is not installed, there is no such graph, or it cannot be used.
+        ModelError: the engine is not installed, there is no such graph, or it cannot be used.
     """
     require(dict(onnx='onnxruntime', openvino='openvino')[engine])
     path = exported.file('clip', 'int8' if precision == 'int8' else 'float32')

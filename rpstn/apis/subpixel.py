@@ -12,8 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-# Output cell 2m + a draws on input cells m - 1 + a and m + a, by these taps of the kernel.
-_TAPS = torch.tensor([[3, 1], [2, 0]])
+# Output cell 2m + a draws on input cells m - 1 + a and m + a, by these taps of the kernel; a = 1
+# first, see SubpixelDeconv.forward.
+_TAPS = torch.tensor([[2, 0], [3, 1]])
 _DOUBLING = dict(kernel_size=(4, 4), stride=(2, 2), padding=(1, 1), output_padding=(0, 0),
                  dilation=(1, 1), groups=1)
 
@@ -46,17 +47,16 @@ class SubpixelDeconv(nn.Module):
                               bias=deconv.bias is not None)
         self.activate = nn.ReLU() if relu else nn.Identity()
         with torch.no_grad():
-            # (C, D, 4, 4) -> (C, D, a, i, b, j), then (a, b, D) outputs of (C, i, j); the second
-            # places first.
-            weight = deconv.weight[:, :, _TAPS.flip(0)][..., _TAPS.flip(0)]
+            # (C, D, 4, 4) -> (C, D, a, i, b, j), then (a, b, D) outputs of (C, i, j).
+            weight = deconv.weight[:, :, _TAPS][..., _TAPS]
             self.conv.weight.copy_(weight.permute(2, 4, 1, 0, 3, 5).flatten(0, 2))
             if deconv.bias is not None:
                 self.conv.bias.copy_(deconv.bias.repeat(4))
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, C, h, w) -> (N, D, 2h, 2w)."""
-        # Of h + 1 by w + 1 cells, place (a, b) begins at cell (a, b). With the second places first,
-        # what is interleaved is whole but for a margin of 1.
+        # Of h + 1 by w + 1 cells, place (a, b) begins at cell (a, b). With place 1 before place 0
+        # the interleaved cells are in their order already, within a margin of 1.
         return DepthToSpace.apply(self.activate(self.conv(maps)))[..., 1:-1, 1:-1]
 
 
