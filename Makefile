@@ -11,6 +11,9 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 # Written last, so that an interrupted installation is taken up again.
 STAMP := .venv/installed
+# One process on each core. A test that hangs ends its process, with a traceback, and fails.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal \
+	-o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 # Further options, for example `make test ARGS='-k relation'`.
 ARGS ?=
 
@@ -34,8 +37,8 @@ demo: $(STAMP)  ## train on synthetic clips, compare with the single-frame basel
 	$(BIN)/python tools/demo.py $(ARGS)
 
 test: $(STAMP)  ## run the tests, but those marked slow
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not engines' -n auto --dist worksteal $(ARGS)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'engines and not slow' -n auto --dist worksteal $(ARGS)
+	$(PYTEST) -m 'not slow and not engines' $(ARGS)
+	$(PYTEST) -m 'engines and not slow' $(ARGS)
 
 test-slow: $(STAMP)  ## run the tests marked slow
 	$(BIN)/python -m pytest -m slow $(ARGS)
