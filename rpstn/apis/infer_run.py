@@ -151,14 +151,14 @@ class InferRun:
         except (*_BAD_INPUT, RunError) as error:
             self.errors.append(_line(error))
             return
-        self.done = 0
+        self.done, closed = 0, False
         try:
             with folder or nullcontext():
                 self._look(inferencer, source, folder)
             if not self.done:
                 raise UnreadableFrameError(f'{text}: no frame from --start to --end')
         except WindowClosed:
-            pass
+            closed = True
         except _BAD_INPUT as error:
             self.errors.append(_line(error))
             if not source.live or not self.done:
@@ -175,7 +175,7 @@ class InferRun:
                 raise
         if folder is not None:
             folder.complete()
-            self._report(source)
+            self._report(source, closed)
 
     def _discard(self, folder: RunFolder | None) -> None:
         """Leave nothing of a run that came to nothing, but what an earlier one had reached."""
@@ -222,7 +222,7 @@ class InferRun:
                     path = Path(f'{stem}{ending("video", source)}')
                     drawn.append(stack.enter_context(DrawnFile(path, source, fps)))
             if args.show:
-                drawn.append(stack.enter_context(Window(source.name)))
+                drawn.append(stack.enter_context(Window(source)))
             step = stack.enter_context(ProgressLine(self.console, source))
             for result in inferencer.raw(source, folder.results() if folder is not None else ()):
                 if folder is not None:
@@ -238,7 +238,7 @@ class InferRun:
                 self.took = time.perf_counter() - began
                 step(self.done / self.took)
 
-    def _report(self, source: FrameSource | LiveSource) -> None:
+    def _report(self, source: FrameSource | LiveSource, closed: bool) -> None:
         files = ', '.join(str(self.args.out / f'{source.name}{ending(output, source)}')
                           for output in dict.fromkeys(self.args.save))
         rate = self.done / max(self.took, 1e-9)
@@ -248,7 +248,8 @@ class InferRun:
                   'dropped')
         if source.live and source.reconnected:
             print(f'{source}: the stream broke off and came back {source.reconnected} times')
-        if not source.live and source.part == Part() and source.expected > self.done:
+        whole = not source.live and source.part == Part() and not closed
+        if whole and source.expected > self.done:
             print(f'{source.path}: the header states {source.expected} frames, '
                   f'{self.done} could be decoded')
 

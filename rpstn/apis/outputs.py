@@ -1,6 +1,8 @@
 """Everything that a run can write or show, by name."""
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +20,10 @@ from .video import FrameSource, VideoWriter
 # Name on the command line -> what its file's name ends in.
 ENDINGS = dict(video='.mp4', json='.json', csv='.csv', npz='.npz', coco='.coco.json',
                mmpose='.mmpose.json')
+_SCREEN = (1280, 720)
+"""Pixels that a window has at most when it opens."""
+_SCREENS = ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM')
+"""One of these names a screen on Linux."""
 
 
 class OutputError(OSError):
@@ -109,17 +115,25 @@ class WindowClosed(Exception):
 class Window:
     """The drawn frames on the screen; q, Escape or closing it ends the run.
 
+    A single picture stays until a key is pressed or the window closed.
+
     Args:
-        title (str): of the window.
+        source (FrameSource | LiveSource): what is shown, whose name is the window's title.
 
     Raises:
         OutputError: OpenCV was built without windows, or there is no screen.
     """
 
-    def __init__(self, title: str) -> None:
-        self.title = title
+    def __init__(self, source: FrameSource | LiveSource) -> None:
+        self.title, self.stays = source.name, source.single
+        width, height = source.size
+        scale = min(1., _SCREEN[0] / width, _SCREEN[1] / height)
         try:
-            cv2.namedWindow(title, cv2.WINDOW_NORMAL)
+            # Without a screen Qt, which pip's OpenCV has its windows from, ends the process.
+            if sys.platform == 'linux' and not any(map(os.environ.get, _SCREENS)):
+                raise cv2.error
+            cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
+            cv2.resizeWindow(self.title, round(scale * width), round(scale * height))
         except cv2.error:
             raise OutputError('--show needs a screen, and an OpenCV with windows: pip uninstall -y '
                               'opencv-python-headless && pip install "opencv-python<4.12"'
@@ -128,15 +142,21 @@ class Window:
     def write(self, result: FrameResult) -> None:
         """Show one frame, drawn on already."""
         cv2.imshow(self.title, result.image)
-        if cv2.waitKey(1) & 0xFF in (ord('q'), 27) or cv2.getWindowProperty(
-                self.title, cv2.WND_PROP_VISIBLE) < 1:
+        pressed = cv2.waitKey(1)
+        while self.stays and pressed < 0 and self._is_open():
+            pressed = cv2.waitKey(50)
+        if not self.stays and (pressed & 0xFF in (ord('q'), 27) or not self._is_open()):
             raise WindowClosed
+
+    def _is_open(self) -> bool:
+        return cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1
 
     def __enter__(self) -> Window:
         return self
 
     def __exit__(self, *error) -> None:
-        cv2.destroyWindow(self.title)
+        if self._is_open():
+            cv2.destroyWindow(self.title)
 
 
 def draw_result(result: FrameResult, meta: dict, kpt_thr: float) -> np.ndarray:
