@@ -41,6 +41,8 @@ def add_parser(subparsers) -> None:
         help='time `rpstn infer`, too: RPSTN-Lite on --video, brought to 640x480')
     add('--exports', type=Path, metavar='DIR',
         help='keep the exported graphs there, and use those that a run before has left')
+    add('--keep-float', nargs='+', default=[], metavar='NAME',
+        help='of the exports in 8-bit integers, as of `rpstn export`')
     add('--out', type=Path, metavar='FILE', help='page to write into, beside printing')
     add('--json', type=Path, metavar='FILE', help='file for all that was measured')
     add('--cfg-options', nargs='+', action=Settings, default={}, metavar='KEY=VALUE',
@@ -125,9 +127,13 @@ def _measure(path: str, ways: list[str], args: argparse.Namespace, threads: int)
         try:
             if exporting and (folder / MANIFEST).is_file():
                 exported = Exported.open(folder)
+                kept = exported.manifest.get('keep_float', [])
+                if kept != args.keep_float:
+                    raise ExportError(f'{folder}: was exported with --keep-float {kept}, not '
+                                      f'{args.keep_float}')
             elif exporting:
                 exported = export_model(
-                    fast, folder, graphs=('start', 'step'),
+                    fast, folder, graphs=('start', 'step'), keep_float=args.keep_float,
                     calibration=clips[:1] if any('int8' in way for way in exporting) else ())
         except ExportError as error:
             raise ExportError(f'{error}; or name other --ways than {", ".join(exporting)}'

@@ -84,6 +84,7 @@ def check_exportable(model: nn.Module) -> None:
 
 def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] = tuple(GRAPHS),
                  clip_len: int = 5, calibration: Sequence[Tensor] = (),
+                 keep_float: Sequence[str] = (),
                  checkpoint: str | Path | None = None) -> Exported:
     """Write the graphs of a model.
 
@@ -94,13 +95,16 @@ def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] 
         clip_len (int): T of the clip graph, whose batch alone is free.
         calibration (Sequence[Tensor]): clips of crops (T, 3, H, W) uint8 BGR; if there are any,
             the graphs are written in 8-bit integers, too.
+        keep_float: parts of names of convolutions that stay in float there, beside those that
+            :func:`rpstn.apis.quantization.quantize_graph` leaves so.
         checkpoint: that the model came from, to be named.
 
     Returns:
         Exported: opened.
 
     Raises:
-        ExportError: no RPSTN, a package is missing, or an operator cannot be exported.
+        ExportError: no RPSTN, a package is missing, an operator cannot be exported, or no
+            convolution has a name of ``keep_float``.
     """
     require('onnx', *(['onnxruntime'] if len(calibration) else []))
     import onnx
@@ -109,23 +113,31 @@ def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] 
     unknown = set(graphs) - set(GRAPHS)
     if unknown:
         raise ExportError(f'graphs must be of {tuple(GRAPHS)}, got {sorted(unknown)}')
-    facts = describe(model, clip_len, checkpoint)
+    facts = dict(describe(model, clip_len, checkpoint), keep_float=list(keep_float))
+    protos = {}
+    for graph in graphs:
+        try:
+            protos[graph] = trace(model, graph, clip_len)
+        except (RuntimeError, onnx.checker.ValidationError) as error:
+            raise ExportError(f'the {graph} graph cannot be exported: '
+                              f'{str(error).strip().splitlines()[0]}') from error
+    convolutions = {node.name for proto in protos.values() for node in proto.graph.node
+                    if node.op_type == 'Conv'}
+    for part in keep_float:
+        if not any(part in name for name in convolutions):
+            raise ExportError(f'no convolution to keep in float has {part!r} in its name; they '
+                              f'are {", ".join(sorted(convolutions))}')
     folder = Path(folder)
     with staging(folder) as hidden:
         files = {}
-        for graph in graphs:
-            try:
-                proto = trace(model, graph, clip_len)
-            except (RuntimeError, onnx.checker.ValidationError) as error:
-                raise ExportError(f'the {graph} graph cannot be exported: '
-                                  f'{str(error).strip().splitlines()[0]}') from error
+        for graph, proto in protos.items():
             float_file = hidden / f'{graph}.onnx'
             _save(proto, float_file, dict(facts, graph=graph, precision='float32'))
             files[float_file.name] = dict(graph=graph, precision='float32')
             if len(calibration):
                 file = hidden / f'{graph}.int8.onnx'
                 quantize_graph(float_file, file, calibration_feeds(
-                    TorchStepper(model), calibration, graph, clip_len))
+                    TorchStepper(model), calibration, graph, clip_len), keep_float)
                 _save(onnx.load(str(file)), file, dict(facts, graph=graph, precision='int8'))
                 files[file.name] = dict(graph=graph, precision='int8')
         for name, entry in files.items():

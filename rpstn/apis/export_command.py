@@ -41,6 +41,9 @@ def add_parser(subparsers) -> None:
         "'test' (default: random blobs)")
     add('--calibrate', nargs='+', default=[], metavar='CLIPS',
         help='clips to calibrate 8-bit integers by, given likewise')
+    add('--keep-float', nargs='+', default=[], metavar='NAME',
+        help='convolutions with this in their name stay in float where others are 8-bit integers, '
+        "e.g. deconv layer1: fewer joints move, for some time")
     add('--limit', type=int, default=16, metavar='N',
         help='clips of each kind that are used (default: %(default)s)')
     add('--cfg-options', nargs='+', action=Settings, default={}, metavar='KEY=VALUE',
@@ -88,7 +91,7 @@ def _run(args: argparse.Namespace) -> None:
         model.backbone.input_size, frames)
 
     exported = export_model(model, args.out, clip_len=clip_len, calibration=calibration,
-                            checkpoint=args.checkpoint)
+                            keep_float=args.keep_float, checkpoint=args.checkpoint)
     for name, entry in exported.manifest['files'].items():
         print(f'{args.out / name}: {entry["bytes"] / 1e6:.1f} MB, opset '
               f'{exported.manifest["opset"]}')

@@ -224,6 +224,29 @@ def test_what_is_quantized_and_what_stays_in_float(exported, graph):
     assert images and images <= kept
     assert any('/layer1/' in name for name in quantized)
     assert any('/kernel/' in name for name in quantized) == (graph != 'start')
+    # The last deconvolution makes the features that all of these see, those before it do not.
+    deconvolutions = sorted(name for name in quantized | kept if '/deconv' in name)
+    last = {name for name in deconvolutions if 'deconv_layers.6' in name}
+    assert last and last <= kept and set(deconvolutions) - last <= quantized
+
+
+def integer_convolutions(exported, graph: str) -> list[str]:
+    proto = onnx.load(str(exported.file(graph, 'int8')))
+    integers = {node.output[0] for node in proto.graph.node if node.op_type == 'DequantizeLinear'}
+    return [node.name for node in proto.graph.node
+            if node.op_type == 'Conv' and node.input[1] in integers]
+
+
+def test_more_can_be_kept_in_float(exported, model, tmp_path):
+    kept = export_model(model, tmp_path / 'out', graphs=('start', 'step'),
+                        calibration=random_clips((SIZE, SIZE), 2), keep_float=['layer1', 'kernel'])
+    assert kept.manifest['keep_float'] == ['layer1', 'kernel']
+    before, after = (set(integer_convolutions(e, 'step')) for e in (exported, kept))
+    assert before - after == {name for name in before
+                              if 'layer1' in name or 'kernel' in name} != set()
+    with pytest.raises(ExportError, match=r"has 'layer9' in its name; they are .*layer1"):
+        export_model(model, tmp_path / 'no', graphs=('start', ), keep_float=['layer9'])
+    assert not (tmp_path / 'no').exists()
 
 
 def test_an_encoder_with_depthwise_convolutions_stays_in_float(tmp_path):
@@ -232,10 +255,7 @@ def test_an_encoder_with_depthwise_convolutions_stays_in_float(tmp_path):
     model = for_inference(build_model(config))
     exported = export_model(model, tmp_path, graphs=('step', ),
                             calibration=random_clips((SIZE, SIZE), 2))
-    proto = onnx.load(str(exported.file('step', 'int8')))
-    integers = {node.output[0] for node in proto.graph.node if node.op_type == 'DequantizeLinear'}
-    quantized = [node.name for node in proto.graph.node
-                 if node.op_type == 'Conv' and node.input[1] in integers]
+    quantized = integer_convolutions(exported, 'step')
     assert quantized and all('/propagator/' in name for name in quantized)
 
 
