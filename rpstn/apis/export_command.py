@@ -43,7 +43,7 @@ def add_parser(subparsers) -> None:
         help='clips to calibrate 8-bit integers by, given likewise')
     add('--keep-float', nargs='+', default=[], metavar='NAME',
         help='convolutions with this in their name stay in float where others are 8-bit integers, '
-        "e.g. deconv layer1: fewer joints move, for some time")
+        "e.g. layer3 deconv: fewer joints move, and it takes longer")
     add('--limit', type=int, default=16, metavar='N',
         help='clips of each kind that are used (default: %(default)s)')
     add('--cfg-options', nargs='+', action=Settings, default={}, metavar='KEY=VALUE',

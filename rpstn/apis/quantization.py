@@ -19,7 +19,11 @@ from rpstn.pose.streaming import Stepper
 
 # Over K maps, or beside them, and where a ResNet's stages project their input: little time, and
 # their errors go straight into the answer, or into all that the stage adds to.
-_KEPT_IN_FLOAT = ('/relation/', '/predict', '/heatmaps', '/final_layer', '/carry/', '/downsample/')
+_KEPT_IN_FLOAT = ('/relation/', '/predict', '/heatmaps', '/carry/', '/downsample/')
+# Pixels per cell from which on the layers of an image network are integers. In finer maps there
+# are more values than weights: integers save no time there, and their errors go through all others
+# or, behind the last deconvolutions, straight into the answer.
+_COARSE = 16
 _IMAGE_NETWORKS = ('/encoder/', '/initializer/')
 
 
@@ -50,29 +54,14 @@ def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor], graph: str,
             heatmaps, features = stepper.step(crop[None], heatmaps, features)
 
 
-def _makers(graph, names: Iterable[str]) -> set[str]:
-    """The convolutions that values come from, with no other in between."""
-    made_by = {name: node for node in graph.node for name in node.output}
-    names, seen, found = list(names), set(), set()
-    while names:
-        node = made_by.get(names.pop())
-        if node is None or id(node) in seen:
-            continue
-        seen.add(id(node))
-        if node.op_type == 'Conv':
-            found.add(node.name)
-        else:
-            names += node.input
-    return found
-
-
 def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndarray]],
                    keep_float: Sequence[str] = ()) -> int:
     """Write the quantized graph of an exported one.
 
-    Convolutions with constant weights are quantized, but for those of the image, depthwise ones
-    and all of an encoder that has such, the last ones of encoder and initializer, and those over
-    and beside the joints' maps; the dynamic convolution stays as it is.
+    Convolutions with constant weights are quantized, but for depthwise ones and all of an encoder
+    that has such, those of the image networks whose cells are smaller than 16 pixels, projections
+    of shortcuts, and those over and beside the joints' maps; the dynamic convolution stays as it
+    is.
 
     Args:
         source, target (Path): of the graphs.
@@ -94,10 +83,8 @@ def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndar
         def get_next(self) -> dict | None:
             return next(self.feeds, None)
 
-    graph = onnx.load(str(source)).graph
+    graph = onnx.shape_inference.infer_shapes(onnx.load(str(source))).graph
     convolutions = [node for node in graph.node if node.op_type == 'Conv']
-    # Those of the image: their errors go through all others.
-    first = {weight.name for weight in graph.initializer if tuple(weight.dims[1:2]) == (3, )}
     grouped = {node.name for node in convolutions
                if any(a.name == 'group' and a.i > 1 for a in node.attribute)}
     floating = (*_KEPT_IN_FLOAT, *keep_float)
@@ -105,13 +92,14 @@ def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndar
     # them would go to and from integers for nothing, and moves more joints than it saves time.
     if any('/encoder/' in name for name in grouped):
         floating = (*floating, '/encoder/')
-    kept = grouped | {node.name for node in convolutions if node.input[1] in first
-                      or any(part in node.name for part in floating)}
-    # What an image network ends with: all others see its errors, too.
-    outside = [node.input[0] for node in convolutions if '/final_layer' in node.name
-               or not any(part in node.name for part in _IMAGE_NETWORKS)]
-    kept |= {name for name in _makers(graph, [*outside, *(o.name for o in graph.output)])
-             if any(part in name for part in _IMAGE_NETWORKS)}
+    columns = {value.name: value.type.tensor_type.shape.dim[-1].dim_value
+               for value in (*graph.input, *graph.value_info, *graph.output)
+               if value.type.tensor_type.shape.dim}
+    finest = columns[graph.input[0].name] / _COARSE
+    kept = sorted(node.name for node in convolutions
+                  if node.name in grouped or any(part in node.name for part in floating)
+                  or any(part in node.name for part in _IMAGE_NETWORKS)
+                  and columns.get(node.output[0], 0) > finest)
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)  # it advises to optimize the graph first, which it is
     try:
@@ -119,7 +107,7 @@ def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndar
             str(source), str(target), Reader(), quant_format=quantization.QuantFormat.QDQ,
             per_channel=True, activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
-            op_types_to_quantize=['Conv'], nodes_to_exclude=sorted(kept))
+            op_types_to_quantize=['Conv'], nodes_to_exclude=kept)
     finally:
         logging.root.setLevel(level)
     return len(convolutions) - len(kept)
