@@ -1,4 +1,5 @@
-# As rpstn_lite.py, from the ResNet-18 of single_pretrain_resnet18.py.
+# As rpstn_lite.py, from the ResNet-18 of single_pretrain_resnet18.py, which is frozen; its
+# deconvolutions learn on.
 _base_ = 'rpstn_lite.py'
 
 single = 'work_dirs/single_pretrain_resnet18/epoch_36.pth'

@@ -9,6 +9,7 @@ from mmpose.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
 from torch.utils.flop_counter import FlopCounterMode
 
 from rpstn.pose.datasets import JHMDBClipDataset
+from rpstn.skeletons import get_skeleton
 
 CONFIGS = Path(__file__).parents[2] / 'configs/lite'
 TINY = dict(type='ResNet', depth=18, stem_channels=16, base_channels=16, out_indices=(0, 1, 2, 3))
@@ -216,3 +217,28 @@ def test_without_jre_differs_in_jre_alone():
     ours, without = (load(name).to_dict() for name in ('rpstn_lite', 'rpstn_lite_no_jre'))
     assert ours['model']['head'].pop('relation') and not without['model']['head'].pop('relation')
     assert ours == without
+
+
+def test_with_a_resnet_every_frame_starts_as_the_single_frame_model(tmp_path):
+    single, ours = load('single_pretrain_resnet18'), load('rpstn_resnet18')
+    start = f'work_dirs/single_pretrain_resnet18/epoch_{single.train_cfg.max_epochs}.pth'
+    assert ours.model.backbone.pretrained.checkpoint == start
+    assert ours.model.head.propagator.pretrained == start
+    assert single.param_scheduler[1].T_max == single.train_cfg.max_epochs
+    torch.manual_seed(0)
+    frame = MODELS.build(single.model).eval()
+    names = get_skeleton('jhmdb15').joints
+    torch.save(dict(state_dict=frame.state_dict(), meta=dict(dataset_meta=dict(
+        keypoint_id2name=dict(enumerate(names))))), tmp_path / 'single.pth')
+    for part in (ours.model.backbone.pretrained, ours.model.head.propagator):
+        part['checkpoint' if 'checkpoint' in part else 'pretrained'] = str(tmp_path / 'single.pth')
+    video = MODELS.build(ours.model)
+    video.init_weights()
+    clip = torch.rand(1, 2, 3, 192, 192)
+    with torch.no_grad():
+        expected = frame.head(frame.backbone(clip[0]))
+        torch.testing.assert_close(video.eval()(clip, None, mode='tensor')[0], expected,
+                                   rtol=1e-4, atol=1e-6)
+    # The ResNet itself stays as it is, its deconvolutions learn on.
+    assert {name.split('.')[2] for name, p in video.named_parameters()
+            if p.requires_grad and name.startswith('backbone.encoder.')} == {'head'}
