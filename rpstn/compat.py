@@ -21,9 +21,11 @@ from rpstn.import_hook import Patch, afterwards, install, lend, quietly
 
 INSTALL_MMCV = (
     'pip uninstall -y mmcv-lite && pip install "setuptools<81" '
-    '&& pip install --no-build-isolation mmcv==2.1.0'
+    '&& pip install --no-deps --no-build-isolation mmcv==2.1.0'
 )
-INSTALL_MMDET = 'pip install --no-deps mmdet==3.3.0'
+INSTALL_MMDET = (
+    'pip install --no-deps mmdet==3.3.0 pycocotools shapely six terminaltables tqdm'
+)
 INSTALL_TORCHVISION = 'pip install torchvision  # of the release that matches torch'
 INSTALL_MMACTION = 'pip install --no-deps git+https://github.com/open-mmlab/mmaction2@v1.2.0'
 

@@ -55,10 +55,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--finder', choices=('frame', 'motion', 'mediapipe', 'rtmdet'),
         help='who finds people in stream mode: the whole frame (default), its motion, or a '
         'detector')
+    add('--det-model', metavar='CONFIG',
+        help="of --finder rtmdet: another detector of MMDetection, a config file or a name, whose "
+        'first class is people (default: rtmdet_m_8xb32-300e_coco)')
+    add('--det-weights', metavar='CHECKPOINT',
+        help='of --finder rtmdet: file or URL (default: those published for the name)')
     add('--mode', choices=('auto', 'clip', 'stream'), default='auto',
         help='clip: cut into clips as in tools/test.py; stream: frame by frame, carried on for as '
-        'long as a person is seen; auto (default): clip for files, stream for live sources and by '
-        'RPSTN-Lite')
+        'long as a person is seen; auto (default): clip for files, stream for live sources, by '
+        'RPSTN-Lite, and where another option needs it')
     add('--reset-every', type=_count, metavar='N',
         help='in stream mode, look at every N-th frame alone, too')
     add('--smooth', nargs='*', metavar='KEY=VALUE',

@@ -82,6 +82,9 @@ class InferRun:
         start, end = args.start or Moment(0), args.end
         if end is not None and end.seconds == start.seconds and end.value <= start.value:
             raise OutputError('--end must come after --start')
+        if args.finder != 'rtmdet' and (args.det_model or args.det_weights):
+            raise OutputError('--det-model and --det-weights are of --finder rtmdet, got '
+                              f'--finder {args.finder or "frame"}')
         parse_box(args.box)
         if args.out is not None and args.out.exists() and not args.out.is_dir():
             raise OutputError(f'{args.out}: --out must be a folder')
@@ -132,12 +135,20 @@ class InferRun:
             stream['reset_every'] = args.reset_every
         try:
             if args.finder is not None:
-                stream['finder'] = build_finder(args.finder)
+                stream['finder'] = build_finder(args.finder, **self._detector(device))
             return PoseInferencer(
                 config, args.checkpoint, device, args.engine, args.precision, args.exported,
                 args.mode, args.box, args.kpt_thr, smooth, stream, args.joints)
         except (FinderError, TypeError, ValueError) as error:
             raise ModelError(_line(error)) from None
+
+    def _detector(self, device: str) -> dict:
+        """Options of the finder that takes any."""
+        args = self.args
+        if args.finder != 'rtmdet':
+            return {}
+        given = dict(config=args.det_model, checkpoint=args.det_weights, device=device)
+        return {name: value for name, value in given.items() if value is not None}
 
     def _infer(self, inferencer: PoseInferencer, text: str, source: FrameSource | str) -> None:
         """Look at one input."""
@@ -192,7 +203,8 @@ class InferRun:
             checkpoint=[str(Path(args.checkpoint).absolute()), os.path.getsize(args.checkpoint)],
             box=args.box, kpt_thr=args.kpt_thr, mode=inferencer.mode_for(source),
             engine=args.engine, precision=args.precision, people=args.people, finder=args.finder,
-            reset_every=args.reset_every, fps=args.fps, start=vars(self.part.start),
+            detector=[args.det_model, args.det_weights], reset_every=args.reset_every,
+            fps=args.fps, start=vars(self.part.start),
             end=self.part.end and vars(self.part.end), stride=self.part.stride)
         if not source.live:
             files = source.images or (str(source.path), )

@@ -69,7 +69,7 @@ def read_model(config: Config, checkpoint: str | Path) -> tuple[nn.Module, dict]
     init_default_scope(config.get('default_scope', 'mmpose'))
     _existing(checkpoint, 'checkpoint')
     model = MODELS.build(config.model)  # weights are not initialized: none are downloaded
-    saved = _read_checkpoint(checkpoint)
+    saved = read_checkpoint(checkpoint)
     try:
         restore_swap(model, config, saved)
     except ValueError as error:
@@ -94,7 +94,12 @@ def _existing(path: str | Path, what: str) -> str:
     return str(path)
 
 
-def _read_checkpoint(path: str | Path) -> dict:
+def read_checkpoint(path: str | Path) -> dict:
+    """What a checkpoint holds; nothing in it is executed.
+
+    Raises:
+        ModelError: damaged, or it holds objects that are not known to be safe.
+    """
     try:
         saved = CheckpointLoader.load_checkpoint(str(path), 'cpu', logger='silent')
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:

@@ -7,14 +7,21 @@ Shapes: N people, (H, W) image pixels.
 """
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable
+from contextlib import redirect_stdout
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 
 import cv2
 import numpy as np
+from mmengine.registry import DefaultScope
 
+from rpstn.compat import INSTALL_MMCV, INSTALL_MMDET
 from rpstn.pose.tracks import PersonFinder, WholeFrame, overlap
+
+from .models import read_checkpoint
 
 __all__ = ['FinderError', 'MediaPipeFinder', 'MotionFinder', 'PersonFinder', 'RTMDetFinder',
            'WholeFrame', 'build_finder']
@@ -175,23 +182,15 @@ class RTMDetFinder:
         label (int): of people among the detector's classes; 0 in COCO.
 
     Raises:
-        FinderError: full mmcv or mmdet is not installed.
+        FinderError: full mmcv or mmdet is not installed, or config and checkpoint, which may have
+            to be downloaded, give no detector.
+        ModelError: the checkpoint cannot be read safely.
     """
 
     def __init__(self, config: str = 'rtmdet_m_8xb32-300e_coco', checkpoint: str | None = None,
                  device: str = 'cpu', min_score: float = 0.5, label: int = 0) -> None:
-        missing = [name for name, there in (
-            ('mmcv', find_spec('mmcv') is not None and find_spec('mmcv._ext') is not None),
-            ('mmdet', find_spec('mmdet') is not None)) if not there]
-        if missing:
-            raise FinderError(
-                f'the finder rtmdet needs MMDetection on a full mmcv; not installed: '
-                f'{", ".join(missing)}. Install both with: pip install mmcv==2.1.0 && pip install '
-                '--no-deps mmdet==3.3.0, in place of mmcv-lite; or use motion or mediapipe')
-        if checkpoint is not None and '://' not in checkpoint and not Path(checkpoint).is_file():
-            raise FinderError(f'{checkpoint}: no such checkpoint file')
-        from mmdet.apis import DetInferencer
-        self._detector = DetInferencer(config, checkpoint, device, show_progress=False)
+        _require_mmdetection()
+        self._detector = load_detector(config, checkpoint, device)
         self.min_score = min_score
         self.label = label
 
@@ -200,11 +199,59 @@ class RTMDetFinder:
 
     def find(self, image: np.ndarray, stream: Hashable = 0) -> np.ndarray:
         """Boxes (N, 4) of people, the surest first."""
-        found = self._detector(image, no_save_vis=True)['predictions'][0]
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            found = self._detector(image, no_save_vis=True)['predictions'][0]
         return people_of(found, self.min_score, self.label)
 
     def forget(self, stream: Hashable = 0) -> None:
         """Nothing is kept of a stream."""
+
+
+def _require_mmdetection() -> None:
+    lacking = {name: install for name, there, install in (
+        ('mmcv', find_spec('mmcv') is not None and find_spec('mmcv._ext') is not None,
+         INSTALL_MMCV),
+        ('mmdet', find_spec('mmdet') is not None, INSTALL_MMDET)) if not there}
+    if lacking:
+        raise FinderError(
+            f'the finder rtmdet needs MMDetection on a full mmcv; not installed: '
+            f'{", ".join(lacking)}. Install with: {" && ".join(lacking.values())}; or use motion '
+            'or mediapipe')
+
+
+def load_detector(config: str, checkpoint: str | None, device: str):
+    """MMDetection's ``DetInferencer``, with all of its weights from the checkpoint.
+
+    Args and errors are those of :class:`RTMDetFinder`.
+    """
+    if checkpoint is None and config.endswith('.py'):
+        raise FinderError(f'{config}: a config file of a detector needs a checkpoint beside it '
+                          '(--det-weights)')
+    for file in (config if config.endswith('.py') else None, checkpoint):
+        if file is not None and '://' not in file and not Path(file).is_file():
+            raise FinderError(f'{file}: no such file of a detector')
+    saved = checkpoint and read_checkpoint(checkpoint)
+    from mmdet.apis import DetInferencer
+    # MMDetection 3.3 is older than what torch warns of here.
+    warnings.filterwarnings('ignore', r'`torch\.cuda\.amp\.autocast|torch\.meshgrid')
+    # The detector's scope must not stay: another model finds the joints. Of weights that do not
+    # fit MMEngine prints all names.
+    with (DefaultScope.overwrite_default_scope('mmdet'), redirect_stdout(StringIO()),
+          warnings.catch_warnings()):
+        warnings.filterwarnings('ignore', 'Failed to add .*VisBackend', UserWarning)
+        try:
+            detector = DetInferencer(config, checkpoint, device, show_progress=False)
+        except Exception as error:  # configs, names and downloads fail with errors of any kind
+            raise FinderError(f'the finder rtmdet cannot use {checkpoint or config}: '
+                              f'{" ".join(str(error).split())[:300]}') from error
+    if saved:  # MMDetection leaves at random what a checkpoint does not hold
+        given, needed = saved.get('state_dict', saved), detector.model.state_dict()
+        unfit = [key for key, weight in needed.items() if np.shape(given.get(key)) != weight.shape]
+        if unfit:
+            raise FinderError(f'{checkpoint} does not fit {config}: of {len(needed)} weights '
+                              f'{len(unfit)} are missing or of another shape, the first '
+                              f'{unfit[0]}')
+    return detector
 
 
 def people_of(prediction: dict, min_score: float, label: int = 0,

@@ -148,6 +148,11 @@ def test_modes_by_model_engine_and_source(models, video):
     several = PoseInferencer(*models['rpstn_demo'], stream_options=dict(
         max_people=2, finder=build_finder('motion')))
     assert several.mode_for(source) == 'stream'
+    for options in (dict(finder=build_finder('motion')), dict(reset_every=5)):
+        streams = PoseInferencer(*models['rpstn_demo'], stream_options=options)
+        assert streams.mode_for(source) == 'stream', 'clips would leave it unused'
+        with pytest.raises(ModelError, match="needs mode 'stream'"):
+            PoseInferencer(*models['rpstn_demo'], mode='clip', stream_options=options)
     single = PoseInferencer(*models['baseline_r18_jhmdb'])
     assert single.mode_for(live) == 'clip'
     assert {r.people[0].state for r in single(video)} <= {'started', 'lost'}

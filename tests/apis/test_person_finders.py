@@ -1,16 +1,21 @@
 """Finders of people: what moves, what MediaPipe detects, and clear words where one cannot work."""
 from importlib.util import find_spec
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
+from mmengine.registry import DefaultScope, init_default_scope
 
+from rpstn.apis.models import ModelError
 from rpstn.apis.person_finders import (
     FinderError,
     MotionFinder,
     RTMDetFinder,
     WholeFrame,
     build_finder,
+    load_detector,
     people_of,
 )
 from rpstn.apis.video import open_frames
@@ -131,8 +136,68 @@ except FinderError as error:
 
 @pytest.mark.skipif(find_spec('mmdet') is not None, reason='mmdet is installed')
 def test_rtmdet_says_that_it_needs_mmdetection():
-    with pytest.raises(FinderError, match='not installed: .*mmdet.*in place of mmcv-lite'):
+    with pytest.raises(FinderError, match='not installed: .*mmdet. Install with: .*mmdet==3.3.0'):
         RTMDetFinder()
+
+
+def test_files_of_a_detector_are_looked_at_first(tmp_path):
+    config = str(tmp_path / 'detector.py')
+    with pytest.raises(FinderError, match=r'detector.py: a config file .* \(--det-weights\)'):
+        load_detector(config, None, 'cpu')
+    with pytest.raises(FinderError, match='detector.py: no such file'):
+        load_detector(config, 'https://example.com/detector.pth', 'cpu')
+    with pytest.raises(FinderError, match='detector.pth: no such file'):
+        load_detector('rtmdet_m_8xb32-300e_coco', str(tmp_path / 'detector.pth'), 'cpu')
+    unsafe = tmp_path / 'unsafe.pth'
+    torch.save(dict(state_dict=Path), unsafe)
+    with pytest.raises(ModelError, match='unsafe.pth: not loaded, .*not known to be safe'):
+        load_detector('rtmdet_m_8xb32-300e_coco', str(unsafe), 'cpu')
+
+
+@pytest.fixture
+def detector(tmp_path) -> tuple[str, str]:
+    """RTMDet-tiny that knows people only, random, and its weights."""
+    pytest.importorskip('mmdet')
+    pytest.importorskip('mmcv._ext')
+    from mmdet.apis import DetInferencer
+    from mmengine.utils import get_installed_path
+    config = tmp_path / 'detector.py'
+    base = Path(get_installed_path('mmdet')) / '.mim/configs/rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
+    config.write_text(f'_base_ = {str(base)!r}\n'
+                      'model = dict(backbone=dict(init_cfg=None), bbox_head=dict(num_classes=1))\n')
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = DetInferencer(str(config), None, 'cpu').model
+    weights = tmp_path / 'detector.pth'
+    torch.save(dict(state_dict=model.state_dict(),
+                    meta=dict(dataset_meta=dict(classes=('person', )))), weights)
+    return str(config), str(weights)
+
+
+def test_rtmdet_gives_what_mmdetection_gives(detector):
+    from mmdet.apis import inference_detector, init_detector
+    image = scene((100, 60, 150, 180))
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        expected = inference_detector(init_detector(*detector, device='cpu'), image).pred_instances
+    threshold = float(expected.scores[3:5].mean())
+    init_default_scope('mmpose')
+    finder = build_finder('rtmdet', config=detector[0], checkpoint=detector[1],
+                          min_score=threshold)
+    boxes = finder.find(image)
+    assert DefaultScope.get_current_instance().scope_name == 'mmpose'
+    expected = people_of(dict(bboxes=expected.bboxes.tolist(), scores=expected.scores.tolist(),
+                              labels=expected.labels.tolist()), threshold)
+    assert 1 <= len(boxes) <= 4
+    np.testing.assert_allclose(boxes, expected, atol=1e-2)
+
+
+def test_weights_of_another_detector_are_refused(detector):
+    config, weights = detector
+    saved = torch.load(weights)
+    del saved['state_dict']['backbone.stem.0.conv.weight']
+    torch.save(saved, weights)
+    with pytest.raises(FinderError, match='does not fit .* 1 are missing .*stem.0.conv.weight'):
+        build_finder('rtmdet', config=config, checkpoint=weights)
 
 
 def test_an_unknown_finder_is_refused():

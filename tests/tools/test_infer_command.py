@@ -414,6 +414,8 @@ def bad(tmp_path_factory) -> dict[str, tuple]:
                       'precision of engine onnx must be one of'),
         'several people in clips': ([whole, '--people', '2', '--mode', 'clip'],
                                     "needs mode 'stream'"),
+        'detector': ([whole, '--finder', 'motion', '--det-weights', 'person.pth'],
+                     '--det-weights are of --finder rtmdet, got --finder motion'),
         'fps': ([whole, '--fps', '-1'], '--fps must be above 0'),
         'smooth': ([whole, '--smooth', 'beta'], "--smooth must be key=value, got 'beta'"),
         'unknown filter': ([whole, '--smooth', 'lag=1'], 'lag'),
@@ -422,8 +424,8 @@ def bad(tmp_path_factory) -> dict[str, tuple]:
 
 @pytest.mark.parametrize('case', [
     'no such camera', 'no such stream', 'empty', 'noise', 'without its index', 'broken image',
-    'empty image', 'empty folder', 'glob', 'order', 'precision', 'several people in clips', 'fps',
-    'smooth', 'unknown filter'])
+    'empty image', 'empty folder', 'glob', 'order', 'precision', 'several people in clips',
+    'detector', 'fps', 'smooth', 'unknown filter'])
 def test_bad_input_is_one_line_and_leaves_nothing(model, bad, tmp_path, case):
     arguments, says = bad[case]
     out = tmp_path / 'out'
