@@ -219,9 +219,11 @@ def test_without_jre_differs_in_jre_alone():
     assert ours == without
 
 
-def test_with_a_resnet_every_frame_starts_as_the_single_frame_model(tmp_path):
-    single, ours = load('single_pretrain_resnet18'), load('rpstn_resnet18')
-    start = f'work_dirs/single_pretrain_resnet18/epoch_{single.train_cfg.max_epochs}.pth'
+@pytest.mark.parametrize('depth', [18, 50])
+def test_with_a_resnet_every_frame_starts_as_the_single_frame_model(tmp_path, depth):
+    single, ours = load(f'single_pretrain_resnet{depth}'), load(f'rpstn_resnet{depth}')
+    start = f'work_dirs/single_pretrain_resnet{depth}/epoch_{single.train_cfg.max_epochs}.pth'
+    assert single.model.backbone.depth == ours.model.backbone.encoder.depth == depth
     assert ours.model.backbone.pretrained.checkpoint == start
     assert ours.model.head.propagator.pretrained == start
     assert single.param_scheduler[1].T_max == single.train_cfg.max_epochs
