@@ -9,6 +9,7 @@ go on working; only what is imported without a guard is stood in for, by classes
 package to install once they are used.
 """
 
+import functools
 import importlib.metadata
 import sys
 from collections.abc import Callable
@@ -117,6 +118,11 @@ def _allow_checkpoints(history_buffer: ModuleType) -> None:
             *((scalar, f'numpy.{core}.multiarray.scalar') for core in ('core', '_core')),
         ]
     )
+
+
+def _download_weights_only(checkpoint: ModuleType) -> None:
+    """Has downloaded checkpoints loaded as local ones are."""
+    checkpoint.load_url = functools.partial(checkpoint.load_url, weights_only=True)
 
 
 def _grad_scaler_is_deprecated() -> bool:
@@ -233,6 +239,14 @@ _PATCHES = (
         modules=('mmengine.logging.history_buffer',),
         is_broken=_torch_can_allow_globals,
         cure=afterwards(_allow_checkpoints),
+        at_once=True,
+    ),
+    Patch(
+        name='torch.hub in MMEngine',
+        reason='it executes what a downloaded checkpoint names, where torch.load refuses to',
+        modules=('mmengine.runner.checkpoint',),
+        is_broken=_torch_can_allow_globals,
+        cure=afterwards(_download_weights_only),
         at_once=True,
     ),
     Patch(

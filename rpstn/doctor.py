@@ -89,7 +89,7 @@ PACKAGES = (
 # What must be importable where a distribution is installed.
 IMPORTS = {
     'mmcv.ops': 'mmcv',
-    'mmdet': 'mmdet',
+    'mmdet.apis': 'mmdet',
     'torchvision': 'torchvision',
     'mmpose.models': 'mmpose',
     'mmpose.apis': 'mmpose',
@@ -98,9 +98,11 @@ IMPORTS = {
     'mmaction.models': 'mmaction2',
     'mmaction.apis': 'mmaction2',
 }
-# What mends a failing import though the package is there: it was built for another PyTorch.
+# What mends a failing import though the package is there: it was built for another PyTorch, or
+# something that it asks for is not.
 MEND_IMPORT = {
     'mmcv.ops': compat.INSTALL_MMCV,
+    'mmdet.apis': compat.INSTALL_MMDET,
     'torchvision': 'pip uninstall -y torchvision  # or install the release that matches torch',
 }
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.model import BaseModel
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner
 
 from rpstn import compat
 
@@ -202,7 +202,8 @@ def test_healthy_packages_are_left_alone(healthy):
     assert healthy['paths']['mmpose'] == "'/somewhere/there'"
     assert healthy['canvas'] == [list(b'theirs'), len('theirs')]
     assert [name for name, applied in healthy['applied'].items() if applied] == [
-        'torch.load of MMEngine checkpoints', 'torch.cuda.amp.GradScaler']
+        'torch.load of MMEngine checkpoints', 'torch.hub in MMEngine',
+        'torch.cuda.amp.GradScaler']
 
 
 def test_modules_imported_before_are_mended_as_well(run_python):
@@ -314,3 +315,16 @@ def test_anything_else_in_a_checkpoint_is_refused(value, tmp_path, capsys):
     with pytest.raises(Exception, match='Weights only load failed|not allowed'):
         torch.load(tmp_path / 'bad.pth')
     assert 'executed' not in capsys.readouterr().out
+
+
+def test_nor_in_one_that_was_downloaded(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))  # where what was downloaded once is taken from
+    downloads = tmp_path / 'hub/checkpoints'
+    downloads.mkdir(parents=True)
+    torch.save({'value': Call(print, 'executed')}, downloads / 'bad.pth')
+    torch.save({'value': torch.ones(2)}, downloads / 'good.pth')
+    with pytest.raises(Exception, match='Weights only load failed'):
+        CheckpointLoader.load_checkpoint('https://example.com/bad.pth', 'cpu')
+    assert 'executed' not in capsys.readouterr().out
+    loaded = CheckpointLoader.load_checkpoint('https://example.com/good.pth', 'cpu')
+    assert loaded['value'].tolist() == [1, 1]

@@ -56,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='who finds people in stream mode: the whole frame (default), its motion, or a '
         'detector')
     add('--det-model', metavar='CONFIG',
-        help="of --finder rtmdet: another detector of MMDetection, a config file or a name, whose "
-        'first class is people (default: rtmdet_m_8xb32-300e_coco)')
+        help="of --finder rtmdet: another detector of MMDetection, a config file or a name, that "
+        'knows people (default: rtmdet_m_8xb32-300e_coco)')
     add('--det-weights', metavar='CHECKPOINT',
         help='of --finder rtmdet: file or URL (default: those published for the name)')
     add('--mode', choices=('auto', 'clip', 'stream'), default='auto',

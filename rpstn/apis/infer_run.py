@@ -85,6 +85,8 @@ class InferRun:
         if args.finder != 'rtmdet' and (args.det_model or args.det_weights):
             raise OutputError('--det-model and --det-weights are of --finder rtmdet, got '
                               f'--finder {args.finder or "frame"}')
+        if args.finder is not None and args.mode == 'clip':
+            raise OutputError("--finder needs mode 'stream'")
         parse_box(args.box)
         if args.out is not None and args.out.exists() and not args.out.is_dir():
             raise OutputError(f'{args.out}: --out must be a folder')
@@ -143,7 +145,7 @@ class InferRun:
             raise ModelError(_line(error)) from None
 
     def _detector(self, device: str) -> dict:
-        """Options of the finder that takes any."""
+        """What the command line says of the finder."""
         args = self.args
         if args.finder != 'rtmdet':
             return {}
@@ -200,12 +202,13 @@ class InferRun:
         about = dict(
             input=hide_password(text) if source.live else str(Path(text).absolute()),
             size=list(source.size), config=inferencer.model.cfg.pretty_text,
-            checkpoint=[str(Path(args.checkpoint).absolute()), os.path.getsize(args.checkpoint)],
+            checkpoint=_file_or_name(args.checkpoint),
             box=args.box, kpt_thr=args.kpt_thr, mode=inferencer.mode_for(source),
             engine=args.engine, precision=args.precision, people=args.people, finder=args.finder,
-            detector=[args.det_model, args.det_weights], reset_every=args.reset_every,
-            fps=args.fps, start=vars(self.part.start),
+            reset_every=args.reset_every, fps=args.fps, start=vars(self.part.start),
             end=self.part.end and vars(self.part.end), stride=self.part.stride)
+        if args.finder == 'rtmdet':
+            about['detector'] = [_file_or_name(args.det_model), _file_or_name(args.det_weights)]
         if not source.live:
             files = source.images or (str(source.path), )
             about['bytes'] = sum(map(os.path.getsize, files))
@@ -275,6 +278,13 @@ def _settings(pairs: list[str], option: str) -> dict:
             raise OutputError(f'{option} must be key=value, got {pair!r}')
         settings[key] = DictAction._parse_iterable(value)
     return settings
+
+
+def _file_or_name(text: str | Path | None) -> list | str | None:
+    """What tells a file from another: its path and bytes; of a name or URL itself."""
+    if text is None or not Path(text).is_file():
+        return text
+    return [str(Path(text).absolute()), os.path.getsize(text)]
 
 
 def _line(error: BaseException) -> str:

@@ -24,7 +24,7 @@ from rpstn.pose.streaming import StreamingRPSTN
 from rpstn.pose.tracks import PersonPose
 
 from .answered_joints import AnsweredJoints
-from .boxes import FollowedBox, parse_box, whole_frame
+from .boxes import BoxError, FollowedBox, parse_box, whole_frame
 from .engines import build_stepper, check_engine
 from .inference import FramePose, check_finite, predict_video
 from .inputs import open_input
@@ -47,9 +47,9 @@ class PoseInferencer:
     that gives for the same boxes; one person, a clip's frames late. In ``stream`` mode each frame
     is answered before the next is looked at, and heatmaps and features are carried on for as long
     as a person is seen: :class:`rpstn.pose.streaming.StreamingRPSTN`. ``auto`` is ``clip`` for
-    files and ``stream`` for cameras and network streams, for several people, a finder,
-    ``reset_every``, engines other than torch, and for RPSTN-Lite; single-frame models know clips
-    only.
+    files and ``stream`` for cameras and network streams, for several people, with
+    other options of streaming, for engines other than torch, and for RPSTN-Lite; single-frame
+    models know clips only.
 
     Args:
         config: config file, or config. Defaults to RPSTN-Lite, which comes with the package.
@@ -103,15 +103,19 @@ class PoseInferencer:
         self.model = load_model(config, checkpoint, device if engine == 'torch' else 'cpu')
         self.answered = joints and AnsweredJoints(self.model.dataset_meta, joints)
         recurrent = isinstance(self.model, VideoPoseEstimator)
-        streams = (not plain or self.stream_options.get('max_people', 1) > 1
-                   or not self.stream_options.keys().isdisjoint({'finder', 'reset_every'}))
+        options = {k: v for k, v in self.stream_options.items() if v is not None}
+        people = options.pop('max_people', 1)
+        streams = not plain or people > 1 or bool(options)
         if mode == 'clip' and streams:
-            raise ModelError("mode 'clip' is for one person, no finder, no reset_every, engine "
-                             "'torch' and float32; all else needs mode 'stream'")
+            raise ModelError("mode 'clip' is for one person, no stream_options, engine 'torch' "
+                             "and float32; all else needs mode 'stream'")
         if not recurrent and (mode == 'stream' or streams):
             raise ModelError(f"{type(self.model).__name__} is a single-frame model, which has "
-                             "nothing to carry on: it knows mode 'clip', one person, no finder, "
-                             "no reset_every, engine 'torch' and float32 only")
+                             "nothing to carry on: it knows mode 'clip', one person, no "
+                             "stream_options, engine 'torch' and float32 only")
+        if 'finder' in options and people == 1 and not parse_box(box)[0]:
+            raise BoxError(f'box {box!r} is for all frames, and would leave the finder nothing to '
+                           "look for; use 'follow'")
         self.mode = mode if recurrent else 'clip'
         if self.mode == 'auto' and streams:
             self.mode = 'stream'

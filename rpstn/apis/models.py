@@ -5,6 +5,7 @@ import pickle
 import re
 from collections import OrderedDict
 from pathlib import Path
+from urllib.error import URLError
 
 import torch
 from mmengine.config import Config
@@ -95,13 +96,15 @@ def _existing(path: str | Path, what: str) -> str:
 
 
 def read_checkpoint(path: str | Path) -> dict:
-    """What a checkpoint holds; nothing in it is executed.
+    """What a checkpoint, a file or a URL, holds; nothing in it is executed.
 
     Raises:
-        ModelError: damaged, or it holds objects that are not known to be safe.
+        ModelError: damaged, or it holds objects that are not known to be safe, or there is none.
     """
     try:
         saved = CheckpointLoader.load_checkpoint(str(path), 'cpu', logger='silent')
+    except URLError as error:
+        raise ModelError(f'{path}: cannot be downloaded, {_first_line(error)}') from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         # torch's own words are long, and advise to load it unsafely.
         held = re.search(r'GLOBAL ([\w.]+)', str(error))
@@ -114,16 +117,36 @@ def read_checkpoint(path: str | Path) -> dict:
 
 
 def _load_weights(model: nn.Module, saved: dict, path: str | Path, config: Config) -> None:
+    try:
+        load_state_dict(model, weights_of(saved), strict=True, logger='silent')
+    except RuntimeError as error:
+        raise ModelError(f'{path} does not fit {config_name(config)}: '
+                         f'{_misfit(error)}') from None
+
+
+def weights_of(saved: dict) -> OrderedDict:
+    """The state dict of what :func:`read_checkpoint` gave, named as in the model itself."""
     weights = saved.get('state_dict', saved)
     versions = getattr(weights, '_metadata', OrderedDict())
     # 'module.': saved from within a parallel wrapper.
     weights = OrderedDict((re.sub(r'^module\.', '', key), v) for key, v in weights.items())
     weights._metadata = versions
+    return weights
+
+
+def load_all_weights(model: nn.Module, saved: dict) -> None:
+    """Load another package's model, which must lack nothing; a checkpoint may hold more.
+
+    Raises:
+        RuntimeError: weights are missing or of another shape; how many is said in a line.
+    """
     try:
-        load_state_dict(model, weights, strict=True, logger='silent')
+        missing = model.load_state_dict(weights_of(saved), strict=False).missing_keys
     except RuntimeError as error:
-        raise ModelError(f'{path} does not fit {config_name(config)}: '
-                         f'{_misfit(error)}') from None
+        raise RuntimeError(_misfit(error)) from None
+    missing = [key for key in missing if not key.endswith('.num_batches_tracked')]
+    if missing:
+        raise RuntimeError(f'{len(missing)} weights are missing, the first {missing[0]}')
 
 
 def _misfit(error: RuntimeError) -> str:

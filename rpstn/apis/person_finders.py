@@ -8,7 +8,7 @@ Shapes: N people, (H, W) image pixels.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from contextlib import redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
@@ -21,7 +21,7 @@ from mmengine.registry import DefaultScope
 from rpstn.compat import INSTALL_MMCV, INSTALL_MMDET
 from rpstn.pose.tracks import PersonFinder, WholeFrame, overlap
 
-from .models import read_checkpoint
+from .models import load_all_weights, read_checkpoint
 
 __all__ = ['FinderError', 'MediaPipeFinder', 'MotionFinder', 'PersonFinder', 'RTMDetFinder',
            'WholeFrame', 'build_finder']
@@ -43,7 +43,8 @@ def build_finder(name: str, **options) -> PersonFinder:
 
     Raises:
         ValueError: no finder has that name.
-        FinderError: what it needs is not installed.
+        FinderError: what it needs is not installed, or its files give no detector.
+        ModelError: a checkpoint cannot be read safely.
     """
     kinds = dict(zip(FINDERS, (WholeFrame, MotionFinder, MediaPipeFinder, RTMDetFinder)))
     if name not in kinds:
@@ -179,32 +180,74 @@ class RTMDetFinder:
             default.
         device (str): as torch names it.
         min_score (float): of a detection.
-        label (int): of people among the detector's classes; 0 in COCO.
 
     Raises:
         FinderError: full mmcv or mmdet is not installed, or config and checkpoint, which may have
-            to be downloaded, give no detector.
+            to be downloaded, give no detector, or none of people.
         ModelError: the checkpoint cannot be read safely.
     """
 
     def __init__(self, config: str = 'rtmdet_m_8xb32-300e_coco', checkpoint: str | None = None,
-                 device: str = 'cpu', min_score: float = 0.5, label: int = 0) -> None:
+                 device: str = 'cpu', min_score: float = 0.5) -> None:
         _require_mmdetection()
         self._detector = load_detector(config, checkpoint, device)
         self.min_score = min_score
-        self.label = label
+        self.label = label_of_people(self._detector.model.dataset_meta.get('classes', ()))
 
     def observe(self, image: np.ndarray, stream: Hashable = 0) -> None:
         """Nothing to see in frames that are not searched."""
 
     def find(self, image: np.ndarray, stream: Hashable = 0) -> np.ndarray:
         """Boxes (N, 4) of people, the surest first."""
-        with DefaultScope.overwrite_default_scope('mmdet'):
+        with DefaultScope.overwrite_default_scope('mmdet'), warnings.catch_warnings():
+            # MMDetection 3.3 is older than what torch warns of here.
+            warnings.filterwarnings('ignore', r'`torch\.cuda\.amp\.autocast|torch\.meshgrid')
             found = self._detector(image, no_save_vis=True)['predictions'][0]
         return people_of(found, self.min_score, self.label)
 
     def forget(self, stream: Hashable = 0) -> None:
         """Nothing is kept of a stream."""
+
+
+def load_detector(config: str, checkpoint: str | None, device: str):
+    """MMDetection's ``DetInferencer``, with all of its weights from a checkpoint.
+
+    Args and errors are those of :class:`RTMDetFinder`.
+    """
+    is_file = Path(config).suffix in ('.py', '.json', '.yaml', '.yml')
+    if is_file and checkpoint is None:
+        raise FinderError(f'{config}: a config file of a detector needs a checkpoint beside it '
+                          '(--det-weights)')
+    for file in (config if is_file else None, checkpoint):
+        if file and not file.startswith(('http://', 'https://')) and not Path(file).is_file():
+            raise FinderError(f'{file}: no such file of a detector')
+    saved = checkpoint and read_checkpoint(checkpoint)
+    detector = _build_detector(config, checkpoint, device)
+    if saved:  # MMDetection leaves at random what a checkpoint does not hold
+        try:
+            load_all_weights(detector.model, saved)
+        except RuntimeError as error:
+            raise FinderError(f'{checkpoint} does not fit {config}: {error}') from None
+    return detector
+
+
+def _build_detector(config: str, checkpoint: str | None, device: str):
+    # The detector's scope must not stay: another model finds the joints. Of weights that do not
+    # fit MMEngine prints all names.
+    with (DefaultScope.overwrite_default_scope('mmdet'), redirect_stdout(StringIO()),
+          warnings.catch_warnings()):
+        warnings.filterwarnings('ignore', 'Failed to add .*VisBackend', UserWarning)
+        try:
+            from mmdet.apis import DetInferencer
+            return DetInferencer(config, checkpoint, device, show_progress=False)
+        except ImportError as error:  # or built for another torch
+            raise FinderError(f'the finder rtmdet cannot import MMDetection: {error}. Install '
+                              f'with: {INSTALL_MMCV} && {INSTALL_MMDET}') from error
+        except Exception as error:  # configs, names and downloads fail with errors of any kind
+            used = config if checkpoint is None else f'{config} with {checkpoint}'
+            raise FinderError(f'the finder rtmdet cannot use {used} on {device}: '
+                              f'{type(error).__name__}: {" ".join(str(error).split())[:300]}'
+                              ) from error
 
 
 def _require_mmdetection() -> None:
@@ -219,39 +262,16 @@ def _require_mmdetection() -> None:
             'or mediapipe')
 
 
-def load_detector(config: str, checkpoint: str | None, device: str):
-    """MMDetection's ``DetInferencer``, with all of its weights from the checkpoint.
+def label_of_people(classes: Sequence[str]) -> int:
+    """Which of a detector's classes are people.
 
-    Args and errors are those of :class:`RTMDetFinder`.
+    Raises:
+        FinderError: none is called so.
     """
-    if checkpoint is None and config.endswith('.py'):
-        raise FinderError(f'{config}: a config file of a detector needs a checkpoint beside it '
-                          '(--det-weights)')
-    for file in (config if config.endswith('.py') else None, checkpoint):
-        if file is not None and '://' not in file and not Path(file).is_file():
-            raise FinderError(f'{file}: no such file of a detector')
-    saved = checkpoint and read_checkpoint(checkpoint)
-    from mmdet.apis import DetInferencer
-    # MMDetection 3.3 is older than what torch warns of here.
-    warnings.filterwarnings('ignore', r'`torch\.cuda\.amp\.autocast|torch\.meshgrid')
-    # The detector's scope must not stay: another model finds the joints. Of weights that do not
-    # fit MMEngine prints all names.
-    with (DefaultScope.overwrite_default_scope('mmdet'), redirect_stdout(StringIO()),
-          warnings.catch_warnings()):
-        warnings.filterwarnings('ignore', 'Failed to add .*VisBackend', UserWarning)
-        try:
-            detector = DetInferencer(config, checkpoint, device, show_progress=False)
-        except Exception as error:  # configs, names and downloads fail with errors of any kind
-            raise FinderError(f'the finder rtmdet cannot use {checkpoint or config}: '
-                              f'{" ".join(str(error).split())[:300]}') from error
-    if saved:  # MMDetection leaves at random what a checkpoint does not hold
-        given, needed = saved.get('state_dict', saved), detector.model.state_dict()
-        unfit = [key for key, weight in needed.items() if np.shape(given.get(key)) != weight.shape]
-        if unfit:
-            raise FinderError(f'{checkpoint} does not fit {config}: of {len(needed)} weights '
-                              f'{len(unfit)} are missing or of another shape, the first '
-                              f'{unfit[0]}')
-    return detector
+    for label, name in enumerate(classes):
+        if name.lower() in ('person', 'people', 'human', 'pedestrian'):
+            return label
+    raise FinderError(f'the detector knows no people, but: {", ".join(classes) or "nothing"}'[:300])
 
 
 def people_of(prediction: dict, min_score: float, label: int = 0,

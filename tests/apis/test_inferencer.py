@@ -13,6 +13,7 @@ from mmpose.registry import MODELS
 from torch import nn
 
 from rpstn.apis import FrameResult, PersonResult, PoseInferencer
+from rpstn.apis.boxes import BoxError
 from rpstn.apis.inference import predict_video
 from rpstn.apis.models import ModelError
 from rpstn.apis.outputs import DrawnFile, draw_result
@@ -148,6 +149,11 @@ def test_modes_by_model_engine_and_source(models, video):
     several = PoseInferencer(*models['rpstn_demo'], stream_options=dict(
         max_people=2, finder=build_finder('motion')))
     assert several.mode_for(source) == 'stream'
+    plain = PoseInferencer(*models['rpstn_demo'], stream_options=dict(finder=None, max_people=1))
+    assert plain.mode_for(source) == 'clip'
+    with pytest.raises(BoxError, match="would leave the finder nothing to look for; use 'follow'"):
+        PoseInferencer(*models['rpstn_demo'], box='frame', stream_options=dict(
+            finder=build_finder('motion')))
     for options in (dict(finder=build_finder('motion')), dict(reset_every=5)):
         streams = PoseInferencer(*models['rpstn_demo'], stream_options=options)
         assert streams.mode_for(source) == 'stream', 'clips would leave it unused'

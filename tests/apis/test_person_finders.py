@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import DefaultScope, init_default_scope
+from torch import nn
 
-from rpstn.apis.models import ModelError
+from rpstn.apis.models import ModelError, load_all_weights
 from rpstn.apis.person_finders import (
     FinderError,
     MotionFinder,
     RTMDetFinder,
     WholeFrame,
     build_finder,
+    label_of_people,
     load_detector,
     people_of,
 )
@@ -142,8 +144,9 @@ def test_rtmdet_says_that_it_needs_mmdetection():
 
 def test_files_of_a_detector_are_looked_at_first(tmp_path):
     config = str(tmp_path / 'detector.py')
-    with pytest.raises(FinderError, match=r'detector.py: a config file .* \(--det-weights\)'):
-        load_detector(config, None, 'cpu')
+    for name in (config, 'detector.yaml'):
+        with pytest.raises(FinderError, match='a config file of a detector .*--det-weights'):
+            load_detector(name, None, 'cpu')
     with pytest.raises(FinderError, match='detector.py: no such file'):
         load_detector(config, 'https://example.com/detector.pth', 'cpu')
     with pytest.raises(FinderError, match='detector.pth: no such file'):
@@ -152,6 +155,43 @@ def test_files_of_a_detector_are_looked_at_first(tmp_path):
     torch.save(dict(state_dict=Path), unsafe)
     with pytest.raises(ModelError, match='unsafe.pth: not loaded, .*not known to be safe'):
         load_detector('rtmdet_m_8xb32-300e_coco', str(unsafe), 'cpu')
+    with pytest.raises(ModelError, match='nowhere.pth: cannot be downloaded'):
+        load_detector('rtmdet_m_8xb32-300e_coco', 'http://127.0.0.1:9/nowhere.pth', 'cpu')
+    with pytest.raises(FinderError, match='mmdet://a: no such file'):
+        load_detector('rtmdet_m_8xb32-300e_coco', 'mmdet://a', 'cpu')
+
+
+def test_a_detector_must_know_people():
+    assert label_of_people(('car', 'Person', 'pedestrian')) == 1
+    with pytest.raises(FinderError, match='knows no people, but: aeroplane, bicycle'):
+        label_of_people(('aeroplane', 'bicycle'))
+
+
+class Scaled(nn.Sequential):
+    """Layers whose weights had another name once, and a weight that is one number."""
+
+    def __init__(self):
+        super().__init__(nn.Linear(2, 3), nn.BatchNorm1d(3))
+        self.scale = nn.Parameter(torch.tensor(1.))
+
+    def _load_from_state_dict(self, weights, prefix, *args):
+        if prefix + 'zoom' in weights:
+            weights[prefix + 'scale'] = weights.pop(prefix + 'zoom')
+        super()._load_from_state_dict(weights, prefix, *args)
+
+
+def test_a_detector_has_all_of_its_weights_from_the_checkpoint():
+    weights = Scaled().state_dict()
+    model = Scaled()
+    load_all_weights(model, dict(state_dict={f'module.{k}': v for k, v in weights.items()}))
+    torch.testing.assert_close(model.state_dict(), weights)
+    renamed = {k.replace('scale', 'zoom'): v for k, v in weights.items()}
+    renamed.pop('1.num_batches_tracked')
+    load_all_weights(model, dict(renamed, more=torch.zeros(1)))
+    with pytest.raises(RuntimeError, match='^1 weights are missing, the first scale$'):
+        load_all_weights(model, {k: v for k, v in weights.items() if k != 'scale'})
+    with pytest.raises(RuntimeError, match='^1 weights have another shape, the first 0.weight$'):
+        load_all_weights(model, dict(weights, **{'0.weight': torch.zeros(3, 1)}))
 
 
 @pytest.fixture
@@ -196,7 +236,7 @@ def test_weights_of_another_detector_are_refused(detector):
     saved = torch.load(weights)
     del saved['state_dict']['backbone.stem.0.conv.weight']
     torch.save(saved, weights)
-    with pytest.raises(FinderError, match='does not fit .* 1 are missing .*stem.0.conv.weight'):
+    with pytest.raises(FinderError, match='does not fit .* 1 weights are missing.*stem.0.conv'):
         build_finder('rtmdet', config=config, checkpoint=weights)
 
 

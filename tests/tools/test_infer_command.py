@@ -20,6 +20,7 @@ from mmpose.registry import MODELS
 
 from rpstn.apis.infer_command import main
 from rpstn.apis.live import LiveSource
+from rpstn.apis.person_finders import MotionFinder
 from rpstn.cli import main as rpstn
 from rpstn.form.datasets.converters import read_joints
 from rpstn.pose.datasets.readers import UnreadableFrameError
@@ -416,6 +417,10 @@ def bad(tmp_path_factory) -> dict[str, tuple]:
                                     "needs mode 'stream'"),
         'detector': ([whole, '--finder', 'motion', '--det-weights', 'person.pth'],
                      '--det-weights are of --finder rtmdet, got --finder motion'),
+        'finder in clips': ([whole, '--finder', 'motion', '--mode', 'clip'],
+                            "--finder needs mode 'stream'"),
+        'finder and box': ([whole, '--finder', 'motion', '--box', 'frame'],
+                           'would leave the finder nothing to look for'),
         'fps': ([whole, '--fps', '-1'], '--fps must be above 0'),
         'smooth': ([whole, '--smooth', 'beta'], "--smooth must be key=value, got 'beta'"),
         'unknown filter': ([whole, '--smooth', 'lag=1'], 'lag'),
@@ -425,7 +430,7 @@ def bad(tmp_path_factory) -> dict[str, tuple]:
 @pytest.mark.parametrize('case', [
     'no such camera', 'no such stream', 'empty', 'noise', 'without its index', 'broken image',
     'empty image', 'empty folder', 'glob', 'order', 'precision', 'several people in clips',
-    'detector', 'fps', 'smooth', 'unknown filter'])
+    'detector', 'finder in clips', 'finder and box', 'fps', 'smooth', 'unknown filter'])
 def test_bad_input_is_one_line_and_leaves_nothing(model, bad, tmp_path, case):
     arguments, says = bad[case]
     out = tmp_path / 'out'
@@ -441,6 +446,37 @@ def test_a_truncated_video_gives_the_frames_it_has_and_says_so(model, tmp_path, 
     said = capsys.readouterr().out
     frames = json.loads((tmp_path / 'out/cut.json').read_text())['frames']
     assert 10 < len(frames) < 40 and f'{len(frames)} could be decoded' in said
+
+
+class Interrupted(MotionFinder):
+    """Somebody presses Ctrl-C in the sixth frame."""
+
+    def observe(self, image, stream=0):
+        self.seen = getattr(self, 'seen', 0) + 1
+        if self.seen == 6:
+            raise KeyboardInterrupt
+        super().observe(image, stream)
+
+
+def test_what_is_said_of_the_detector_reaches_it(model, clip, tmp_path, monkeypatch):
+    built, finders = [], [Interrupted(), MotionFinder(), MotionFinder()]
+
+    def build(name, **options):
+        built.append((name, options))
+        return finders.pop(0)
+
+    monkeypatch.setattr('rpstn.apis.infer_run.build_finder', build)
+    weights = tmp_path / 'person.pth'
+    weights.write_bytes(b'1')
+    arguments = [clip, '--out', tmp_path / 'out', '--save', 'json', '--finder', 'rtmdet',
+                 '--det-model', 'rtmdet_tiny', '--det-weights', weights]
+    assert infer(model, *arguments) == 130
+    assert built == [('rtmdet', dict(config='rtmdet_tiny', checkpoint=str(weights), device='cpu'))]
+    weights.write_bytes(b'22')
+    assert 'had another detector' in infer(model, *arguments, '--resume')
+    weights.write_bytes(b'1')
+    assert infer(model, *arguments, '--resume') is None
+    assert len(json.loads((tmp_path / 'out/clip.json').read_text())['frames']) == 11
 
 
 def test_a_window_where_there_is_none(model, clip, tmp_path, monkeypatch):
