@@ -28,7 +28,8 @@ def test_this_installation_is_sound(capsys):
 
 
 def test_without_openmmlab_it_names_the_one_command(run_python):
-    packages = ['mmengine', 'mmcv', 'mmcv-lite', 'mmpose', 'mmaction', 'mmaction2', 'xtcocotools']
+    packages = ['mmengine', 'mmcv', 'mmcv-lite', 'mmpose', 'mmaction', 'mmaction2', 'mmdet',
+                'xtcocotools']
     process = run_python(RUN, hidden=packages)
     assert process.returncode == 1, process.stderr
     lines = [line.strip() for line in process.stdout.splitlines()]
