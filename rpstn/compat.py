@@ -25,7 +25,8 @@ INSTALL_MMCV = (
     '&& pip install --no-deps --no-build-isolation mmcv==2.1.0'
 )
 INSTALL_MMDET = (
-    'pip install --no-deps mmdet==3.3.0 pycocotools shapely six terminaltables tqdm'
+    'pip install --no-deps mmdet==3.3.0 pycocotools==2.0.11 shapely==2.2.0 six==1.17.0 '
+    'terminaltables==3.1.10 tqdm==4.70.1'
 )
 INSTALL_TORCHVISION = 'pip install torchvision  # of the release that matches torch'
 INSTALL_MMACTION = 'pip install --no-deps git+https://github.com/open-mmlab/mmaction2@v1.2.0'
