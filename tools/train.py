@@ -8,6 +8,7 @@ import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
 from rpstn.apis.runner import (
     add_common_arguments,
     build_runner,
+    check_mixed_precision,
     drop_unreachable_weights,
     load_config,
     use_mixed_precision,
@@ -39,6 +40,7 @@ def main() -> None:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
         use_mixed_precision(cfg)
+        check_mixed_precision()
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

@@ -141,8 +141,9 @@ def _measure(path: str, ways: list[str], args: argparse.Namespace, threads: int)
         settings = dict(config=path, cfg_options=args.cfg_options, clip_len=args.clip_len,
                         input_size=size, threads=threads, exported=str(folder), video=args.video)
         ways = measure(settings, ways, args.rounds, args.frames)
-        counted = next((p for p in ('bfloat16', 'float32') if f'openvino {p}' in exporting), None)
-        if counted and not ways[f'openvino {counted}']['error']:
+        counted = next((p for p in ('bfloat16', 'float32') if f'openvino {p}' in exporting
+                        and not ways[f'openvino {p}']['error']), None)
+        if counted:
             streaming = Streaming(OpenVINOStepper(exported, counted, threads, counters=True),
                                   clips[0])
             for _ in range(3):
@@ -169,7 +170,7 @@ def _text(path: str, result: dict, clip_len: int) -> str:
         if entry['error'] or way.split()[0] not in ('torch', 'onnx', 'openvino'):
             continue
         rate = counts['all'] / (1e-3 * np.median(np.concatenate(entry['ms'])))
-        against = precision if precision in peaks else 'bfloat16'
+        against = precision if precision in peaks else list(peaks)[-1]
         shares.append(f'{way} {rate / 1e9:.0f} G/s, {100 * rate / peaks[against]:.0f} %'
                       + (f' of the peak in {against}' if against != precision else ''))
     header = ['part of a step', 'multiply-adds, G', 'PyTorch, eager: ms']

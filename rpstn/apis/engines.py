@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from rpstn.pose.streaming import Stepper, TorchStepper
 
-from .cpu import pack_convolutions
+from .cpu import has_bfloat16, pack_convolutions
 from .export import Exported, check_exportable, export_model, require
-from .exported_steppers import EngineError, OnnxStepper, OpenVINOStepper
+from .exported_steppers import EngineError, OnnxStepper, OpenVINOStepper, in_words
 from .models import load_model
 
 ENGINES = dict(torch=('float32', 'bfloat16'), onnx=('float32', 'int8'),
                openvino=('float32', 'bfloat16', 'int8'))
-"""The precisions of each engine, on a CPU."""
+"""The precisions of each engine, on a CPU. Where it has no bfloat16, float32 stands in for it."""
 
 
 def check_engine(engine: str, precision: str) -> None:
@@ -52,7 +52,8 @@ def build_stepper(model: nn.Module | Config | str | Path, checkpoint: str | Path
         threads (int, optional): of the engine. Defaults to torch's.
 
     Returns:
-        Stepper: its ``device`` says in words what computes.
+        Stepper: its ``device`` says in words what computes, its ``precision`` in which; that is
+            float32 where bfloat16 was asked for and the processor has none.
 
     Raises:
         EngineError, ExportError, ModelError: it cannot be had; the message is one line.
@@ -97,14 +98,16 @@ class AutocastStepper(TorchStepper):
     def __init__(self, model: nn.Module, precision: str = 'float32') -> None:
         check_exportable(model)
         place = next(model.parameters()).device
+        asked = precision
         if place.type == 'cpu':
+            precision = 'float32' if not has_bfloat16() else precision
             model = pack_convolutions(model, getattr(torch, precision))
         super().__init__(model)
         self.precision = precision
         self._autocast = dict(device_type=place.type, dtype=torch.bfloat16,
                               enabled=precision == 'bfloat16')
         name = torch.cuda.get_device_name(place) if place.type == 'cuda' else str(place)
-        self.device = f'PyTorch {torch.__version__} on {name}, {precision}'
+        self.device = f'PyTorch {torch.__version__} on {name}, {in_words(precision, asked)}'
 
     def start(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.start`."""

@@ -26,7 +26,12 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from .cpu import channels_last
-from .runner import drop_unreachable_weights, fit_machine, use_mixed_precision
+from .runner import (
+    check_mixed_precision,
+    drop_unreachable_weights,
+    fit_machine,
+    use_mixed_precision,
+)
 
 
 def rebase(change: str | Path, base: Config) -> Config:
@@ -135,10 +140,15 @@ def mean_and_spread(figures: Sequence[float]) -> str:
 def run_experiment(experiment: Experiment) -> dict:
     """Train, then test.
 
+    Raises:
+        SystemExit: mixed precision is asked for, and nothing here is made for it.
+
     Returns:
         dict: fingerprint, seconds, parameters, tests={name: metrics}, and from_scratch: addresses
         of the pretrained weights that could not be had, without which it was trained.
     """
+    if experiment.amp:
+        check_mixed_precision()
     cfg = experiment.load()
     from_scratch = drop_unreachable_weights(cfg)
     with tempfile.TemporaryDirectory() as work_dir:

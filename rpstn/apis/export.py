@@ -22,6 +22,7 @@ from rpstn.pose.estimator import VideoPoseEstimator
 from rpstn.pose.streaming import TorchStepper
 from rpstn.version import __version__
 
+from .integer_sums import WEIGHT_BITS, bits_for_all
 from .models import ModelError, joint_names
 from .onnx_graphs import GRAPHS, OPSET, Normalize, trace
 from .quantization import calibration_feeds, quantize_graph
@@ -84,7 +85,7 @@ def check_exportable(model: nn.Module) -> None:
 
 def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] = tuple(GRAPHS),
                  clip_len: int = 5, calibration: Sequence[Tensor] = (),
-                 keep_float: Sequence[str] = (),
+                 keep_float: Sequence[str] = (), weight_bits: int | None = None,
                  checkpoint: str | Path | None = None) -> Exported:
     """Write the graphs of a model.
 
@@ -97,14 +98,16 @@ def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] 
             the graphs are written in 8-bit integers, too.
         keep_float: parts of names of convolutions that stay in float there, beside those that
             :func:`rpstn.apis.quantization.quantize_graph` leaves so.
+        weight_bits (int, optional): of the integers that weights become there, 8 or 7. Defaults
+            to what every engine that is installed computes right with on this processor.
         checkpoint: that the model came from, to be named.
 
     Returns:
         Exported: opened.
 
     Raises:
-        ExportError: no RPSTN, a package is missing, an operator cannot be exported, or no
-            convolution has a name of ``keep_float``.
+        ExportError: no RPSTN, a package is missing, an operator cannot be exported, no
+            convolution has a name of ``keep_float``, or weights cannot have so many bits.
     """
     require('onnx', *(['onnxruntime'] if len(calibration) else []))
     import onnx
@@ -113,7 +116,12 @@ def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] 
     unknown = set(graphs) - set(GRAPHS)
     if unknown:
         raise ExportError(f'graphs must be of {tuple(GRAPHS)}, got {sorted(unknown)}')
-    facts = dict(describe(model, clip_len, checkpoint), keep_float=list(keep_float))
+    if weight_bits not in (None, *WEIGHT_BITS):
+        raise ExportError(f'weight_bits must be of {WEIGHT_BITS}, got {weight_bits!r}')
+    if len(calibration):
+        weight_bits = weight_bits or bits_for_all()
+    facts = dict(describe(model, clip_len, checkpoint), keep_float=list(keep_float),
+                 weight_bits=weight_bits)
     protos = {}
     for graph in graphs:
         try:
@@ -137,7 +145,7 @@ def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] 
             if len(calibration):
                 file = hidden / f'{graph}.int8.onnx'
                 quantize_graph(float_file, file, calibration_feeds(
-                    TorchStepper(model), calibration, graph, clip_len), keep_float)
+                    TorchStepper(model), calibration, graph, clip_len), keep_float, weight_bits)
                 _save(onnx.load(str(file)), file, dict(facts, graph=graph, precision='int8'))
                 files[file.name] = dict(graph=graph, precision='int8')
         for name, entry in files.items():

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from .integer_sums import WEIGHT_BITS
 
 
 class Settings(argparse.Action):
@@ -44,6 +46,9 @@ def add_parser(subparsers) -> None:
     add('--keep-float', nargs='+', default=[], metavar='NAME',
         help='convolutions with this in their name stay in float where others are 8-bit integers, '
         "e.g. layer3 deconv: fewer joints move, and it takes longer")
+    add('--weight-bits', type=int, choices=WEIGHT_BITS,
+        help='of weights as integers: 8 are nearer to float; 7 are right on processors without '
+        'VNNI or AMX, too (default: 8 where this processor can)')
     add('--limit', type=int, default=16, metavar='N',
         help='clips of each kind that are used (default: %(default)s)')
     add('--cfg-options', nargs='+', action=Settings, default={}, metavar='KEY=VALUE',
@@ -68,7 +73,7 @@ def _run(args: argparse.Namespace) -> None:
     from mmengine.config import Config
 
     from .engines import ENGINES, build_stepper
-    from .export import ExportError, check_exportable, export_model
+    from .export import check_exportable, export_model
     from .models import ModelError, load_model
     from .parity import compare_steppers, decoder_in_cells
     from .sample_clips import random_clips, read_clips
@@ -91,40 +96,46 @@ def _run(args: argparse.Namespace) -> None:
         model.backbone.input_size, frames)
 
     exported = export_model(model, args.out, clip_len=clip_len, calibration=calibration,
-                            keep_float=args.keep_float, checkpoint=args.checkpoint)
+                            keep_float=args.keep_float, weight_bits=args.weight_bits,
+                            checkpoint=args.checkpoint)
     for name, entry in exported.manifest['files'].items():
         print(f'{args.out / name}: {entry["bytes"] / 1e6:.1f} MB, opset '
               f'{exported.manifest["opset"]}')
+    if calibration:
+        print(f'integer weights have {exported.manifest["weight_bits"]} bits')
     print(f'Against PyTorch, float32, on {len(clips)} '
           + (f'clips of {", ".join(args.clips)}' if args.clips else 'clips of random blobs, for '
              'want of --clips: differences are to be seen, shares of joints mean little') + ':')
     reference = build_stepper(model)
-    for engine, precisions in ENGINES.items():
-        for precision in precisions:
-            if (engine, precision) == ('torch', 'float32'):
-                continue
-            if precision == 'int8' and not calibration:
-                print(f'{engine}, int8: not written, for want of --calibrate')
-                continue
-            try:
-                stepper = build_stepper(model, engine=engine, precision=precision,
-                                        exported=None if engine == 'torch' else exported)
-            except ExportError as error:  # this engine is not installed
-                print(f'{engine}, {precision}: not checked: {error}')
-                continue
-            parity = compare_steppers(reference, stepper, clips, decoder_in_cells(model))
-            print(f'{stepper.device}: {parity}')
-    for line in _check_clip_graph(model, exported, clips, clip_len):
+    ways = [(engine, precision) for engine, precisions in ENGINES.items()
+            for precision in precisions if (engine, precision) != ('torch', 'float32')]
+    checked = []
+    for engine, precision in ways:
+        if precision == 'int8' and not calibration:
+            print(f'{engine}, int8: not written, for want of --calibrate')
+            continue
+        try:
+            stepper = build_stepper(model, engine=engine, precision=precision,
+                                    exported=None if engine == 'torch' else exported)
+            if stepper.precision != precision:
+                raise ModelError(f'computed is {stepper.device}')
+        except ModelError as error:  # not installed, or not for this processor
+            print(f'{engine}, {precision}: not checked: {error}')
+            continue
+        parity = compare_steppers(reference, stepper, clips, decoder_in_cells(model))
+        print(f'{stepper.device}: {parity}')
+        if engine != 'torch':
+            checked.append((engine, precision))
+    for line in _check_clip_graph(model, exported, clips, clip_len, checked):
         print(line)
 
 
-def _check_clip_graph(model, exported, clips, clip_len: int) -> Iterator[str]:
-    """A line on the clip graph in each engine and precision; no stepper uses it."""
+def _check_clip_graph(model, exported, clips, clip_len: int,
+                      ways: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """A line on the clip graph for each engine and precision; no stepper uses it."""
     import torch
 
-    from .engines import ENGINES
     from .exported_steppers import run_clip_graph
-    from .models import ModelError
     from .onnx_graphs import Normalize
     from .parity import compare_heatmaps, decoder_in_cells
 
@@ -135,12 +146,7 @@ def _check_clip_graph(model, exported, clips, clip_len: int) -> Iterator[str]:
     whole = torch.stack(whole)
     with torch.inference_mode():
         expected = model(Normalize(model.data_preprocessor)(whole), None, mode='tensor').numpy()
-    for engine, precisions in ENGINES.items():
-        for precision in precisions if engine != 'torch' else ():
-            try:
-                found = run_clip_graph(exported, whole, engine, precision)
-            except ModelError as error:  # not installed, or not calibrated
-                yield f'clip graph, {engine}, {precision}: not checked: {error}'
-                continue
-            yield (f'clip graph, {engine}, {precision}, a batch of {len(whole)}: '
-                   f'{compare_heatmaps(expected, found, decoder_in_cells(model))}')
+    for engine, precision in ways:
+        found = run_clip_graph(exported, whole, engine, precision)
+        yield (f'clip graph, {engine}, {precision}, a batch of {len(whole)}: '
+               f'{compare_heatmaps(expected, found, decoder_in_cells(model))}')

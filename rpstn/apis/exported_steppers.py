@@ -11,12 +11,18 @@ import torch
 from torch import Tensor
 
 from .export import Exported, require
+from .integer_sums import weight_bits
 from .models import ModelError
 from .onnx_graphs import GRAPHS, for_one
 
 
 class EngineError(ModelError):
     """An engine or precision that cannot be had; one line."""
+
+
+def in_words(precision: str, asked: str) -> str:
+    """What is computed in, and why, where that is not what was asked for."""
+    return precision if precision == asked else f'{precision}: this processor has no {asked}'
 
 
 class ExportedStepper:
@@ -26,7 +32,12 @@ class ExportedStepper:
         exported (Exported): opened.
         precision (str): as :data:`rpstn.apis.engines.ENGINES` has them.
         threads (int): of the engine.
+
+    Raises:
+        EngineError: the engine cannot use the graph, or not on this processor.
     """
+
+    engine: str
 
     def __init__(self, exported: Exported, precision: str, threads: int) -> None:
         facts = exported.manifest
@@ -37,8 +48,8 @@ class ExportedStepper:
         self.precision, self.threads = precision, threads
         # What features are between steps; heatmaps stay in float32.
         self.carried = torch.float32
-        stored = 'int8' if precision == 'int8' else 'float32'
-        self.files = {graph: exported.file(graph, stored) for graph in ('start', 'step')}
+        self.files = {graph: stored_graph(exported, graph, self.engine, precision)
+                      for graph in ('start', 'step')}
 
     def start(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.start`."""
@@ -62,6 +73,8 @@ class ExportedStepper:
 
 class OnnxStepper(ExportedStepper):
     """ONNX Runtime on the CPU; see :class:`ExportedStepper`."""
+
+    engine = 'onnx'
 
     def __init__(self, exported: Exported, precision: str, threads: int) -> None:
         super().__init__(exported, precision, threads)
@@ -91,16 +104,18 @@ class OnnxStepper(ExportedStepper):
 class OpenVINOStepper(ExportedStepper):
     """OpenVINO on the CPU; see :class:`ExportedStepper`.
 
-    Features enter and leave the graph, and are kept between steps, channels-last and, unless all
-    is float32, in bfloat16, as it has them inside: that spares conversions of C h w numbers in
-    every frame. For one person
-    the step is compiled for a batch of 1, which is faster; for more, on their first frames, for
-    any batch.
+    What is not in integers is in bfloat16, unless float32 is asked for or the processor has no
+    bfloat16. Features enter and leave the graph, and are kept between steps, in that type and
+    channels-last, as it has them inside: that spares conversions of C h w numbers in every frame.
+    For one person the step is compiled for a batch of 1, which is faster; for more, on their first
+    frames, for any batch.
 
     Args:
         exported, precision, threads: see :class:`ExportedStepper`.
         counters (bool): measure operators, for :meth:`operator_times`; a little slower.
     """
+
+    engine = 'openvino'
 
     def __init__(self, exported: Exported, precision: str, threads: int,
                  counters: bool = False) -> None:
@@ -108,10 +123,12 @@ class OpenVINOStepper(ExportedStepper):
         import openvino
 
         self._core = openvino.Core()
-        self._options = {
-            'INFERENCE_PRECISION_HINT': 'f32' if precision == 'float32' else 'bf16',
-            'INFERENCE_NUM_THREADS': threads, 'NUM_STREAMS': 1, 'PERF_COUNT': counters}
-        self.carried = torch.float32 if precision == 'float32' else torch.bfloat16
+        inside = float_type(self._core, precision)
+        self._options = {'INFERENCE_PRECISION_HINT': inside, 'INFERENCE_NUM_THREADS': threads,
+                         'NUM_STREAMS': 1, 'PERF_COUNT': counters}
+        self.carried = dict(f32=torch.float32, bf16=torch.bfloat16)[inside]
+        if precision == 'bfloat16' and inside == 'f32':
+            self.precision = 'float32'
         self._requests = {}
         for graph in self.files:
             self._request(graph, one=True)
@@ -120,7 +137,7 @@ class OpenVINOStepper(ExportedStepper):
         name = self._core.get_property(devices.split(',')[0], 'FULL_DEVICE_NAME').strip()
         inside = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
         self.device = (f'OpenVINO {openvino.__version__.partition("-")[0]}, {devices} ({name}), '
-                       f'{precision}, floating point in {inside}')
+                       f'floating point in {inside}, {in_words(self.precision, precision)}')
 
     def operator_times(self) -> dict[str, float]:
         """Milliseconds of every operator in the last step of one person."""
@@ -204,7 +221,7 @@ def run_clip_graph(exported: Exported, clips: Tensor, engine: str = 'onnx',
         ModelError: the engine is not installed, there is no such graph, or it cannot be used.
     """
     require(dict(onnx='onnxruntime', openvino='openvino')[engine])
-    path = exported.file('clip', 'int8' if precision == 'int8' else 'float32')
+    path = stored_graph(exported, 'clip', engine, precision)
     try:
         if engine == 'onnx':
             import onnxruntime
@@ -214,12 +231,35 @@ def run_clip_graph(exported: Exported, clips: Tensor, engine: str = 'onnx',
             return session.run(None, dict(clips=clips.numpy()))[0]
         import openvino
 
-        hint = 'f32' if precision == 'float32' else 'bf16'
-        compiled = openvino.Core().compile_model(
-            str(path), 'CPU', {'INFERENCE_PRECISION_HINT': hint})
+        core = openvino.Core()
+        compiled = core.compile_model(
+            str(path), 'CPU', {'INFERENCE_PRECISION_HINT': float_type(core, precision)})
         return compiled(dict(clips=clips.numpy()))[0].astype(np.float32)
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
         raise _refused(path, engine, error) from None
+
+
+def stored_graph(exported: Exported, graph: str, engine: str, precision: str) -> Path:
+    """The file of a graph, which gives right answers in this engine on this processor.
+
+    Raises:
+        ExportError: there is none, or it was damaged.
+        EngineError: its 8-bit integers are too many bits here.
+    """
+    path = exported.file(graph, 'int8' if precision == 'int8' else 'float32')
+    bits = exported.manifest.get('weight_bits') or 8
+    if precision == 'int8' and bits > weight_bits(engine):
+        raise EngineError(f'{path}: has weights of {bits} bits, with which sums overflow in '
+                          f'{engine} on this processor (it has no VNNI or AMX); export with '
+                          f'--weight-bits {weight_bits(engine)}')
+    return path
+
+
+def float_type(core, precision: str) -> str:
+    """OpenVINO's name of what a precision has in floating point on this processor."""
+    short = precision != 'float32' and 'BF16' in core.get_property(
+        'CPU', 'OPTIMIZATION_CAPABILITIES')
+    return 'bf16' if short else 'f32'
 
 
 def _plain(tensor: Tensor) -> np.ndarray:

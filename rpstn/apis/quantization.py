@@ -55,7 +55,7 @@ def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor], graph: str,
 
 
 def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndarray]],
-                   keep_float: Sequence[str] = ()) -> int:
+                   keep_float: Sequence[str] = (), bits: int = 8) -> int:
     """Write the quantized graph of an exported one.
 
     Convolutions with constant weights are quantized, but for depthwise ones and all of an encoder
@@ -69,6 +69,7 @@ def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndar
             greatest value.
         keep_float (Sequence[str]): convolutions whose names have one of these in them stay in
             float, too.
+        bits (int): of the weights, 8 or 7, see :func:`rpstn.apis.integer_sums.weight_bits`.
 
     Returns:
         int: convolutions quantized.
@@ -105,7 +106,7 @@ def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndar
     try:
         quantization.quantize_static(
             str(source), str(target), Reader(), quant_format=quantization.QuantFormat.QDQ,
-            per_channel=True, activation_type=quantization.QuantType.QUInt8,
+            per_channel=True, reduce_range=bits == 7, activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             op_types_to_quantize=['Conv'], nodes_to_exclude=kept)
     finally:

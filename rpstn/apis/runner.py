@@ -19,7 +19,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from .amp import CPUAmpOptimWrapper
-from .cpu import channels_last, keep_freed_memory
+from .cpu import channels_last, has_bfloat16, keep_freed_memory
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +95,13 @@ def use_mixed_precision(cfg: Config) -> None:
         if cfg.get('default_scope') != 'mmaction':
             # MMPose's training accuracy goes through NumPy, which knows no bfloat16.
             cfg.model.train_cfg = dict(cfg.model.get('train_cfg') or {}, compute_acc=False)
+
+
+def check_mixed_precision() -> None:
+    """Raise a SystemExit where mixed precision would take far longer than float32."""
+    if not (torch.cuda.is_available() or has_bfloat16()):
+        raise SystemExit('--amp needs a GPU, or a processor with bfloat16 (on x86: AVX-512); on '
+                         'this one it would take a hundred times as long: leave --amp out')
 
 
 def drop_unreachable_weights(cfg: Config, timeout: float = 10.) -> list[str]:

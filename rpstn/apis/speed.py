@@ -150,8 +150,8 @@ def machine(threads: int) -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(':')[1].strip() for line in lines if line.startswith('model name')]
     flags = next((line.split(':')[1].split() for line in lines if line.startswith('flags')), [])
-    special = [flag for flag in ('avx512f', 'avx512_vnni', 'amx_bf16', 'amx_int8')
-               if flag in flags]
+    special = [flag for flag in ('avx2', 'avx512f', 'avx_vnni', 'avx512_vnni', 'avx512_bf16',
+                                 'amx_bf16', 'amx_int8') if flag in flags]
     versions = []
     for package in PACKAGES:
         try:

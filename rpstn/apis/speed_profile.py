@@ -13,17 +13,19 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from .cpu import has_bfloat16
 from .onnx_graphs import StepGraph
 
 PARTS = {
-    'backbone': ('backbone.encoder.backbone', '/encoder/backbone/'),
-    'deconvolutions': ('backbone.encoder.head', '/encoder/deconv_layers/'),
-    'Conv_a': ('head.propagator.reduce', '/propagator/reduce/'),
-    'S': ('head.propagator.kernel', '/propagator/kernel/'),
-    'R': ('head.relation', '/relation/'),
-    'Conv_d': ('head.propagator.predict', '/propagator/predict/'),
+    'backbone': {'backbone.encoder.backbone': '/encoder/backbone/'},
+    'deconvolutions': {'backbone.encoder.head': '/encoder/deconv_layers/'},
+    # The first is folded into the second, unless a norm stands between them.
+    'Conv_a and S': {'head.propagator.reduce': '/propagator/reduce/',
+                     'head.propagator.kernel': '/propagator/kernel/'},
+    'R': {'head.relation': '/relation/'},
+    'Conv_d': {'head.propagator.predict': '/propagator/predict/'},
 }
-"""Of the step graph: name of the module, and how names of its operators in ONNX begin."""
+"""Of the step graph: names of modules, and how names of their operators in ONNX begin."""
 REST = 'dynamic convolution and the rest'
 
 
@@ -43,7 +45,8 @@ def multiply_adds(model: nn.Module) -> dict[str, int]:
         graph(*_example(model))
     counts = {name: sum(operators.values()) // 2
               for name, operators in counter.get_flop_counts().items()}
-    found = {part: counts.get(f'StepGraph.{module}', 0) for part, (module, _) in PARTS.items()}
+    found = {part: sum(counts.get(f'StepGraph.{module}', 0) for module in modules)
+             for part, modules in PARTS.items()}
     # Of an encoder, whose head is called by its method, past the counter's hooks.
     encoder = 'StepGraph.backbone.encoder'
     found['deconvolutions'] = counts[encoder] - counts[f'{encoder}.backbone']
@@ -55,15 +58,16 @@ def multiply_adds(model: nn.Module) -> dict[str, int]:
 def eager_parts(model: nn.Module, repeats: int = 5) -> dict[str, float]:
     """Milliseconds of each part of an eager step, medians, and ``'all'``."""
     graph, example = StepGraph(model), _example(model)
-    times: dict[str, list[float]] = {part: [] for part in PARTS}
+    times: dict[str, list[float]] = {name: [] for modules in PARTS.values() for name in modules}
     began: dict[str, float] = {}
     handles = []
-    for part, (name, _) in PARTS.items():
-        module = graph.get_submodule(name)
-        handles.append(module.register_forward_pre_hook(
-            lambda *_, part=part: began.update({part: time.perf_counter()})))
-        handles.append(module.register_forward_hook(
-            lambda *_, part=part: times[part].append(time.perf_counter() - began[part])))
+    modules = dict(graph.named_modules())
+    for name in times:
+        if name in modules:  # is not folded into another
+            handles.append(modules[name].register_forward_pre_hook(
+                lambda *_, name=name: began.update({name: time.perf_counter()})))
+            handles.append(modules[name].register_forward_hook(
+                lambda *_, name=name: times[name].append(time.perf_counter() - began[name])))
     # The head of an encoder is called by its method, which runs no hooks.
     head = graph.backbone.encoder.head
     plain = head.forward
@@ -71,7 +75,7 @@ def eager_parts(model: nn.Module, repeats: int = 5) -> dict[str, float]:
     def watched(*args):
         start = time.perf_counter()
         answer = plain(*args)
-        times['deconvolutions'].append(time.perf_counter() - start)
+        times['backbone.encoder.head'].append(time.perf_counter() - start)
         return answer
 
     head.forward = watched
@@ -81,7 +85,8 @@ def eager_parts(model: nn.Module, repeats: int = 5) -> dict[str, float]:
         del head.forward
         for handle in handles:
             handle.remove()
-    found = {part: 1e3 * float(np.median(values[1:])) for part, values in times.items()}
+    found = {part: 1e3 * sum(float(np.median(times[name][1:])) for name in names if times[name])
+             for part, names in PARTS.items()}
     total = 1e3 * float(np.median(whole))
     return dict(found, **{REST: total - sum(found.values())}, all=total)
 
@@ -90,15 +95,21 @@ def operator_parts(operators: dict[str, float]) -> dict[str, float]:
     """Milliseconds by part of an exported step, from those by operator name; and ``'all'``."""
     found = dict.fromkeys((*PARTS, REST), 0.)
     for name, milliseconds in operators.items():
-        part = next((part for part, (_, prefix) in PARTS.items() if prefix in name), REST)
+        part = next((part for part, modules in PARTS.items()
+                     if any(prefix in name for prefix in modules.values())), REST)
         found[part] += milliseconds
     return dict(found, all=sum(operators.values()))
 
 
 def peak_rates(size: int = 2048, repeats: int = 5) -> dict[str, float]:
-    """Multiply-adds per second of a large matrix product in torch, the best of several."""
+    """Multiply-adds per second of a large matrix product in torch, the best of several.
+
+    In float32, and in bfloat16 where the processor has it.
+    """
     found = {}
     for name, dtype in (('float32', torch.float32), ('bfloat16', torch.bfloat16)):
+        if dtype == torch.bfloat16 and not has_bfloat16():
+            continue
         a, b = (torch.randn(size, size).to(dtype) for _ in range(2))
         product = partial(torch.matmul, a, b)
         found[name] = size**3 / min(_seconds(product) for _ in range(repeats + 1))

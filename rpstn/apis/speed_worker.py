@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import rpstn  # noqa: F401 (before MMPose: makes the OpenMMLab stack work)
 
 from .cpu import for_inference, keep_freed_memory
-from .engines import build_stepper
+from .engines import EngineError, build_stepper
 from .onnx_graphs import Normalize
 from .sample_clips import random_clips
 
@@ -104,6 +104,8 @@ def prepare(settings: dict) -> tuple[Call, int, str]:
     stepper = (build_stepper(for_inference(model), precision=precision) if engine == 'torch' else
                build_stepper(None, engine=engine, precision=precision,
                              exported=settings['exported'], threads=settings['threads']))
+    if stepper.precision != precision:
+        raise EngineError(f'computed is {stepper.device}')
     return Streaming(stepper, clip), 1, stepper.device
 
 

@@ -78,6 +78,36 @@ class Propagator(BaseModule):
                              f'{wanted} channels, got {got}')
 
 
+class ReducedConv(nn.Module):
+    """Conv_a and a convolution behind it as one: of features and heatmaps, each by itself.
+
+    So the two need not be concatenated, nor share a range of 8-bit integers.
+
+    Args:
+        reduce (nn.Conv2d): Conv_a, 1x1 from C + K channels.
+        conv (nn.Conv2d): without padding, whose stride and kernel it has.
+    """
+
+    def __init__(self, reduce: nn.Conv2d, conv: nn.Conv2d) -> None:
+        super().__init__()
+        channels = conv.in_channels
+        shape = dict(kernel_size=conv.kernel_size, stride=conv.stride)
+        self.features = nn.Conv2d(channels, conv.out_channels, **shape)
+        self.heatmaps = nn.Conv2d(reduce.in_channels - channels, conv.out_channels, bias=False,
+                                  **shape)
+        with torch.no_grad():
+            first, then = reduce.weight[:, :, 0, 0].double(), conv.weight.double()
+            weight = torch.einsum('dcij,ce->deij', then, first)
+            self.features.weight.copy_(weight[:, :channels])
+            self.heatmaps.weight.copy_(weight[:, channels:])
+            self.features.bias.copy_(conv.bias + then.sum((2, 3)) @ reduce.bias.double())
+
+    def forward(self, maps: tuple[Tensor, Tensor]) -> Tensor:
+        """Features (B, C, h, w) and heatmaps (B, K, h, w) -> (B, D, h', w')."""
+        features, heatmaps = maps
+        return self.features(features) + self.heatmaps(heatmaps)
+
+
 @MODELS.register_module()
 class JRPSP(Propagator):
     """Propagate pose semantics from frame t to frame t + 1.
@@ -170,7 +200,26 @@ class JRPSP(Propagator):
             ValueError: K, C or (h, w) do not fit.
         """
         self.check_channels(heatmaps, features, next_features)
-        self.kernel_size(tuple(features.shape[-2:]))
-        reduced = self.norm(self.reduce(torch.cat([features, heatmaps], dim=1)))
-        filtered = dynamic_depthwise_conv(next_features, self.kernel(reduced))
+        filtered = dynamic_depthwise_conv(next_features, self.kernels(heatmaps, features))
         return self.predict(self.norm(filtered) if self.norm_filtered else filtered)
+
+    def kernels(self, heatmaps: Tensor, features: Tensor) -> Tensor:
+        """S(X) (B, C, kh, kw) of M'_t (B, K, h, w) and f_t (B, C, h, w).
+
+        Raises:
+            ValueError: S makes no valid kernel of (h, w).
+        """
+        self.kernel_size(tuple(features.shape[-2:]))
+        if self.reduce is None:
+            return self.kernel((features, heatmaps))
+        return self.kernel(self.norm(self.reduce(torch.cat([features, heatmaps], dim=1))))
+
+    def fold_reduce(self) -> None:
+        """Make Conv_a a part of S's first convolution, in place, for inference only.
+
+        Nothing lies between the two, and the latter pads nothing, so that it is exact. With a norm
+        between them, as released, all stays as it is.
+        """
+        if self.reduce is not None and isinstance(self.norm, nn.Identity):
+            self.kernel[0] = ReducedConv(self.reduce, self.kernel[0])
+            self.reduce = None

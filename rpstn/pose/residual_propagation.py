@@ -78,10 +78,9 @@ class ResidualJRPSP(JRPSP):
     def forward(self, heatmaps: Tensor, features: Tensor, next_features: Tensor) -> Tensor:
         """Heatmaps of the next frame, (B, K, h, w); see :meth:`JRPSP.forward`."""
         self.check_channels(heatmaps, features, next_features)
-        self.kernel_size(tuple(features.shape[-2:]))
-        kernel = self.kernel(self.reduce(torch.cat([features, heatmaps], dim=1)))
         # By its module, where an export finds it.
-        found = next_features + propagation.dynamic_depthwise_conv(next_features, kernel)
+        found = next_features + propagation.dynamic_depthwise_conv(
+            next_features, self.kernels(heatmaps, features))
         if self.carry is None:
             return self.predict(found)
         change, gate = self.carry(torch.cat([features, heatmaps, next_features], dim=1))

@@ -1,5 +1,6 @@
 """Exported graphs answer what the model answers, and damaged or foreign files are refused."""
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ onnxruntime = pytest.importorskip('onnxruntime')
 
 from rpstn.apis.cpu import for_inference  # noqa: E402 (after what may be missing)
 from rpstn.apis.export import MANIFEST, Exported, ExportError, export_model  # noqa: E402
+from rpstn.apis.exported_steppers import EngineError, OnnxStepper, run_clip_graph  # noqa: E402
+from rpstn.apis.integer_sums import bits_for_all, weight_bits  # noqa: E402
 from rpstn.apis.models import ModelError  # noqa: E402
 from rpstn.apis.onnx_graphs import GRAPHS, Normalize, for_one, trace  # noqa: E402
 from rpstn.apis.parity import compare_heatmaps  # noqa: E402
@@ -244,6 +247,32 @@ def test_more_can_be_kept_in_float(exported, model, tmp_path):
                               if 'layer4' in name or 'kernel' in name} != set()
     with pytest.raises(ExportError, match=r"has 'layer9' in its name; they are .*layer1"):
         export_model(model, tmp_path / 'no', graphs=('start', ), keep_float=['layer9'])
+    assert not (tmp_path / 'no').exists()
+
+
+def test_more_bits_than_are_right_on_this_processor_are_refused(exported, tmp_path):
+    assert exported.manifest['weight_bits'] == bits_for_all()
+    shutil.copytree(exported.folder, tmp_path / 'more')
+    manifest = tmp_path / 'more' / MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | dict(weight_bits=9)))
+    more = Exported.open(tmp_path / 'more')
+    advice = rf'has weights of 9 bits.*export with --weight-bits {weight_bits("onnx")}$'
+    with pytest.raises(EngineError, match=rf'start\.int8\.onnx: {advice}'):
+        OnnxStepper(more, 'int8', 1)
+    with pytest.raises(EngineError, match=rf'clip\.int8\.onnx: {advice}'):
+        run_clip_graph(more, crops(1), 'onnx', 'int8')
+    OnnxStepper(more, 'float32', 1)
+
+
+def test_weights_have_as_many_bits_as_asked_for(model, tmp_path):
+    seven = export_model(model, tmp_path / 'out', graphs=('start', ), weight_bits=7,
+                         calibration=random_clips((SIZE, SIZE), 2))
+    integers = [onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(
+        str(seven.file('start', 'int8'))).graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) == 4]
+    assert integers and max(np.abs(weights.astype(int)).max() for weights in integers) == 64
+    with pytest.raises(ExportError, match=r'weight_bits must be of \(7, 8\), got 4'):
+        export_model(model, tmp_path / 'no', weight_bits=4)
     assert not (tmp_path / 'no').exists()
 
 

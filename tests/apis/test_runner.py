@@ -257,6 +257,7 @@ def test_a_model_for_inference_answers_the_same(name):
     norms = [sum(isinstance(m, nn.BatchNorm2d) for m in network.modules())
              for network in (model, fast)]
     assert norms[0] > 40 and norms[1] == 1  # the head's last one follows no convolution
+    assert fast.head.propagator.reduce is None
     assert not any(p.requires_grad for p in fast.parameters())
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rpstn.pose import JRPSP
+from rpstn.pose import JRPSP, ResidualJRPSP
 from rpstn.pose.propagation import dynamic_depthwise_conv
 
 
@@ -98,6 +98,27 @@ def test_the_released_norm_serves_every_place(filtered):
     x = dynamic_depthwise_conv(f, kernels)
     expected = propagator.predict(n(x) if filtered else x)
     torch.testing.assert_close(propagator(maps, first, propagator.embed(second)), expected)
+
+
+@pytest.mark.parametrize('kind', [JRPSP, ResidualJRPSP])
+@pytest.mark.parametrize('size', [(16, 16), (32, 48)])
+def test_conv_a_folded_into_s_changes_no_answer(kind, size):
+    torch.manual_seed(0)
+    propagator = kind(3, channels=8).eval()
+    torch.nn.init.normal_(propagator.kernel[-1].weight)  # which may start at 0
+    heatmaps, features = torch.randn(2, 3, *size), torch.randn(2, 2, 8, *size)
+    expected = propagator(heatmaps, *features)
+    propagator.fold_reduce()
+    assert propagator.reduce is None
+    torch.testing.assert_close(propagator(heatmaps, *features), expected)
+    propagator.fold_reduce()  # there is nothing left to fold
+    torch.testing.assert_close(propagator(heatmaps, *features), expected)
+
+
+def test_a_norm_behind_conv_a_keeps_it_apart():
+    propagator = JRPSP(3, channels=8, norms='shared')
+    propagator.fold_reduce()
+    assert isinstance(propagator.reduce, torch.nn.Conv2d)
 
 
 def test_other_norms_are_refused():

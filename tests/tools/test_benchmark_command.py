@@ -51,13 +51,15 @@ def test_the_report_compares_turn_by_turn():
 
 
 def test_multiply_adds_are_counted_by_part():
-    counts = multiply_adds(for_inference(build_model(CONFIG)))
+    model = build_model(CONFIG)
+    counts = multiply_adds(for_inference(model))
     cells = (SIZE // 4) ** 2
-    assert counts['Conv_a'] == (CHANNELS + JOINTS) * CHANNELS * cells
     assert counts['Conv_d'] == CHANNELS * JOINTS * cells
     side = SIZE // 4 - 2  # S: one 3x3 convolution without padding, three with, halved between
     sides = (side, side // 2, side // 4, side // 8)
-    assert counts['S'] == sum(9 * CHANNELS ** 2 * side ** 2 for side in sides)
+    # Conv_a is folded into S, which so takes the heatmaps, too.
+    assert counts['Conv_a and S'] == (sum(9 * CHANNELS ** 2 * side ** 2 for side in sides)
+                                      + 9 * CHANNELS * JOINTS * sides[0] ** 2)
     # R's two 1x1 convolutions and two products of K maps; the dynamic one is of kernels 1x1.
     assert counts['R'] == 4 * JOINTS ** 2 * cells
     assert counts[REST] == CHANNELS * cells
@@ -66,6 +68,8 @@ def test_multiply_adds_are_counted_by_part():
         inputs * (SIZE // reduced) ** 2 for inputs, reduced in ((64, 16), (CHANNELS, 8),
                                                                 (CHANNELS, 4)))
     assert counts['all'] == sum(counts[part] for part in (*PARTS, REST))
+    apart = multiply_adds(model)['Conv_a and S'] - counts['Conv_a and S']
+    assert apart == (CHANNELS + JOINTS) * CHANNELS * cells - 9 * CHANNELS * JOINTS * side ** 2
 
 
 def test_parts_add_up():
@@ -74,10 +78,11 @@ def test_parts_add_up():
     assert found['all'] == pytest.approx(sum(found[part] for part in (*PARTS, REST)))
     assert min(found[part] for part in PARTS) > 0
     operators = operator_parts({
-        '/encoder/backbone/conv1/Conv': 3., '/propagator/kernel/kernel.0/Conv/WithoutBiases': 2.,
+        '/encoder/backbone/conv1/Conv': 3., '/propagator/kernel/kernel.0/Conv/WithoutBiases': 1.5,
+        '/propagator/reduce/Conv': .5,
         '/propagator/DynamicDepthwiseConv': 1., '/encoder/deconv_layers/deconv_layers.0/x': 4.})
     assert operators == dict.fromkeys(PARTS, 0.) | {
-        'backbone': 3., 'S': 2., 'deconvolutions': 4., REST: 1., 'all': 10.}
+        'backbone': 3., 'Conv_a and S': 2., 'deconvolutions': 4., REST: 1., 'all': 10.}
 
 
 @pytest.mark.parametrize(('way', 'frames'), [('release', 3), ('clip', 3), ('torch float32', 1)])
