@@ -53,10 +53,9 @@ class Normalize(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         """(..., 3, H, W) uint8 BGR -> float32, in the order the network has it."""
-        images = crops.to(self.mean.dtype)
-        if self.flip:
-            images = torch.cat(images.split(1, dim=-3)[::-1], dim=-3)
-        return (images - self.mean) * self.scale
+        if self.flip:  # while a number is a byte
+            crops = torch.cat(crops.split(1, dim=-3)[::-1], dim=-3)
+        return (crops.to(self.mean.dtype) - self.mean) * self.scale
 
 
 class Graph(nn.Module):

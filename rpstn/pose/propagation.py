@@ -217,9 +217,12 @@ class JRPSP(Propagator):
     def fold_reduce(self) -> None:
         """Make Conv_a a part of S's first convolution, in place, for inference only.
 
-        Nothing lies between the two, and the latter pads nothing, so that it is exact. With a norm
-        between them, as released, all stays as it is.
+        Nothing lies between the two, and the latter pads nothing, so that it is exact. All stays
+        as it is with a norm between them, as released, and where it saves no multiply-adds:
+        Conv_a's, C + K to a number, are to be more than those of a 3x3 convolution over K maps.
         """
-        if self.reduce is not None and isinstance(self.norm, nn.Identity):
+        if self.reduce is None or not isinstance(self.norm, nn.Identity):
+            return
+        if self.reduce.in_channels > 9 * self.num_joints:
             self.kernel[0] = ReducedConv(self.reduce, self.kernel[0])
             self.reduce = None

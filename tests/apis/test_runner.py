@@ -241,9 +241,9 @@ def assert_same(ours: torch.Tensor, theirs: torch.Tensor) -> None:
 def test_a_model_for_inference_answers_the_same(name):
     model = shaken(MODELS.build(dict(
         type='VideoPoseEstimator',
-        backbone=dict(type='RPSTNBackbone', num_joints=5, channels=16, input_size=(64, 64),
+        backbone=dict(type='RPSTNBackbone', num_joints=5, channels=48, input_size=(64, 64),
                       encoder=ENCODERS[name]),
-        head=dict(type='RPSTNHead', num_joints=5, channels=16, relation=dict(type='JRE'),
+        head=dict(type='RPSTNHead', num_joints=5, channels=48, relation=dict(type='JRE'),
                   propagator=dict(type='JRPSP')))))
     before = {key: value.clone() for key, value in model.state_dict().items()}
     fast = for_inference(model)

@@ -104,9 +104,9 @@ def test_the_released_norm_serves_every_place(filtered):
 @pytest.mark.parametrize('size', [(16, 16), (32, 48)])
 def test_conv_a_folded_into_s_changes_no_answer(kind, size):
     torch.manual_seed(0)
-    propagator = kind(3, channels=8).eval()
+    propagator = kind(3, channels=25).eval()
     torch.nn.init.normal_(propagator.kernel[-1].weight)  # which may start at 0
-    heatmaps, features = torch.randn(2, 3, *size), torch.randn(2, 2, 8, *size)
+    heatmaps, features = torch.randn(2, 3, *size), torch.randn(2, 2, 25, *size)
     expected = propagator(heatmaps, *features)
     propagator.fold_reduce()
     assert propagator.reduce is None
@@ -115,8 +115,11 @@ def test_conv_a_folded_into_s_changes_no_answer(kind, size):
     torch.testing.assert_close(propagator(heatmaps, *features), expected)
 
 
-def test_a_norm_behind_conv_a_keeps_it_apart():
-    propagator = JRPSP(3, channels=8, norms='shared')
+@pytest.mark.parametrize('options', [
+    dict(norms='shared'),  # a norm follows it
+    dict(channels=24)])  # 24 + 3 multiply-adds, as 9 x 3 in its place
+def test_conv_a_is_left_apart(options):
+    propagator = JRPSP(3, **{'channels': 64, **options})
     propagator.fold_reduce()
     assert isinstance(propagator.reduce, torch.nn.Conv2d)
 
