@@ -20,7 +20,7 @@ def run_tool(*args: str) -> str:
 
 
 def test_demo_compares_both_models_and_draws(tmp_path):
-    out = run_tool('tools/demo.py', '--epochs', '2', '--work-dir', str(tmp_path),
+    out = run_tool('tools/demo.py', '--epochs', '1', '--work-dir', str(tmp_path),
                    '--cfg-options', *SMALL)
     figures = json.loads((tmp_path / 'pck.json').read_text())
     assert list(figures) == ['RPSTN', 'single frame', 'mean pose (chance)']
