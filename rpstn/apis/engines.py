@@ -16,12 +16,13 @@ from rpstn.pose.streaming import Stepper, TorchStepper
 
 from .cpu import has_bfloat16, pack_convolutions
 from .export import Exported, check_exportable, export_model, require
-from .exported_steppers import EngineError, OnnxStepper, OpenVINOStepper, in_words
+from .exported_steppers import EngineError, OnnxStepper, OpenVINOStepper, float_type, in_words
+from .integer_sums import weight_bits
 from .models import load_model
 
 ENGINES = dict(torch=('float32', 'bfloat16'), onnx=('float32', 'int8'),
                openvino=('float32', 'bfloat16', 'int8'))
-"""The precisions of each engine, on a CPU. Where it has no bfloat16, float32 stands in for it."""
+"""The precisions of each engine on a CPU; see :func:`precision_here`."""
 
 
 def check_engine(engine: str, precision: str) -> None:
@@ -31,6 +32,14 @@ def check_engine(engine: str, precision: str) -> None:
     if precision not in ENGINES[engine]:
         raise EngineError(f'precision of engine {engine} must be one of '
                           f'{", ".join(ENGINES[engine])}, got {precision!r}')
+
+
+def precision_here(engine: str, precision: str) -> str:
+    """What an engine computes in on this CPU: float32 where the processor has no bfloat16."""
+    if precision != 'bfloat16' or (
+            has_bfloat16() if engine == 'torch' else float_type(precision) == 'bf16'):
+        return precision
+    return 'float32'
 
 
 def build_stepper(model: nn.Module | Config | str | Path, checkpoint: str | Path | None = None,
@@ -52,8 +61,8 @@ def build_stepper(model: nn.Module | Config | str | Path, checkpoint: str | Path
         threads (int, optional): of the engine. Defaults to torch's.
 
     Returns:
-        Stepper: its ``device`` says in words what computes, its ``precision`` in which; that is
-            float32 where bfloat16 was asked for and the processor has none.
+        Stepper: its ``device`` says in words what computes, its ``precision`` in what: float32
+            stands in for bfloat16 where the processor has none.
 
     Raises:
         EngineError, ExportError, ModelError: it cannot be had; the message is one line.
@@ -74,7 +83,8 @@ def build_stepper(model: nn.Module | Config | str | Path, checkpoint: str | Path
     check_exportable(model)
     with tempfile.TemporaryDirectory() as folder:
         return kind(export_model(model, folder, graphs=('start', 'step'), checkpoint=checkpoint,
-                                 calibration=calibration if precision == 'int8' else ()),
+                                 calibration=calibration if precision == 'int8' else (),
+                                 weight_bits=weight_bits(engine) if precision == 'int8' else None),
                     precision, threads)
 
 
@@ -100,7 +110,7 @@ class AutocastStepper(TorchStepper):
         place = next(model.parameters()).device
         asked = precision
         if place.type == 'cpu':
-            precision = 'float32' if not has_bfloat16() else precision
+            precision = precision_here('torch', asked)
             model = pack_convolutions(model, getattr(torch, precision))
         super().__init__(model)
         self.precision = precision

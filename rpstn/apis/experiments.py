@@ -140,15 +140,10 @@ def mean_and_spread(figures: Sequence[float]) -> str:
 def run_experiment(experiment: Experiment) -> dict:
     """Train, then test.
 
-    Raises:
-        SystemExit: mixed precision is asked for, and nothing here is made for it.
-
     Returns:
         dict: fingerprint, seconds, parameters, tests={name: metrics}, and from_scratch: addresses
         of the pretrained weights that could not be had, without which it was trained.
     """
-    if experiment.amp:
-        check_mixed_precision()
     cfg = experiment.load()
     from_scratch = drop_unreachable_weights(cfg)
     with tempfile.TemporaryDirectory() as work_dir:
@@ -188,6 +183,7 @@ def run_experiments(experiments: Sequence[Experiment], folder: Path, processes: 
     Raises:
         ValueError: two experiments have the same name.
         RuntimeError: one failed; it says which, and why.
+        SystemExit: mixed precision is asked for, and nothing here is made for it.
     """
     repeated = [name for name, count in Counter(e.name for e in experiments).items() if count > 1]
     if repeated:
@@ -205,6 +201,8 @@ def run_experiments(experiments: Sequence[Experiment], folder: Path, processes: 
             left.append(experiment)
     if processes == 0:
         return
+    if any(experiment.amp for experiment in left):
+        check_mixed_precision()
     with ProcessPoolExecutor(processes, get_context('spawn'), _start, (threads,)) as pool:
         futures = {pool.submit(_run_and_keep, experiment, folder): experiment
                    for experiment in left}

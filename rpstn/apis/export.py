@@ -118,8 +118,7 @@ def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] 
         raise ExportError(f'graphs must be of {tuple(GRAPHS)}, got {sorted(unknown)}')
     if weight_bits not in (None, *WEIGHT_BITS):
         raise ExportError(f'weight_bits must be of {WEIGHT_BITS}, got {weight_bits!r}')
-    if len(calibration):
-        weight_bits = weight_bits or bits_for_all()
+    weight_bits = (weight_bits or bits_for_all()) if len(calibration) else None
     facts = dict(describe(model, clip_len, checkpoint), keep_float=list(keep_float),
                  weight_bits=weight_bits)
     protos = {}
@@ -145,7 +144,7 @@ def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] 
             if len(calibration):
                 file = hidden / f'{graph}.int8.onnx'
                 quantize_graph(float_file, file, calibration_feeds(
-                    TorchStepper(model), calibration, graph, clip_len), keep_float, weight_bits)
+                    TorchStepper(model), calibration, graph, clip_len), weight_bits, keep_float)
                 _save(onnx.load(str(file)), file, dict(facts, graph=graph, precision='int8'))
                 files[file.name] = dict(graph=graph, precision='int8')
         for name, entry in files.items():

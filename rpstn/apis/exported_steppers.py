@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .export import Exported, require
-from .integer_sums import weight_bits
+from .integer_sums import WEIGHT_BITS, weight_bits
 from .models import ModelError
 from .onnx_graphs import GRAPHS, for_one
 
@@ -20,9 +20,13 @@ class EngineError(ModelError):
     """An engine or precision that cannot be had; one line."""
 
 
+class BitsError(EngineError):
+    """Integer weights with which this processor does not compute right."""
+
+
 def in_words(precision: str, asked: str) -> str:
     """What is computed in, and why, where that is not what was asked for."""
-    return precision if precision == asked else f'{precision}: this processor has no {asked}'
+    return precision if precision == asked else f'{precision} as this processor has no {asked}'
 
 
 class ExportedStepper:
@@ -123,12 +127,10 @@ class OpenVINOStepper(ExportedStepper):
         import openvino
 
         self._core = openvino.Core()
-        inside = float_type(self._core, precision)
+        inside = float_type(precision)
         self._options = {'INFERENCE_PRECISION_HINT': inside, 'INFERENCE_NUM_THREADS': threads,
                          'NUM_STREAMS': 1, 'PERF_COUNT': counters}
         self.carried = dict(f32=torch.float32, bf16=torch.bfloat16)[inside]
-        if precision == 'bfloat16' and inside == 'f32':
-            self.precision = 'float32'
         self._requests = {}
         for graph in self.files:
             self._request(graph, one=True)
@@ -136,8 +138,9 @@ class OpenVINOStepper(ExportedStepper):
         devices = ', '.join(compiled.get_property('EXECUTION_DEVICES'))
         name = self._core.get_property(devices.split(',')[0], 'FULL_DEVICE_NAME').strip()
         inside = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
+        self.precision = 'float32' if (precision, inside) == ('bfloat16', 'f32') else precision
         self.device = (f'OpenVINO {openvino.__version__.partition("-")[0]}, {devices} ({name}), '
-                       f'floating point in {inside}, {in_words(self.precision, precision)}')
+                       f'{in_words(self.precision, precision)}, floating point in {inside}')
 
     def operator_times(self) -> dict[str, float]:
         """Milliseconds of every operator in the last step of one person."""
@@ -231,9 +234,8 @@ def run_clip_graph(exported: Exported, clips: Tensor, engine: str = 'onnx',
             return session.run(None, dict(clips=clips.numpy()))[0]
         import openvino
 
-        core = openvino.Core()
-        compiled = core.compile_model(
-            str(path), 'CPU', {'INFERENCE_PRECISION_HINT': float_type(core, precision)})
+        compiled = openvino.Core().compile_model(
+            str(path), 'CPU', {'INFERENCE_PRECISION_HINT': float_type(precision)})
         return compiled(dict(clips=clips.numpy()))[0].astype(np.float32)
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
         raise _refused(path, engine, error) from None
@@ -244,20 +246,25 @@ def stored_graph(exported: Exported, graph: str, engine: str, precision: str) ->
 
     Raises:
         ExportError: there is none, or it was damaged.
-        EngineError: its 8-bit integers are too many bits here.
+        BitsError: its weights have too many bits for this processor.
     """
     path = exported.file(graph, 'int8' if precision == 'int8' else 'float32')
-    bits = exported.manifest.get('weight_bits') or 8
-    if precision == 'int8' and bits > weight_bits(engine):
-        raise EngineError(f'{path}: has weights of {bits} bits, with which sums overflow in '
-                          f'{engine} on this processor (it has no VNNI or AMX); export with '
-                          f'--weight-bits {weight_bits(engine)}')
+    bits = exported.manifest.get('weight_bits') or max(WEIGHT_BITS)
+    if precision == 'int8' and bits > min(WEIGHT_BITS):
+        require('onnx')
+        if bits > weight_bits(engine):
+            raise BitsError(f'{path}: has weights of {bits} bits, with which sums overflow in '
+                            f'{engine} on this processor; export with --weight-bits '
+                            f'{weight_bits(engine)}')
     return path
 
 
-def float_type(core, precision: str) -> str:
+def float_type(precision: str) -> str:
     """OpenVINO's name of what a precision has in floating point on this processor."""
-    short = precision != 'float32' and 'BF16' in core.get_property(
+    require('openvino')
+    import openvino
+
+    short = precision != 'float32' and 'BF16' in openvino.Core().get_property(
         'CPU', 'OPTIMIZATION_CAPABILITIES')
     return 'bf16' if short else 'f32'
 

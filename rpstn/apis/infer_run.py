@@ -204,7 +204,8 @@ class InferRun:
             size=list(source.size), config=inferencer.model.cfg.pretty_text,
             checkpoint=_file_or_name(args.checkpoint),
             box=args.box, kpt_thr=args.kpt_thr, mode=inferencer.mode_for(source),
-            engine=args.engine, precision=args.precision, people=args.people, finder=args.finder,
+            engine=args.engine, people=args.people, finder=args.finder,
+            precision=getattr(inferencer.stepper, 'precision', args.precision),
             reset_every=args.reset_every, fps=args.fps, start=vars(self.part.start),
             end=self.part.end and vars(self.part.end), stride=self.part.stride)
         if args.finder == 'rtmdet':

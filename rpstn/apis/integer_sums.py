@@ -2,16 +2,15 @@
 from __future__ import annotations
 
 import functools
-from importlib.util import find_spec
+from contextlib import suppress
 
 WEIGHT_BITS = (7, 8)
-_MODULES = dict(onnx='onnxruntime', openvino='openvino')
 _CHANNELS = 16
 _GREATEST = 127
 # Activations of 255 everywhere meet weights of 127 everywhere.
 _GRAPH = f"""
 <ir_version: 8, opset_import: ["": 17]>
-greatest (float[1, {_CHANNELS}, 4, 4] x) => (float[1, {_CHANNELS}, 4, 4] y) {{
+greatest (float[1, {_CHANNELS}, 4, 4] x) => (float[1, {_CHANNELS}, 2, 2] y) {{
     levels = QuantizeLinear(x, one, zero)
     image = DequantizeLinear(levels, one, zero)
     filters = DequantizeLinear <axis = 0> (weight, scale, centre)
@@ -30,20 +29,23 @@ def weight_bits(engine: str) -> int:
     silently. With weights of 7 bits no pair is. One convolution of greatest values tells.
 
     Args:
-        engine (str): ``'onnx'`` or ``'openvino'``, which is installed, and onnx.
+        engine (str): ``'onnx'`` or ``'openvino'``.
 
     Returns:
         int: of :data:`WEIGHT_BITS`.
+
+    Raises:
+        ImportError: the engine, or onnx, is not installed.
     """
     import numpy as np
     from onnx import numpy_helper, parser
 
     proto = parser.parse_model(_GRAPH)
-    expected = float(_CHANNELS * _GREATEST)
+    expected = 9. * _CHANNELS * _GREATEST
     proto.graph.initializer.extend(
         numpy_helper.from_array(np.asarray(value), name) for name, value in dict(
             one=np.float32(1 / 255), zero=np.uint8(0), step=np.float32(expected / 255),
-            weight=np.full((_CHANNELS, _CHANNELS, 1, 1), _GREATEST, np.int8),
+            weight=np.full((_CHANNELS, _CHANNELS, 3, 3), _GREATEST, np.int8),
             scale=np.ones(_CHANNELS, np.float32), centre=np.zeros(_CHANNELS, np.int8)).items())
     graph, image = proto.SerializeToString(), np.ones((1, _CHANNELS, 4, 4), np.float32)
     if engine == 'onnx':
@@ -61,5 +63,8 @@ def weight_bits(engine: str) -> int:
 
 def bits_for_all() -> int:
     """The bits with which every engine that is installed computes right on this processor."""
-    return min((weight_bits(engine) for engine, module in _MODULES.items() if find_spec(module)),
-               default=max(WEIGHT_BITS))
+    found = [max(WEIGHT_BITS)]
+    for engine in ('onnx', 'openvino'):
+        with suppress(ImportError):
+            found.append(weight_bits(engine))
+    return min(found)

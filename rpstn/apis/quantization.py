@@ -55,7 +55,7 @@ def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor], graph: str,
 
 
 def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndarray]],
-                   keep_float: Sequence[str] = (), bits: int = 8) -> int:
+                   bits: int, keep_float: Sequence[str] = ()) -> int:
     """Write the quantized graph of an exported one.
 
     Convolutions with constant weights are quantized, but for depthwise ones and all of an encoder
@@ -67,9 +67,9 @@ def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndar
         source, target (Path): of the graphs.
         feeds: inputs to calibrate by; activations get the range from their least to their
             greatest value.
+        bits (int): of the weights, 8 or 7, see :func:`rpstn.apis.integer_sums.weight_bits`.
         keep_float (Sequence[str]): convolutions whose names have one of these in them stay in
             float, too.
-        bits (int): of the weights, 8 or 7, see :func:`rpstn.apis.integer_sums.weight_bits`.
 
     Returns:
         int: convolutions quantized.

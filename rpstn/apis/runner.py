@@ -101,7 +101,7 @@ def check_mixed_precision() -> None:
     """Raise a SystemExit where mixed precision would take far longer than float32."""
     if not (torch.cuda.is_available() or has_bfloat16()):
         raise SystemExit('--amp needs a GPU, or a processor with bfloat16 (on x86: AVX-512); on '
-                         'this one it would take a hundred times as long: leave --amp out')
+                         'this one it would take far longer than without: leave --amp out')
 
 
 def drop_unreachable_weights(cfg: Config, timeout: float = 10.) -> list[str]:

@@ -19,7 +19,7 @@ from .onnx_graphs import StepGraph
 PARTS = {
     'backbone': {'backbone.encoder.backbone': '/encoder/backbone/'},
     'deconvolutions': {'backbone.encoder.head': '/encoder/deconv_layers/'},
-    # The first is folded into the second, unless a norm stands between them.
+    # For inference the first may be a part of the second, see JRPSP.fold_for_inference.
     'Conv_a and S': {'head.propagator.reduce': '/propagator/reduce/',
                      'head.propagator.kernel': '/propagator/kernel/'},
     'R': {'head.relation': '/relation/'},

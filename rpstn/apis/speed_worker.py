@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import rpstn  # noqa: F401 (before MMPose: makes the OpenMMLab stack work)
 
 from .cpu import for_inference, keep_freed_memory
-from .engines import EngineError, build_stepper
+from .engines import EngineError, build_stepper, precision_here
 from .onnx_graphs import Normalize
 from .sample_clips import random_clips
 
@@ -101,11 +101,11 @@ def prepare(settings: dict) -> tuple[Call, int, str]:
         normalize = Normalize(model.data_preprocessor)
         return lambda: model(normalize(clip)[None], None, mode='tensor'), clip_len, eager
     engine, precision = way.split()
+    if precision_here(engine, precision) != precision:
+        raise EngineError(f'this processor has no {precision}')
     stepper = (build_stepper(for_inference(model), precision=precision) if engine == 'torch' else
                build_stepper(None, engine=engine, precision=precision,
                              exported=settings['exported'], threads=settings['threads']))
-    if stepper.precision != precision:
-        raise EngineError(f'computed is {stepper.device}')
     return Streaming(stepper, clip), 1, stepper.device
 
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 NORMS = ('paper', 'shared')
 
@@ -84,17 +85,18 @@ class ReducedConv(nn.Module):
     So the two need not be concatenated, nor share a range of 8-bit integers.
 
     Args:
-        reduce (nn.Conv2d): Conv_a, 1x1 from C + K channels.
-        conv (nn.Conv2d): without padding, whose stride and kernel it has.
+        reduce (nn.Conv2d): Conv_a, 1x1 from C + K channels to C.
+        conv (nn.Conv2d): from C channels to D, without padding.
     """
 
     def __init__(self, reduce: nn.Conv2d, conv: nn.Conv2d) -> None:
         super().__init__()
         channels = conv.in_channels
-        shape = dict(kernel_size=conv.kernel_size, stride=conv.stride)
-        self.features = nn.Conv2d(channels, conv.out_channels, **shape)
-        self.heatmaps = nn.Conv2d(reduce.in_channels - channels, conv.out_channels, bias=False,
-                                  **shape)
+        self.channels = (channels, reduce.in_channels - channels)
+        options = dict(stride=conv.stride, device=conv.weight.device, dtype=conv.weight.dtype)
+        self.features, self.heatmaps = (
+            skip_init(nn.Conv2d, inputs, conv.out_channels, conv.kernel_size, bias=bias, **options)
+            for inputs, bias in zip(self.channels, (True, False)))
         with torch.no_grad():
             first, then = reduce.weight[:, :, 0, 0].double(), conv.weight.double()
             weight = torch.einsum('dcij,ce->deij', then, first)
@@ -102,9 +104,9 @@ class ReducedConv(nn.Module):
             self.heatmaps.weight.copy_(weight[:, channels:])
             self.features.bias.copy_(conv.bias + then.sum((2, 3)) @ reduce.bias.double())
 
-    def forward(self, maps: tuple[Tensor, Tensor]) -> Tensor:
-        """Features (B, C, h, w) and heatmaps (B, K, h, w) -> (B, D, h', w')."""
-        features, heatmaps = maps
+    def forward(self, maps: tuple[Tensor, Tensor] | Tensor) -> Tensor:
+        """Features (B, C, h, w) and heatmaps (B, K, h, w), or both in one -> (B, D, h', w')."""
+        features, heatmaps = maps.split(self.channels, 1) if isinstance(maps, Tensor) else maps
         return self.features(features) + self.heatmaps(heatmaps)
 
 
@@ -210,19 +212,22 @@ class JRPSP(Propagator):
             ValueError: S makes no valid kernel of (h, w).
         """
         self.kernel_size(tuple(features.shape[-2:]))
-        if self.reduce is None:
+        if isinstance(self.kernel[0], ReducedConv):
             return self.kernel((features, heatmaps))
         return self.kernel(self.norm(self.reduce(torch.cat([features, heatmaps], dim=1))))
 
-    def fold_reduce(self) -> None:
-        """Make Conv_a a part of S's first convolution, in place, for inference only.
+    def fold_for_inference(self) -> None:
+        """Make Conv_a a part of S's first convolution, in place.
 
         Nothing lies between the two, and the latter pads nothing, so that it is exact. All stays
-        as it is with a norm between them, as released, and where it saves no multiply-adds:
-        Conv_a's, C + K to a number, are to be more than those of a 3x3 convolution over K maps.
+        as it is with a norm between them, as released; where it saves no multiply-adds: Conv_a's,
+        C + K to a number, are to be more than those of a 3x3 convolution over K maps; and where
+        weights were made exact in bfloat16, which their product is not.
         """
-        if self.reduce is None or not isinstance(self.norm, nn.Identity):
-            return
-        if self.reduce.in_channels > 9 * self.num_joints:
-            self.kernel[0] = ReducedConv(self.reduce, self.kernel[0])
-            self.reduce = None
+        layers = self.reduce, self.kernel[0]
+        if (isinstance(self.norm, nn.Identity) and isinstance(self.reduce, nn.Conv2d)
+                and self.reduce.in_channels > 9 * self.num_joints
+                and not all(torch.equal(layer.weight, layer.weight.bfloat16().to(layer.weight))
+                            for layer in layers)):
+            self.kernel[0] = ReducedConv(*layers)
+            self.reduce = nn.Identity()

@@ -12,6 +12,7 @@ from rpstn.apis.cpu import has_bfloat16
 from rpstn.apis.experiments import Experiment, epoch_options, run_experiment, run_experiments
 
 ROOT = Path(__file__).parents[2]
+MIXED_PRECISION = torch.cuda.is_available() or has_bfloat16()
 # tdm_squat.py, a narrow network, 28 and 14 synthetic squats, 4 epochs.
 TINY = f"""
 _base_ = '{ROOT}/configs/tdm_squat.py'
@@ -87,17 +88,24 @@ def test_the_seed_decides_everything(tiny, distances):
 
 def test_it_trains_in_mixed_precision_and_leaves_no_file(tiny, distances, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    if not MIXED_PRECISION:
+        pytest.skip('mixed precision needs a GPU, or a processor with bfloat16')
     experiment = Experiment('amp', tiny, amp=True)
-    if not (torch.cuda.is_available() or has_bfloat16()):
-        with pytest.raises(SystemExit, match='leave --amp out'):
-            run_experiment(experiment)
-        return
     result = run_experiment(experiment)
     assert list(tmp_path.iterdir()) == []
     assert 'Amp' in experiment.load().optim_wrapper.type
     exact = distances['tests']['test']['form/nll']
     assert result['tests']['test']['form/nll'] == pytest.approx(exact, rel=.2)
     assert result['tests']['test']['form/nll'] != exact
+
+
+def test_mixed_precision_is_refused_at_once_where_it_would_be_slow(tiny, tmp_path):
+    if MIXED_PRECISION:
+        pytest.skip('it is fast here')
+    experiments = [Experiment('float', tiny), Experiment('amp', tiny, amp=True)]
+    with pytest.raises(SystemExit, match='leave --amp out'):
+        list(run_experiments(experiments, tmp_path, 1))
+    assert list(run_experiments(experiments, tmp_path, 0)) == []  # nothing was trained
 
 
 def test_it_never_looks_at_the_test_set_while_it_trains(tiny):

@@ -361,7 +361,8 @@ def test_the_command_exports_and_checks(tmp_path, capsys):
     capsys.readouterr()
     for arguments in ([str(config), str(checkpoint)], [str(config), str(tmp_path / 'no.pth')],
                       [str(tmp_path / 'no.py'), str(checkpoint)],
-                      [str(config), str(checkpoint), '--clip-len', '0']):
+                      [str(config), str(checkpoint), '--clip-len', '0'],
+                      [str(config), str(checkpoint), '--weight-bits', '7']):
         assert main(['export', *arguments, '--out', str(tmp_path / 'other')]) == 1
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
     assert not (tmp_path / 'other').exists()

@@ -39,7 +39,7 @@ def graphs(tmp_path_factory):
                       input_names=['images'], output_names=['sums'])
     for bits in WEIGHT_BITS:
         assert 1 == quantize_graph(folder / 'float.onnx', folder / f'{bits}.onnx',
-                                   [dict(images=image.numpy())], bits=bits)
+                                   [dict(images=image.numpy())], bits)
     return folder, image.numpy()
 
 

@@ -30,6 +30,7 @@ from rpstn.apis.runner import (
     fit_machine,
     load_config,
 )
+from rpstn.pose.propagation import ReducedConv
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 UNREACHABLE = 'http://127.0.0.1:9/x.pth'  # nothing listens on the discard port
@@ -257,7 +258,7 @@ def test_a_model_for_inference_answers_the_same(name):
     norms = [sum(isinstance(m, nn.BatchNorm2d) for m in network.modules())
              for network in (model, fast)]
     assert norms[0] > 40 and norms[1] == 1  # the head's last one follows no convolution
-    assert fast.head.propagator.reduce is None
+    assert isinstance(fast.head.propagator.kernel[0], ReducedConv)
     assert not any(p.requires_grad for p in fast.parameters())
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
 

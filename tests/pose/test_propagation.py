@@ -3,8 +3,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from rpstn.apis.cpu import round_folded_weights
 from rpstn.pose import JRPSP, ResidualJRPSP
-from rpstn.pose.propagation import dynamic_depthwise_conv
+from rpstn.pose.propagation import ReducedConv, dynamic_depthwise_conv
 
 
 def test_shapes_of_the_paper():
@@ -108,11 +109,22 @@ def test_conv_a_folded_into_s_changes_no_answer(kind, size):
     torch.nn.init.normal_(propagator.kernel[-1].weight)  # which may start at 0
     heatmaps, features = torch.randn(2, 3, *size), torch.randn(2, 2, 25, *size)
     expected = propagator(heatmaps, *features)
-    propagator.fold_reduce()
-    assert propagator.reduce is None
+    propagator.fold_for_inference()
+    assert isinstance(propagator.kernel[0], ReducedConv)
     torch.testing.assert_close(propagator(heatmaps, *features), expected)
-    propagator.fold_reduce()  # there is nothing left to fold
+    propagator.fold_for_inference()  # there is nothing left to fold
     torch.testing.assert_close(propagator(heatmaps, *features), expected)
+    # A propagator of your own may call the layers one by one.
+    both = torch.cat([features[0], heatmaps], dim=1)
+    torch.testing.assert_close(propagator.kernel(propagator.reduce(both)),
+                               propagator.kernels(heatmaps, features[0]))
+
+
+def test_conv_a_folded_keeps_its_type():
+    propagator = JRPSP(3, channels=25).double().eval()
+    propagator.fold_for_inference()
+    maps = torch.randn(1, 3, 16, 16).double(), *torch.randn(2, 1, 25, 16, 16).double()
+    assert propagator(*maps).dtype == torch.float64
 
 
 @pytest.mark.parametrize('options', [
@@ -120,7 +132,13 @@ def test_conv_a_folded_into_s_changes_no_answer(kind, size):
     dict(channels=24)])  # 24 + 3 multiply-adds, as 9 x 3 in its place
 def test_conv_a_is_left_apart(options):
     propagator = JRPSP(3, **{'channels': 64, **options})
-    propagator.fold_reduce()
+    propagator.fold_for_inference()
+    assert isinstance(propagator.reduce, torch.nn.Conv2d)
+
+
+def test_conv_a_is_left_apart_where_weights_were_made_exact_in_bfloat16():
+    propagator = round_folded_weights(JRPSP(3, channels=64).eval())
+    propagator.fold_for_inference()
     assert isinstance(propagator.reduce, torch.nn.Conv2d)
 
 

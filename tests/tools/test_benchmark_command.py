@@ -26,6 +26,12 @@ CONFIG = Config(dict(model=dict(
               propagator=dict(type='JRPSP')))))
 
 
+def fast_model(channels: int):
+    config = CONFIG.copy()
+    config.model.backbone.channels = config.model.head.channels = channels
+    return for_inference(build_model(config))
+
+
 @pytest.fixture(scope='module')
 def config_file(tmp_path_factory):
     path = tmp_path_factory.mktemp('configs') / 'tiny.py'
@@ -50,35 +56,41 @@ def test_the_report_compares_turn_by_turn():
     assert text.endswith('- (g) streaming, ONNX Runtime, int8: not measured: no such engine')
 
 
-def test_multiply_adds_are_counted_by_part():
-    counts = multiply_adds(for_inference(build_model(CONFIG)))
+@pytest.mark.parametrize('channels', [8, 48])
+def test_multiply_adds_are_counted_by_part(channels):
+    counts = multiply_adds(fast_model(channels))
     cells = (SIZE // 4) ** 2
-    assert counts['Conv_d'] == CHANNELS * JOINTS * cells
+    assert counts['Conv_d'] == channels * JOINTS * cells
     side = SIZE // 4 - 2  # S: one 3x3 convolution without padding, three with, halved between
     sides = (side, side // 2, side // 4, side // 8)
-    assert counts['Conv_a and S'] == (CHANNELS + JOINTS) * CHANNELS * cells + sum(
-        9 * CHANNELS ** 2 * side ** 2 for side in sides)
+    # Of many channels Conv_a is folded into S, which so takes the heatmaps, too.
+    reduce = channels * min((channels + JOINTS) * cells, 9 * JOINTS * side ** 2)
+    assert counts['Conv_a and S'] == reduce + sum(9 * channels ** 2 * side ** 2 for side in sides)
     # R's two 1x1 convolutions and two products of K maps; the dynamic one is of kernels 1x1.
     assert counts['R'] == 4 * JOINTS ** 2 * cells
-    assert counts[REST] == CHANNELS * cells
+    assert counts[REST] == channels * cells
     # Transposed, kernel 4, stride 2: 4 taps for each of the cells made.
-    assert counts['deconvolutions'] == 4 * CHANNELS * sum(
-        inputs * (SIZE // reduced) ** 2 for inputs, reduced in ((64, 16), (CHANNELS, 8),
-                                                                (CHANNELS, 4)))
+    assert counts['deconvolutions'] == 4 * channels * sum(
+        inputs * (SIZE // reduced) ** 2 for inputs, reduced in ((64, 16), (channels, 8),
+                                                                (channels, 4)))
     assert counts['all'] == sum(counts[part] for part in (*PARTS, REST))
 
 
-def test_parts_add_up():
-    found = eager_parts(for_inference(build_model(CONFIG)), repeats=2)
+@pytest.mark.parametrize('channels', [8, 48])
+def test_parts_add_up(channels):
+    found = eager_parts(fast_model(channels), repeats=2)
     assert set(found) == {*PARTS, REST, 'all'}
     assert found['all'] == pytest.approx(sum(found[part] for part in (*PARTS, REST)))
     assert min(found[part] for part in PARTS) > 0
+
+
+def test_operators_are_counted_by_the_part_that_their_name_tells():
     operators = operator_parts({
         '/encoder/backbone/conv1/Conv': 3., '/propagator/kernel/kernel.0/Conv/WithoutBiases': 1.5,
-        '/propagator/reduce/Conv': .5,
+        '/propagator/reduce/Conv': .5, '/propagator/kernel/kernel.0/heatmaps/Conv': 1.,
         '/propagator/DynamicDepthwiseConv': 1., '/encoder/deconv_layers/deconv_layers.0/x': 4.})
     assert operators == dict.fromkeys(PARTS, 0.) | {
-        'backbone': 3., 'Conv_a and S': 2., 'deconvolutions': 4., REST: 1., 'all': 10.}
+        'backbone': 3., 'Conv_a and S': 3., 'deconvolutions': 4., REST: 1., 'all': 11.}
 
 
 @pytest.mark.parametrize(('way', 'frames'), [('release', 3), ('clip', 3), ('torch float32', 1)])
