@@ -94,20 +94,20 @@ class ReducedConv(nn.Module):
         channels = conv.in_channels
         self.channels = (channels, reduce.in_channels - channels)
         options = dict(stride=conv.stride, device=conv.weight.device, dtype=conv.weight.dtype)
-        self.features, self.heatmaps = (
+        self.of_features, self.of_heatmaps = (
             skip_init(nn.Conv2d, inputs, conv.out_channels, conv.kernel_size, bias=bias, **options)
             for inputs, bias in zip(self.channels, (True, False)))
         with torch.no_grad():
             first, then = reduce.weight[:, :, 0, 0].double(), conv.weight.double()
             weight = torch.einsum('dcij,ce->deij', then, first)
-            self.features.weight.copy_(weight[:, :channels])
-            self.heatmaps.weight.copy_(weight[:, channels:])
-            self.features.bias.copy_(conv.bias + then.sum((2, 3)) @ reduce.bias.double())
+            self.of_features.weight.copy_(weight[:, :channels])
+            self.of_heatmaps.weight.copy_(weight[:, channels:])
+            self.of_features.bias.copy_(conv.bias + then.sum((2, 3)) @ reduce.bias.double())
 
     def forward(self, maps: tuple[Tensor, Tensor] | Tensor) -> Tensor:
         """Features (B, C, h, w) and heatmaps (B, K, h, w), or both in one -> (B, D, h', w')."""
         features, heatmaps = maps.split(self.channels, 1) if isinstance(maps, Tensor) else maps
-        return self.features(features) + self.heatmaps(heatmaps)
+        return self.of_features(features) + self.of_heatmaps(heatmaps)
 
 
 @MODELS.register_module()

@@ -87,7 +87,7 @@ def test_parts_add_up(channels):
 def test_operators_are_counted_by_the_part_that_their_name_tells():
     operators = operator_parts({
         '/encoder/backbone/conv1/Conv': 3., '/propagator/kernel/kernel.0/Conv/WithoutBiases': 1.5,
-        '/propagator/reduce/Conv': .5, '/propagator/kernel/kernel.0/heatmaps/Conv': 1.,
+        '/propagator/reduce/Conv': .5, '/propagator/kernel/kernel.0/of_heatmaps/Conv': 1.,
         '/propagator/DynamicDepthwiseConv': 1., '/encoder/deconv_layers/deconv_layers.0/x': 4.})
     assert operators == dict.fromkeys(PARTS, 0.) | {
         'backbone': 3., 'Conv_a and S': 3., 'deconvolutions': 4., REST: 1., 'all': 11.}
