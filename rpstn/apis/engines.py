@@ -78,7 +78,8 @@ def build_stepper(model: nn.Module | Config | str | Path, checkpoint: str | Path
             exported = Exported.open(exported)
         return kind(exported, precision, threads)
     if precision == 'int8' and not len(calibration):
-        raise EngineError('int8 has to be calibrated: give clips, or an export that has it')
+        raise EngineError('int8 has to be calibrated: give the folder of `rpstn export '
+                          '--calibrate` (--exported), or in Python calibration=clips')
     model = _loaded(model, checkpoint, 'cpu')
     check_exportable(model)
     with tempfile.TemporaryDirectory() as folder:

@@ -253,9 +253,9 @@ def stored_graph(exported: Exported, graph: str, engine: str, precision: str) ->
     if precision == 'int8' and bits > min(WEIGHT_BITS):
         require('onnx')
         if bits > weight_bits(engine):
-            raise BitsError(f'{path}: has weights of {bits} bits, with which sums overflow in '
-                            f'{engine} on this processor; export with --weight-bits '
-                            f'{weight_bits(engine)}')
+            raise BitsError(f'{exported.folder}: its int8 graphs have weights of {bits} bits, with '
+                            f'which sums overflow in {engine} on this processor; for this one, '
+                            f'export with --weight-bits {weight_bits(engine)}')
     return path
 
 
