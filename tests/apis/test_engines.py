@@ -100,8 +100,7 @@ def test_answers_are_not_overwritten_by_the_next_call(exported, engine, precisio
     clip = random_clips((SIZE, SIZE), 3, 1)[0]
     state = stepper.start(clip[:1])
     first = stepper.step(clip[1:2], *state)
-    assert [tensor.dtype for tensor in first] == [
-        torch.float32, carried]
+    assert [tensor.dtype for tensor in first] == [torch.float32, carried]
     kept = [tensor.clone() for tensor in first]
     stepper.step(clip[2:], *first)
     assert all(torch.equal(a, b) for a, b in zip(first, kept))
