@@ -34,7 +34,7 @@ $(STAMP): $(wildcard requirements/*.txt) setup.py
 	@touch $@
 
 demo: $(STAMP)  ## train on synthetic clips, compare with the single-frame baseline
-	$(BIN)/python tools/demo.py $(ARGS)
+	$(BIN)/python tools/research/demo.py $(ARGS)
 
 test: $(STAMP)  ## run the tests, but those marked slow
 	$(PYTEST) -m 'not slow and not engines' $(ARGS)

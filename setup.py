@@ -28,7 +28,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['rpstn', 'rpstn.*']),
-    package_data={'rpstn': ['py.typed', 'weights/*.json', 'weights/*.pt']},
+    package_data={'rpstn': ['py.typed', 'engine/weights/*.json', 'engine/weights/*.pt']},
     python_requires='>=3.10,<3.13',
     # The OpenMMLab packages are left out: mmpose asks for chumpy, which does not build, and for a
     # torchvision that need not exist. `rpstn doctor` names the one command that installs them.
@@ -56,7 +56,7 @@ setup(
         'dev': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff'],
         'export': ['onnx', 'onnxruntime', 'openvino'],
     },
-    entry_points={'console_scripts': ['rpstn = rpstn.cli:main']},
+    entry_points={'console_scripts': ['rpstn = rpstn.cli.main:main']},
     classifiers=[
         'License :: OSI Approved :: Apache Software License',
         'Programming Language :: Python :: 3.10',

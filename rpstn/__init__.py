@@ -37,19 +37,19 @@ with _without_garbage_collection():
     # may fail.
     if not _is_doctor():
         if find_spec('mmpose') is not None:
-            import rpstn.apis.amp
+            import rpstn.engine.amp
             import rpstn.pose
             import rpstn.simulation  # noqa: F401
         # The parts for exercise form read the data sets of rpstn.pose, and so need both.
         if find_spec('mmpose') is not None and find_spec('mmaction') is not None:
             import rpstn.form
-            import rpstn.simulation.squat_dataset  # noqa: F401
+            import rpstn.simulation.squats.squat_dataset  # noqa: F401
 
 
 def __getattr__(name: str):
     """``rpstn.from_pretrained``, which needs more than importing should cost."""
     if name == 'from_pretrained':
-        from rpstn.apis.shipped import from_pretrained
+        from rpstn.engine.shipped import from_pretrained
         return from_pretrained
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 

@@ -10,7 +10,7 @@ import torch
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from smplx.joint_names import JOINT_NAMES
 
-from rpstn.form.distances import joints_from_distances
+from rpstn.form.geometry.distances import joints_from_distances
 from rpstn.pose.datasets import JHMDB15, PENN13, find_data
 from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
 

@@ -11,7 +11,7 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
-from rpstn.apis.runner import add_common_arguments, build_runner, load_config
+from rpstn.engine.runner import add_common_arguments, build_runner, load_config
 
 
 class SaveMetricsHook(Hook):

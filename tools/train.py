@@ -5,7 +5,7 @@ python tools/train.py configs/rpstn_jhmdb.py --amp
 import argparse
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
-from rpstn.apis.runner import (
+from rpstn.engine.runner import (
     add_common_arguments,
     build_runner,
     check_mixed_precision,

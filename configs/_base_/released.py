@@ -1,6 +1,6 @@
 # The network that the authors released, where it differs from the paper, and its input: RGB in
-# [0, 1], the person's box cut out with no margin and stretched. tools/convert_checkpoint.py writes
-# configs for released weights from this one.
+# [0, 1], the person's box cut out with no margin and stretched. tools/data/convert_checkpoint.py
+# writes configs for released weights from this one.
 _base_ = 'rpstn.py'
 
 model = dict(

@@ -5,17 +5,15 @@ Pure functions on NumPy arrays and tensors alike stand beside the registered com
 from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
 
 from . import datasets, transforms
-from .distances import (
+from .evaluation.metrics import FormMetric
+from .geometry.distances import (
     from_condensed,
     joints_from_distances,
     pairwise_distances,
     to_condensed,
 )
-from .head import TemporalHead
-from .hooks import BalancedClassWeightHook, ConfusionMatrixHook
-from .limbs import normalize_limbs
-from .metrics import FormMetric
-from .motion import (
+from .geometry.limbs import normalize_limbs
+from .geometry.motion import (
     canonical_starts,
     fill_gaps,
     joint_angle,
@@ -23,15 +21,17 @@ from .motion import (
     repetitions,
     resample,
 )
-from .recognizer import TemporalDistanceRecognizer
-from .representations import (
+from .hooks.hooks import BalancedClassWeightHook, ConfusionMatrixHook
+from .models.head import TemporalHead
+from .models.recognizer import TemporalDistanceRecognizer
+from .models.representations import (
     DistanceMatrices,
     JointAngles,
     JointCoordinates,
     JointVelocities,
     StandingDisplacements,
 )
-from .temporal_resnet import TemporalResNet1D
+from .models.temporal_resnet import TemporalResNet1D
 
 __all__ = [
     'SKELETONS', 'BalancedClassWeightHook', 'ConfusionMatrixHook', 'DistanceMatrices',

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rpstn.lift.smpl_model import COCOPLUS_REGRESSOR, NUM_JOINTS, load_smpl_model
 from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
+
+from .smpl_model import COCOPLUS_REGRESSOR, NUM_JOINTS, load_smpl_model
 
 # What smplx calls vertices of the mesh of 6890 that SMPL and SMPL+H share, and the joint of SMPL
 # that leads there. Tips of fingers are left out: no skeleton has them, MediaPipe's are knuckles.

@@ -13,7 +13,7 @@ import numpy as np
 from mmengine.logging import print_log
 from scipy.spatial.transform import Rotation
 
-from rpstn.lift.smpl_model import NUM_JOINTS, read_fields
+from .smpl_model import NUM_JOINTS, read_fields
 
 _ALIASES = {
     'betas': ('betas', 'beta', 'shape'), 'body_pose': ('body_pose', 'pose_body'),

@@ -1,27 +1,27 @@
 """2D human pose from video: RPSTN and its parts, registered for MMPose configs."""
 from . import datasets, transforms  # noqa: F401 (registers them)
-from .backbone import FrameNetwork, RPSTNBackbone
 from .crops import Crop, Cropper
-from .data_preprocessor import ClipDataPreprocessor
-from .efficientnet_lite import EfficientNetLite
-from .estimator import VideoPoseEstimator
-from .head import RPSTNHead
-from .hooks import ClipVisualizationHook
-from .legacy_pck import LegacyPCK
-from .metrics import FrameEvaluator, VideoPCK
-from .non_local import NonLocalRelation
-from .propagation import JRPSP
-from .propagation_ablations import CatPropagator, NoPropagator
-from .relation import JRE, PriorRelation
-from .relation_head import RelationHead
-from .relation_sequence import RelationSequence
-from .relation_swap import RelationSwapHook
-from .residual_propagation import ResidualJRPSP
-from .shared_backbone import SharedBackbone
-from .streaming import PersonPose, Stepper, StreamingRPSTN, StreamPoses, TorchStepper
+from .evaluation.legacy_pck import LegacyPCK
+from .evaluation.pck import FrameEvaluator, VideoPCK
+from .hooks.relation_swap import RelationSwapHook
+from .hooks.visualization import ClipVisualizationHook
+from .models.backbone import FrameNetwork, RPSTNBackbone
+from .models.data_preprocessor import ClipDataPreprocessor
+from .models.efficientnet_lite import EfficientNetLite
+from .models.estimator import VideoPoseEstimator
+from .models.head import RPSTNHead
+from .models.non_local import NonLocalRelation
+from .models.propagation import JRPSP
+from .models.propagation_ablations import CatPropagator, NoPropagator
+from .models.relation import JRE, PriorRelation
+from .models.relation_head import RelationHead
+from .models.relation_sequence import RelationSequence
+from .models.residual_propagation import ResidualJRPSP
+from .models.shared_backbone import SharedBackbone
+from .models.temporal_loss import TemporalMSELoss
+from .models.upsampling import UpsampledBackbone
+from .streaming.streaming import PersonPose, Stepper, StreamingRPSTN, StreamPoses, TorchStepper
 from .structures import ClipDataSample
-from .temporal_loss import TemporalMSELoss
-from .upsampling import UpsampledBackbone
 
 __all__ = [
     'Crop', 'Cropper', 'PersonPose', 'Stepper', 'StreamPoses', 'StreamingRPSTN', 'TorchStepper',

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from rpstn.safe_pickle.stand_ins import (
+from .stand_ins import (
     PickledArray,
     PickledDType,
     PickledObject,

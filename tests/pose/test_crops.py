@@ -6,10 +6,10 @@ import torch
 from mmengine.dataset import Compose, pseudo_collate
 from mmpose.registry import TRANSFORMS
 
-from rpstn.apis.inference import predict_video
-from rpstn.apis.video import Frame
+from rpstn.inference.clips import predict_video
 from rpstn.pose.crops import Crop, Cropper, rotate_about, transform_points
-from rpstn.pose.streaming import StreamingRPSTN
+from rpstn.pose.streaming.streaming import StreamingRPSTN
+from rpstn.video.frames import Frame
 
 SIZE = (320, 240)
 PLANTED = np.array([[120.3, 80.6], [141.8, 92.4], [131., 125.25]])

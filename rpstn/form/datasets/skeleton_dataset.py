@@ -16,7 +16,7 @@ from mmaction.registry import TRANSFORMS
 from mmengine.dataset import force_full_init
 from mmengine.logging import print_log
 
-from rpstn.pose.datasets.paths import find_data
+from rpstn.data.paths import find_data
 from rpstn.skeletons import get_skeleton
 
 from .sequence import BadSkeletonError, SkeletonSequence, refuse

@@ -14,9 +14,9 @@ import numpy as np
 from mmaction.registry import DATASETS
 from mmengine.logging import print_log
 
-from rpstn.pose.datasets.cache import cached_arrays
+from rpstn.data.cache import cached_arrays
 
-from ..distances import joints_from_distances, pairwise_distances
+from ..geometry.distances import joints_from_distances, pairwise_distances
 from .sequence import BadSkeletonError, SkeletonSequence, refuse
 from .skeleton_dataset import SkeletonDataset
 

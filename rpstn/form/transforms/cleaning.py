@@ -9,7 +9,7 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 from scipy.ndimage import gaussian_filter1d
 
-from ..motion import fill_gaps, remove_outliers
+from ..geometry.motion import fill_gaps, remove_outliers
 
 
 @TRANSFORMS.register_module()

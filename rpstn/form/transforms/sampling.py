@@ -10,7 +10,7 @@ from mmcv.transforms import BaseTransform
 
 from rpstn.skeletons import get_skeleton
 
-from ..motion import canonical_starts
+from ..geometry.motion import canonical_starts
 
 
 @TRANSFORMS.register_module()

@@ -1,12 +1,19 @@
 """Data sets of clips; importing this registers them with MMPose."""
+from rpstn.data.paths import find_data
+from rpstn.video.readers import (
+    FrameReader,
+    ImageReader,
+    UnreadableFrameError,
+    VideoPart,
+    VideoReader,
+)
+
 from .clip_dataset import ClipDataset
 from .hieve import HiEveClipDataset
 from .jhmdb import JHMDBClipDataset
 from .metainfo import HIEVE14, JHMDB15, PENN13, POSETRACK18
-from .paths import find_data
 from .penn_action import PennActionDataset
 from .posetrack18 import PoseTrack18ClipDataset
-from .readers import FrameReader, ImageReader, UnreadableFrameError, VideoPart, VideoReader
 from .samplers import RepeatSampler
 from .sequence import BadSequenceError, PackedSequences, PoseSequence
 from .sub_jhmdb import SubJHMDBClipDataset

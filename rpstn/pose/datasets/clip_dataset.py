@@ -15,7 +15,8 @@ from mmengine.logging import print_log
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import TRANSFORMS
 
-from .readers import ImageReader, UnreadableFrameError
+from rpstn.video.readers import ImageReader, UnreadableFrameError
+
 from .sequence import BadSequenceError, PackedSequences, PoseSequence
 
 # What MMPose's own data sets add to every image's results.

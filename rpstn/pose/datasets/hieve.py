@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from mmpose.registry import DATASETS
 
+from rpstn.data.paths import find_data
+from rpstn.video.readers import ImageReader, UnreadableFrameError, VideoReader
+
 from .boxes import inside_image, joints_boxes
 from .holdout import check_subset, choose_subset
 from .metainfo import HIEVE14
-from .paths import find_data
-from .readers import ImageReader, UnreadableFrameError, VideoReader
 from .sequence import BadSequenceError
 from .tracks import PersonLabel, Track, TrackClipDataset
 

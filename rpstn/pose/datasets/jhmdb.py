@@ -15,14 +15,15 @@ import scipy.io
 from mmengine.logging import print_log
 from mmpose.registry import DATASETS
 
+from rpstn.data.cache import cached_arrays
+from rpstn.data.paths import find_data
+from rpstn.video.readers import ImageReader, UnreadableFrameError, VideoReader
+
 from .boxes import fill_boxes, inside_image, joints_boxes, mask_box
-from .cache import cached_arrays
 from .clip_dataset import ClipDataset
 from .holdout import check_subset, choose_subset
 from .jhmdb_splits import read_split, source_video
 from .metainfo import JHMDB15
-from .paths import find_data
-from .readers import ImageReader, UnreadableFrameError, VideoReader
 from .sequence import BadSequenceError, PoseSequence
 
 _SOURCES = ('auto', 'videos', 'images')

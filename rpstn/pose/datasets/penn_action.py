@@ -14,13 +14,14 @@ import scipy.io
 from mmengine.logging import print_log
 from mmpose.registry import DATASETS
 
+from rpstn.data.cache import cached_arrays
+from rpstn.data.paths import find_data
+from rpstn.video.readers import ImageReader
+
 from .boxes import fill_boxes, inside_image, joints_boxes
-from .cache import cached_arrays
 from .clip_dataset import ClipDataset
 from .holdout import SUBSETS, check_subset, choose_subset
 from .metainfo import PENN13
-from .paths import find_data
-from .readers import ImageReader
 from .sequence import BadSequenceError, PoseSequence
 
 _FIELDS = ('x', 'y', 'visibility', 'bbox', 'train', 'nframes', 'dimensions', 'action')
@@ -58,8 +59,8 @@ class PennActionDataset(ClipDataset):
         actions (Sequence[str], optional): use only these, e.g. ``['squat']``.
         frames_dir (str, optional): where the frames are: a folder below ``data_root`` or any
             other. Defaults to ``<data_root>/frames``, and where there are none, to those of
-            tools/render_penn.py in ``penn_action_rendered/frames`` below a data root. A warning
-            says when rendered frames are used: results on them are none on Penn Action.
+            tools/data/render_penn.py in ``penn_action_rendered/frames`` below a data root. A
+            warning says when rendered frames are used: results on them are none on Penn Action.
         check_frames (bool): whether a sequence needs its frames. Without them only annotations
             can be used.
         kwargs: see :class:`ClipDataset`.
@@ -169,7 +170,7 @@ def _find_frames(root: Path, frames_dir: str | None, required: bool) -> Path:
         raise FileNotFoundError(
             f'no frames of Penn Action (NNNN/NNNNNN.jpg); looked in: '
             f'{", ".join(map(str, dict.fromkeys(places)))}. Unpack the original frames there, '
-            'set frames_dir, or render stand-ins from the labels with tools/render_penn.py.')
+            'set frames_dir, or render stand-ins from the labels with tools/data/render_penn.py.')
     return places[0]
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from mmpose.registry import DATASETS
 
+from rpstn.data.paths import find_data
+from rpstn.video.readers import ImageReader, UnreadableFrameError
+
 from .boxes import inside_image
 from .holdout import check_subset, choose_subset
 from .metainfo import POSETRACK18
-from .paths import find_data
-from .readers import ImageReader, UnreadableFrameError
 from .sequence import BadSequenceError
 from .tracks import PersonLabel, Track, TrackClipDataset
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .readers import FrameReader
+from rpstn.video.readers import FrameReader
 
 
 class BadSequenceError(ValueError):

@@ -21,8 +21,8 @@ class SubJHMDBClipDataset(JHMDBClipDataset):
 
     The data is JHMDB's, the lists are those of ``sub_splits/``, of the same names and form.
     Results are means over the three splits, each trained and tested on its own
-    (``tools/average_splits.py``). A warning says when the lists name other than 316 clips of 12
-    classes.
+    (``tools/research/average_splits.py``). A warning says when the lists name other than 316 clips
+    of 12 classes.
 
     Takes the arguments of :class:`JHMDBClipDataset`, and raises what it raises.
     """

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from mmpose.registry import DATASETS
 
+from rpstn.data.paths import find_data
+from rpstn.video.readers import VideoReader
+
 from .boxes import fill_boxes, inside_image
 from .clip_dataset import ClipDataset
 from .metainfo import JHMDB15
-from .paths import find_data
-from .readers import VideoReader
 from .sequence import BadSequenceError, PoseSequence
 
 _FIELDS = ('video', 'joints', 'keypoints', 'scores', 'boxes', 'image_size')
@@ -23,7 +24,7 @@ _FIELDS = ('video', 'joints', 'keypoints', 'scores', 'boxes', 'image_size')
 
 @DATASETS.register_module()
 class TeacherClipDataset(ClipDataset):
-    """Clips of videos labelled by ``tools/label_by_teacher.py``.
+    """Clips of videos labelled by ``tools/research/label_by_teacher.py``.
 
     ``labels`` holds ``<class>/<clip>.npz``: ``video`` (path below ``data_root``), ``joints`` (K
     names), ``keypoints`` (N, K, 2) 0-based pixels, ``scores`` (N, K), 0 where the teacher is not
@@ -57,7 +58,7 @@ class TeacherClipDataset(ClipDataset):
         files = sorted(self.labels.rglob('*.npz'))
         if not files:
             raise FileNotFoundError(f'{self.labels}: no labels (<class>/<clip>.npz) there; '
-                                    'tools/label_by_teacher.py writes them')
+                                    'tools/research/label_by_teacher.py writes them')
         names = [self._metainfo['keypoint_id2name'][k]
                  for k in range(len(self._metainfo['keypoint_id2name']))]
         for file in files:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from mmengine.logging import print_log
 
+from rpstn.video.readers import FrameReader, ImageReader, VideoPart, VideoReader
+
 from .boxes import fill_boxes, joints_boxes
 from .clip_dataset import ClipDataset
-from .readers import FrameReader, ImageReader, VideoPart, VideoReader
 from .sequence import BadSequenceError, PoseSequence
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
+from rpstn.video.readers import ImageReader, UnreadableFrameError
+
 from ..datasets.clip_dataset import frame_info, shared_metainfo
-from ..datasets.readers import ImageReader, UnreadableFrameError
 
 
 @TRANSFORMS.register_module()

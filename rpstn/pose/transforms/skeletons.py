@@ -9,7 +9,8 @@ from mmcv.transforms import BaseTransform
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import TRANSFORMS
 
-from ...skeletons import get_skeleton, joint_mapping, map_joints
+from rpstn.skeletons import get_skeleton, joint_mapping, map_joints
+
 from ..datasets.clip_dataset import shared_metainfo
 from ..datasets.metainfo import JHMDB15, PENN13
 

@@ -8,7 +8,7 @@ from mmaction.registry import TRANSFORMS
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from rpstn.form.distances import pairwise_distances
+from rpstn.form.geometry.distances import pairwise_distances
 from rpstn.form.transforms import (
     JitterSkeleton,
     MirrorSkeleton,

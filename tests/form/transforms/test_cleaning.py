@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mmaction.registry import TRANSFORMS
 
-from rpstn.form.motion import remove_outliers
+from rpstn.form.geometry.motion import remove_outliers
 from rpstn.form.transforms import CenterSkeleton, CleanSkeleton, FillMissing
 from rpstn.pose.datasets import find_data
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmaction.registry import TRANSFORMS
 
-from rpstn.form.motion import canonical_starts
+from rpstn.form.geometry.motion import canonical_starts
 from rpstn.form.transforms import ResampleSkeleton
 from rpstn.skeletons import get_skeleton
 

@@ -10,7 +10,7 @@ import pytest
 import scipy.io
 from mmengine.logging import MMLogger
 
-from rpstn.pose.datasets import paths
+from rpstn.data import paths
 
 
 @pytest.fixture(autouse=True)

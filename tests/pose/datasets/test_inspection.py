@@ -11,7 +11,7 @@ import pytest
 from rpstn.pose.datasets import PoseSequence
 from rpstn.pose.datasets.boxes import fill_boxes, inside_image, joints_boxes, mask_box
 from rpstn.pose.datasets.inspection import summarize, suspicious_frames
-from rpstn.pose.datasets.readers import ImageReader
+from rpstn.video.readers import ImageReader
 
 LINKS = [(0, 1), (1, 2), (2, 3)]
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -112,8 +112,8 @@ def test_check_dataset_writes_a_sheet_and_a_table(penn_tree, tmp_path):
     config.write_text(CONFIG.format(root=str(penn_tree.root)))
     paths = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get('PYTHONPATH')]))
     run = subprocess.run(
-        [sys.executable, REPOSITORY / 'tools/check_dataset.py', config, '--out', out, '--clips',
-         '2'], capture_output=True, text=True, env={**os.environ, 'PYTHONPATH': paths})
+        [sys.executable, REPOSITORY / 'tools/data/check_dataset.py', config, '--out', out,
+         '--clips', '2'], capture_output=True, text=True, env={**os.environ, 'PYTHONPATH': paths})
     assert run.returncode == 0, run.stderr
     counts = dict(line.rsplit(None, 1) for line in run.stdout.splitlines()
                   if line.startswith(('clips', 'frames', 'sequences left out')))

@@ -159,7 +159,7 @@ def test_split_actions_and_short_sequences(penn_tree):
 
 def test_labels_alone_say_where_frames_were_looked_for(penn_tree, no_other_data):
     penn_tree.add('0001', write_frames=False)
-    with pytest.raises(FileNotFoundError, match=r'penn_action/frames\. .*tools/render_penn\.py'):
+    with pytest.raises(FileNotFoundError, match=r'penn_action/frames\. .*tools/data/render_penn\.py'):
         load(penn_tree)
     assert len(load(penn_tree, check_frames=False)) == 1
     penn_tree.add('0002')

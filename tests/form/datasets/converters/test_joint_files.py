@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rpstn.apis.pose_files import CsvFile, NpzFile, PoseJson
-from rpstn.apis.results import FrameResult, PersonResult
 from rpstn.form.datasets.converters import read_joints
 from rpstn.form.datasets.sequence import BadSkeletonError
+from rpstn.inference.pose_files import CsvFile, NpzFile, PoseJson
+from rpstn.results import FrameResult, PersonResult
 
 NAMES = ('left_hip', 'left_knee', 'left_ankle', 'nose')
 

@@ -1,0 +1,1 @@
+"""Speed, measured in turns, in one run on one machine."""

@@ -1,0 +1,1 @@
+"""Where data sets lie, and their annotations as plain arrays."""

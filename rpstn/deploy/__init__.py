@@ -1,0 +1,1 @@
+"""Trained models outside of PyTorch: ONNX graphs, and the engines that compute them."""

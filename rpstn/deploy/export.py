@@ -1,0 +1,215 @@
+"""Trained models as ONNX files that run without PyTorch.
+
+A folder holds the graphs and ``export.json``, which names every file with its sha256; the same
+facts are in the metadata of each graph. Inputs are raw crops, uint8 and BGR as OpenCV reads them:
+channel order, mean and deviation are part of the graphs.
+
+Shapes: N people, B clips, T frames, K joints, C channels, (H, W) input pixels, (h, w) heatmap
+cells.
+"""
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from rpstn.engine.loading import ModelError, joint_names
+from rpstn.pose.models.estimator import VideoPoseEstimator
+from rpstn.pose.streaming.streaming import TorchStepper
+from rpstn.version import __version__
+from rpstn.video.frames import staging
+
+from .integer_sums import WEIGHT_BITS, bits_for_all
+from .onnx_graphs import GRAPHS, OPSET, Normalize, trace
+from .quantization import calibration_feeds, quantize_graph
+
+MANIFEST = 'export.json'
+FORMAT = 1
+
+
+class ExportError(ModelError):
+    """A model that cannot be exported, or an export that cannot be used; one line."""
+
+
+def require(*modules: str) -> None:
+    """Raise an ExportError with the command that installs what is missing."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ExportError(f'{module} is needed and cannot be imported ({error}): '
+                              'pip install -r requirements/export.txt') from None
+
+
+def sha256(path: str | Path) -> str:
+    """Of a file, as hexadecimal digits."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest() if hasattr(
+            hashlib, 'file_digest') else hashlib.sha256(file.read()).hexdigest()
+
+
+def describe(model: nn.Module, clip_len: int, checkpoint: str | Path | None = None) -> dict:
+    """What a user of the graphs has to know; goes into metadata and manifest."""
+    (width, height), stride = model.backbone.input_size, model.backbone.heatmap_stride
+    normalize = Normalize(model.data_preprocessor)
+    config = getattr(model, 'cfg', None)
+    meta = getattr(model, 'dataset_meta', None)
+    return dict(
+        rpstn=__version__, opset=OPSET, input='uint8 BGR, raw',
+        network_channels='RGB' if normalize.flip else 'BGR',
+        mean=normalize.mean.flatten().tolist(),
+        std=(1 / normalize.scale).flatten().tolist(),
+        input_size=[width, height], heatmap_size=[width // stride, height // stride],
+        num_joints=model.head.num_joints, channels=model.head.channels, clip_len=clip_len,
+        joints=joint_names(meta) if meta else None,
+        decoder=config.model.head.get('decoder') if config is not None else None,
+        config=Path(config.filename).name if config is not None and config.filename else None,
+        checkpoint=Path(checkpoint).name if checkpoint else None,
+        checkpoint_sha256=sha256(checkpoint) if checkpoint else None)
+
+
+def check_exportable(model: nn.Module) -> None:
+    """Raise an ExportError unless the model is RPSTN."""
+    parts = (getattr(model, 'backbone', None), getattr(model, 'head', None))
+    if not isinstance(model, VideoPoseEstimator) or not all(
+            hasattr(part, name) for part, name in zip(parts, ('encoder', 'propagator'))):
+        raise ExportError('only an RPSTN can be exported, a VideoPoseEstimator of RPSTNBackbone '
+                          f'and RPSTNHead; got {type(model).__name__} of '
+                          f'{" and ".join(type(part).__name__ for part in parts)}')
+
+
+def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] = tuple(GRAPHS),
+                 clip_len: int = 5, calibration: Sequence[Tensor] = (),
+                 keep_float: Sequence[str] = (), weight_bits: int | None = None,
+                 checkpoint: str | Path | None = None) -> Exported:
+    """Write the graphs of a model.
+
+    Args:
+        model (nn.Module): of :func:`rpstn.engine.loading.load_model`, on the CPU.
+        folder: created if need be. Files appear in it when all of them are complete.
+        graphs: of ``'start'``, ``'step'`` and ``'clip'``.
+        clip_len (int): T of the clip graph, whose batch alone is free.
+        calibration (Sequence[Tensor]): clips of crops (T, 3, H, W) uint8 BGR; if there are any,
+            the graphs are written in 8-bit integers, too.
+        keep_float: parts of names of convolutions that stay in float there, beside those that
+            :func:`rpstn.deploy.quantization.quantize_graph` leaves so.
+        weight_bits (int, optional): of the integers that weights become there, 8 or 7. Defaults
+            to what every engine that is installed computes right with on this processor.
+        checkpoint: that the model came from, to be named.
+
+    Returns:
+        Exported: opened.
+
+    Raises:
+        ExportError: no RPSTN, a package is missing, an operator cannot be exported, no
+            convolution has a name of ``keep_float``, or weights cannot have so many bits.
+    """
+    require('onnx', *(['onnxruntime'] if len(calibration) else []))
+    import onnx
+
+    check_exportable(model)
+    unknown = set(graphs) - set(GRAPHS)
+    if unknown:
+        raise ExportError(f'graphs must be of {tuple(GRAPHS)}, got {sorted(unknown)}')
+    if weight_bits not in (None, *WEIGHT_BITS):
+        raise ExportError(f'weight_bits must be of {WEIGHT_BITS}, got {weight_bits!r}')
+    weight_bits = (weight_bits or bits_for_all()) if len(calibration) else None
+    facts = dict(describe(model, clip_len, checkpoint), keep_float=list(keep_float),
+                 weight_bits=weight_bits)
+    protos = {}
+    for graph in graphs:
+        try:
+            protos[graph] = trace(model, graph, clip_len)
+        except (RuntimeError, onnx.checker.ValidationError) as error:
+            raise ExportError(f'the {graph} graph cannot be exported: '
+                              f'{str(error).strip().splitlines()[0]}') from error
+    convolutions = {node.name for proto in protos.values() for node in proto.graph.node
+                    if node.op_type == 'Conv'}
+    for part in keep_float:
+        if not any(part in name for name in convolutions):
+            raise ExportError(f'no convolution to keep in float has {part!r} in its name; they '
+                              f'are {", ".join(sorted(convolutions))}')
+    folder = Path(folder)
+    with staging(folder) as hidden:
+        files = {}
+        for graph, proto in protos.items():
+            float_file = hidden / f'{graph}.onnx'
+            _save(proto, float_file, dict(facts, graph=graph, precision='float32'))
+            files[float_file.name] = dict(graph=graph, precision='float32')
+            if len(calibration):
+                file = hidden / f'{graph}.int8.onnx'
+                quantize_graph(float_file, file, calibration_feeds(
+                    TorchStepper(model), calibration, graph, clip_len), weight_bits, keep_float)
+                _save(onnx.load(str(file)), file, dict(facts, graph=graph, precision='int8'))
+                files[file.name] = dict(graph=graph, precision='int8')
+        for name, entry in files.items():
+            entry.update(bytes=(hidden / name).stat().st_size, sha256=sha256(hidden / name))
+        manifest = dict(format=FORMAT, **facts, files=files)
+        (hidden / MANIFEST).write_text(json.dumps(manifest, indent=1) + '\n')
+    return Exported.open(folder)
+
+
+def _save(proto, path: Path, facts: dict) -> None:
+    import onnx
+
+    del proto.metadata_props[:]
+    onnx.helper.set_model_props(proto, {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in facts.items()})
+    proto.producer_name, proto.producer_version = 'rpstn', __version__
+    onnx.save(proto, str(path))
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A folder of exported graphs."""
+
+    folder: Path
+    manifest: dict
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Exported:
+        """Read ``export.json``.
+
+        Raises:
+            ExportError: it is missing, damaged or of another format.
+        """
+        path = Path(folder) / MANIFEST
+        try:
+            manifest = json.loads(path.read_text())
+            found = manifest['format']
+            complete = {'files', 'input_size', 'heatmap_size', 'num_joints', 'channels'}
+            missing = complete - set(manifest)
+        except OSError:
+            raise ExportError(f'{folder}: no {MANIFEST}, so not a folder of `rpstn export`'
+                              ) from None
+        except (ValueError, KeyError, TypeError):
+            raise ExportError(f'{path}: damaged, not the manifest of an export') from None
+        if found != FORMAT or missing:
+            raise ExportError(f'{path}: must be of format {FORMAT} and complete, got {found}'
+                              + (f' without {", ".join(sorted(missing))}' if missing else ''))
+        return cls(Path(folder), manifest)
+
+    def file(self, graph: str, precision: str = 'float32') -> Path:
+        """A graph's file, found to be as it was written.
+
+        Raises:
+            ExportError: there is none, or it was damaged or changed.
+        """
+        for name, entry in self.manifest['files'].items():
+            if (entry['graph'], entry['precision']) == (graph, precision):
+                path = self.folder / name
+                if not path.is_file() or sha256(path) != entry['sha256']:
+                    raise ExportError(f'{path}: missing or damaged, as its sha256 is not the one '
+                                      f'in {MANIFEST}; export again')
+                return path
+        has = sorted(f'{entry["graph"]} {entry["precision"]}'
+                     for entry in self.manifest['files'].values())
+        hint = '; calibrate it on clips' if precision == 'int8' else ''
+        raise ExportError(f'{self.folder}: no {graph} graph in {precision}, only '
+                          f'{", ".join(has)}{hint}')

@@ -1,0 +1,250 @@
+"""RPSTN as ONNX graphs, the dynamic depthwise convolution included.
+
+ONNX's convolution has its number of groups as a constant, so that one grouped convolution cannot
+serve a batch of any size. The convolution is written as a ``Scan`` over the samples, each one
+convolution of C groups, which is exact.
+
+Shapes: N people, B clips, T frames, K joints, C channels, (H, W) input pixels, (h, w) heatmap
+cells, (kh, kw) dynamic kernel.
+"""
+from __future__ import annotations
+
+import copy
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from rpstn.pose.models import propagation
+
+from .subpixel import with_subpixels
+
+OPSET = 17
+"""Of ONNX's operators: the newest that PyTorch's exporter without onnxscript knows in full."""
+# Stands for the dynamic convolution while PyTorch exports: an operator of two inputs whose output
+# has the first one's shape, as the exporter knows, and which it never writes itself. With one that
+# it does not know it takes the example's batch for the only one.
+_MARK = 'CastLike'
+GRAPHS = dict(
+    start=(('crops', ), ('heatmaps', 'features')),
+    step=(('crops', 'heatmaps', 'features'), ('next_heatmaps', 'next_features')),
+    clip=(('clips', ), ('heatmaps', )))
+"""Inputs and outputs of each graph."""
+
+
+class Normalize(nn.Module):
+    """Raw crops to network input, as MMPose's ``PoseDataPreprocessor`` does it.
+
+    Args:
+        preprocessor (nn.Module): of the model.
+    """
+
+    def __init__(self, preprocessor: nn.Module) -> None:
+        super().__init__()
+        self.flip = bool(getattr(preprocessor, '_channel_conversion', False))
+        mean, std = torch.zeros(3), torch.ones(3)
+        if getattr(preprocessor, '_enable_normalize', False):
+            mean, std = preprocessor.mean.flatten().float(), preprocessor.std.flatten().float()
+        self.register_buffer('mean', mean.view(3, 1, 1).clone())
+        self.register_buffer('scale', (1 / std).view(3, 1, 1).clone())
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """(..., 3, H, W) uint8 BGR -> float32, in the order the network has it."""
+        if self.flip:  # while a number is a byte
+            crops = torch.cat(crops.split(1, dim=-3)[::-1], dim=-3)
+        return (crops.to(self.mean.dtype) - self.mean) * self.scale
+
+
+class Graph(nn.Module):
+    """What is exported: of raw crops, with the model's own normalization.
+
+    Args:
+        model (nn.Module): a ``VideoPoseEstimator`` in evaluation mode.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.normalize = Normalize(model.data_preprocessor)
+        self.backbone, self.head = model.backbone, model.head
+
+
+class StartGraph(Graph):
+    """The first frame of a person."""
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3, H, W) -> heatmaps (N, K, h, w), features (N, C, h, w)."""
+        features, initial = self.backbone.start(self.normalize(crops))
+        return self.head.refine(initial), features
+
+
+class StepGraph(Graph):
+    """Every further frame of a person; the two states are all that is carried."""
+
+    def forward(self, crops: Tensor, heatmaps: Tensor,
+                features: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3, H, W), (N, K, h, w), (N, C, h, w) -> the next of the last two."""
+        following = self.head.embed(self.backbone.encoder(self.normalize(crops)))
+        return self.head.step(heatmaps, features, following), following
+
+
+class ClipGraph(Graph):
+    """A clip of T frames.
+
+    Args:
+        model (nn.Module): see :class:`Graph`.
+        clip_len (int): T.
+    """
+
+    def __init__(self, model: nn.Module, clip_len: int) -> None:
+        super().__init__(model)
+        self.clip_len = clip_len
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(B, T, 3, H, W) -> (B, T, K, h, w)."""
+        images = self.normalize(clips)
+        features, initial = self.backbone.start(images[:, 0])
+        heatmaps = [self.head.refine(initial)]
+        if self.clip_len > 1:
+            # In one batch, its size left open: as the model does it, it would become a constant.
+            others = images[:, 1:].reshape(-1, *map(int, images.shape[2:]))
+            encoded = self.backbone.encoder(others)
+            encoded = encoded.reshape(-1, self.clip_len - 1, *map(int, encoded.shape[1:]))
+            for frame in encoded.unbind(1):
+                following = self.head.embed(frame)
+                heatmaps.append(self.head.step(heatmaps[-1], features, following))
+                features = following
+        return torch.stack(heatmaps, dim=1)
+
+
+class _DynamicDepthwiseConv(torch.autograd.Function):
+    """:func:`rpstn.pose.models.propagation.dynamic_depthwise_conv` as one node of a graph."""
+
+    @staticmethod
+    def forward(ctx, features: Tensor, kernels: Tensor) -> Tensor:
+        return _EAGER(features, kernels)
+
+    @staticmethod
+    def symbolic(graph, features, kernels):
+        return graph.op(_MARK, features, kernels)
+
+
+_EAGER = propagation.dynamic_depthwise_conv
+
+
+def _matrix_transpose(graph, maps):
+    """``Tensor.mT``, which PyTorch's exporter does not know."""
+    axes = list(range(maps.type().dim()))
+    return graph.op('Transpose', maps, perm_i=[*axes[:-2], axes[-1], axes[-2]])
+
+
+@contextmanager
+def _one_node() -> Iterator[None]:
+    propagation.dynamic_depthwise_conv = _DynamicDepthwiseConv.apply
+    try:
+        yield
+    finally:
+        propagation.dynamic_depthwise_conv = _EAGER
+
+
+def _scan(channels: int, kernel_size: Sequence[int], size: Sequence[int]):
+    """The body of the Scan: features (C, h, w) of one sample, its kernels (C, kh, kw)."""
+    from onnx import TensorProto, helper
+
+    def value(name: str, shape: Sequence[int]):
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, [channels, *shape])
+
+    pads = [side // 2 for side in kernel_size]
+    return helper.make_graph(
+        [helper.make_node('Unsqueeze', ['frame', 'first'], ['image']),
+         helper.make_node('Unsqueeze', ['taps', 'second'], ['weight']),
+         helper.make_node('Conv', ['image', 'weight'], ['convolved'], group=channels,
+                          kernel_shape=list(kernel_size), pads=[*pads, *pads]),
+         helper.make_node('Squeeze', ['convolved', 'first'], ['filtered'])],
+        'dynamic_depthwise_conv', [value('frame', size), value('taps', kernel_size)],
+        [value('filtered', size)],
+        initializer=[helper.make_tensor('first', TensorProto.INT64, [1], [0]),
+                     helper.make_tensor('second', TensorProto.INT64, [1], [1])])
+
+
+def _standard(proto, channels: int, kernel_size: Sequence[int], size: Sequence[int]) -> None:
+    """Replace our node by operators of ONNX, in place."""
+    from onnx import helper
+
+    for node in proto.graph.node:
+        if node.op_type == _MARK:
+            node.CopyFrom(helper.make_node(
+                'Scan', list(node.input), list(node.output),
+                name=node.name.replace(_MARK, 'DynamicDepthwiseConv'),
+                num_scan_inputs=2, body=_scan(channels, kernel_size, size)))
+
+
+def for_one(proto) -> None:
+    """Of a graph for batches of any size make one for a batch of 1, in place.
+
+    The Scan becomes the one grouped convolution that it is then, which OpenVINO has a faster
+    kernel for; the inputs' shapes are left to the engine.
+    """
+    from onnx import TensorProto, helper
+
+    nodes = []
+    for node in proto.graph.node:
+        if node.op_type != 'Scan':
+            nodes.append(node)
+            continue
+        body = node.attribute[[a.name for a in node.attribute].index('body')].g
+        channels, *kernel = (d.dim_value for d in body.input[1].type.tensor_type.shape.dim)
+        weight, shape = f'{node.name}/weight', f'{node.name}/shape'
+        proto.graph.initializer.append(
+            helper.make_tensor(shape, TensorProto.INT64, [4], [channels, 1, *kernel]))
+        pads = [side // 2 for side in kernel]
+        nodes += [helper.make_node('Reshape', [node.input[1], shape], [weight]),
+                  helper.make_node('Conv', [node.input[0], weight], list(node.output),
+                                   name=node.name, group=channels, kernel_shape=kernel,
+                                   pads=[*pads, *pads])]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+
+
+def trace(model: nn.Module, name: str, clip_len: int = 5):
+    """One graph of :data:`GRAPHS`, for batches of any size.
+
+    Args:
+        model (nn.Module): a ``VideoPoseEstimator`` in evaluation mode, on the CPU.
+        name (str): ``'start'``, ``'step'`` or ``'clip'``.
+        clip_len (int): T of the clip graph.
+
+    Returns:
+        onnx.ModelProto: checked, shapes inferred.
+    """
+    import onnx
+
+    rewritten = with_subpixels(copy.deepcopy(model).eval().requires_grad_(False))
+    graph = (ClipGraph(rewritten, clip_len) if name == 'clip' else
+             dict(start=StartGraph, step=StepGraph)[name](rewritten))
+    (width, height), stride = model.backbone.input_size, model.backbone.heatmap_stride
+    size = (height // stride, width // stride)
+    channels = model.head.channels
+    # Two, as a batch of one could be taken for a constant.
+    batch = (2, clip_len) if name == 'clip' else (2, )
+    example = (torch.zeros(*batch, 3, height, width, dtype=torch.uint8), )
+    if name == 'step':
+        example += (torch.zeros(2, model.head.num_joints, *size),
+                    torch.zeros(2, channels, *size))
+    inputs, outputs = GRAPHS[name]
+    buffer = io.BytesIO()
+    torch.onnx.register_custom_op_symbolic('aten::mT', _matrix_transpose, OPSET)
+    # The tracer warns of every check of shapes; they are constants but for the batch.
+    with warnings.catch_warnings(), _one_node(), torch.no_grad():
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            graph, example, buffer, dynamo=False, opset_version=OPSET,
+            input_names=list(inputs), output_names=list(outputs),
+            dynamic_axes={key: {0: 'batch'} for key in (*inputs, *outputs)})
+    proto = onnx.load_from_string(buffer.getvalue())
+    if any(node.op_type == _MARK for node in proto.graph.node):
+        _standard(proto, channels, model.head.propagator.kernel_size(size), size)
+    onnx.checker.check_model(proto, full_check=True)
+    return proto

@@ -1,0 +1,1 @@
+"""A config run: training, testing, loading, and running fast on a CPU."""

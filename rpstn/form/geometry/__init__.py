@@ -1,0 +1,1 @@
+"""Geometry of skeletons: pure functions on arrays and tensors alike."""

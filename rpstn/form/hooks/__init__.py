@@ -1,0 +1,1 @@
+"""What happens beside training and testing; importing this registers the hooks."""

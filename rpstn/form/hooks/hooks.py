@@ -1,0 +1,184 @@
+"""Hooks for training and testing form recognizers."""
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from mmaction.registry import HOOKS
+from mmengine.dist import master_only
+from mmengine.evaluator import Evaluator
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from sklearn.utils.class_weight import compute_class_weight
+
+from rpstn.tables import format_table
+
+from ..evaluation.calibration import plot_reliability
+from ..evaluation.confusion import plot_confusion_matrix
+from ..evaluation.metrics import FormMetric
+
+
+def dataset_labels(dataset) -> np.ndarray:
+    """Class of every item of a data set of MMEngine (wrappers of them included), (N,) int.
+
+    Raises:
+        ValueError: an item has no label or several, or the data set is empty.
+    """
+    labels = []
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        label = info.get('label')
+        if label is None or np.ndim(label) != 0:
+            name = info.get('frame_dir', f'item {index}')
+            raise ValueError(f'{type(dataset).__name__}: label of {name} must be one class, got '
+                             f'{label}; class weights do not balance several labels')
+        labels.append(int(label))
+    if not labels:
+        raise ValueError(f'{type(dataset).__name__}: there is no item to count labels of')
+    return np.array(labels)
+
+
+def balanced_class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Scikit-learn's ``balanced`` weights: n / (classes that occur * count of the class).
+
+    They are 1 in the mean over the samples. A class that does not occur gets 1, too: no sample of
+    it is ever weighted, but label smoothing gives it a share of every target.
+
+    Args:
+        labels (np.ndarray): (N,) classes.
+        num_classes (int): C.
+
+    Returns:
+        np.ndarray: (C,).
+
+    Raises:
+        ValueError: a label outside the classes.
+    """
+    present = np.unique(labels)
+    if present[0] < 0 or present[-1] >= num_classes:
+        raise ValueError(f'labels must be among the classes 0 to {num_classes - 1}, got '
+                         f'{present.tolist()}')
+    weights = np.ones(num_classes)
+    weights[present] = compute_class_weight('balanced', classes=present, y=labels)
+    return weights
+
+
+@HOOKS.register_module()
+class BalancedClassWeightHook(Hook):
+    """Weight the classes in the loss of the head by how rare they are in the training set.
+
+    Before training it sets ``model.cls_head.loss_cls.class_weight``, of MMAction2's
+    ``CrossEntropyLoss``, to :func:`balanced_class_weights`, in place of weights of the config.
+    Every process counts for itself, and a resumed training counts anew: the weights are not part
+    of a checkpoint.
+
+    What MMAction2's loss makes of them, with y the one-hot label and, by ``label_smooth_eps`` of
+    the head, q = (1 - eps) y + eps / C::
+
+        loss = sum_nc q_nc w_c (-log p_nc) / sum_nc q_nc w_c
+
+    That is the weighted mean it should be: with eps = 0 PyTorch's ``cross_entropy(weight=w)``, with
+    equal weights its ``cross_entropy(label_smoothing=eps)``. With both it differs from PyTorch's in
+    the divisor alone, there sum_n w_(y_n), by which equal losses do not give that loss. Two things
+    to know: weights divided by those of the batch cancel where all its samples are of one class,
+    so batches must not be tiny; and in both libraries the optimum for a sample is p ~ w q, so
+    weights tilt what smoothing gives to other classes towards the rare ones.
+
+    ``multi_class`` data sets are refused: there weights would scale what a label's presence and
+    its absence cost alike, and balance nothing.
+
+    Raises:
+        ValueError: the model has no head whose loss takes class weights, a label is not among the
+            head's classes, or the data set has several labels per sample.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Count the labels and set the weights."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        head = getattr(model, 'cls_head', None)
+        loss = getattr(head, 'loss_cls', None)
+        if not hasattr(loss, 'class_weight'):
+            raise ValueError('BalancedClassWeightHook needs a model with cls_head.loss_cls that '
+                             f"takes class_weight, as dict(type='CrossEntropyLoss'), got "
+                             f'{type(model).__name__} with {type(loss).__name__}')
+        dataset = runner.train_dataloader.dataset
+        labels = dataset_labels(dataset)
+        weights = balanced_class_weights(labels, head.num_classes)
+        # In the scores' own type and place, or the loss moves them in every iteration.
+        loss.class_weight = next(model.parameters()).detach().new_tensor(weights)
+        counts = np.bincount(labels, minlength=head.num_classes)
+        names = getattr(dataset, 'metainfo', {}).get('classes') or range(head.num_classes)
+        runner.logger.info('Class weights of the loss\n' + format_table(
+            ['', 'samples', 'weight'], [list(row) for row in zip(names, counts, weights)],
+            digits=3))
+        if not counts.all():
+            empty = [name for name, count in zip(names, counts) if not count]
+            runner.logger.log(logging.WARNING, f'{len(empty)} classes have no training sample, '
+                                               f'and weight 1: {empty}')
+
+
+@HOOKS.register_module()
+class ConfusionMatrixHook(Hook):
+    """Draw what :class:`~rpstn.form.FormMetric` found, into the runner's log folder.
+
+    Files: ``<work_dir>/<time>/test_confusion_matrix.png`` and ``test_reliability.png``. The
+    prefix of a metric takes part in the name where it is not ``form``.
+
+    Args:
+        val (bool): draw after validations, too, as ``val_...png``, each over the one before.
+            Defaults to False.
+        out_dir (str, optional): another folder.
+
+    Raises:
+        ValueError: the evaluator has no ``FormMetric`` that knows a confusion matrix.
+    """
+
+    def __init__(self, val: bool = False, out_dir: str | None = None) -> None:
+        self.val = val
+        self.out_dir = out_dir
+
+    def before_test(self, runner: Runner) -> None:
+        """Find the metrics early: better than after an hour of testing."""
+        self._metrics(runner.test_loop.evaluator)
+
+    def before_val(self, runner: Runner) -> None:
+        """As :meth:`before_test`."""
+        if self.val:
+            self._metrics(runner.val_loop.evaluator)
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Draw."""
+        self._draw(runner, runner.test_loop.evaluator, 'test')
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Draw, if asked to."""
+        if self.val:
+            self._draw(runner, runner.val_loop.evaluator, 'val')
+
+    @staticmethod
+    def _metrics(evaluator: Evaluator) -> list[FormMetric]:
+        found = [metric for metric in evaluator.metrics
+                 if isinstance(metric, FormMetric) and not metric.multi_class]
+        if not found:
+            raise ValueError('ConfusionMatrixHook needs a FormMetric without multi_class in the '
+                             f'evaluator, got {[type(m).__name__ for m in evaluator.metrics]}')
+        return found
+
+    @master_only  # which alone computes metrics
+    def _draw(self, runner: Runner, evaluator: Evaluator, stage: str) -> None:
+        folder = Path(self.out_dir or runner.log_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        for metric in self._metrics(evaluator):
+            evaluation = metric.evaluation
+            prefix = '' if metric.prefix == FormMetric.default_prefix else f'{metric.prefix}_'
+            stem = f'{stage}_{prefix}'.replace('/', '_')
+            title = (f'{stage}: accuracy {100 * evaluation.overall["accuracy"]:.1f} %, '
+                     f'balanced {100 * evaluation.overall["balanced_accuracy"]:.1f} %')
+            path = folder / f'{stem}confusion_matrix.png'
+            plot_confusion_matrix(evaluation.confusion,
+                                  metric.class_names(len(evaluation.confusion)), path, title)
+            if evaluation.bins is not None:
+                plot_reliability(evaluation.bins, folder / f'{stem}reliability.png', stage)
+            runner.logger.info(f'Drawn: {path}')

@@ -1,0 +1,1 @@
+"""Recognizers of exercise form and their parts; importing this registers them."""

@@ -1,0 +1,183 @@
+"""Joints of the person in a video, from a trained model and a box.
+
+Clips are cut out of the video and handed to the model as ``tools/test.py`` does it, by the very
+pipeline of the config's test data set and with the same windows of T frames, so that a video gives
+here what it gives there for the same boxes. The boxes differ: a data set has one for each frame,
+while here one box serves a clip, as nothing is known of a frame before it is looked at.
+
+The recurrence starts anew with each clip: what it carries, heatmaps and features, lies in the
+coordinates of the crop, and a followed box moves between clips. So the model is never asked for
+more than the T frames in a row that it was trained on.
+
+Shapes: T frames of a clip, K joints, (H, W) image pixels.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmpose.registry import TRANSFORMS
+from torch import nn
+
+from rpstn.engine.loading import ModelError, config_name, joint_names, load_model
+from rpstn.pose.datasets.clip_dataset import frame_info, shared_metainfo
+from rpstn.pose.models.estimator import VideoPoseEstimator
+from rpstn.video.frames import Frame
+
+from .boxes import FixedBox, FollowedBox, parse_box
+
+__all__ = ['FramePose', 'ModelError', 'joint_names', 'load_model', 'predict_video']
+
+
+@dataclass(frozen=True)
+class FramePose:
+    """The joints of one frame."""
+
+    index: int
+    """0-based."""
+    time: float
+    """Seconds since the first frame."""
+    box: np.ndarray
+    """(4,) x1 y1 x2 y2 pixels, what was cut out, without the padding that the config adds."""
+    keypoints: np.ndarray
+    """(K, 2) image pixels, 0-based."""
+    scores: np.ndarray
+    """(K,) heights of the heatmaps' peaks."""
+    state: str = 'tracked'
+    """As :attr:`rpstn.results.PersonResult.state`."""
+
+
+def predict_video(model: nn.Module, frames: Iterable[Frame],
+                  box: str | Sequence[float] = 'frame', clip_len: int | None = None,
+                  kpt_thr: float = 0.3, known: Iterable[FramePose] = ()) -> Iterator[FramePose]:
+    """The joints of every frame, in order, as the frames come.
+
+    Reads one clip ahead, and keeps no more than that.
+
+    Args:
+        model (nn.Module): of :func:`load_model`.
+        frames (Iterable[Frame]): such as :func:`rpstn.video.frames.open_frames` gives.
+        box: ``'frame'``, a box of four numbers, or ``'follow'``, see
+            :func:`rpstn.inference.boxes.parse_box`.
+        clip_len (int, optional): T. Defaults to that of the config's test data set.
+        kpt_thr (float): score from which a joint is trusted when following.
+        known (Iterable[FramePose]): what an earlier run over the same frames gave, from the first
+            frame on. Clips that are wholly known are not computed again; those that follow come
+            out as if the earlier run had gone on.
+
+    Raises:
+        BoxError: the box cannot be used.
+        ModelError: the config's pipeline does not take clips, or the model's answer is no number.
+    """
+    follow, given = parse_box(box)
+    tracker = FollowedBox(given, kpt_thr) if follow else FixedBox(given)
+    dataset = _test_dataset(model.cfg)
+    clips = _Clips(dataset.get('pipeline', ()), model.dataset_meta)
+    clip_len = clip_len or dataset.get('clip_len', 5)
+    # With a stride, every stride-th frame makes one clip, the frames between them the next.
+    stride = dataset.get('frame_stride', 1)
+    frames, known = iter(frames), iter(known)
+    recurrent = isinstance(model, VideoPoseEstimator)
+    while chunk := list(islice(frames, clip_len * stride)):
+        height, width = chunk[0].image.shape[:2]
+        current = tracker.current((width, height))
+        found = {pose.index: (pose.keypoints, pose.scores)
+                 for pose in islice(known, len(chunk))}
+        for offset in range(min(stride, len(chunk)) if found.keys() != _indices(chunk) else 0):
+            found.update(_predict(model, clips.pack(chunk[offset::stride], clip_len, current)))
+        tracker.update(*found[chunk[-1].index])
+        lost = follow and tracker.box is None
+        for place, frame in enumerate(chunk):
+            state = 'started' if place < stride or not recurrent else 'tracked'
+            yield FramePose(frame.index, frame.time, current, *found[frame.index],
+                            'lost' if lost and frame is chunk[-1] else state)
+
+
+def _indices(frames: Iterable[Frame]) -> set[int]:
+    return {frame.index for frame in frames}
+
+
+@dataclass(frozen=True)
+class _MemoryReader:
+    """Frames that are in memory already, as a :class:`FrameReader`."""
+
+    images: dict[int, np.ndarray]
+    path: str = 'video'
+
+    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
+        # Copies: a transform may change its image in place.
+        return [self.images[index].copy() for index in indices]
+
+
+class _Clips:
+    """Frames and a box to the batch of one clip that the model takes.
+
+    Gives the pipeline what :class:`ClipDataset` gives it, with all joints marked as not labelled.
+    """
+
+    def __init__(self, pipeline: Sequence[dict], meta: dict) -> None:
+        types = [str(step.get('type')) for step in pipeline]
+        if types[:1] != ['LoadClip'] or types[-1:] != ['PackClipInputs']:
+            raise ModelError('the pipeline of the config\'s test data set must start with LoadClip '
+                             f'and end with PackClipInputs, got {types}')
+        self.pipeline = Compose([TRANSFORMS.build(step) for step in pipeline])
+        self.joints = len(meta['keypoint_id2name'])
+        self.shared = shared_metainfo(meta)
+
+    def pack(self, frames: list[Frame], clip_len: int, box: np.ndarray) -> dict:
+        """Frames beyond the last repeat it, and are marked as padded."""
+        reader = _MemoryReader({frame.index: frame.image for frame in frames})
+        height, width = frames[0].image.shape[:2]
+        padded = [(frame, False) for frame in frames]
+        padded += [(frames[-1], True)] * (clip_len - len(frames))
+        info = dict(video=reader.path, reader=reader, image_size=(width, height), action='',
+                    frames=[self._frame(*item, box) for item in padded])
+        return pseudo_collate([self.pipeline(info)])
+
+    def _frame(self, frame: Frame, padded: bool, box: np.ndarray) -> dict:
+        flags = np.zeros(self.joints, bool)
+        return dict(frame_info(frame.index, f'video#{frame.index}', 'video', frame.index, padded,
+                               box, np.zeros((self.joints, 2)), flags, flags), **self.shared)
+
+
+@torch.no_grad()
+def _predict(model: nn.Module, batch: dict) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Joints (K, 2) and scores (K,) by frame index."""
+    found = {}
+    for sample in model.test_step(batch):
+        if sample.metainfo.get('padded', False):  # single-frame estimators hand these out, too
+            continue
+        index, instances = sample.metainfo['frame_index'], sample.pred_instances
+        # In double precision, so that they are the same after a way through text.
+        keypoints = instances.keypoints[0][:, :2].astype(np.float64)
+        scores = instances.keypoint_scores[0].astype(np.float64)
+        check_finite(keypoints, scores, index)
+        found[index] = (keypoints, scores)
+    return found
+
+
+def check_finite(keypoints: np.ndarray, scores: np.ndarray, frame: int) -> None:
+    """See that a frame's joints (K, 2) and scores (K,) are numbers.
+
+    Raises:
+        ModelError: they are not.
+    """
+    if not (np.isfinite(keypoints).all() and np.isfinite(scores).all()):
+        raise ModelError(f'frame {frame}: the model answers with values that are no numbers; '
+                         'its training has diverged')
+
+
+def _test_dataset(config: Config) -> dict:
+    """The config's data set for tests, out of any wrapper."""
+    loader = config.get('test_dataloader') or config.get('val_dataloader')
+    if not loader:
+        raise ModelError(f'{config_name(config)}: no test_dataloader, whose pipeline would be used')
+    dataset = loader['dataset']
+    while 'pipeline' not in dataset and 'dataset' in dataset:
+        dataset = dataset['dataset']
+    return dataset

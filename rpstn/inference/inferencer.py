@@ -1,0 +1,244 @@
+"""People's joints out of whatever shows them, frame by frame.
+
+    inferencer = PoseInferencer()  # RPSTN-Lite; or PoseInferencer('configs/...py', 'best.pth')
+    for result in inferencer('squat.mp4'):
+        for person in result.people:
+            print(result.time, person.id, person.keypoints)
+
+Results are typed: :class:`rpstn.results.FrameResult`.
+"""
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import tee
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+
+from rpstn.deploy.engines import build_stepper, check_engine
+from rpstn.engine.loading import ModelError, joint_names, load_model
+from rpstn.engine.shipped import shipped_files
+from rpstn.pose.models.estimator import VideoPoseEstimator
+from rpstn.pose.streaming.streaming import StreamingRPSTN
+from rpstn.pose.streaming.tracks import PersonPose
+from rpstn.results import FrameResult, PersonResult
+from rpstn.video.frames import Frame, FrameSource
+from rpstn.video.inputs import open_input
+from rpstn.video.live import LiveSource
+from rpstn.video.part import WHOLE, Part
+from rpstn.video.readahead import read_ahead
+
+from .answered_joints import AnsweredJoints
+from .boxes import BoxError, FollowedBox, parse_box, whole_frame
+from .clips import FramePose, check_finite, predict_video
+from .smoothing import Smoother
+
+MODES = ('auto', 'clip', 'stream')
+
+
+class PoseInferencer:
+    """A trained model, ready to be asked.
+
+    In ``clip`` mode a video is cut into clips of T frames, as in ``tools/test.py``, and gives what
+    that gives for the same boxes; one person, a clip's frames late. In ``stream`` mode each frame
+    is answered before the next is looked at, and heatmaps and features are carried on for as long
+    as a person is seen: :class:`rpstn.pose.StreamingRPSTN`. ``auto`` is ``clip`` for files
+    and ``stream`` for cameras and network streams, for several people, with
+    other options of streaming, for engines other than torch, and for RPSTN-Lite; single-frame
+    models know clips only.
+
+    Args:
+        config: config file, or config. Defaults to RPSTN-Lite, which comes with the package.
+        checkpoint: of MMEngine, or a plain state dict. Nothing in it is executed.
+        device (str): as torch names it.
+        engine (str): what computes the network: ``'torch'``, ``'onnx'`` (ONNX Runtime) or
+            ``'openvino'``, the last two on the CPU.
+        precision (str): ``'float32'``, or what else the engine offers
+            (:data:`rpstn.deploy.engines.ENGINES`).
+        exported (str | Path, optional): folder of `rpstn export` for the engine; without it the
+            model is exported on the way.
+        mode (str): ``'auto'``, ``'clip'`` or ``'stream'``.
+        box: where a person is, see :func:`rpstn.inference.boxes.parse_box`. Defaults to
+            following the joints, from the whole image on.
+        kpt_thr (float): score from which a joint is trusted when following.
+        smooth (bool | dict): whether joints are smoothed by a one-euro filter, or its settings
+            (:class:`rpstn.inference.smoothing.OneEuroFilter`). Off by default.
+        stream_options (dict, optional): more of :class:`StreamingRPSTN`: ``finder``,
+            ``max_people``, ``reset_every``, ...
+        joints (str, optional): skeleton that is answered in, of
+            :data:`rpstn.inference.answered_joints.ANSWERS`, e.g. ``'coco17'``. Defaults to the
+            model's.
+
+    Raises:
+        ModelError: config and checkpoint give no model, or not for this engine or mode.
+        BoxError: the box cannot be used.
+        ValueError: another mode, or options of streaming that cannot be.
+    """
+
+    def __init__(self, config: str | Path | Config | None = None,
+                 checkpoint: str | Path | None = None, device: str = 'cpu',
+                 engine: str = 'torch', precision: str = 'float32',
+                 exported: str | Path | None = None, mode: str = 'auto',
+                 box: str | Sequence[float] = 'follow', kpt_thr: float = 0.3,
+                 smooth: bool | dict = False, stream_options: dict | None = None,
+                 joints: str | None = None) -> None:
+        if mode not in MODES:
+            raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
+        plain = (engine, precision) == ('torch', 'float32')
+        check_engine(engine, precision)  # before the model is loaded
+        parse_box(box)
+        self.box = box
+        self.kpt_thr = kpt_thr
+        self.smooth = dict(smooth) if isinstance(smooth, dict) else ({} if smooth else None)
+        self.stream_options = dict(stream_options or {})
+        Smoother(**self.smooth or {})  # refuses settings that cannot be
+        if (config is None) != (checkpoint is None):
+            raise ModelError('config and checkpoint are given both, or neither for RPSTN-Lite')
+        if config is None:
+            config, checkpoint = shipped_files()
+            mode = 'stream' if mode == 'auto' else mode
+        self.model = load_model(config, checkpoint, device if engine == 'torch' else 'cpu')
+        self.answered = joints and AnsweredJoints(self.model.dataset_meta, joints)
+        recurrent = isinstance(self.model, VideoPoseEstimator)
+        options = {k: v for k, v in self.stream_options.items() if v is not None}
+        people = options.pop('max_people', 1)
+        streams = not plain or people > 1 or bool(options)
+        if mode == 'clip' and streams:
+            raise ModelError("mode 'clip' is for one person, no stream_options, engine 'torch' "
+                             "and float32; all else needs mode 'stream'")
+        if not recurrent and (mode == 'stream' or streams):
+            raise ModelError(f"{type(self.model).__name__} is a single-frame model, which has "
+                             "nothing to carry on: it knows mode 'clip', one person, no "
+                             "stream_options, engine 'torch' and float32 only")
+        if 'finder' in options and people == 1 and not parse_box(box)[0]:
+            raise BoxError(f'box {box!r} is for all frames, and would leave the finder nothing to '
+                           "look for; use 'follow'")
+        self.mode = mode if recurrent else 'clip'
+        if self.mode == 'auto' and streams:
+            self.mode = 'stream'
+        self.stepper = self.model if self.mode == 'clip' else build_stepper(
+            self.model, checkpoint, engine, precision, device=device, exported=exported)
+        self.streaming = None if self.mode == 'clip' else StreamingRPSTN(
+            self.stepper, self.model.cfg, min_score=kpt_thr, **self.stream_options)
+        self.engine = getattr(self.stepper, 'device', f'PyTorch {torch.__version__} on {device}, '
+                              'float32')
+
+    @property
+    def dataset_meta(self) -> dict:
+        """MMPose's, of the joints that are answered: names, limbs, colours."""
+        return self.answered.meta if self.answered else self.model.dataset_meta
+
+    @property
+    def joints(self) -> list[str]:
+        """The K names, in order."""
+        return joint_names(self.dataset_meta)
+
+    def mode_for(self, source: FrameSource | LiveSource) -> str:
+        """``'clip'`` or ``'stream'``, whichever a source is looked at in."""
+        if self.mode != 'auto':
+            return self.mode
+        return 'stream' if source.live else 'clip'
+
+    def finisher(self) -> Callable[[FrameResult], FrameResult]:
+        """What :meth:`raw` results go through, in order: a new filter, and the joints asked for."""
+        steps = [*([] if self.smooth is None else [Smoother(**self.smooth)]),
+                 *([self.answered] if self.answered else [])]
+        return lambda result: functools.reduce(lambda done, step: step(done), steps, result)
+
+    def __call__(self, source: str | int | Path | FrameSource | LiveSource,
+                 part: Part = WHOLE) -> Iterator[FrameResult]:
+        """The frames' results, in order, as they come.
+
+        Memory does not grow with the number of frames; decoding goes on in a thread of its own.
+        Frames of files are all looked at; of live sources those that come while the model is busy
+        are dropped.
+
+        Args:
+            source: an image, a video, a folder or glob of images, the number of a camera, a URL,
+                or one of these opened already.
+            part (Part): which frames, of a source that is not opened yet.
+
+        Raises:
+            UnreadableFrameError: it cannot be read, or a live stream broke off for good.
+            BoxError: the box lies outside the image.
+            ModelError: the model's answer is no number.
+        """
+        if not isinstance(source, (FrameSource, LiveSource)):
+            source = open_input(source, part=part)
+        yield from map(self.finisher(), self.raw(source))
+
+    def raw(self, source: FrameSource | LiveSource,
+            known: Iterable[FrameResult] = ()) -> Iterator[FrameResult]:
+        """As calling it, before :meth:`finisher`.
+
+        Args:
+            source: that is opened.
+            known (Iterable[FrameResult]): what an earlier run over the same source gave, from
+                its first frame on: given out again, with the images, and gone on from. In clip
+                mode all is as if that run had never stopped; in stream mode everybody's
+                recurrence starts anew, with P, in the first frame that is not known.
+        """
+        frames = iter(source) if source.live else read_ahead(source)
+        run = self._clips if self.mode_for(source) == 'clip' else self._stream
+        with closing(frames):
+            yield from run(frames, known)
+
+    def _clips(self, frames: Iterator[Frame],
+               known: Iterable[FrameResult]) -> Iterator[FrameResult]:
+        # The model reads a clip ahead; tee keeps just those frames.
+        ahead, shown = tee(frames)
+        before = (FramePose(result.index, result.time, person.box, person.keypoints, person.scores)
+                  for result in known for person in result.people)
+        poses = predict_video(self.model, ahead, self.box, kpt_thr=self.kpt_thr, known=before)
+        for pose, frame in zip(poses, shown):
+            person = PersonResult(0, pose.box, pose.keypoints, pose.scores, pose.state)
+            yield FrameResult(pose.index, pose.time, (person, ), frame.image)
+
+    def _stream(self, frames: Iterator[Frame],
+                known: Iterable[FrameResult]) -> Iterator[FrameResult]:
+        last, size, taken = None, None, 0
+        for last in known:
+            frame = next(frames)
+            size = frame.image.shape[1::-1]
+            taken = max([taken, *(person.id + 1 for person in last.people)])
+            yield FrameResult(last.index, last.time, last.people, frame.image)
+        follow, given = parse_box(self.box)
+        name = object()  # of this run, as there may be others at the same time
+        boxes = {0: given} if last is None and given is not None else self._boxes_after(last, size)
+        resumed = set(boxes)
+        try:
+            for frame in frames:
+                if not follow:
+                    boxes = {0: whole_frame(frame.image.shape[1::-1]) if given is None else given}
+                poses = self.streaming.step(frame.image, boxes or None, name)
+                boxes = {}
+                # Numbers of people who had left before a run was taken up again are not used twice.
+                people = tuple(
+                    _person(pose, frame.index, pose.person if last is None or pose.person in resumed
+                            else pose.person + taken) for pose in poses.people)
+                yield FrameResult(frame.index, frame.time, people, frame.image)
+        finally:
+            self.streaming.close(name)
+
+    def _boxes_after(self, result: FrameResult | None,
+                     size: tuple[int, int] | None) -> dict[int, np.ndarray]:
+        """Where to go on looking for the people of the last frame of an earlier run."""
+        boxes = {}
+        for person in result.people if result is not None else ():
+            follower = FollowedBox(person.box, self.kpt_thr)
+            follower.update(person.keypoints, person.scores)
+            if follower.box is not None:
+                boxes[person.id] = follower.current(size)
+        return boxes
+
+
+def _person(pose: PersonPose, frame: int, number: int) -> PersonResult:
+    """A streamed pose as a result; in double precision, as the other mode gives it."""
+    state = 'lost' if pose.lost else 'started' if pose.started else 'tracked'
+    joints, scores = (np.asarray(values, np.float64) for values in (pose.joints, pose.scores))
+    check_finite(joints, scores, frame)
+    return PersonResult(number, pose.box, joints, scores, state)

@@ -1,0 +1,167 @@
+"""Everything that a run can write or show, by name."""
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from rpstn.drawing import draw_pose
+from rpstn.engine.loading import joint_names
+from rpstn.results import FrameResult
+from rpstn.video.frames import FrameSource, VideoWriter
+from rpstn.video.live import LiveSource
+
+from .pose_files import CocoJson, CsvFile, MMPoseJson, NpzFile, PoseJson
+
+# Name on the command line -> what its file's name ends in.
+ENDINGS = dict(video='.mp4', json='.json', csv='.csv', npz='.npz', coco='.coco.json',
+               mmpose='.mmpose.json')
+_SCREEN = (1280, 720)
+"""Pixels that a window has at most when it opens."""
+_SCREENS = ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM')
+"""One of these names a screen on Linux."""
+
+
+class OutputError(OSError):
+    """A result that cannot be written or shown; the message is one line."""
+
+
+class Output(Protocol):
+    """What takes results, frame by frame, between ``__enter__`` and ``__exit__``."""
+
+    def write(self, result: FrameResult) -> None:
+        """Take one frame."""
+
+
+def ending(output: str, source: FrameSource | LiveSource) -> str:
+    """What the name of an output's file ends in.
+
+    Of a live source the video cannot be drawn again after a kill, and an AVI, unlike an MP4, can
+    be read without its end.
+    """
+    if output != 'video':
+        return ENDINGS[output]
+    return '.png' if source.single else '.avi' if source.live else ENDINGS['video']
+
+
+def open_outputs(stack: ExitStack, names: list[str], stem: Path, source: FrameSource | LiveSource,
+                 meta: dict, header: dict) -> list[Output]:
+    """Open the files of a run.
+
+    Args:
+        stack (ExitStack): that closes them.
+        names (list[str]): of :data:`ENDINGS`, without ``'video'``.
+        stem (Path): of all files, with their folder.
+        source: what is looked at.
+        meta (dict): MMPose's data set meta.
+        header (dict): what the JSON says of the run.
+    """
+    joints = joint_names(meta)
+    makers = dict(
+        csv=lambda path: CsvFile(path, joints),
+        json=lambda path: PoseJson(path, joints, header),
+        npz=lambda path: NpzFile(path, joints, source.fps, source.size),
+        coco=CocoJson,
+        mmpose=lambda path: MMPoseJson(path, meta))
+    return [stack.enter_context(makers[name](Path(f'{stem}{ENDINGS[name]}'))) for name in names]
+
+
+class DrawnFile:
+    """The frames with boxes and skeletons drawn on them, as a video, or an image.
+
+    The video has a constant rate: one frame for each result of a file, while of a live source
+    frames are repeated, or left out, so that it runs as fast as what it shows.
+
+    Args:
+        path (Path): of the file.
+        source: what is looked at.
+        fps (float): frames per second.
+    """
+
+    def __init__(self, path: Path, source: FrameSource | LiveSource, fps: float) -> None:
+        self.path = path
+        self.live = source.live
+        self.fps = fps
+        self.written = 0
+        self.writer = None if source.single else VideoWriter(path, fps, source.size)
+
+    def write(self, result: FrameResult) -> None:
+        """Append the image of one frame, drawn on already."""
+        if self.writer is None:
+            if not cv2.imwrite(str(self.path), result.image):
+                raise OutputError(f'{self.path.name} cannot be written')
+            return
+        due = round(result.time * self.fps) + 1 - self.written if self.live else 1
+        for _ in range(due):
+            self.writer.write(result.image)
+        self.written += max(due, 0)
+
+    def __enter__(self) -> DrawnFile:
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self.writer is not None:
+            self.writer.__exit__(*error)
+
+
+class WindowClosed(Exception):
+    """The window was closed, or q or Escape pressed, in it."""
+
+
+class Window:
+    """The drawn frames on the screen; q, Escape or closing it ends the run.
+
+    A single picture stays until a key is pressed or the window closed.
+
+    Args:
+        source (FrameSource | LiveSource): what is shown, whose name is the window's title.
+
+    Raises:
+        OutputError: OpenCV was built without windows, or there is no screen.
+    """
+
+    def __init__(self, source: FrameSource | LiveSource) -> None:
+        self.title, self.stays = source.name, source.single
+        width, height = source.size
+        scale = min(1., _SCREEN[0] / width, _SCREEN[1] / height)
+        try:
+            # Without a screen Qt, which pip's OpenCV has its windows from, ends the process.
+            if sys.platform == 'linux' and not any(map(os.environ.get, _SCREENS)):
+                raise cv2.error
+            cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
+            cv2.resizeWindow(self.title, round(scale * width), round(scale * height))
+        except cv2.error:
+            raise OutputError('--show needs a screen, and an OpenCV with windows: pip uninstall -y '
+                              'opencv-python-headless && pip install "opencv-python<4.12"'
+                              ) from None
+
+    def write(self, result: FrameResult) -> None:
+        """Show one frame, drawn on already."""
+        cv2.imshow(self.title, result.image)
+        pressed = cv2.waitKey(1)
+        while self.stays and pressed < 0 and self._is_open():
+            pressed = cv2.waitKey(50)
+        if not self.stays and (pressed & 0xFF in (ord('q'), 27) or not self._is_open()):
+            raise WindowClosed
+
+    def _is_open(self) -> bool:
+        return cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1
+
+    def __enter__(self) -> Window:
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self._is_open():
+            cv2.destroyWindow(self.title)
+
+
+def draw_result(result: FrameResult, meta: dict, kpt_thr: float) -> np.ndarray:
+    """Everybody drawn on the frame's image, in place."""
+    for person in result.people:
+        draw_pose(result.image, person.keypoints, person.scores, meta, person.box, kpt_thr)
+    return result.image

@@ -1,0 +1,1 @@
+"""How good joints in video are; importing this registers the metrics."""

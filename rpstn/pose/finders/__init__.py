@@ -1,0 +1,1 @@
+"""Who says where people are, for streams."""

@@ -1,0 +1,1 @@
+"""RPSTN and its parts; importing this registers them."""

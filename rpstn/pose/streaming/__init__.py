@@ -1,0 +1,1 @@
+"""RPSTN on live video: frame by frame, nothing of the future needed."""

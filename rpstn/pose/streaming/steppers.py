@@ -1,0 +1,69 @@
+"""The recurrence of RPSTN on ready crops, one frame of N people at a time.
+
+Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
+"""
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from mmengine.model import ImgDataPreprocessor
+from torch import Tensor
+
+from ..models.estimator import VideoPoseEstimator
+
+
+@runtime_checkable
+class Stepper(Protocol):
+    """The recurrence on ready crops, whoever computes it: torch, or an exported graph.
+
+    ``N`` may change from call to call. Crops are raw, (N, 3, H, W) BGR uint8 on the CPU; the
+    normalization belongs to the stepper. What it returns, it also takes: torch's stepper keeps it
+    on its device, all others give float32 on the CPU.
+    """
+
+    input_size: tuple[int, int]
+    """(W, H) pixels."""
+    heatmap_size: tuple[int, int]
+    """(w, h) cells."""
+    num_joints: int
+    """K."""
+
+    def start(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """Heatmaps M'_1 (N, K, h, w) and features f_1 (N, C, h, w) of people's first frames."""
+
+    def step(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """M'_{t+1} (N, K, h, w) and f_{t+1} (N, C, h, w) of the next frames, M'_t and f_t."""
+
+
+class TorchStepper:
+    """The recurrence of a model as it is.
+
+    Args:
+        model (VideoPoseEstimator): in evaluation mode.
+    """
+
+    def __init__(self, model: VideoPoseEstimator) -> None:
+        self.model = model
+        backbone = model.backbone
+        self.input_size = tuple(backbone.input_size)
+        self.heatmap_size = tuple(side // backbone.heatmap_stride for side in self.input_size)
+        self.num_joints = backbone.num_joints
+
+    @torch.inference_mode()
+    def start(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`Stepper.start`: P and F."""
+        features, initial = self.model.extract_feat(self._normalized(crops)[:, None])
+        return self.model.head.refine(initial), features[:, 0]
+
+    @torch.inference_mode()
+    def step(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`Stepper.step`: F alone."""
+        head = self.model.head
+        following = head.embed(self.model.backbone.encoder(self._normalized(crops)))
+        return head.step(heatmaps, features, following), following
+
+    def _normalized(self, crops: Tensor) -> Tensor:
+        # MMEngine's part of the preprocessor: device, channel order, mean and std.
+        return ImgDataPreprocessor.forward(
+            self.model.data_preprocessor, dict(inputs=list(crops)))['inputs']

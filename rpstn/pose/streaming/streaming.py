@@ -1,0 +1,275 @@
+"""RPSTN on live video: one frame at a time, nothing of the future needed.
+
+    stream = StreamingRPSTN(load_model(config, checkpoint))
+    for frame in camera:
+        joints, scores = stream.step(frame)
+
+RPSTN only looks back: (heatmaps, features) of the last frame is all that a step takes of the past.
+
+Where the crop has moved between two frames, the maps are carried on as they are, though they lie
+in the old crop. That is what the network saw in training, where every frame is cut out by a box of
+its own, and what makes a stream equal to a clip. (Warped into the new crop, features lose too much
+by being resampled.) The crop rather stays where it is until the person has moved.
+
+Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
+"""
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmpose.registry import KEYPOINT_CODECS
+from torch import Tensor
+
+from ..crops import Crop, Cropper
+from ..datasets.boxes import has_area
+from ..models.estimator import VideoPoseEstimator
+from .person_box import FollowedBox, checked_box
+from .steppers import Stepper, TorchStepper
+from .tracks import (
+    PersonFinder,
+    PersonPose,
+    Stream,
+    StreamPoses,
+    Task,
+    Track,
+    WholeFrame,
+    cut_crops,
+    overlap,
+)
+
+__all__ = ['PersonPose', 'Stepper', 'StreamPoses', 'StreamingRPSTN', 'TorchStepper']
+
+Boxes = Sequence[np.ndarray | None] | Mapping[int, np.ndarray | None]
+
+
+class StreamingRPSTN:
+    """Poses of people in one or several live videos, frame by frame.
+
+    Of each person the last heatmaps and features are kept, (K + C) h w numbers, and nothing else,
+    so it runs for ever in constant memory. The initializer P sees a person's first frame, the
+    frames after the track was lost, and every N-th frame where that is asked for; all other
+    frames take one pass of the encoder F and one step of the recurrence. Everybody in every
+    stream goes through the network in one batch. There is no flip test.
+
+    A person is lost when hardly any joint is certain (:class:`FollowedBox`). P then looks at the
+    same place again, and after that wherever the finder says, until somebody is found, who keeps
+    the number, or ``max_lost`` frames have gone by. Whether P has found anybody shows in the frame
+    after, see :meth:`Track.found`.
+
+    Args:
+        stepper (Stepper | VideoPoseEstimator): what computes the recurrence; a model becomes a
+            :class:`TorchStepper`.
+        config (Config, optional): whose test pipeline says how boxes become crops, and whose codec
+            decodes. Defaults to the model's ``cfg``.
+        finder (PersonFinder, optional): looks for people who are not followed: one of
+            :mod:`rpstn.pose.finders.person_finders`, or your own. Defaults to the whole frame.
+        max_people (int): so many are followed at a time in each stream; more only if boxes of more
+            are given.
+        reset_every (int, optional): run P on every N-th frame of a person.
+        min_score (float): joints with a lower score count as uncertain. With ``-inf`` nobody is
+            ever lost.
+        keep_iou (float): the crop stays where it is while the box of the last joints overlaps it
+            by this much (intersection over union); 1 moves it in every frame.
+        find_every (int): frames between two searches for people.
+        max_lost (int): frames after which a lost person is given up.
+        cropper (Cropper, optional), decoder (optional): in place of the config's.
+
+    Raises:
+        ValueError: there is no config, or it does not say how to crop; an option is out of range.
+    """
+
+    def __init__(self, stepper: Stepper | VideoPoseEstimator, config: Config | None = None, *,
+                 finder: PersonFinder | None = None, max_people: int = 1,
+                 reset_every: int | None = None, min_score: float = 0.3, keep_iou: float = 0.7,
+                 find_every: int = 1, max_lost: int = 50, cropper: Cropper | None = None,
+                 decoder=None) -> None:
+        if isinstance(stepper, VideoPoseEstimator):
+            config = config or getattr(stepper, 'cfg', None)
+            decoder = decoder or stepper.head.decoder
+            stepper = TorchStepper(stepper)
+        if config is None and (cropper is None or decoder is None):
+            raise ValueError('StreamingRPSTN needs a config, or both cropper and decoder')
+        for name, value, least in (('max_people', max_people, 0), ('find_every', find_every, 1),
+                                   ('reset_every', reset_every, 1), ('max_lost', max_lost, 0)):
+            if value is not None and value < least:
+                raise ValueError(f'{name} must be at least {least}, got {value}')
+        if max_people > 1 and (finder is None or isinstance(finder, WholeFrame)):
+            raise ValueError(f'max_people={max_people} needs a finder that tells people apart; the '
+                             'whole frame is for one')
+        self.stepper = stepper
+        self.cropper = cropper or Cropper.from_config(config)
+        if self.cropper.input_size != tuple(stepper.input_size):
+            raise ValueError(f'the config crops to {self.cropper.input_size} pixels, the stepper '
+                             f'takes {tuple(stepper.input_size)}')
+        self.decoder = decoder or KEYPOINT_CODECS.build(config.model.head.decoder)
+        self.finder = finder or WholeFrame()
+        self.max_people = max_people
+        self.reset_every = reset_every
+        self.min_score = min_score
+        self.keep_iou = keep_iou
+        self.find_every = find_every
+        self.max_lost = max_lost
+        self._streams: dict[Hashable, Stream] = {}
+
+    def step(self, frame: np.ndarray, boxes: Boxes | None = None,
+             stream: Hashable = 0) -> StreamPoses:
+        """The people in the next frame of one stream.
+
+        Args:
+            frame (np.ndarray): (H, W, 3) BGR uint8.
+            boxes (Sequence | Mapping, optional): box (4,) of person 0, 1, ..., or by number, to
+                look in, exactly; None for a person who has left. Where none is given a person's
+                box follows the last joints.
+            stream (Hashable): its name.
+
+        Returns:
+            StreamPoses: unpacks to ``joints, scores``, (N, K, 2) image pixels and (N, K).
+
+        Raises:
+            BoxError: a box is no box, or lies outside the frame.
+            ValueError: the frame is no BGR image.
+        """
+        return self.step_streams({stream: frame}, {} if boxes is None else {stream: boxes})[stream]
+
+    @torch.inference_mode()
+    def step_streams(self, frames: Mapping[Hashable, np.ndarray],
+                     boxes: Mapping[Hashable, Boxes] | None = None) -> dict[Hashable, StreamPoses]:
+        """The next frames of several streams, by name, as :meth:`step` takes one.
+
+        Streams need not come in every call; one that is left out stands still.
+        """
+        given = {name: _by_number(found) for name, found in (boxes or {}).items()}
+        if extra := set(given) - set(frames):
+            raise ValueError(f'boxes of streams without a frame: {sorted(map(str, extra))}')
+        for name, image in frames.items():  # before anything is changed
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+                raise ValueError(f'stream {name!r}: a frame must be (H, W, 3) BGR uint8, got '
+                                 f'{image.shape} {image.dtype}')
+            for box in given.setdefault(name, {}).values():
+                if box is not None:
+                    checked_box(box, image.shape[1::-1])
+        tasks = {name: self._place(name, image, given[name]) for name, image in frames.items()}
+        everybody = [task for found in tasks.values() for task in found]
+        self._zoom([task for task in everybody if task.rough])
+        self._run([task for task in everybody if task.pose is None])
+        return {name: self._answer(self._streams[name], found) for name, found in tasks.items()}
+
+    def close(self, stream: Hashable = 0) -> None:
+        """Forget a stream, which may start anew under the same name."""
+        self._streams.pop(stream, None)
+        self.finder.forget(stream)
+
+    def _place(self, name: Hashable, image: np.ndarray,
+               given: Mapping[int, np.ndarray | None]) -> list[Task]:
+        """Who is to be looked for, and where."""
+        stream = self._streams.setdefault(name, Stream())
+        self.finder.observe(image, name)
+        tasks: list[Task] = []
+        for person, box in given.items():
+            if box is None:
+                stream.tracks.pop(person, None)
+                continue
+            track = stream.tracks.get(person) or stream.add(self._follower(), person)
+            track.follower.box = np.asarray(box, np.float32)
+            tasks.append(Task(track, image, track.follower.box, given=True))
+        for person, track in stream.tracks.items():
+            if given.get(person) is not None:
+                continue
+            if track.heatmaps is not None:
+                tasks.append(Task(track, image, self._followed(track, image.shape[1::-1])))
+            elif track.retry:
+                tasks.append(Task(track, image, track.follower.current(image.shape[1::-1])))
+        if stream.index % self.find_every == 0:
+            tasks += self._find(name, stream, image, tasks)
+        return sorted(tasks, key=lambda task: task.track.person)
+
+    def _find(self, name: Hashable, stream: Stream, image: np.ndarray,
+              tasks: Sequence[Task]) -> list[Task]:
+        """Boxes for those who are lost, and for newcomers."""
+        followed = {task.track.person for task in tasks}
+        lost = [track for person, track in stream.tracks.items() if person not in followed]
+        room = max(0, self.max_people - len(stream.tracks))
+        rough = isinstance(self.finder, WholeFrame)
+        if not (lost or room) or (rough and tasks):  # the whole frame shows those followed, too
+            return []
+        last = np.tile(image.shape[1::-1], 2) - 1
+        boxes = np.clip(np.reshape(self.finder.find(image, name), (-1, 4)), 0, last)
+        free = [box for box in boxes[has_area(boxes)].astype(np.float32)
+                if all(overlap(box, task.box) < 0.3 for task in tasks)]
+        found = []
+        for track in lost:  # the nearest one; those lost first choose first
+            if free:
+                away = [np.linalg.norm((box[:2] + box[2:] - track.box[:2] - track.box[2:]) / 2)
+                        for box in free]
+                found.append((track, free.pop(int(np.argmin(away)))))
+        found += [(stream.add(self._follower()), box) for box in free[:room]]
+        for track, box in found:
+            track.follower.box = None if rough else box
+        return [Task(track, image, box, rough=rough) for track, box in found]
+
+    def _follower(self) -> FollowedBox:
+        return FollowedBox(min_score=self.min_score)
+
+    def _followed(self, track: Track, size: tuple[int, int]) -> np.ndarray:
+        box = track.follower.current(size)
+        return track.box if overlap(box, track.box) >= self.keep_iou else box
+
+    def _zoom(self, tasks: Sequence[Task]) -> None:
+        """From the whole frame to the box of the joints that P finds in it."""
+        if not tasks:
+            return
+        self._advance(tasks, start=True)
+        for task in tasks:
+            if not task.pose.lost:  # else there is no box, and this is the answer
+                task.box = task.track.follower.current(task.image.shape[1::-1])
+                task.rough, task.pose = False, None
+
+    def _run(self, tasks: Sequence[Task]) -> None:
+        """One batch of those who start, and one of those who are carried on."""
+        for task in tasks:
+            task.track.age += 1
+        starts = [task.track.heatmaps is None or (
+            self.reset_every is not None and task.track.age >= self.reset_every) for task in tasks]
+        for start in (True, False):
+            batch = [task for task, its in zip(tasks, starts) if its == start]
+            if batch:
+                self._advance(batch, start)
+
+    def _advance(self, tasks: Sequence[Task], start: bool) -> None:
+        for task in tasks:
+            task.crop = self.cropper.crop(task.box)
+        crops = cut_crops(tasks)
+        if start:
+            heatmaps, features = self.stepper.start(crops)
+        else:
+            heatmaps, features = self.stepper.step(
+                crops, _together([task.track.heatmaps for task in tasks]),
+                _together([task.track.features for task in tasks]))
+        for i, task in enumerate(tasks):
+            joints, scores = self._decode(heatmaps[i], task.crop)
+            lost = task.track.found(task, joints, scores, heatmaps[i:i + 1], features[i:i + 1],
+                                    start)
+            task.pose = PersonPose(task.track.person, task.box, joints, scores, start, lost)
+
+    def _decode(self, heatmaps: Tensor, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
+        """Joints (K, 2) in image pixels and scores (K,) of heatmaps (K, h, w)."""
+        keypoints, scores = self.decoder.decode(heatmaps.float().cpu().numpy())
+        return crop.to_image(keypoints[0][:, :2]), scores[0]
+
+    def _answer(self, stream: Stream, tasks: Sequence[Task]) -> StreamPoses:
+        people = stream.without_doubles(tasks)
+        stream.give_up({task.track.person for task in tasks}, self.max_lost)
+        stream.index += 1
+        return StreamPoses(stream.index - 1, people, self.stepper.num_joints)
+
+
+def _by_number(boxes: Boxes) -> dict[int, np.ndarray | None]:
+    return dict(boxes if isinstance(boxes, Mapping) else enumerate(boxes))
+
+
+def _together(maps: Sequence[Tensor]) -> Tensor:
+    """N of (1, C, h, w) as one (N, C, h, w)."""
+    return maps[0] if len(maps) == 1 else torch.cat(list(maps))

@@ -1,0 +1,1 @@
+"""Rendered clips with exact labels."""

@@ -1,0 +1,1 @@
+"""From a body and a camera to a picture."""

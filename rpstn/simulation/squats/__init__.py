@@ -1,0 +1,1 @@
+"""Squats of given form, as 3D joints."""

@@ -1,0 +1,1 @@
+"""Frames in, out of files, images, cameras and streams; videos out."""

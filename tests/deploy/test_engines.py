@@ -1,0 +1,151 @@
+"""Every engine answers what PyTorch answers, and what cannot be had is said in one line."""
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+
+from rpstn.benchmark.speed_worker import build_model  # noqa: E402
+from rpstn.deploy.engines import (  # noqa: E402
+    ENGINES,
+    EngineError,
+    build_stepper,
+    precision_here,
+)
+from rpstn.deploy.export import export_model  # noqa: E402
+from rpstn.deploy.parity import compare_steppers, follow  # noqa: E402
+from rpstn.deploy.sample_clips import random_clips  # noqa: E402
+from rpstn.engine.cpu import for_inference  # noqa: E402 (after what may be missing)
+from rpstn.pose.streaming.streaming import Stepper, TorchStepper  # noqa: E402
+
+pytestmark = pytest.mark.engines
+
+# So many channels that Conv_a is folded into S.
+SIZE, JOINTS, CHANNELS = 64, 5, 48
+CONFIG = Config(dict(model=dict(
+    type='VideoPoseEstimator',
+    data_preprocessor=dict(type='ClipDataPreprocessor', mean=[123.675, 116.28, 103.53],
+                           std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
+    backbone=dict(type='RPSTNBackbone', num_joints=JOINTS, channels=CHANNELS,
+                  input_size=(SIZE, SIZE),
+                  encoder=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)),
+    head=dict(type='RPSTNHead', num_joints=JOINTS, channels=CHANNELS, relation=dict(type='JRE'),
+              propagator=dict(type='JRPSP')))))
+# Greatest difference, as a share of the greatest heatmap value.
+TOLERANCE = dict(float32=1e-5, bfloat16=.1, int8=.3)
+
+
+@pytest.fixture(scope='module')
+def model():
+    built = build_model(CONFIG)
+    fast = for_inference(built)
+    fast.cfg = built.cfg
+    return fast
+
+
+@pytest.fixture(scope='module')
+def exported(model, tmp_path_factory):
+    return export_model(model, tmp_path_factory.mktemp('exported'), graphs=('start', 'step'),
+                        calibration=random_clips((SIZE, SIZE), 4))
+
+
+@pytest.mark.parametrize(('engine', 'precision'), [
+    (engine, precision) for engine, precisions in ENGINES.items() for precision in precisions])
+def test_every_engine_follows_as_torch_does(model, exported, engine, precision):
+    if engine == 'openvino':
+        pytest.importorskip('openvino')
+    stepper = build_stepper(model if engine == 'torch' else None, engine=engine,
+                            precision=precision, threads=1,
+                            exported=None if engine == 'torch' else exported)
+    assert isinstance(stepper, Stepper)
+    reference = TorchStepper(model)
+    for name in ('input_size', 'heatmap_size', 'num_joints'):
+        assert getattr(stepper, name) == getattr(reference, name)
+    # float32 stands in for bfloat16 on processors without it, and that is said.
+    assert stepper.precision == precision_here(engine, precision)
+    assert f' {stepper.precision}' in stepper.device
+    assert ('this processor has no bfloat16' in stepper.device) == (stepper.precision != precision)
+    if engine == 'openvino':
+        short = precision != 'float32' and precision_here(engine, 'bfloat16') == 'bfloat16'
+        assert f'floating point in {"bf16" if short else "f32"}' in stepper.device
+    clips = random_clips((SIZE, SIZE), 4)
+    parity = compare_steppers(reference, stepper, clips)
+    assert parity.greatest <= TOLERANCE[stepper.precision] * parity.range
+    if stepper.precision != 'float32':  # it does compute otherwise
+        assert parity.greatest > 1e-5 * parity.range
+
+    # Three people in one batch are as three batches of one, also where each was alone before.
+    people = torch.stack([*clips, clips[0].flip(0)])
+    alone = np.stack([follow(stepper, clip) for clip in people])
+    heatmaps, features = stepper.start(people[:, 0])
+    found = [heatmaps]
+    for t in range(1, people.shape[1]):
+        heatmaps, features = stepper.step(people[:, t], heatmaps, features)
+        found.append(heatmaps)
+    assert features.shape == (3, CHANNELS, 16, 16) and heatmaps.dtype == torch.float32
+    batched = torch.stack(found, 1).numpy()
+    tolerance = 1e-5 if stepper.precision == 'float32' else .3 * TOLERANCE[precision]
+    np.testing.assert_allclose(batched, alone, atol=tolerance * np.abs(alone).max())
+
+
+@pytest.mark.parametrize(('engine', 'precision'), [
+    ('onnx', 'float32'), ('openvino', 'float32'), ('openvino', 'bfloat16')])
+def test_answers_are_not_overwritten_by_the_next_call(exported, engine, precision):
+    if engine == 'openvino':
+        pytest.importorskip('openvino')
+    carried = getattr(torch, precision_here(engine, precision))
+    stepper = build_stepper(None, engine=engine, precision=precision, exported=exported, threads=1)
+    clip = random_clips((SIZE, SIZE), 3, 1)[0]
+    state = stepper.start(clip[:1])
+    first = stepper.step(clip[1:2], *state)
+    assert [tensor.dtype for tensor in first] == [torch.float32, carried]
+    kept = [tensor.clone() for tensor in first]
+    stepper.step(clip[2:], *first)
+    assert all(torch.equal(a, b) for a, b in zip(first, kept))
+
+
+def test_a_model_is_exported_on_the_way(model):
+    stepper = build_stepper(model, engine='onnx', threads=1)
+    parity = compare_steppers(TorchStepper(model), stepper, random_clips((SIZE, SIZE), 2, 1))
+    assert parity.greatest < 1e-5
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (dict(engine='tensorrt'), "engine must be one of torch, onnx, openvino, got 'tensorrt'"),
+    (dict(engine='onnx', precision='bfloat16'),
+     "precision of engine onnx must be one of float32, int8, got 'bfloat16'"),
+    (dict(engine='torch', precision='int8'),
+     "precision of engine torch must be one of float32, bfloat16, got 'int8'"),
+    (dict(engine='onnx', precision='int8'), 'int8 has to be calibrated'),
+])
+def test_what_cannot_be_had_is_said(model, arguments, message):
+    with pytest.raises(EngineError, match=message):
+        build_stepper(model, **arguments)
+
+
+def test_a_config_needs_a_checkpoint():
+    with pytest.raises(EngineError, match='a config and a checkpoint are needed'):
+        build_stepper('configs/rpstn_demo.py')
+
+
+def test_crops_of_another_size_or_type_are_refused(exported):
+    stepper = build_stepper(None, engine='onnx', exported=exported, threads=1)
+    for crops in (torch.zeros(1, 3, 32, 64, dtype=torch.uint8), torch.zeros(1, 3, SIZE, SIZE)):
+        with pytest.raises(ValueError, match=r'crops must be \(N, 3, 64, 64\) torch.uint8'):
+            stepper.start(crops)
+
+
+def test_an_engine_that_is_not_installed_is_named_with_the_command(run_python):
+    done = run_python('''
+import rpstn
+from rpstn.deploy.engines import build_stepper
+from rpstn.deploy.export import ExportError
+try:
+    build_stepper(None, engine='openvino', exported='nowhere')
+except ExportError as error:
+    print(error)
+''', hidden=('openvino', ))
+    assert 'pip install -r requirements/export.txt' in done.stdout, done.stderr
+    assert len(done.stdout.strip().splitlines()) == 1

@@ -1,0 +1,113 @@
+"""Packing, measuring and labelling from the command line."""
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+
+from rpstn.pose.datasets import find_data
+
+CONFIG = Path(__file__).parents[2] / 'engine/test_shipped.py'
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp('lite')
+    text = CONFIG.read_text().split('"""')[3]
+    (folder / 'small.py').write_text(text)
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(folder / 'small.py').model)
+    torch.save(dict(state_dict=model.state_dict()), folder / 'epoch_1.pth')
+    return folder / 'small.py', folder / 'epoch_1.pth'
+
+
+def needs_jhmdb() -> None:
+    try:
+        find_data('jhmdb')
+    except FileNotFoundError:
+        pytest.skip('the clips of JHMDB are not here')
+
+
+def run(name: str, *arguments) -> int:
+    """The exit status of a tool, run in this process."""
+    path = Path(__file__).parents[3] / f'tools/research/{name}.py'
+    spec = importlib.util.spec_from_file_location(f'rpstn_tools_{name}', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    argv, threads = sys.argv, torch.get_num_threads()
+    sys.argv = [f'tools/{name}.py', *map(str, arguments)]
+    try:
+        return module.main()
+    finally:
+        sys.argv = argv
+        torch.set_num_threads(threads)
+
+
+def test_the_table_is_written_between_its_markers(trained, tmp_path):
+    needs_jhmdb()
+    page = tmp_path / 'zoo.md'
+    page.write_text('before\n<!-- lite table -->\nold\n<!-- end of lite table -->\nafter\n')
+    config, checkpoint = trained
+    options = ('--subset', 'val', '--every', 14, '--threads', 1, '--out', page)
+    assert run('evaluate_lite', '--row', 'small', config, checkpoint,
+               '--row', 'twice', config, f'{checkpoint},{checkpoint}',
+               '--json', tmp_path / 'all.json', *options) == 0
+    text = page.read_text()
+    assert text.startswith('before\n') and text.endswith('after\n') and 'old' not in text
+    rows = {line.split('|')[1].strip(): line for line in text.splitlines() if line[:2] == '| '}
+    assert '±' not in rows['small'] and '± 0.0' in rows['twice']
+    figures = json.loads((tmp_path / 'all.json').read_text())
+    assert len(figures['twice']) == 2
+    assert figures['small'][0]['milliseconds'] > 0 and figures['small'][0]['megabytes'] < 2
+    assert figures['small'][0]['clean'] == figures['twice'][1]['clean'], 'the same in every run'
+    assert 'val' in text and 'every 14th' in text
+
+
+def test_measuring_stops_at_what_is_wrong_before_it_starts(trained, tmp_path, capsys):
+    config, checkpoint = trained
+    page = tmp_path / 'page.md'
+    page.write_text('no table')
+    with pytest.raises(SystemExit):
+        run('evaluate_lite', '--row', 'a', config, checkpoint, '--out', page)
+    assert 'has no line <!-- lite table -->' in capsys.readouterr().err
+    assert run('evaluate_lite', '--row', 'a', config, tmp_path / 'no.pth', '--out', '-') == 1
+    assert 'no.pth: no such checkpoint file' in capsys.readouterr().err
+    assert page.read_text() == 'no table'
+
+
+def test_packing(trained, tmp_path, capsys):
+    assert run('pack_lite', *trained, '--name', 'small', '--out', tmp_path, '--about', 'a=b=c') == 0
+    assert json.loads((tmp_path / 'small.json').read_text())['about'] == dict(a='b=c')
+    assert 'small.pt' in capsys.readouterr().out
+    assert run('pack_lite', trained[0], tmp_path / 'no.pth', '--out', tmp_path) == 1
+    assert 'no such checkpoint file' in capsys.readouterr().err
+    assert run('pack_lite', tmp_path / 'no.py', trained[1], '--out', tmp_path) == 1
+
+
+def test_labelling_by_a_teacher(tmp_path, capfd):
+    pytest.importorskip('mediapipe', reason='mediapipe is not installed')
+    try:
+        videos = find_data('jhmdb_unlabelled')
+    except FileNotFoundError:
+        pytest.skip('the unlabelled clips of JHMDB are not here')
+    options = ('jhmdb_unlabelled', '--out', tmp_path / 'labels', '--most', 2, '--workers', 1)
+    assert run('label_by_teacher', *options) == 0
+    files = sorted((tmp_path / 'labels').rglob('*.npz'))
+    assert len(files) == 2 and not list(tmp_path.rglob('*.partial'))
+    with np.load(files[0], allow_pickle=False) as saved:
+        assert (videos / str(saved['video'])).is_file()
+        assert saved['keypoints'].shape[1:] == (15, 2)
+        assert saved['scores'].min() >= 0 and saved['scores'].max() <= 1
+    times = [file.stat().st_mtime_ns for file in files]
+    assert run('label_by_teacher', *options) == 0
+    assert times == [file.stat().st_mtime_ns for file in files], 'done already'
+    assert '2 were done already' in capfd.readouterr().out
+    assert run('label_by_teacher', 'jhmdb_unlabelled', '--out', videos / 'x') == 1
+    assert not (videos / 'x').exists()
