@@ -45,6 +45,7 @@ test-slow: $(STAMP)  ## run the tests marked slow
 
 lint: $(STAMP)  ## check the style
 	$(BIN)/ruff check $(ARGS) .
+	$(BIN)/ruff format --check .
 
 doctor: $(STAMP)  ## tell what is installed, what is patched, what is wrong
 	$(BIN)/rpstn doctor $(ARGS)

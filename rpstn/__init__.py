@@ -50,6 +50,7 @@ def __getattr__(name: str):
     """``rpstn.from_pretrained``, which needs more than importing should cost."""
     if name == 'from_pretrained':
         from rpstn.engine.shipped import from_pretrained
+
         return from_pretrained
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 

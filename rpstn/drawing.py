@@ -2,6 +2,7 @@
 
 K joints, L limbs.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -14,8 +15,14 @@ _SHIFT = 3  # positions in eighths of a pixel, so that a slow joint does not jum
 _MARGIN = 4
 
 
-def draw_pose(image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, meta: dict,
-              box: np.ndarray | None = None, kpt_thr: float = 0.3) -> np.ndarray:
+def draw_pose(
+    image: np.ndarray,
+    keypoints: np.ndarray,
+    scores: np.ndarray,
+    meta: dict,
+    box: np.ndarray | None = None,
+    kpt_thr: float = 0.3,
+) -> np.ndarray:
     """Draw a box, thin, and the joints and limbs whose scores reach the threshold.
 
     Colours are the data set's: left and right differ. The surer the joint, the more opaque: at
@@ -43,26 +50,42 @@ def draw_pose(image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, meta
         score = min(scores[a], scores[b])
         if score >= kpt_thr and score != 0:  # 0: the model does not tell the joint
             ends = keypoints[[a, b]]
-            _blend(image, ends, thickness, _opacity(score, kpt_thr),
-                   lambda part, ends, color=color: cv2.line(
-                       part, *_fixed(ends), _bgr(color), thickness, cv2.LINE_AA, _SHIFT))
+            _blend(
+                image,
+                ends,
+                thickness,
+                _opacity(score, kpt_thr),
+                lambda part, ends, color=color: cv2.line(
+                    part, *_fixed(ends), _bgr(color), thickness, cv2.LINE_AA, _SHIFT
+                ),
+            )
     radius = thickness + 1
     for point, score, color in zip(keypoints, scores, meta['keypoint_colors'], strict=True):
         if score >= kpt_thr and score != 0:
-            _blend(image, point[None], radius, _opacity(score, kpt_thr),
-                   lambda part, points, color=color: cv2.circle(
-                       part, _fixed(points)[0], radius << _SHIFT, _bgr(color), -1, cv2.LINE_AA,
-                       _SHIFT))
+            _blend(
+                image,
+                point[None],
+                radius,
+                _opacity(score, kpt_thr),
+                lambda part, points, color=color: cv2.circle(
+                    part, _fixed(points)[0], radius << _SHIFT, _bgr(color), -1, cv2.LINE_AA, _SHIFT
+                ),
+            )
     return image
 
 
 def _opacity(score: float, kpt_thr: float) -> float:
-    share = (score - kpt_thr) / (1 - kpt_thr) if kpt_thr < 1 else 1.
+    share = (score - kpt_thr) / (1 - kpt_thr) if kpt_thr < 1 else 1.0
     return float(np.clip(2 / 3 + share / 3, 2 / 3, 1))
 
 
-def _blend(image: np.ndarray, points: np.ndarray, width: int, opacity: float,
-           draw: Callable[[np.ndarray, np.ndarray], object]) -> None:
+def _blend(
+    image: np.ndarray,
+    points: np.ndarray,
+    width: int,
+    opacity: float,
+    draw: Callable[[np.ndarray, np.ndarray], object],
+) -> None:
     """Let ``draw`` draw on the part of the image around the points, mixed with what is there."""
     height, columns = image.shape[:2]
     reach = width + _MARGIN

@@ -2,6 +2,7 @@
 
 Shapes: (...) any, e.g. N frames; V joints of the source, K of the target.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -11,13 +12,18 @@ from rpstn.skeletons import joint_mapping, map_joints
 
 def map_scores(scores: np.ndarray, source: str, target: str) -> np.ndarray:
     """Scores (..., V) as (..., K): the least of a mean's parts, 0 for a joint that is not there."""
-    return np.stack([scores[..., list(members)].min(-1) if members
-                     else np.zeros_like(scores[..., 0])
-                     for members in joint_mapping(source, target)], axis=-1)
+    return np.stack(
+        [
+            scores[..., list(members)].min(-1) if members else np.zeros_like(scores[..., 0])
+            for members in joint_mapping(source, target)
+        ],
+        axis=-1,
+    )
 
 
-def map_answer(keypoints: np.ndarray, scores: np.ndarray, source: str = 'jhmdb15',
-               target: str = 'coco17') -> tuple[np.ndarray, np.ndarray]:
+def map_answer(
+    keypoints: np.ndarray, scores: np.ndarray, source: str = 'jhmdb15', target: str = 'coco17'
+) -> tuple[np.ndarray, np.ndarray]:
     """What a model answers, in another skeleton.
 
     Args:
@@ -34,6 +40,8 @@ def map_answer(keypoints: np.ndarray, scores: np.ndarray, source: str = 'jhmdb15
         ValueError: an unknown skeleton, or shapes that are not the source's.
     """
     if keypoints.shape[:-1] != scores.shape:
-        raise ValueError(f'keypoints {keypoints.shape} and scores {scores.shape} must agree in all '
-                         'but the last side')
+        raise ValueError(
+            f'keypoints {keypoints.shape} and scores {scores.shape} must agree in all '
+            'but the last side'
+        )
     return map_joints(keypoints, source, target), map_scores(scores, source, target)

@@ -2,6 +2,7 @@
 
 Shapes: K joints, (H, W) image pixels.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

@@ -7,6 +7,7 @@ and ``thorax`` about the middle of the shoulders, ``head`` the centre of the hea
 the neck in SMPL), ``head_top`` the crown, ``*_foot`` the ball of the foot (SMPL),
 ``*_foot_index`` the tip of the big toe (MediaPipe).
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -15,8 +16,17 @@ from functools import cached_property
 import numpy as np
 from torch import Tensor
 
-_HEAD_PARTS = ('head', 'head_top', 'neck_base', 'nose', 'eye', 'eye_inner', 'eye_outer', 'ear',
-               'mouth')
+_HEAD_PARTS = (
+    'head',
+    'head_top',
+    'neck_base',
+    'nose',
+    'eye',
+    'eye_inner',
+    'eye_outer',
+    'ear',
+    'mouth',
+)
 
 
 def _split_side(joint: str) -> tuple[str, str]:
@@ -38,6 +48,7 @@ class Skeleton:
     Raises:
         ValueError: a name occurs twice, a limb names an unknown joint, the limbs are no tree.
     """
+
     name: str
     joints: tuple[str, ...]
     limbs: tuple[tuple[str, str], ...]
@@ -49,8 +60,10 @@ class Skeleton:
         for parent, child in self.limbs:
             self.index(parent), self.index(child)
             if parent not in reached or child in reached:
-                raise ValueError(f'skeleton {self.name}: limb ({parent}, {child}) must lead from '
-                                 f'a joint that earlier limbs reach to one that none does')
+                raise ValueError(
+                    f'skeleton {self.name}: limb ({parent}, {child}) must lead from '
+                    f'a joint that earlier limbs reach to one that none does'
+                )
             reached.add(child)
         missing = [joint for joint in self.joints if joint not in reached]
         if missing:
@@ -64,8 +77,10 @@ class Skeleton:
     def index(self, joint: str) -> int:
         """Where a joint stands; ValueError, telling the joints there are, if it is not one."""
         if joint not in self.joints:
-            raise ValueError(f'skeleton {self.name} has no joint {joint!r}; its joints are '
-                             f'{", ".join(self.joints)}')
+            raise ValueError(
+                f'skeleton {self.name} has no joint {joint!r}; its joints are '
+                f'{", ".join(self.joints)}'
+            )
         return self.joints.index(joint)
 
     @cached_property
@@ -87,8 +102,11 @@ class Skeleton:
     @cached_property
     def head_limbs(self) -> tuple[int, ...]:
         """Positions in ``limbs`` of those that lead to a joint of the head."""
-        return tuple(number for number, (_, child) in enumerate(self.limbs)
-                     if _split_side(child)[1] in _HEAD_PARTS)
+        return tuple(
+            number
+            for number, (_, child) in enumerate(self.limbs)
+            if _split_side(child)[1] in _HEAD_PARTS
+        )
 
     @cached_property
     def body_limbs(self) -> tuple[int, ...]:
@@ -100,8 +118,10 @@ class Skeleton:
         """For every joint the one that takes its place in a mirror; itself in the middle."""
         opposite = {'left': 'right', 'right': 'left'}
         sides = [_split_side(joint) for joint in self.joints]
-        return tuple(self.index(f'{opposite[side]}_{part}') if side else number
-                     for number, (side, part) in enumerate(sides))
+        return tuple(
+            self.index(f'{opposite[side]}_{part}') if side else number
+            for number, (side, part) in enumerate(sides)
+        )
 
     @cached_property
     def flip_pairs(self) -> tuple[tuple[int, int], ...]:
@@ -111,8 +131,10 @@ class Skeleton:
     def check_joints(self, shape: tuple[int, ...]) -> None:
         """Refuse, with a ValueError, a shape that is not (..., V, D) with D = 2 or 3."""
         if len(shape) < 2 or shape[-2] != self.num_joints or shape[-1] not in (2, 3):
-            raise ValueError(f'{self.name} takes joints of shape (..., {self.num_joints}, 2 or 3)'
-                             f', got {tuple(shape)}')
+            raise ValueError(
+                f'{self.name} takes joints of shape (..., {self.num_joints}, 2 or 3)'
+                f', got {tuple(shape)}'
+            )
 
 
 def _both(*parts: str) -> tuple[str, ...]:
@@ -123,7 +145,7 @@ def _chains(*chains: str) -> tuple[tuple[str, str], ...]:
     """Limbs along chains of joints; ``*_`` stands for a left and a right chain."""
     limbs: dict[tuple[str, str], None] = {}
     for chain in chains:
-        for side in (('left_', 'right_') if '*_' in chain else ('',)):
+        for side in ('left_', 'right_') if '*_' in chain else ('',):
             names = chain.replace('*_', side).split()
             limbs.update(dict.fromkeys(zip(names, names[1:])))
     return tuple(limbs)
@@ -137,6 +159,8 @@ _ARMS, _LEGS = '*_shoulder *_elbow *_wrist', '*_hip *_knee *_ankle'
 _FEET = ('*_ankle *_heel', '*_ankle *_foot_index')
 _ARM, _LEG, _FOOT = ('shoulder', 'elbow', 'wrist'), ('hip', 'knee', 'ankle'), ('heel', 'foot_index')
 
+# Tables of joints: a row a part of the body.
+# fmt: off
 _ALL = (
     # HMR (Kanazawa et al., CVPR 2018), the Waseda squats (Ogata et al., CVPRW 2019). The neck is
     # the root: all else hangs on it in pairs.
@@ -185,6 +209,7 @@ _ALL = (
         _chains('pelvis *_hip *_knee *_ankle', 'pelvis spine thorax neck_base head_top',
                 'thorax *_shoulder *_elbow *_wrist')),
 )
+# fmt: on
 SKELETONS: dict[str, Skeleton] = {skeleton.name: skeleton for skeleton in _ALL}
 
 # Joints as the mean of others, the first group that exists. A joint that occurs several times has
@@ -226,8 +251,9 @@ def joint_mapping(source: str | Skeleton, target: str | Skeleton) -> tuple[tuple
     return tuple(members(joint) for joint in target.joints)
 
 
-def map_joints(joints: np.ndarray | Tensor, source: str | Skeleton,
-               target: str | Skeleton) -> np.ndarray | Tensor:
+def map_joints(
+    joints: np.ndarray | Tensor, source: str | Skeleton, target: str | Skeleton
+) -> np.ndarray | Tensor:
     """Joints of another skeleton, as far as they exist, by :func:`joint_mapping`.
 
     Args:

@@ -131,7 +131,7 @@ def tool() -> Callable[..., None]:
     """``tool('train', *arguments)`` runs tools/train.py in this process."""
 
     def run(name: str, *arguments) -> None:
-        path, = (ROOT / 'tools').rglob(f'{name}.py')
+        (path,) = (ROOT / 'tools').rglob(f'{name}.py')
         spec = importlib.util.spec_from_file_location(f'rpstn_tools_{name}', path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)

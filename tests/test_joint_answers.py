@@ -1,4 +1,5 @@
 """What a model of JHMDB's joints answers in other skeletons."""
+
 import numpy as np
 import pytest
 
@@ -6,7 +7,7 @@ from rpstn.joint_answers import map_answer, map_scores
 from rpstn.skeletons import get_skeleton
 
 RNG = np.random.default_rng(0)
-KEYPOINTS, SCORES = RNG.uniform(0, 100, (4, 15, 2)), RNG.uniform(.1, 1, (4, 15))
+KEYPOINTS, SCORES = RNG.uniform(0, 100, (4, 15, 2)), RNG.uniform(0.1, 1, (4, 15))
 JHMDB = get_skeleton('jhmdb15')
 
 
@@ -28,8 +29,8 @@ def test_joints_that_exist_keep_place_and_score(target, there):
 def test_a_mean_is_as_sure_as_its_least_part():
     scores = np.ones((2, 33))
     mediapipe = get_skeleton('mediapipe33')
-    scores[0, mediapipe.index('left_shoulder')] = .3
-    assert map_scores(scores, 'mediapipe33', 'jhmdb15')[:, JHMDB.index('neck')].tolist() == [.3, 1]
+    scores[0, mediapipe.index('left_shoulder')] = 0.3
+    assert map_scores(scores, 'mediapipe33', 'jhmdb15')[:, JHMDB.index('neck')].tolist() == [0.3, 1]
 
 
 def test_shapes_must_agree():

@@ -1,4 +1,5 @@
 """Skeletons against the libraries and the real data they describe."""
+
 import json
 from pathlib import Path
 
@@ -14,8 +15,16 @@ from rpstn.form.geometry.distances import joints_from_distances
 from rpstn.pose.datasets import JHMDB15, PENN13, find_data
 from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
 
-NAMES = ('cocoplus19', 'mediapipe33', 'mediapipe19', 'smpl24', 'coco17', 'penn13', 'jhmdb15',
-         'h36m17')
+NAMES = (
+    'cocoplus19',
+    'mediapipe33',
+    'mediapipe19',
+    'smpl24',
+    'coco17',
+    'penn13',
+    'jhmdb15',
+    'h36m17',
+)
 MMPOSE = Path(mmpose.__file__).parent / '.mim/configs/_base_/datasets'
 
 
@@ -65,8 +74,11 @@ def test_a_mirror_exchanges_left_and_right_and_the_limbs_that_hang_on_them(skele
     # All limbs but those that lead over the right hip to the head have their mirror image.
     limbs = {frozenset(limb) for limb in skeleton.limb_indices}
     odd = {limb for limb in limbs if frozenset(flip[i] for i in limb) not in limbs}
-    assert odd <= {frozenset((skeleton.index('right_shoulder'), joint)) for joint in
-                   range(skeleton.num_joints) if skeleton.joints[joint] in ('nose', 'head')}
+    assert odd <= {
+        frozenset((skeleton.index('right_shoulder'), joint))
+        for joint in range(skeleton.num_joints)
+        if skeleton.joints[joint] in ('nose', 'head')
+    }
 
 
 @pytest.mark.parametrize('skeleton', SKELETONS.values(), ids=NAMES)
@@ -79,13 +91,20 @@ def test_head_and_body_divide_the_limbs(skeleton):
     assert not reached & {'nose', 'head', 'head_top', 'left_eye', 'left_ear', 'left_mouth'}
 
 
-@pytest.mark.parametrize('name, metainfo, renamed', [
-    ('coco17', 'coco.py', {}),
-    ('h36m17', 'h36m.py',
-     dict(root='pelvis', head='head_top', left_foot='left_ankle', right_foot='right_ankle')),
-    ('jhmdb15', 'jhmdb.py', {}),
-    ('jhmdb15', JHMDB15, {}),
-    ('penn13', PENN13, {})])
+@pytest.mark.parametrize(
+    'name, metainfo, renamed',
+    [
+        ('coco17', 'coco.py', {}),
+        (
+            'h36m17',
+            'h36m.py',
+            dict(root='pelvis', head='head_top', left_foot='left_ankle', right_foot='right_ankle'),
+        ),
+        ('jhmdb15', 'jhmdb.py', {}),
+        ('jhmdb15', JHMDB15, {}),
+        ('penn13', PENN13, {}),
+    ],
+)
 def test_joints_and_mirror_are_those_of_the_pose_data_set(name, metainfo, renamed):
     if isinstance(metainfo, str):
         metainfo = dict(from_file=str(MMPOSE / metainfo))
@@ -100,8 +119,32 @@ def test_smpl_is_the_order_and_the_kinematic_tree_of_the_body_model():
     skeleton = SKELETONS['smpl24']
     assert skeleton.joints[:22] == tuple(JOINT_NAMES[:22])
     # kintree_table of the SMPL model files.
-    assert skeleton.parents == (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17,
-                                18, 19, 20, 21)
+    assert skeleton.parents == (
+        -1,
+        0,
+        0,
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+        8,
+        9,
+        9,
+        9,
+        12,
+        13,
+        14,
+        16,
+        17,
+        18,
+        19,
+        20,
+        21,
+    )
 
 
 def test_mediapipe_is_the_order_of_its_landmarks():
@@ -114,7 +157,8 @@ def test_mediapipe_is_the_order_of_its_landmarks():
 def test_the_squat_sets_joints_are_those_of_mediapipe_it_names():
     taken = [0, 9, 10, *range(11, 17), *range(23, 33)]
     assert SKELETONS['mediapipe19'].joints == tuple(
-        SKELETONS['mediapipe33'].joints[i] for i in taken)
+        SKELETONS['mediapipe33'].joints[i] for i in taken
+    )
     assert joint_mapping('mediapipe33', 'mediapipe19') == tuple((i,) for i in taken)
 
 
@@ -125,14 +169,18 @@ def test_real_waseda_frames_have_human_proportions_in_this_order():
     for file in files:
         for frame in json.loads(file.read_text()).values():
             joints = joints_from_distances(np.array(frame['3d_joint']))
-            length = {limb: np.linalg.norm(joints[a] - joints[b])
-                      for limb, (a, b) in zip(skeleton.limbs, skeleton.limb_indices)}
+            length = {
+                limb: np.linalg.norm(joints[a] - joints[b])
+                for limb, (a, b) in zip(skeleton.limbs, skeleton.limb_indices)
+            }
             for (parent, child), value in length.items():
-                mirrored = tuple(skeleton.joints[skeleton.flip_indices[skeleton.index(joint)]]
-                                 for joint in (parent, child))
-                assert length[mirrored] == pytest.approx(value, rel=.15), (parent, child)
-            assert .3 < length['right_hip', 'right_knee'] < .5
-            assert .2 < length['right_shoulder', 'right_elbow'] < .35
+                mirrored = tuple(
+                    skeleton.joints[skeleton.flip_indices[skeleton.index(joint)]]
+                    for joint in (parent, child)
+                )
+                assert length[mirrored] == pytest.approx(value, rel=0.15), (parent, child)
+            assert 0.3 < length['right_hip', 'right_knee'] < 0.5
+            assert 0.2 < length['right_shoulder', 'right_elbow'] < 0.35
             far = np.linalg.norm(joints - joints[skeleton.index('right_ankle')], axis=-1)
             assert skeleton.joints[far.argmax()] == 'head_top'
 
@@ -142,8 +190,15 @@ def test_real_squats_stand_on_their_heels_in_this_order():
     with np.load(data('squat_mediapipe19') / 'keypoints3d.npz') as sequences:
         first = np.stack([sequences[name][0] for name in sequences.files[:200]])
     height = -np.nanmedian(first[..., 1], axis=0)  # y points down
-    order = ['nose', 'left_mouth', 'left_shoulder', 'left_hip', 'left_knee', 'left_ankle',
-             'left_heel']
+    order = [
+        'nose',
+        'left_mouth',
+        'left_shoulder',
+        'left_hip',
+        'left_knee',
+        'left_ankle',
+        'left_heel',
+    ]
     for names in (order, [name.replace('left', 'right') for name in order]):
         heights = height[[skeleton.index(name) for name in names]]
         assert (np.diff(heights) < 0).all()
@@ -182,8 +237,9 @@ def test_composites_are_the_middles_they_are_named_after():
     expected = {
         'h36m17': dict(pelvis=hips, thorax=shoulders, spine=(hips + shoulders) / 2),
         'cocoplus19': dict(neck=shoulders),
-        'jhmdb15': dict(neck=shoulders, belly=.8 * hips + .2 * shoulders),
-        'penn13': dict(head=(at['left_ear'] + at['right_ear']) / 2)}
+        'jhmdb15': dict(neck=shoulders, belly=0.8 * hips + 0.2 * shoulders),
+        'penn13': dict(head=(at['left_ear'] + at['right_ear']) / 2),
+    }
     for target, places in expected.items():
         mapped = map_joints(joints, 'coco17', target)
         for name, place in places.items():
@@ -193,15 +249,19 @@ def test_composites_are_the_middles_they_are_named_after():
 def test_the_belly_of_real_clips_lies_where_the_mapping_puts_it():
     files = sorted((data('jhmdb') / 'joint_positions').glob('*/*/joint_positions.mat'))[::8]
     skeleton, off = SKELETONS['jhmdb15'], []
-    members = [skeleton.index(f'{side}_{part}') for part in ('hip', 'shoulder')
-               for side in ('left', 'right')]
+    members = [
+        skeleton.index(f'{side}_{part}')
+        for part in ('hip', 'shoulder')
+        for side in ('left', 'right')
+    ]
     for file in files:
         joints = scipy.io.loadmat(file)['pos_img'].transpose(2, 1, 0)
-        torso = np.linalg.norm(joints[:, members[:2]].mean(1) - joints[:, members[2:]].mean(1),
-                               axis=-1)
+        torso = np.linalg.norm(
+            joints[:, members[:2]].mean(1) - joints[:, members[2:]].mean(1), axis=-1
+        )
         belly = np.average(joints[:, members], axis=1, weights=[4, 4, 1, 1])
         off.append(np.median(np.linalg.norm(joints[:, 1] - belly, axis=-1) / torso))
-    assert np.median(off) < .15
+    assert np.median(off) < 0.15
 
 
 def test_mapping_keeps_kind_dtype_and_leading_dimensions_and_passes_gradients():
@@ -210,7 +270,7 @@ def test_mapping_keeps_kind_dtype_and_leading_dimensions_and_passes_gradients():
     assert mapped.shape == (2, 3, 17, 2) and mapped.dtype == torch.float32
     mapped[..., 0, :].sum().backward()
     hips = [SKELETONS['coco17'].index(f'{side}_hip') for side in ('left', 'right')]
-    assert (joints.grad[..., hips, :] == .5).all()
+    assert (joints.grad[..., hips, :] == 0.5).all()
     assert joints.grad.count_nonzero() == 2 * 3 * 2 * 2
     array = map_joints(joints.detach().numpy(), 'coco17', 'h36m17')
     assert array.dtype == np.float32
@@ -241,13 +301,17 @@ def test_an_unknown_skeleton_and_joint_are_refused_with_those_there_are():
     assert get_skeleton(SKELETONS['penn13']) is SKELETONS['penn13']
 
 
-@pytest.mark.parametrize('joints, limbs, message', [
-    (('a', 'b', 'a'), (('a', 'b'),), 'occurs twice'),
-    (('a', 'b', 'c'), (('a', 'b'),), r"no limb leads to \['c'\]"),
-    (('a', 'b', 'c'), (('a', 'b'), ('b', 'c'), ('a', 'c')), 'must lead from a joint'),
-    (('a', 'b', 'c'), (('b', 'c'), ('a', 'b')), 'must lead from a joint'),
-    (('a', 'b'), (('a', 'x'),), "no joint 'x'")],
-    ids=['joint twice', 'joint left out', 'circle', 'two roots', 'unknown joint'])
+@pytest.mark.parametrize(
+    'joints, limbs, message',
+    [
+        (('a', 'b', 'a'), (('a', 'b'),), 'occurs twice'),
+        (('a', 'b', 'c'), (('a', 'b'),), r"no limb leads to \['c'\]"),
+        (('a', 'b', 'c'), (('a', 'b'), ('b', 'c'), ('a', 'c')), 'must lead from a joint'),
+        (('a', 'b', 'c'), (('b', 'c'), ('a', 'b')), 'must lead from a joint'),
+        (('a', 'b'), (('a', 'x'),), "no joint 'x'"),
+    ],
+    ids=['joint twice', 'joint left out', 'circle', 'two roots', 'unknown joint'],
+)
 def test_what_is_no_tree_is_refused(joints, limbs, message):
     with pytest.raises(ValueError, match=message):
         Skeleton('mine', joints, limbs)

@@ -2,6 +2,7 @@
 
 python tools/test.py configs/rpstn_jhmdb.py work_dirs/rpstn_jhmdb/best_*.pth --show-dir drawn
 """
+
 import argparse
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def add_metric(cfg: Config, metric: dict) -> None:
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', help='file for the figures, .json, .yaml or .pkl')
@@ -48,7 +50,7 @@ def parse_args() -> argparse.Namespace:
     add_common_arguments(parser)
     args = parser.parse_args()
     # Now, not after the test.
-    for option, allowed in (('out', ('.json', '.yaml', '.yml', '.pkl')), ('dump', ('.pkl', ))):
+    for option, allowed in (('out', ('.json', '.yaml', '.yml', '.pkl')), ('dump', ('.pkl',))):
         path = getattr(args, option)
         if path is not None and Path(path).suffix not in allowed:
             parser.error(f'--{option} {path}: must end in {" or ".join(allowed)}')

@@ -2,6 +2,7 @@
 
 python tools/train.py configs/rpstn_jhmdb.py --amp
 """
+
 import argparse
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
@@ -18,16 +19,22 @@ from rpstn.engine.runner import (
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file')
-    parser.add_argument('--resume', nargs='?', const='auto',
-                        help='go on from this checkpoint, or from the last one in the work '
-                        'folder')
-    parser.add_argument('--amp', action='store_true',
-                        help='mixed precision; bfloat16 on a CPU')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='go on from this checkpoint, or from the last one in the work folder',
+    )
+    parser.add_argument('--amp', action='store_true', help='mixed precision; bfloat16 on a CPU')
     parser.add_argument('--no-validate', action='store_true', help='do not validate meanwhile')
-    parser.add_argument('--auto-scale-lr', action='store_true',
-                        help='scale the learning rate with the real batch size')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the real batch size',
+    )
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -46,9 +53,11 @@ def main() -> None:
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise SystemExit(f'{args.config}: --auto-scale-lr needs the batch size that the '
-                             'learning rate was chosen for: '
-                             'auto_scale_lr = dict(base_batch_size=...)')
+            raise SystemExit(
+                f'{args.config}: --auto-scale-lr needs the batch size that the '
+                'learning rate was chosen for: '
+                'auto_scale_lr = dict(base_batch_size=...)'
+            )
         cfg.auto_scale_lr.enable = True
     drop_unreachable_weights(cfg)
     build_runner(cfg).train()

@@ -3,6 +3,7 @@
 Every way runs in a process of its own, which waits while another is timed; a slow minute of the
 machine falls on all alike, and each has its own peak memory.
 """
+
 from __future__ import annotations
 
 import multiprocessing
@@ -51,7 +52,8 @@ class Worker:
             context.set_forkserver_preload([speed_worker.__name__])
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
-            target=speed_worker.serve, args=(theirs, settings), daemon=True)
+            target=speed_worker.serve, args=(theirs, settings), daemon=True
+        )
         self.process.start()
         theirs.close()
         answer = self._answer()
@@ -103,8 +105,10 @@ def measure(settings: dict, ways: Sequence[str], rounds: int, frames: int) -> di
         turn, ``memory`` (MB, peak) and ``device``; or ``error``.
     """
     with workers(settings, ways) as running:
-        found = {way: dict(device=worker.device, ms=[], cpu_ms=[], error=worker.error)
-                 for way, worker in running.items()}
+        found = {
+            way: dict(device=worker.device, ms=[], cpu_ms=[], error=worker.error)
+            for way, worker in running.items()
+        }
         for _ in range(rounds):
             for way, worker in running.items():
                 entry = found[way]
@@ -133,14 +137,31 @@ def report(found: dict[str, dict], clip_len: int) -> str:
             failed.append(f'- {name}: not measured: {entry["error"]}')
             continue
         times = np.concatenate(entry['ms'])
-        ratios = [[f'{np.median([np.median(a) / np.median(b) for a, b in zip(*pair)]):.2f}']
-                  if pair[1] else ['-']
-                  for pair in ((entry[key], first[key]) for key in ('ms', 'cpu_ms'))]
-        rows.append([name, *(f'{np.percentile(times, share):.1f}' for share in (50, 95)),
-                     *ratios[0], f'{np.median(np.concatenate(entry["cpu_ms"])):.1f}', *ratios[1],
-                     f'{entry["memory"]:.0f}'])
-    header = ['', 'ms per frame, median', '95th percentile', 'of (a)', 'processor ms', 'of (a)',
-              'peak MB']
+        ratios = [
+            [f'{np.median([np.median(a) / np.median(b) for a, b in zip(*pair)]):.2f}']
+            if pair[1]
+            else ['-']
+            for pair in ((entry[key], first[key]) for key in ('ms', 'cpu_ms'))
+        ]
+        rows.append(
+            [
+                name,
+                *(f'{np.percentile(times, share):.1f}' for share in (50, 95)),
+                *ratios[0],
+                f'{np.median(np.concatenate(entry["cpu_ms"])):.1f}',
+                *ratios[1],
+                f'{entry["memory"]:.0f}',
+            ]
+        )
+    header = [
+        '',
+        'ms per frame, median',
+        '95th percentile',
+        'of (a)',
+        'processor ms',
+        'of (a)',
+        'peak MB',
+    ]
     return '\n'.join([format_table(header, rows), *([''] if failed else []), *failed])
 
 
@@ -150,14 +171,27 @@ def machine(threads: int) -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(':')[1].strip() for line in lines if line.startswith('model name')]
     flags = next((line.split(':')[1].split() for line in lines if line.startswith('flags')), [])
-    special = [flag for flag in ('avx2', 'avx512f', 'avx_vnni', 'avx512_vnni', 'avx512_bf16',
-                                 'amx_bf16', 'amx_int8') if flag in flags]
+    special = [
+        flag
+        for flag in (
+            'avx2',
+            'avx512f',
+            'avx_vnni',
+            'avx512_vnni',
+            'avx512_bf16',
+            'amx_bf16',
+            'amx_int8',
+        )
+        if flag in flags
+    ]
     versions = []
     for package in PACKAGES:
         try:
             versions.append(f'{package} {version(package)}')
         except PackageNotFoundError:
             continue
-    return (f'{threads} threads of {names[0] if names else platform.processor()}, '
-            f'{os.cpu_count()} cores ({", ".join(special)}), Python {platform.python_version()}, '
-            f'{", ".join(versions)}')
+    return (
+        f'{threads} threads of {names[0] if names else platform.processor()}, '
+        f'{os.cpu_count()} cores ({", ".join(special)}), Python {platform.python_version()}, '
+        f'{", ".join(versions)}'
+    )

@@ -1,4 +1,5 @@
 """Frames per second of `rpstn infer` as a whole: decoding, crops, network, heatmaps, JSON."""
+
 from __future__ import annotations
 
 import os
@@ -19,7 +20,7 @@ from rpstn.engine.shipped import from_pretrained
 from rpstn.tables import format_table
 from rpstn.video.frames import VideoWriter, open_frames
 
-SIZE, FRAMES, FPS = (640, 480), 300, 30.
+SIZE, FRAMES, FPS = (640, 480), 300, 30.0
 
 
 def measure_end_to_end(video: str | Path, threads: int, turns: int = 2) -> dict[str, list[float]]:
@@ -44,8 +45,9 @@ def measure_end_to_end(video: str | Path, threads: int, turns: int = 2) -> dict[
         source = Path(folder) / 'video.mp4'
         _write(video, source)
         exported = Path(folder) / 'exported'
-        export_model(model, exported, graphs=('start', 'step'),
-                     calibration=read_clips(model, [source]))
+        export_model(
+            model, exported, graphs=('start', 'step'), calibration=read_clips(model, [source])
+        )
         for turn in range(turns):
             for engine, precisions in ENGINES.items():
                 for precision in precisions:
@@ -53,10 +55,21 @@ def measure_end_to_end(video: str | Path, threads: int, turns: int = 2) -> dict[
                         continue
                     runs = rates.setdefault(f'{engine} {precision}', [])
                     try:
-                        runs.append(_run(
-                            source, threads, '--engine', engine, '--precision', precision,
-                            '--mode', 'stream', '--out', f'{folder}/{turn}_{engine}_{precision}',
-                            *(['--exported', str(exported)] if engine != 'torch' else [])))
+                        runs.append(
+                            _run(
+                                source,
+                                threads,
+                                '--engine',
+                                engine,
+                                '--precision',
+                                precision,
+                                '--mode',
+                                'stream',
+                                '--out',
+                                f'{folder}/{turn}_{engine}_{precision}',
+                                *(['--exported', str(exported)] if engine != 'torch' else []),
+                            )
+                        )
                     except ValueError as error:  # all else is not lost for it
                         print(error, file=sys.stderr)
     return rates
@@ -64,21 +77,45 @@ def measure_end_to_end(video: str | Path, threads: int, turns: int = 2) -> dict[
 
 def end_to_end_table(rates: dict[str, list[float]]) -> str:
     """With the median, and the slowest and fastest run."""
-    rows = [[way, f'{np.median(runs):.1f}', f'{min(runs):.1f} to {max(runs):.1f}'] if runs else
-            [way, 'failed', ''] for way, runs in rates.items()]
-    return '\n\n'.join([
-        '### RPSTN-Lite, end to end',
-        f'`rpstn infer VIDEO --save json --mode stream`, trained weights, on {FRAMES} frames of '
-        f'{SIZE[0]}x{SIZE[1]}: decoding, crops, network, decoding of heatmaps and writing of JSON.',
-        format_table(['', 'frames per second, median',
-                      f'of {max(map(len, rates.values()))} runs'], rows)])
+    rows = [
+        [way, f'{np.median(runs):.1f}', f'{min(runs):.1f} to {max(runs):.1f}']
+        if runs
+        else [way, 'failed', '']
+        for way, runs in rates.items()
+    ]
+    return '\n\n'.join(
+        [
+            '### RPSTN-Lite, end to end',
+            f'`rpstn infer VIDEO --save json --mode stream`, trained weights, on {FRAMES} frames '
+            f'of {SIZE[0]}x{SIZE[1]}: decoding, crops, network, decoding of heatmaps and '
+            'writing of JSON.',
+            format_table(
+                ['', 'frames per second, median', f'of {max(map(len, rates.values()))} runs'], rows
+            ),
+        ]
+    )
 
 
 def _run(source: Path, threads: int, *options: str) -> float:
-    command = [sys.executable, '-m', 'rpstn.cli.main', 'infer', str(source), '--save', 'json',
-               '--device', 'cpu', *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False,
-                          env={**os.environ, 'OMP_NUM_THREADS': str(threads)})
+    command = [
+        sys.executable,
+        '-m',
+        'rpstn.cli.main',
+        'infer',
+        str(source),
+        '--save',
+        'json',
+        '--device',
+        'cpu',
+        *options,
+    ]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, 'OMP_NUM_THREADS': str(threads)},
+    )
     found = re.search(rf'{FRAMES} frames, ([\d.]+) per second', done.stdout)
     if done.returncode or not found:
         raise ValueError(f'{" ".join(command)}: {done.stderr.strip() or done.stdout.strip()}')
@@ -96,8 +133,15 @@ def _write(video: str | Path, target: Path) -> None:
 def _fitted(image: np.ndarray) -> np.ndarray:
     height, width = image.shape[:2]
     scale = min(SIZE[0] / width, SIZE[1] / height)
-    image = cv2.resize(image, (round(width * scale), round(height * scale)),
-                       interpolation=cv2.INTER_AREA)
+    image = cv2.resize(
+        image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA
+    )
     left, top = (SIZE[0] - image.shape[1]) // 2, (SIZE[1] - image.shape[0]) // 2
-    return cv2.copyMakeBorder(image, top, SIZE[1] - image.shape[0] - top, left,
-                              SIZE[0] - image.shape[1] - left, cv2.BORDER_CONSTANT)
+    return cv2.copyMakeBorder(
+        image,
+        top,
+        SIZE[1] - image.shape[0] - top,
+        left,
+        SIZE[0] - image.shape[1] - left,
+        cv2.BORDER_CONSTANT,
+    )

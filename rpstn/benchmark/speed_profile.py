@@ -2,6 +2,7 @@
 
 Shapes: K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 import time
@@ -20,8 +21,10 @@ PARTS = {
     'backbone': {'backbone.encoder.backbone': '/encoder/backbone/'},
     'deconvolutions': {'backbone.encoder.head': '/encoder/deconv_layers/'},
     # For inference the first may be a part of the second, see JRPSP.fold_for_inference.
-    'Conv_a and S': {'head.propagator.reduce': '/propagator/reduce/',
-                     'head.propagator.kernel': '/propagator/kernel/'},
+    'Conv_a and S': {
+        'head.propagator.reduce': '/propagator/reduce/',
+        'head.propagator.kernel': '/propagator/kernel/',
+    },
     'R': {'head.relation': '/relation/'},
     'Conv_d': {'head.propagator.predict': '/propagator/predict/'},
 }
@@ -32,9 +35,11 @@ REST = 'dynamic convolution and the rest'
 def _example(model: nn.Module) -> tuple[torch.Tensor, ...]:
     (width, height), stride = model.backbone.input_size, model.backbone.heatmap_stride
     size = (height // stride, width // stride)
-    return (torch.zeros(1, 3, height, width, dtype=torch.uint8),
-            torch.rand(1, model.head.num_joints, *size) / 10,
-            torch.rand(1, model.head.channels, *size))
+    return (
+        torch.zeros(1, 3, height, width, dtype=torch.uint8),
+        torch.rand(1, model.head.num_joints, *size) / 10,
+        torch.rand(1, model.head.channels, *size),
+    )
 
 
 @torch.no_grad()
@@ -43,10 +48,13 @@ def multiply_adds(model: nn.Module) -> dict[str, int]:
     graph = StepGraph(model)
     with FlopCounterMode(display=False) as counter:
         graph(*_example(model))
-    counts = {name: sum(operators.values()) // 2
-              for name, operators in counter.get_flop_counts().items()}
-    found = {part: sum(counts.get(f'StepGraph.{module}', 0) for module in modules)
-             for part, modules in PARTS.items()}
+    counts = {
+        name: sum(operators.values()) // 2 for name, operators in counter.get_flop_counts().items()
+    }
+    found = {
+        part: sum(counts.get(f'StepGraph.{module}', 0) for module in modules)
+        for part, modules in PARTS.items()
+    }
     # Of an encoder, whose head is called by its method, past the counter's hooks.
     encoder = 'StepGraph.backbone.encoder'
     found['deconvolutions'] = counts[encoder] - counts[f'{encoder}.backbone']
@@ -64,10 +72,16 @@ def eager_parts(model: nn.Module, repeats: int = 5) -> dict[str, float]:
     modules = dict(graph.named_modules())
     for name in times:
         if name in modules:  # is not folded into another
-            handles.append(modules[name].register_forward_pre_hook(
-                lambda *_, name=name: began.update({name: time.perf_counter()})))
-            handles.append(modules[name].register_forward_hook(
-                lambda *_, name=name: times[name].append(time.perf_counter() - began[name])))
+            handles.append(
+                modules[name].register_forward_pre_hook(
+                    lambda *_, name=name: began.update({name: time.perf_counter()})
+                )
+            )
+            handles.append(
+                modules[name].register_forward_hook(
+                    lambda *_, name=name: times[name].append(time.perf_counter() - began[name])
+                )
+            )
     # The head of an encoder is called by its method, which runs no hooks.
     head = graph.backbone.encoder.head
     plain = head.forward
@@ -85,18 +99,26 @@ def eager_parts(model: nn.Module, repeats: int = 5) -> dict[str, float]:
         del head.forward
         for handle in handles:
             handle.remove()
-    found = {part: 1e3 * sum(float(np.median(times[name][1:])) for name in names if times[name])
-             for part, names in PARTS.items()}
+    found = {
+        part: 1e3 * sum(float(np.median(times[name][1:])) for name in names if times[name])
+        for part, names in PARTS.items()
+    }
     total = 1e3 * float(np.median(whole))
     return dict(found, **{REST: total - sum(found.values())}, all=total)
 
 
 def operator_parts(operators: dict[str, float]) -> dict[str, float]:
     """Milliseconds by part of an exported step, from those by operator name; and ``'all'``."""
-    found = dict.fromkeys((*PARTS, REST), 0.)
+    found = dict.fromkeys((*PARTS, REST), 0.0)
     for name, milliseconds in operators.items():
-        part = next((part for part, modules in PARTS.items()
-                     if any(prefix in name for prefix in modules.values())), REST)
+        part = next(
+            (
+                part
+                for part, modules in PARTS.items()
+                if any(prefix in name for prefix in modules.values())
+            ),
+            REST,
+        )
         found[part] += milliseconds
     return dict(found, all=sum(operators.values()))
 

@@ -2,6 +2,7 @@
 
 Shapes: B clips, T frames, K joints, (H, W) input pixels.
 """
+
 from __future__ import annotations
 
 import os
@@ -37,10 +38,10 @@ def build_model(config: Config) -> nn.Module:
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.weight.uniform_(.5, 1.5)
-                module.bias.uniform_(-.1, .1)
-                module.running_mean.uniform_(-.1, .1)
-                module.running_var.uniform_(.5, 1.5)
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.uniform_(-0.1, 0.1)
+                module.running_mean.uniform_(-0.1, 0.1)
+                module.running_var.uniform_(0.5, 1.5)
     model.cfg = config
     return model.eval().requires_grad_(False)
 
@@ -70,7 +71,7 @@ class Streaming:
 
     def __call__(self) -> None:
         self.index = (self.index + 1) % len(self.clip)
-        self.state = self.stepper.step(self.clip[self.index:self.index + 1], *self.state)
+        self.state = self.stepper.step(self.clip[self.index : self.index + 1], *self.state)
 
 
 def prepare(settings: dict) -> tuple[Call, int, str]:
@@ -81,9 +82,13 @@ def prepare(settings: dict) -> tuple[Call, int, str]:
         return _mediapipe(settings['video'])
     if way == 'simple baseline':
         init_default_scope('mmpose')
-        network = MODELS.build(dict(
-            type='TopdownPoseEstimator', backbone=dict(type='ResNet', depth=50),
-            head=dict(type='HeatmapHead', in_channels=2048, out_channels=17))).eval()
+        network = MODELS.build(
+            dict(
+                type='TopdownPoseEstimator',
+                backbone=dict(type='ResNet', depth=50),
+                head=dict(type='HeatmapHead', in_channels=2048, out_channels=17),
+            )
+        ).eval()
         image = torch.randn(1, 3, *settings['input_size'][::-1])
         return lambda: network(image, None, mode='tensor'), 1, eager
     config = Config.fromfile(settings['config'])
@@ -102,9 +107,17 @@ def prepare(settings: dict) -> tuple[Call, int, str]:
     engine, precision = way.split()
     if precision_here(engine, precision) != precision:
         raise EngineError(f'this processor has no {precision}')
-    stepper = (build_stepper(for_inference(model), precision=precision) if engine == 'torch' else
-               build_stepper(None, engine=engine, precision=precision,
-                             exported=settings['exported'], threads=settings['threads']))
+    stepper = (
+        build_stepper(for_inference(model), precision=precision)
+        if engine == 'torch'
+        else build_stepper(
+            None,
+            engine=engine,
+            precision=precision,
+            exported=settings['exported'],
+            threads=settings['threads'],
+        )
+    )
     return Streaming(stepper, clip), 1, stepper.device
 
 
@@ -117,11 +130,15 @@ def _mediapipe(video: str) -> tuple[Call, int, str]:
 
     from rpstn.video.frames import open_frames
 
-    frames = cycle([cv2.cvtColor(frame.image, cv2.COLOR_BGR2RGB)
-                    for frame in islice(open_frames(video), 60)])
+    frames = cycle(
+        [cv2.cvtColor(frame.image, cv2.COLOR_BGR2RGB) for frame in islice(open_frames(video), 60)]
+    )
     pose = mediapipe.solutions.pose.Pose(model_complexity=1)
-    return (lambda: pose.process(next(frames)), 1,
-            f'MediaPipe {mediapipe.__version__}, float32 and threads of its own')
+    return (
+        lambda: pose.process(next(frames)),
+        1,
+        f'MediaPipe {mediapipe.__version__}, float32 and threads of its own',
+    )
 
 
 def peak_memory() -> float:
@@ -158,9 +175,13 @@ def serve(connection: Connection, settings: dict) -> None:
             while number := connection.recv():
                 call()  # the first after a pause is slower
                 passed, worked = timed(call, max(1, number // frames))
-                connection.send(dict(ms=[value / frames for value in passed],
-                                     cpu_ms=[value / frames for value in worked],
-                                     memory=peak_memory()))
+                connection.send(
+                    dict(
+                        ms=[value / frames for value in passed],
+                        cpu_ms=[value / frames for value in worked],
+                        memory=peak_memory(),
+                    )
+                )
     except EOFError:  # the driver is gone
         pass
     except Exception as error:  # whatever it is, the driver shall name it and go on

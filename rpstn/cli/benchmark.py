@@ -10,6 +10,7 @@ the share of the machine's peak, and where the time goes. In FILE it stands betw
 
 `tools/research/benchmark.py` measures clip mode alone, its training data, and form recognizers.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -25,34 +26,66 @@ MARKS = ('<!-- benchmark -->', '<!-- /benchmark -->')
 def add_parser(subparsers) -> None:
     """Adds the subcommand to the command line."""
     parser = subparsers.add_parser(
-        'benchmark', help='speed of a model on this machine', description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        'benchmark',
+        help='speed of a model on this machine',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     add('config', nargs='+', help='config file of an RPSTN; further ones get tables of their own')
-    add('--ways', nargs='+', metavar='WAY', help="which, e.g. 'clip' or 'openvino int8'; the first "
-        'is what others are compared with (default: all)')
+    add(
+        '--ways',
+        nargs='+',
+        metavar='WAY',
+        help="which, e.g. 'clip' or 'openvino int8'; the first "
+        'is what others are compared with (default: all)',
+    )
     add('--rounds', type=_count, default=5, help='turns of each way (default: %(default)s)')
     add('--frames', type=_count, default=10, help='frames in a turn (default: %(default)s)')
     add('--threads', type=_count, help="of each way (default: the machine's cores)")
-    add('--clip-len', type=_count, default=5, metavar='T',
-        help='frames of a clip (default: %(default)s)')
+    add(
+        '--clip-len',
+        type=_count,
+        default=5,
+        metavar='T',
+        help='frames of a clip (default: %(default)s)',
+    )
     add('--video', help='with a person in it, for MediaPipe, which is left out without')
-    add('--end-to-end', action='store_true',
-        help='time `rpstn infer`, too: RPSTN-Lite on --video, brought to 640x480')
-    add('--exports', type=Path, metavar='DIR',
-        help='keep the exported graphs there, and use those that a run before has left')
-    add('--keep-float', nargs='+', default=[], metavar='NAME',
-        help='of the exports in 8-bit integers, as of `rpstn export`')
+    add(
+        '--end-to-end',
+        action='store_true',
+        help='time `rpstn infer`, too: RPSTN-Lite on --video, brought to 640x480',
+    )
+    add(
+        '--exports',
+        type=Path,
+        metavar='DIR',
+        help='keep the exported graphs there, and use those that a run before has left',
+    )
+    add(
+        '--keep-float',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='of the exports in 8-bit integers, as of `rpstn export`',
+    )
     add('--out', type=Path, metavar='FILE', help='page to write into, beside printing')
     add('--json', type=Path, metavar='FILE', help='file for all that was measured')
-    add('--cfg-options', nargs='+', action=Settings, default={}, metavar='KEY=VALUE',
-        help='settings of the configs to replace')
+    add(
+        '--cfg-options',
+        nargs='+',
+        action=Settings,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings of the configs to replace',
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print and write; 0, or 1 after one line on what is wrong."""
     from rpstn.engine.loading import ModelError
+
     try:
         _run(args)
     except (ModelError, OSError, ValueError) as error:
@@ -83,18 +116,25 @@ def _run(args: argparse.Namespace) -> None:
     page = _page(args.out) if args.out else None
     threads = args.threads or os.cpu_count()
     torch.set_num_threads(threads)
-    head = (f'{machine(threads)}; load {os.getloadavg()[0]:.1f} before; turns: {args.rounds} of '
-            f'{args.frames} frames, weights random, batch 1')
+    head = (
+        f'{machine(threads)}; load {os.getloadavg()[0]:.1f} before; turns: {args.rounds} of '
+        f'{args.frames} frames, weights random, batch 1'
+    )
     results = {path: _measure(path, ways, args, threads) for path in args.config}
     rates = measure_end_to_end(args.video, threads) if args.end_to_end else {}
     head += f'; load {os.getloadavg()[0]:.1f} after.'
-    text = '\n\n'.join([head, *(_text(path, result, args.clip_len)
-                                for path, result in results.items()),
-                        *([end_to_end_table(rates)] if rates else [])])
+    text = '\n\n'.join(
+        [
+            head,
+            *(_text(path, result, args.clip_len) for path, result in results.items()),
+            *([end_to_end_table(rates)] if rates else []),
+        ]
+    )
     print(text)
     if args.json:
-        args.json.write_text(json.dumps(dict(machine=head, results=results, end_to_end=rates),
-                                        indent=1) + '\n')
+        args.json.write_text(
+            json.dumps(dict(machine=head, results=results, end_to_end=rates), indent=1) + '\n'
+        )
     if page is not None:
         before, after = page
         args.out.write_text(f'{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}')
@@ -129,31 +169,57 @@ def _measure(path: str, ways: list[str], args: argparse.Namespace, threads: int)
                 exported = Exported.open(folder)
                 kept = exported.manifest.get('keep_float', [])
                 if kept != args.keep_float:
-                    raise ExportError(f'{folder}: was exported with --keep-float {kept}, not '
-                                      f'{args.keep_float}')
+                    raise ExportError(
+                        f'{folder}: was exported with --keep-float {kept}, not {args.keep_float}'
+                    )
             elif exporting:
                 exported = export_model(
-                    fast, folder, graphs=('start', 'step'), keep_float=args.keep_float,
-                    calibration=clips[:1] if any('int8' in way for way in exporting) else ())
+                    fast,
+                    folder,
+                    graphs=('start', 'step'),
+                    keep_float=args.keep_float,
+                    calibration=clips[:1] if any('int8' in way for way in exporting) else (),
+                )
         except ExportError as error:
-            raise ExportError(f'{error}; or name other --ways than {", ".join(exporting)}'
-                              ) from None
-        settings = dict(config=path, cfg_options=args.cfg_options, clip_len=args.clip_len,
-                        input_size=size, threads=threads, exported=str(folder), video=args.video)
+            raise ExportError(
+                f'{error}; or name other --ways than {", ".join(exporting)}'
+            ) from None
+        settings = dict(
+            config=path,
+            cfg_options=args.cfg_options,
+            clip_len=args.clip_len,
+            input_size=size,
+            threads=threads,
+            exported=str(folder),
+            video=args.video,
+        )
         ways = measure(settings, ways, args.rounds, args.frames)
-        counted = next((p for p in ('bfloat16', 'float32') if f'openvino {p}' in exporting
-                        and not ways[f'openvino {p}']['error']), None)
+        counted = next(
+            (
+                p
+                for p in ('bfloat16', 'float32')
+                if f'openvino {p}' in exporting and not ways[f'openvino {p}']['error']
+            ),
+            None,
+        )
         if counted:
-            streaming = Streaming(OpenVINOStepper(exported, counted, threads, counters=True),
-                                  clips[0])
+            streaming = Streaming(
+                OpenVINOStepper(exported, counted, threads, counters=True), clips[0]
+            )
             for _ in range(3):
                 streaming()
-            operators = dict(precision=counted,
-                             parts=operator_parts(streaming.stepper.operator_times()))
+            operators = dict(
+                precision=counted, parts=operator_parts(streaming.stepper.operator_times())
+            )
     return dict(
-        parameters=sum(p.numel() for p in model.parameters()), input_size=size,
-        multiply_adds=multiply_adds(fast), eager=eager_parts(fast), operators=operators,
-        peaks=peak_rates(), ways=ways)
+        parameters=sum(p.numel() for p in model.parameters()),
+        input_size=size,
+        multiply_adds=multiply_adds(fast),
+        eager=eager_parts(fast),
+        operators=operators,
+        peaks=peak_rates(),
+        ways=ways,
+    )
 
 
 def _text(path: str, result: dict, clip_len: int) -> str:
@@ -170,24 +236,37 @@ def _text(path: str, result: dict, clip_len: int) -> str:
             continue
         rate = counts['all'] / (1e-3 * np.median(np.concatenate(entry['ms'])))
         against = precision if precision in peaks else list(peaks)[-1]
-        shares.append(f'{way} {rate / 1e9:.0f} G/s, {100 * rate / peaks[against]:.0f} %'
-                      + (f' of the peak in {against}' if against != precision else ''))
+        shares.append(
+            f'{way} {rate / 1e9:.0f} G/s, {100 * rate / peaks[against]:.0f} %'
+            + (f' of the peak in {against}' if against != precision else '')
+        )
     header = ['part of a step', 'multiply-adds, G', 'PyTorch, eager: ms']
     operators = result['operators']
     if operators:
         header.append(f'OpenVINO, {operators["precision"]}: ms')
-    rows = [[part, f'{count / 1e9:.2f}', f'{result["eager"][part]:.1f}',
-             *([f'{operators["parts"][part]:.1f}'] if operators else [])]
-            for part, count in counts.items()]
+    rows = [
+        [
+            part,
+            f'{count / 1e9:.2f}',
+            f'{result["eager"][part]:.1f}',
+            *([f'{operators["parts"][part]:.1f}'] if operators else []),
+        ]
+        for part, count in counts.items()
+    ]
     width, height = result['input_size']
-    return '\n\n'.join([
-        f'### {Path(path).stem}: {width}x{height}, {result["parameters"] / 1e6:.1f} M parameters, '
-        f'{counts["all"] / 1e9:.1f} G multiply-adds in a step',
-        report(result['ways'], clip_len),
-        'Greatest rates of a product of two 2048x2048 matrices in PyTorch: '
-        + ', '.join(f'{name} {rate / 1e9:.0f} G multiply-adds/s' for name, rate in peaks.items())
-        + (f'. Of these are reached: {"; ".join(shares)}.' if shares else '.'),
-        format_table(header, rows)])
+    return '\n\n'.join(
+        [
+            f'### {Path(path).stem}: {width}x{height}, {result["parameters"] / 1e6:.1f} M '
+            f'parameters, {counts["all"] / 1e9:.1f} G multiply-adds in a step',
+            report(result['ways'], clip_len),
+            'Greatest rates of a product of two 2048x2048 matrices in PyTorch: '
+            + ', '.join(
+                f'{name} {rate / 1e9:.0f} G multiply-adds/s' for name, rate in peaks.items()
+            )
+            + (f'. Of these are reached: {"; ".join(shares)}.' if shares else '.'),
+            format_table(header, rows),
+        ]
+    )
 
 
 def _page(path: Path) -> tuple[str, str]:

@@ -8,6 +8,7 @@ state out), DIR/clip.onnx (clips of T frames), the same as .int8.onnx where ther
 calibrate by, and DIR/export.json. All or nothing is written. At the end every engine and
 precision that is installed runs them, against PyTorch in float32. docs/export.md tells more.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -23,36 +24,75 @@ class Settings(argparse.Action):
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         from mmengine.config import DictAction
+
         DictAction(self.option_strings, self.dest, nargs='+')(
-            parser, namespace, values, option_string)
+            parser, namespace, values, option_string
+        )
 
 
 def add_parser(subparsers) -> None:
     """Adds the subcommand to the command line."""
     parser = subparsers.add_parser(
-        'export', help='ONNX graphs of a trained model', description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        'export',
+        help='ONNX graphs of a trained model',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     add('config', help='config file')
     add('checkpoint', help='checkpoint file')
     add('--out', type=Path, required=True, metavar='DIR', help='folder of the graphs')
-    add('--clip-len', type=int, metavar='T',
-        help="frames of the clip graph (default: the config's, or 5)")
-    add('--clips', nargs='+', default=[], metavar='CLIPS',
+    add(
+        '--clip-len',
+        type=int,
+        metavar='T',
+        help="frames of the clip graph (default: the config's, or 5)",
+    )
+    add(
+        '--clips',
+        nargs='+',
+        default=[],
+        metavar='CLIPS',
         help="real clips for the check: videos, or parts of the config's data, 'train', 'val' or "
-        "'test' (default: random blobs)")
-    add('--calibrate', nargs='+', default=[], metavar='CLIPS',
-        help='clips to calibrate 8-bit integers by, given likewise')
-    add('--keep-float', nargs='+', default=[], metavar='NAME',
+        "'test' (default: random blobs)",
+    )
+    add(
+        '--calibrate',
+        nargs='+',
+        default=[],
+        metavar='CLIPS',
+        help='clips to calibrate 8-bit integers by, given likewise',
+    )
+    add(
+        '--keep-float',
+        nargs='+',
+        default=[],
+        metavar='NAME',
         help='convolutions with this in their name stay in float where others are 8-bit integers, '
-        "e.g. layer3 deconv: fewer joints move, and it takes longer")
-    add('--weight-bits', type=int, choices=WEIGHT_BITS,
+        'e.g. layer3 deconv: fewer joints move, and it takes longer',
+    )
+    add(
+        '--weight-bits',
+        type=int,
+        choices=WEIGHT_BITS,
         help='of weights as integers: 8 are nearer to float; 7 are right on processors without '
-        'VNNI or AMX, too (default: 8 where this processor can)')
-    add('--limit', type=int, default=16, metavar='N',
-        help='clips of each kind that are used (default: %(default)s)')
-    add('--cfg-options', nargs='+', action=Settings, default={}, metavar='KEY=VALUE',
-        help='settings of the config to replace')
+        'VNNI or AMX, too (default: 8 where this processor can)',
+    )
+    add(
+        '--limit',
+        type=int,
+        default=16,
+        metavar='N',
+        help='clips of each kind that are used (default: %(default)s)',
+    )
+    add(
+        '--cfg-options',
+        nargs='+',
+        action=Settings,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings of the config to replace',
+    )
     parser.set_defaults(run=run)
 
 
@@ -60,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
     """Export, and check; 0, or 1 after one line on what is wrong."""
     from rpstn.engine.loading import ModelError
     from rpstn.video.readers import UnreadableFrameError
+
     try:
         _run(args)
     except (ModelError, UnreadableFrameError, OSError, ValueError) as error:
@@ -80,8 +121,9 @@ def _run(args: argparse.Namespace) -> None:
 
     for name, least in (('clip_len', 1), ('limit', 1)):
         if getattr(args, name) is not None and getattr(args, name) < least:
-            raise ModelError(f'--{name.replace("_", "-")} must be {least} or more, got '
-                             f'{getattr(args, name)}')
+            raise ModelError(
+                f'--{name.replace("_", "-")} must be {least} or more, got {getattr(args, name)}'
+            )
     if args.weight_bits and not args.calibrate:
         raise ModelError('--weight-bits is of 8-bit integers, which need --calibrate')
     if not Path(args.config).is_file():
@@ -94,23 +136,44 @@ def _run(args: argparse.Namespace) -> None:
     clip_len = args.clip_len or loader.get('dataset', {}).get('clip_len', 5)
     frames = max(clip_len, 2)
     calibration = read_clips(model, args.calibrate, frames, args.limit) if args.calibrate else []
-    clips = read_clips(model, args.clips, frames, args.limit) if args.clips else random_clips(
-        model.backbone.input_size, frames)
+    clips = (
+        read_clips(model, args.clips, frames, args.limit)
+        if args.clips
+        else random_clips(model.backbone.input_size, frames)
+    )
 
-    exported = export_model(model, args.out, clip_len=clip_len, calibration=calibration,
-                            keep_float=args.keep_float, weight_bits=args.weight_bits,
-                            checkpoint=args.checkpoint)
+    exported = export_model(
+        model,
+        args.out,
+        clip_len=clip_len,
+        calibration=calibration,
+        keep_float=args.keep_float,
+        weight_bits=args.weight_bits,
+        checkpoint=args.checkpoint,
+    )
     for name, entry in exported.manifest['files'].items():
-        print(f'{args.out / name}: {entry["bytes"] / 1e6:.1f} MB, opset '
-              f'{exported.manifest["opset"]}')
+        print(
+            f'{args.out / name}: {entry["bytes"] / 1e6:.1f} MB, opset {exported.manifest["opset"]}'
+        )
     if calibration:
         print(f'integer weights have {exported.manifest["weight_bits"]} bits')
-    print(f'Against PyTorch, float32, on {len(clips)} '
-          + (f'clips of {", ".join(args.clips)}' if args.clips else 'clips of random blobs, for '
-             'want of --clips: differences are to be seen, shares of joints mean little') + ':')
+    print(
+        f'Against PyTorch, float32, on {len(clips)} '
+        + (
+            f'clips of {", ".join(args.clips)}'
+            if args.clips
+            else 'clips of random blobs, for '
+            'want of --clips: differences are to be seen, shares of joints mean little'
+        )
+        + ':'
+    )
     reference = build_stepper(model)
-    ways = [(engine, precision) for engine, precisions in ENGINES.items()
-            for precision in precisions if (engine, precision) != ('torch', 'float32')]
+    ways = [
+        (engine, precision)
+        for engine, precisions in ENGINES.items()
+        for precision in precisions
+        if (engine, precision) != ('torch', 'float32')
+    ]
     checked = []
     for engine, precision in ways:
         if precision == 'int8' and not calibration:
@@ -120,8 +183,12 @@ def _run(args: argparse.Namespace) -> None:
             if precision_here(engine, precision) != precision:
                 print(f'{engine}, {precision}: not checked: this processor has no {precision}')
                 continue
-            stepper = build_stepper(model, engine=engine, precision=precision,
-                                    exported=None if engine == 'torch' else exported)
+            stepper = build_stepper(
+                model,
+                engine=engine,
+                precision=precision,
+                exported=None if engine == 'torch' else exported,
+            )
         except (ExportError, BitsError) as error:  # not installed, or not for here
             print(f'{engine}, {precision}: not checked: {error}')
             continue
@@ -133,8 +200,9 @@ def _run(args: argparse.Namespace) -> None:
         print(line)
 
 
-def _check_clip_graph(model, exported, clips, clip_len: int,
-                      ways: Sequence[tuple[str, str]]) -> Iterator[str]:
+def _check_clip_graph(
+    model, exported, clips, clip_len: int, ways: Sequence[tuple[str, str]]
+) -> Iterator[str]:
     """A line on the clip graph for each engine and precision; no stepper uses it."""
     import torch
 
@@ -156,5 +224,7 @@ def _check_clip_graph(model, exported, clips, clip_len: int,
         except ModelError as error:
             yield f'clip graph, {engine}, {precision}: not checked: {error}'
             continue
-        yield (f'clip graph, {engine}, {precision}, a batch of {len(whole)}: '
-               f'{compare_heatmaps(expected, found, decoder_in_cells(model))}')
+        yield (
+            f'clip graph, {engine}, {precision}, a batch of {len(whole)}: '
+            f'{compare_heatmaps(expected, found, decoder_in_cells(model))}'
+        )

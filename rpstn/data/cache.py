@@ -1,4 +1,5 @@
 """Parsed annotations kept as plain arrays, so that thousands of files are read only once."""
+
 from __future__ import annotations
 
 import hashlib
@@ -20,8 +21,9 @@ from .paths import cache_directories
 _FORMAT = 1
 
 
-def cached_arrays(name: str, data_root: Path, files: Iterable[Path],
-                  parse: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def cached_arrays(
+    name: str, data_root: Path, files: Iterable[Path], parse: Callable[[], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
     """``parse()``, or what it gave before for the very same files.
 
     The cache is an ``.npz`` that is read without pickle, so nothing in it can run. It counts only
@@ -38,17 +40,22 @@ def cached_arrays(name: str, data_root: Path, files: Iterable[Path],
     data_root = Path(data_root).resolve()
     key = _fingerprint(data_root, files)
     root = hashlib.sha256(str(data_root).encode()).hexdigest()[:12]
-    paths = [folder / (f'.rpstn_{name}.npz' if folder == data_root else f'{name}-{root}.npz')
-             for folder in cache_directories(data_root)]
+    paths = [
+        folder / (f'.rpstn_{name}.npz' if folder == data_root else f'{name}-{root}.npz')
+        for folder in cache_directories(data_root)
+    ]
     for path in paths:
         arrays = _read(path, key)
         if arrays is not None:
             return arrays
     arrays = parse()
     if not any(_write(path, {**arrays, 'fingerprint': np.array(key)}) for path in paths):
-        print_log(f'parsed annotations of {data_root} could not be cached in any of '
-                  f'{", ".join(str(p.parent) for p in paths)}; they are parsed at every start',
-                  logger='current', level=logging.WARNING)
+        print_log(
+            f'parsed annotations of {data_root} could not be cached in any of '
+            f'{", ".join(str(p.parent) for p in paths)}; they are parsed at every start',
+            logger='current',
+            level=logging.WARNING,
+        )
     return arrays
 
 
@@ -56,8 +63,9 @@ def _fingerprint(data_root: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256(f'{_FORMAT}'.encode())
     for file in sorted(map(Path, files)):
         stat = file.stat()
-        digest.update(f'{os.path.relpath(file, data_root)}|{stat.st_size}|{stat.st_mtime_ns}\n'
-                      .encode())
+        digest.update(
+            f'{os.path.relpath(file, data_root)}|{stat.st_size}|{stat.st_mtime_ns}\n'.encode()
+        )
     return digest.hexdigest()
 
 
@@ -70,10 +78,24 @@ def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
             return {name: file[name] for name in file.files if name != 'fingerprint'}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError,
-            zipfile.BadZipFile, zlib.error, UnpicklingError) as error:
-        print_log(f'{path}: damaged cache of annotations is ignored and written anew '
-                  f'({type(error).__name__}: {error})', logger='current', level=logging.WARNING)
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        UnpicklingError,
+    ) as error:
+        print_log(
+            f'{path}: damaged cache of annotations is ignored and written anew '
+            f'({type(error).__name__}: {error})',
+            logger='current',
+            level=logging.WARNING,
+        )
         return None
 
 

@@ -1,4 +1,5 @@
 """Where data sets are looked for, and where parsed annotations may be kept."""
+
 from __future__ import annotations
 
 import os
@@ -37,7 +38,8 @@ def find_data(relative: str | os.PathLike) -> Path:
             return path
     raise FileNotFoundError(
         f"'{relative}' was not found; looked at: {', '.join(map(str, tried))}. Put the data in "
-        "'data/' or set RPSTN_DATA to the folder that holds it.")
+        "'data/' or set RPSTN_DATA to the folder that holds it."
+    )
 
 
 def cache_directories(data_root: Path) -> list[Path]:

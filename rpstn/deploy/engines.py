@@ -2,6 +2,7 @@
 
 Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 import tempfile
@@ -20,8 +21,11 @@ from .export import Exported, check_exportable, export_model, require
 from .exported_steppers import EngineError, OnnxStepper, OpenVINOStepper, float_type, in_words
 from .integer_sums import weight_bits
 
-ENGINES = dict(torch=('float32', 'bfloat16'), onnx=('float32', 'int8'),
-               openvino=('float32', 'bfloat16', 'int8'))
+ENGINES = dict(
+    torch=('float32', 'bfloat16'),
+    onnx=('float32', 'int8'),
+    openvino=('float32', 'bfloat16', 'int8'),
+)
 """The precisions of each engine on a CPU; see :func:`precision_here`."""
 
 
@@ -30,22 +34,32 @@ def check_engine(engine: str, precision: str) -> None:
     if engine not in ENGINES:
         raise EngineError(f'engine must be one of {", ".join(ENGINES)}, got {engine!r}')
     if precision not in ENGINES[engine]:
-        raise EngineError(f'precision of engine {engine} must be one of '
-                          f'{", ".join(ENGINES[engine])}, got {precision!r}')
+        raise EngineError(
+            f'precision of engine {engine} must be one of '
+            f'{", ".join(ENGINES[engine])}, got {precision!r}'
+        )
 
 
 def precision_here(engine: str, precision: str) -> str:
     """What an engine computes in on this CPU: float32 where the processor has no bfloat16."""
     if precision != 'bfloat16' or (
-            has_bfloat16() if engine == 'torch' else float_type(precision) == 'bf16'):
+        has_bfloat16() if engine == 'torch' else float_type(precision) == 'bf16'
+    ):
         return precision
     return 'float32'
 
 
-def build_stepper(model: nn.Module | Config | str | Path, checkpoint: str | Path | None = None,
-                  engine: str = 'torch', precision: str = 'float32', *, device: str = 'cpu',
-                  exported: str | Path | Exported | None = None,
-                  calibration: Sequence[Tensor] = (), threads: int | None = None) -> Stepper:
+def build_stepper(
+    model: nn.Module | Config | str | Path,
+    checkpoint: str | Path | None = None,
+    engine: str = 'torch',
+    precision: str = 'float32',
+    *,
+    device: str = 'cpu',
+    exported: str | Path | Exported | None = None,
+    calibration: Sequence[Tensor] = (),
+    threads: int | None = None,
+) -> Stepper:
     """What :class:`rpstn.pose.streaming.streaming.StreamingRPSTN` takes frames through.
 
     Args:
@@ -78,19 +92,30 @@ def build_stepper(model: nn.Module | Config | str | Path, checkpoint: str | Path
             exported = Exported.open(exported)
         return kind(exported, precision, threads)
     if precision == 'int8' and not len(calibration):
-        raise EngineError('int8 has to be calibrated: give the folder of `rpstn export '
-                          '--calibrate` (--exported), or in Python calibration=clips')
+        raise EngineError(
+            'int8 has to be calibrated: give the folder of `rpstn export '
+            '--calibrate` (--exported), or in Python calibration=clips'
+        )
     model = _loaded(model, checkpoint, 'cpu')
     check_exportable(model)
     with tempfile.TemporaryDirectory() as folder:
-        return kind(export_model(model, folder, graphs=('start', 'step'), checkpoint=checkpoint,
-                                 calibration=calibration if precision == 'int8' else (),
-                                 weight_bits=weight_bits(engine) if precision == 'int8' else None),
-                    precision, threads)
+        return kind(
+            export_model(
+                model,
+                folder,
+                graphs=('start', 'step'),
+                checkpoint=checkpoint,
+                calibration=calibration if precision == 'int8' else (),
+                weight_bits=weight_bits(engine) if precision == 'int8' else None,
+            ),
+            precision,
+            threads,
+        )
 
 
-def _loaded(model: nn.Module | Config | str | Path | None, checkpoint: str | Path | None,
-            device: str) -> nn.Module:
+def _loaded(
+    model: nn.Module | Config | str | Path | None, checkpoint: str | Path | None, device: str
+) -> nn.Module:
     if isinstance(model, nn.Module):
         return model
     if model is None or checkpoint is None:
@@ -115,8 +140,9 @@ class AutocastStepper(TorchStepper):
             model = pack_convolutions(model, getattr(torch, precision))
         super().__init__(model)
         self.precision = precision
-        self._autocast = dict(device_type=place.type, dtype=torch.bfloat16,
-                              enabled=precision == 'bfloat16')
+        self._autocast = dict(
+            device_type=place.type, dtype=torch.bfloat16, enabled=precision == 'bfloat16'
+        )
         name = torch.cuda.get_device_name(place) if place.type == 'cuda' else str(place)
         self.device = f'PyTorch {torch.__version__} on {name}, {in_words(precision, asked)}'
 

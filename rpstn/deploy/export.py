@@ -7,6 +7,7 @@ channel order, mean and deviation are part of the graphs.
 Shapes: N people, B clips, T frames, K joints, C channels, (H, W) input pixels, (h, w) heatmap
 cells.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -42,15 +43,20 @@ def require(*modules: str) -> None:
         try:
             importlib.import_module(module)
         except ImportError as error:
-            raise ExportError(f'{module} is needed and cannot be imported ({error}): '
-                              'pip install -r requirements/export.txt') from None
+            raise ExportError(
+                f'{module} is needed and cannot be imported ({error}): '
+                'pip install -r requirements/export.txt'
+            ) from None
 
 
 def sha256(path: str | Path) -> str:
     """Of a file, as hexadecimal digits."""
     with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest() if hasattr(
-            hashlib, 'file_digest') else hashlib.sha256(file.read()).hexdigest()
+        return (
+            hashlib.file_digest(file, 'sha256').hexdigest()
+            if hasattr(hashlib, 'file_digest')
+            else hashlib.sha256(file.read()).hexdigest()
+        )
 
 
 def describe(model: nn.Module, clip_len: int, checkpoint: str | Path | None = None) -> dict:
@@ -60,33 +66,49 @@ def describe(model: nn.Module, clip_len: int, checkpoint: str | Path | None = No
     config = getattr(model, 'cfg', None)
     meta = getattr(model, 'dataset_meta', None)
     return dict(
-        rpstn=__version__, opset=OPSET, input='uint8 BGR, raw',
+        rpstn=__version__,
+        opset=OPSET,
+        input='uint8 BGR, raw',
         network_channels='RGB' if normalize.flip else 'BGR',
         mean=normalize.mean.flatten().tolist(),
         std=(1 / normalize.scale).flatten().tolist(),
-        input_size=[width, height], heatmap_size=[width // stride, height // stride],
-        num_joints=model.head.num_joints, channels=model.head.channels, clip_len=clip_len,
+        input_size=[width, height],
+        heatmap_size=[width // stride, height // stride],
+        num_joints=model.head.num_joints,
+        channels=model.head.channels,
+        clip_len=clip_len,
         joints=joint_names(meta) if meta else None,
         decoder=config.model.head.get('decoder') if config is not None else None,
         config=Path(config.filename).name if config is not None and config.filename else None,
         checkpoint=Path(checkpoint).name if checkpoint else None,
-        checkpoint_sha256=sha256(checkpoint) if checkpoint else None)
+        checkpoint_sha256=sha256(checkpoint) if checkpoint else None,
+    )
 
 
 def check_exportable(model: nn.Module) -> None:
     """Raise an ExportError unless the model is RPSTN."""
     parts = (getattr(model, 'backbone', None), getattr(model, 'head', None))
     if not isinstance(model, VideoPoseEstimator) or not all(
-            hasattr(part, name) for part, name in zip(parts, ('encoder', 'propagator'))):
-        raise ExportError('only an RPSTN can be exported, a VideoPoseEstimator of RPSTNBackbone '
-                          f'and RPSTNHead; got {type(model).__name__} of '
-                          f'{" and ".join(type(part).__name__ for part in parts)}')
+        hasattr(part, name) for part, name in zip(parts, ('encoder', 'propagator'))
+    ):
+        raise ExportError(
+            'only an RPSTN can be exported, a VideoPoseEstimator of RPSTNBackbone '
+            f'and RPSTNHead; got {type(model).__name__} of '
+            f'{" and ".join(type(part).__name__ for part in parts)}'
+        )
 
 
-def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] = tuple(GRAPHS),
-                 clip_len: int = 5, calibration: Sequence[Tensor] = (),
-                 keep_float: Sequence[str] = (), weight_bits: int | None = None,
-                 checkpoint: str | Path | None = None) -> Exported:
+def export_model(
+    model: nn.Module,
+    folder: str | Path,
+    *,
+    graphs: Sequence[str] = tuple(GRAPHS),
+    clip_len: int = 5,
+    calibration: Sequence[Tensor] = (),
+    keep_float: Sequence[str] = (),
+    weight_bits: int | None = None,
+    checkpoint: str | Path | None = None,
+) -> Exported:
     """Write the graphs of a model.
 
     Args:
@@ -119,21 +141,29 @@ def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] 
     if weight_bits not in (None, *WEIGHT_BITS):
         raise ExportError(f'weight_bits must be of {WEIGHT_BITS}, got {weight_bits!r}')
     weight_bits = (weight_bits or bits_for_all()) if len(calibration) else None
-    facts = dict(describe(model, clip_len, checkpoint), keep_float=list(keep_float),
-                 weight_bits=weight_bits)
+    facts = dict(
+        describe(model, clip_len, checkpoint), keep_float=list(keep_float), weight_bits=weight_bits
+    )
     protos = {}
     for graph in graphs:
         try:
             protos[graph] = trace(model, graph, clip_len)
         except (RuntimeError, onnx.checker.ValidationError) as error:
-            raise ExportError(f'the {graph} graph cannot be exported: '
-                              f'{str(error).strip().splitlines()[0]}') from error
-    convolutions = {node.name for proto in protos.values() for node in proto.graph.node
-                    if node.op_type == 'Conv'}
+            raise ExportError(
+                f'the {graph} graph cannot be exported: {str(error).strip().splitlines()[0]}'
+            ) from error
+    convolutions = {
+        node.name
+        for proto in protos.values()
+        for node in proto.graph.node
+        if node.op_type == 'Conv'
+    }
     for part in keep_float:
         if not any(part in name for name in convolutions):
-            raise ExportError(f'no convolution to keep in float has {part!r} in its name; they '
-                              f'are {", ".join(sorted(convolutions))}')
+            raise ExportError(
+                f'no convolution to keep in float has {part!r} in its name; they '
+                f'are {", ".join(sorted(convolutions))}'
+            )
     folder = Path(folder)
     with staging(folder) as hidden:
         files = {}
@@ -143,8 +173,13 @@ def export_model(model: nn.Module, folder: str | Path, *, graphs: Sequence[str] 
             files[float_file.name] = dict(graph=graph, precision='float32')
             if len(calibration):
                 file = hidden / f'{graph}.int8.onnx'
-                quantize_graph(float_file, file, calibration_feeds(
-                    TorchStepper(model), calibration, graph, clip_len), weight_bits, keep_float)
+                quantize_graph(
+                    float_file,
+                    file,
+                    calibration_feeds(TorchStepper(model), calibration, graph, clip_len),
+                    weight_bits,
+                    keep_float,
+                )
                 _save(onnx.load(str(file)), file, dict(facts, graph=graph, precision='int8'))
                 files[file.name] = dict(graph=graph, precision='int8')
         for name, entry in files.items():
@@ -158,9 +193,13 @@ def _save(proto, path: Path, facts: dict) -> None:
     import onnx
 
     del proto.metadata_props[:]
-    onnx.helper.set_model_props(proto, {
-        key: value if isinstance(value, str) else json.dumps(value)
-        for key, value in facts.items()})
+    onnx.helper.set_model_props(
+        proto,
+        {
+            key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in facts.items()
+        },
+    )
     proto.producer_name, proto.producer_version = 'rpstn', __version__
     onnx.save(proto, str(path))
 
@@ -186,13 +225,16 @@ class Exported:
             complete = {'files', 'input_size', 'heatmap_size', 'num_joints', 'channels'}
             missing = complete - set(manifest)
         except OSError:
-            raise ExportError(f'{folder}: no {MANIFEST}, so not a folder of `rpstn export`'
-                              ) from None
+            raise ExportError(
+                f'{folder}: no {MANIFEST}, so not a folder of `rpstn export`'
+            ) from None
         except (ValueError, KeyError, TypeError):
             raise ExportError(f'{path}: damaged, not the manifest of an export') from None
         if found != FORMAT or missing:
-            raise ExportError(f'{path}: must be of format {FORMAT} and complete, got {found}'
-                              + (f' without {", ".join(sorted(missing))}' if missing else ''))
+            raise ExportError(
+                f'{path}: must be of format {FORMAT} and complete, got {found}'
+                + (f' without {", ".join(sorted(missing))}' if missing else '')
+            )
         return cls(Path(folder), manifest)
 
     def file(self, graph: str, precision: str = 'float32') -> Path:
@@ -205,11 +247,15 @@ class Exported:
             if (entry['graph'], entry['precision']) == (graph, precision):
                 path = self.folder / name
                 if not path.is_file() or sha256(path) != entry['sha256']:
-                    raise ExportError(f'{path}: missing or damaged, as its sha256 is not the one '
-                                      f'in {MANIFEST}; export again')
+                    raise ExportError(
+                        f'{path}: missing or damaged, as its sha256 is not the one '
+                        f'in {MANIFEST}; export again'
+                    )
                 return path
-        has = sorted(f'{entry["graph"]} {entry["precision"]}'
-                     for entry in self.manifest['files'].values())
+        has = sorted(
+            f'{entry["graph"]} {entry["precision"]}' for entry in self.manifest['files'].values()
+        )
         hint = '; calibrate it on clips' if precision == 'int8' else ''
-        raise ExportError(f'{self.folder}: no {graph} graph in {precision}, only '
-                          f'{", ".join(has)}{hint}')
+        raise ExportError(
+            f'{self.folder}: no {graph} graph in {precision}, only {", ".join(has)}{hint}'
+        )

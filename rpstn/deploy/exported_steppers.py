@@ -2,6 +2,7 @@
 
 Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -53,8 +54,10 @@ class ExportedStepper:
         self.precision, self.threads = precision, threads
         # What features are between steps; heatmaps stay in float32.
         self.carried = torch.float32
-        self.files = {graph: stored_graph(exported, graph, self.engine, precision)
-                      for graph in ('start', 'step')}
+        self.files = {
+            graph: stored_graph(exported, graph, self.engine, precision)
+            for graph in ('start', 'step')
+        }
 
     def start(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.start`."""
@@ -72,8 +75,10 @@ class ExportedStepper:
     def _check(self, crops: Tensor) -> None:
         width, height = self.input_size
         if crops.dtype != torch.uint8 or crops.shape[1:] != (3, height, width):
-            raise ValueError(f'crops must be (N, 3, {height}, {width}) torch.uint8, got '
-                             f'{tuple(crops.shape)} {crops.dtype}')
+            raise ValueError(
+                f'crops must be (N, 3, {height}, {width}) torch.uint8, got '
+                f'{tuple(crops.shape)} {crops.dtype}'
+            )
 
 
 class OnnxStepper(ExportedStepper):
@@ -94,7 +99,8 @@ class OnnxStepper(ExportedStepper):
         for graph, path in self.files.items():
             try:
                 self._sessions[graph] = onnxruntime.InferenceSession(
-                    str(path), options, providers=['CPUExecutionProvider'])
+                    str(path), options, providers=['CPUExecutionProvider']
+                )
             except Exception as error:  # its errors have no base class of their own
                 raise _refused(path, 'ONNX Runtime', error) from None
         used = ', '.join(self._sessions['step'].get_providers())
@@ -122,15 +128,20 @@ class OpenVINOStepper(ExportedStepper):
 
     engine = 'openvino'
 
-    def __init__(self, exported: Exported, precision: str, threads: int,
-                 counters: bool = False) -> None:
+    def __init__(
+        self, exported: Exported, precision: str, threads: int, counters: bool = False
+    ) -> None:
         super().__init__(exported, precision, threads)
         import openvino
 
         self._core = openvino.Core()
         inside = float_type(precision)
-        self._options = {'INFERENCE_PRECISION_HINT': inside, 'INFERENCE_NUM_THREADS': threads,
-                         'NUM_STREAMS': 1, 'PERF_COUNT': counters}
+        self._options = {
+            'INFERENCE_PRECISION_HINT': inside,
+            'INFERENCE_NUM_THREADS': threads,
+            'NUM_STREAMS': 1,
+            'PERF_COUNT': counters,
+        }
         self.carried = dict(f32=torch.float32, bf16=torch.bfloat16)[inside]
         self._requests = {}
         for graph in self.files:
@@ -140,20 +151,25 @@ class OpenVINOStepper(ExportedStepper):
         name = self._core.get_property(devices.split(',')[0], 'FULL_DEVICE_NAME').strip()
         inside = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
         self.precision = 'float32' if (precision, inside) == ('bfloat16', 'f32') else precision
-        self.device = (f'OpenVINO {openvino.__version__.partition("-")[0]}, {devices} ({name}), '
-                       f'{in_words(self.precision, precision)}, floating point in {inside}')
+        self.device = (
+            f'OpenVINO {openvino.__version__.partition("-")[0]}, {devices} ({name}), '
+            f'{in_words(self.precision, precision)}, floating point in {inside}'
+        )
 
     def operator_times(self) -> dict[str, float]:
         """Milliseconds of every operator in the last step of one person."""
-        return {info.node_name: 1e3 * info.real_time.total_seconds()
-                for info in self._request('step', one=True).get_profiling_info()}
+        return {
+            info.node_name: 1e3 * info.real_time.total_seconds()
+            for info in self._request('step', one=True).get_profiling_info()
+        }
 
     def _request(self, graph: str, one: bool):
         """The inference request for one person or for any number, compiled when first asked."""
         if (graph, one) not in self._requests:
             try:
                 self._requests[graph, one] = self._core.compile_model(
-                    self._model(graph, one), 'CPU', self._options).create_infer_request()
+                    self._model(graph, one), 'CPU', self._options
+                ).create_infer_request()
             except RuntimeError as error:
                 raise _refused(self.files[graph], 'OpenVINO', error) from None
         return self._requests[graph, one]
@@ -169,9 +185,11 @@ class OpenVINOStepper(ExportedStepper):
         model = self._core.read_model(proto.SerializeToString())
         batch = 1 if one else -1
         (width, height), (columns, rows) = self.input_size, self.heatmap_size
-        shapes = dict(crops=[batch, 3, height, width],
-                      heatmaps=[batch, self.num_joints, rows, columns],
-                      features=[batch, self.channels, rows, columns])
+        shapes = dict(
+            crops=[batch, 3, height, width],
+            heatmaps=[batch, self.num_joints, rows, columns],
+            features=[batch, self.channels, rows, columns],
+        )
         model.reshape({name: shapes[name] for name in GRAPHS[graph][0]})
         ports = PrePostProcessor(model)
         states = [ports.output(GRAPHS[graph][1][1])]
@@ -191,14 +209,18 @@ class OpenVINOStepper(ExportedStepper):
         count, (columns, rows) = len(inputs[0]), self.heatmap_size
         short = self.carried == torch.bfloat16  # which NumPy has not
         # The engine writes where the answers stay: no copies, but new memory for each call.
-        answers = [Array(Type.f32, [count, self.num_joints, rows, columns]),
-                   Array(Type.bf16 if short else Type.f32, [count, rows, columns, self.channels])]
+        answers = [
+            Array(Type.f32, [count, self.num_joints, rows, columns]),
+            Array(Type.bf16 if short else Type.f32, [count, rows, columns, self.channels]),
+        ]
         arrays = [Array(_plain(tensor), shared_memory=True) for tensor in inputs[:2]]
         if graph == 'step':
             carried = inputs[2].permute(0, 2, 3, 1)
             arrays.append(
-                Array(_plain(carried.view(torch.int16)), carried.shape, Type.bf16) if short
-                else Array(_plain(carried), shared_memory=True))
+                Array(_plain(carried.view(torch.int16)), carried.shape, Type.bf16)
+                if short
+                else Array(_plain(carried), shared_memory=True)
+            )
         request = self._request(graph, one=count == 1)
         for names, values in zip(GRAPHS[graph], (arrays, answers)):
             for name, value in zip(names, values):
@@ -209,8 +231,9 @@ class OpenVINOStepper(ExportedStepper):
         return torch.from_numpy(heatmaps), features.view(self.carried).permute(0, 3, 1, 2)
 
 
-def run_clip_graph(exported: Exported, clips: Tensor, engine: str = 'onnx',
-                   precision: str = 'float32') -> np.ndarray:
+def run_clip_graph(
+    exported: Exported, clips: Tensor, engine: str = 'onnx', precision: str = 'float32'
+) -> np.ndarray:
     """What the clip graph answers, in an engine's default threads.
 
     Args:
@@ -230,13 +253,13 @@ def run_clip_graph(exported: Exported, clips: Tensor, engine: str = 'onnx',
         if engine == 'onnx':
             import onnxruntime
 
-            session = onnxruntime.InferenceSession(
-                str(path), providers=['CPUExecutionProvider'])
+            session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
             return session.run(None, dict(clips=clips.numpy()))[0]
         import openvino
 
         compiled = openvino.Core().compile_model(
-            str(path), 'CPU', {'INFERENCE_PRECISION_HINT': float_type(precision)})
+            str(path), 'CPU', {'INFERENCE_PRECISION_HINT': float_type(precision)}
+        )
         return compiled(dict(clips=clips.numpy()))[0].astype(np.float32)
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
         raise _refused(path, engine, error) from None
@@ -254,9 +277,11 @@ def stored_graph(exported: Exported, graph: str, engine: str, precision: str) ->
     if precision == 'int8' and bits > min(WEIGHT_BITS):
         require('onnx')
         if bits > weight_bits(engine):
-            raise BitsError(f'{exported.folder}: its int8 graphs have weights of {bits} bits, with '
-                            f'which sums overflow in {engine} on this processor; for this one, '
-                            f'export with --weight-bits {weight_bits(engine)}')
+            raise BitsError(
+                f'{exported.folder}: its int8 graphs have weights of {bits} bits, with '
+                f'which sums overflow in {engine} on this processor; for this one, '
+                f'export with --weight-bits {weight_bits(engine)}'
+            )
     return path
 
 
@@ -266,7 +291,8 @@ def float_type(precision: str) -> str:
     import openvino
 
     short = precision != 'float32' and 'BF16' in openvino.Core().get_property(
-        'CPU', 'OPTIMIZATION_CAPABILITIES')
+        'CPU', 'OPTIMIZATION_CAPABILITIES'
+    )
     return 'bf16' if short else 'f32'
 
 
@@ -277,5 +303,7 @@ def _plain(tensor: Tensor) -> np.ndarray:
 
 
 def _refused(path: Path, engine: str, error: Exception) -> EngineError:
-    return EngineError(f'{path}: {engine} cannot use it: '
-                       f'{(str(error).strip().splitlines() or [type(error).__name__])[0]}')
+    return EngineError(
+        f'{path}: {engine} cannot use it: '
+        f'{(str(error).strip().splitlines() or [type(error).__name__])[0]}'
+    )

@@ -1,4 +1,5 @@
 """Whether sums of 8-bit products are right on this processor."""
+
 from __future__ import annotations
 
 import functools
@@ -41,12 +42,18 @@ def weight_bits(engine: str) -> int:
     from onnx import numpy_helper, parser
 
     proto = parser.parse_model(_GRAPH)
-    expected = 9. * _CHANNELS * _GREATEST
+    expected = 9.0 * _CHANNELS * _GREATEST
     proto.graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(value), name) for name, value in dict(
-            one=np.float32(1 / 255), zero=np.uint8(0), step=np.float32(expected / 255),
+        numpy_helper.from_array(np.asarray(value), name)
+        for name, value in dict(
+            one=np.float32(1 / 255),
+            zero=np.uint8(0),
+            step=np.float32(expected / 255),
             weight=np.full((_CHANNELS, _CHANNELS, 3, 3), _GREATEST, np.int8),
-            scale=np.ones(_CHANNELS, np.float32), centre=np.zeros(_CHANNELS, np.int8)).items())
+            scale=np.ones(_CHANNELS, np.float32),
+            centre=np.zeros(_CHANNELS, np.int8),
+        ).items()
+    )
     graph, image = proto.SerializeToString(), np.ones((1, _CHANNELS, 4, 4), np.float32)
     if engine == 'onnx':
         import onnxruntime
@@ -58,7 +65,7 @@ def weight_bits(engine: str) -> int:
 
         core = openvino.Core()
         found = core.compile_model(core.read_model(graph), 'CPU')(dict(x=image))[0]
-    return 8 if found.mean() > .9 * expected else 7
+    return 8 if found.mean() > 0.9 * expected else 7
 
 
 def bits_for_all() -> int:

@@ -7,6 +7,7 @@ convolution of C groups, which is exact.
 Shapes: N people, B clips, T frames, K joints, C channels, (H, W) input pixels, (h, w) heatmap
 cells, (kh, kw) dynamic kernel.
 """
+
 from __future__ import annotations
 
 import copy
@@ -29,9 +30,10 @@ OPSET = 17
 # it does not know it takes the example's batch for the only one.
 _MARK = 'CastLike'
 GRAPHS = dict(
-    start=(('crops', ), ('heatmaps', 'features')),
+    start=(('crops',), ('heatmaps', 'features')),
     step=(('crops', 'heatmaps', 'features'), ('next_heatmaps', 'next_features')),
-    clip=(('clips', ), ('heatmaps', )))
+    clip=(('clips',), ('heatmaps',)),
+)
 """Inputs and outputs of each graph."""
 
 
@@ -83,8 +85,7 @@ class StartGraph(Graph):
 class StepGraph(Graph):
     """Every further frame of a person; the two states are all that is carried."""
 
-    def forward(self, crops: Tensor, heatmaps: Tensor,
-                features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W), (N, K, h, w), (N, C, h, w) -> the next of the last two."""
         following = self.head.embed(self.backbone.encoder(self.normalize(crops)))
         return self.head.step(heatmaps, features, following), following
@@ -158,15 +159,27 @@ def _scan(channels: int, kernel_size: Sequence[int], size: Sequence[int]):
 
     pads = [side // 2 for side in kernel_size]
     return helper.make_graph(
-        [helper.make_node('Unsqueeze', ['frame', 'first'], ['image']),
-         helper.make_node('Unsqueeze', ['taps', 'second'], ['weight']),
-         helper.make_node('Conv', ['image', 'weight'], ['convolved'], group=channels,
-                          kernel_shape=list(kernel_size), pads=[*pads, *pads]),
-         helper.make_node('Squeeze', ['convolved', 'first'], ['filtered'])],
-        'dynamic_depthwise_conv', [value('frame', size), value('taps', kernel_size)],
+        [
+            helper.make_node('Unsqueeze', ['frame', 'first'], ['image']),
+            helper.make_node('Unsqueeze', ['taps', 'second'], ['weight']),
+            helper.make_node(
+                'Conv',
+                ['image', 'weight'],
+                ['convolved'],
+                group=channels,
+                kernel_shape=list(kernel_size),
+                pads=[*pads, *pads],
+            ),
+            helper.make_node('Squeeze', ['convolved', 'first'], ['filtered']),
+        ],
+        'dynamic_depthwise_conv',
+        [value('frame', size), value('taps', kernel_size)],
         [value('filtered', size)],
-        initializer=[helper.make_tensor('first', TensorProto.INT64, [1], [0]),
-                     helper.make_tensor('second', TensorProto.INT64, [1], [1])])
+        initializer=[
+            helper.make_tensor('first', TensorProto.INT64, [1], [0]),
+            helper.make_tensor('second', TensorProto.INT64, [1], [1]),
+        ],
+    )
 
 
 def _standard(proto, channels: int, kernel_size: Sequence[int], size: Sequence[int]) -> None:
@@ -175,10 +188,16 @@ def _standard(proto, channels: int, kernel_size: Sequence[int], size: Sequence[i
 
     for node in proto.graph.node:
         if node.op_type == _MARK:
-            node.CopyFrom(helper.make_node(
-                'Scan', list(node.input), list(node.output),
-                name=node.name.replace(_MARK, 'DynamicDepthwiseConv'),
-                num_scan_inputs=2, body=_scan(channels, kernel_size, size)))
+            node.CopyFrom(
+                helper.make_node(
+                    'Scan',
+                    list(node.input),
+                    list(node.output),
+                    name=node.name.replace(_MARK, 'DynamicDepthwiseConv'),
+                    num_scan_inputs=2,
+                    body=_scan(channels, kernel_size, size),
+                )
+            )
 
 
 def for_one(proto) -> None:
@@ -198,12 +217,21 @@ def for_one(proto) -> None:
         channels, *kernel = (d.dim_value for d in body.input[1].type.tensor_type.shape.dim)
         weight, shape = f'{node.name}/weight', f'{node.name}/shape'
         proto.graph.initializer.append(
-            helper.make_tensor(shape, TensorProto.INT64, [4], [channels, 1, *kernel]))
+            helper.make_tensor(shape, TensorProto.INT64, [4], [channels, 1, *kernel])
+        )
         pads = [side // 2 for side in kernel]
-        nodes += [helper.make_node('Reshape', [node.input[1], shape], [weight]),
-                  helper.make_node('Conv', [node.input[0], weight], list(node.output),
-                                   name=node.name, group=channels, kernel_shape=kernel,
-                                   pads=[*pads, *pads])]
+        nodes += [
+            helper.make_node('Reshape', [node.input[1], shape], [weight]),
+            helper.make_node(
+                'Conv',
+                [node.input[0], weight],
+                list(node.output),
+                name=node.name,
+                group=channels,
+                kernel_shape=kernel,
+                pads=[*pads, *pads],
+            ),
+        ]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
 
@@ -222,17 +250,19 @@ def trace(model: nn.Module, name: str, clip_len: int = 5):
     import onnx
 
     rewritten = with_subpixels(copy.deepcopy(model).eval().requires_grad_(False))
-    graph = (ClipGraph(rewritten, clip_len) if name == 'clip' else
-             dict(start=StartGraph, step=StepGraph)[name](rewritten))
+    graph = (
+        ClipGraph(rewritten, clip_len)
+        if name == 'clip'
+        else dict(start=StartGraph, step=StepGraph)[name](rewritten)
+    )
     (width, height), stride = model.backbone.input_size, model.backbone.heatmap_stride
     size = (height // stride, width // stride)
     channels = model.head.channels
     # Two, as a batch of one could be taken for a constant.
-    batch = (2, clip_len) if name == 'clip' else (2, )
-    example = (torch.zeros(*batch, 3, height, width, dtype=torch.uint8), )
+    batch = (2, clip_len) if name == 'clip' else (2,)
+    example = (torch.zeros(*batch, 3, height, width, dtype=torch.uint8),)
     if name == 'step':
-        example += (torch.zeros(2, model.head.num_joints, *size),
-                    torch.zeros(2, channels, *size))
+        example += (torch.zeros(2, model.head.num_joints, *size), torch.zeros(2, channels, *size))
     inputs, outputs = GRAPHS[name]
     buffer = io.BytesIO()
     torch.onnx.register_custom_op_symbolic('aten::mT', _matrix_transpose, OPSET)
@@ -240,9 +270,15 @@ def trace(model: nn.Module, name: str, clip_len: int = 5):
     with warnings.catch_warnings(), _one_node(), torch.no_grad():
         warnings.simplefilter('ignore')
         torch.onnx.export(
-            graph, example, buffer, dynamo=False, opset_version=OPSET,
-            input_names=list(inputs), output_names=list(outputs),
-            dynamic_axes={key: {0: 'batch'} for key in (*inputs, *outputs)})
+            graph,
+            example,
+            buffer,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes={key: {0: 'batch'} for key in (*inputs, *outputs)},
+        )
     proto = onnx.load_from_string(buffer.getvalue())
     if any(node.op_type == _MARK for node in proto.graph.node):
         _standard(proto, channels, model.head.propagator.kernel_size(size), size)

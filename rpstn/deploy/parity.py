@@ -2,6 +2,7 @@
 
 Shapes: T frames, K joints, (H, W) input pixels, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -36,12 +37,17 @@ class Parity:
     """``moved`` of these; NaN if there are none."""
 
     def __str__(self) -> str:
-        sure = (f'; of the {self.sure_joints} with a peak of {SURE} or more '
-                f'{100 * self.sure_moved:.2f} %' if self.sure_joints else
-                f'; none has a peak of {SURE} or more')
-        return (f'greatest difference {self.greatest:.1e} (heatmaps reach {self.range:.2f}), '
-                f'{100 * self.moved:.2f} % of {self.joints} joints moved by more than one '
-                f'heatmap cell{sure}')
+        sure = (
+            f'; of the {self.sure_joints} with a peak of {SURE} or more '
+            f'{100 * self.sure_moved:.2f} %'
+            if self.sure_joints
+            else f'; none has a peak of {SURE} or more'
+        )
+        return (
+            f'greatest difference {self.greatest:.1e} (heatmaps reach {self.range:.2f}), '
+            f'{100 * self.moved:.2f} % of {self.joints} joints moved by more than one '
+            f'heatmap cell{sure}'
+        )
 
 
 def follow(stepper: Stepper, clip: Tensor) -> np.ndarray:
@@ -70,22 +76,35 @@ def decoder_in_cells(model: nn.Module) -> Decode:
     return lambda heatmaps: decoder.decode(heatmaps)[0][0][:, :2] / stride
 
 
-def compare_heatmaps(reference: Sequence[np.ndarray], found: Sequence[np.ndarray],
-                     decode: Decode = peaks) -> Parity:
+def compare_heatmaps(
+    reference: Sequence[np.ndarray], found: Sequence[np.ndarray], decode: Decode = peaks
+) -> Parity:
     """Two lists of heatmaps, each (T, K, h, w)."""
-    distances = np.array([
-        np.linalg.norm(decode(theirs.copy()) - decode(ours.copy()), axis=-1)
-        for one, other in zip(reference, found) for theirs, ours in zip(one, other)])
+    distances = np.array(
+        [
+            np.linalg.norm(decode(theirs.copy()) - decode(ours.copy()), axis=-1)
+            for one, other in zip(reference, found)
+            for theirs, ours in zip(one, other)
+        ]
+    )
     moved = ~(distances <= 1)  # so written that what is no number counts as moved
     sure = np.concatenate(reference).max((2, 3)) >= SURE
     return Parity(
-        int(moved.size), float(max(np.abs(a - b).max() for a, b in zip(reference, found))),
-        float(max(np.abs(maps).max() for maps in reference)), float(moved.mean()),
-        int(sure.sum()), float(moved[sure].mean()) if sure.any() else float('nan'))
+        int(moved.size),
+        float(max(np.abs(a - b).max() for a, b in zip(reference, found))),
+        float(max(np.abs(maps).max() for maps in reference)),
+        float(moved.mean()),
+        int(sure.sum()),
+        float(moved[sure].mean()) if sure.any() else float('nan'),
+    )
 
 
-def compare_steppers(reference: Stepper, stepper: Stepper, clips: Sequence[Tensor],
-                     decode: Decode = peaks) -> Parity:
+def compare_steppers(
+    reference: Stepper, stepper: Stepper, clips: Sequence[Tensor], decode: Decode = peaks
+) -> Parity:
     """Follow every clip, crops (T, 3, H, W) uint8 BGR, with both."""
-    return compare_heatmaps([follow(reference, clip) for clip in clips],
-                            [follow(stepper, clip) for clip in clips], decode)
+    return compare_heatmaps(
+        [follow(reference, clip) for clip in clips],
+        [follow(stepper, clip) for clip in clips],
+        decode,
+    )

@@ -6,6 +6,7 @@ Runtime and OpenVINO both compute such graphs in integers.
 
 Shapes: N people, T frames, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 import logging
@@ -27,8 +28,9 @@ _COARSE = 16
 _IMAGE_NETWORKS = ('/encoder/', '/initializer/')
 
 
-def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor], graph: str,
-                      clip_len: int = 5) -> Iterator[dict[str, np.ndarray]]:
+def calibration_feeds(
+    stepper: Stepper, clips: Sequence[Tensor], graph: str, clip_len: int = 5
+) -> Iterator[dict[str, np.ndarray]]:
     """What a graph is given when people are followed through clips.
 
     Args:
@@ -49,13 +51,21 @@ def calibration_feeds(stepper: Stepper, clips: Sequence[Tensor], graph: str,
             yield dict(crops=clip[:1].numpy())
             continue
         for crop in clip[1:]:
-            yield dict(crops=crop[None].numpy(), heatmaps=heatmaps.float().numpy(),
-                       features=features.float().contiguous().numpy())
+            yield dict(
+                crops=crop[None].numpy(),
+                heatmaps=heatmaps.float().numpy(),
+                features=features.float().contiguous().numpy(),
+            )
             heatmaps, features = stepper.step(crop[None], heatmaps, features)
 
 
-def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndarray]],
-                   bits: int, keep_float: Sequence[str] = ()) -> int:
+def quantize_graph(
+    source: Path,
+    target: Path,
+    feeds: Iterable[dict[str, np.ndarray]],
+    bits: int,
+    keep_float: Sequence[str] = (),
+) -> int:
     """Write the quantized graph of an exported one.
 
     Convolutions with constant weights are quantized, but for depthwise ones and all of an encoder
@@ -86,29 +96,45 @@ def quantize_graph(source: Path, target: Path, feeds: Iterable[dict[str, np.ndar
 
     graph = onnx.shape_inference.infer_shapes(onnx.load(str(source))).graph
     convolutions = [node for node in graph.node if node.op_type == 'Conv']
-    grouped = {node.name for node in convolutions
-               if any(a.name == 'group' and a.i > 1 for a in node.attribute)}
+    grouped = {
+        node.name
+        for node in convolutions
+        if any(a.name == 'group' and a.i > 1 for a in node.attribute)
+    }
     floating = (*_KEPT_IN_FLOAT, *keep_float)
     # Depthwise ones have one range for all channels, however different they are. What lies between
     # them would go to and from integers for nothing, and moves more joints than it saves time.
     if any('/encoder/' in name for name in grouped):
         floating = (*floating, '/encoder/')
-    columns = {value.name: value.type.tensor_type.shape.dim[-1].dim_value
-               for value in (*graph.input, *graph.value_info, *graph.output)
-               if value.type.tensor_type.shape.dim}
+    columns = {
+        value.name: value.type.tensor_type.shape.dim[-1].dim_value
+        for value in (*graph.input, *graph.value_info, *graph.output)
+        if value.type.tensor_type.shape.dim
+    }
     finest = columns[graph.input[0].name] / _COARSE
-    kept = sorted(node.name for node in convolutions
-                  if node.name in grouped or any(part in node.name for part in floating)
-                  or any(part in node.name for part in _IMAGE_NETWORKS)
-                  and columns.get(node.output[0], 0) > finest)
+    kept = sorted(
+        node.name
+        for node in convolutions
+        if node.name in grouped
+        or any(part in node.name for part in floating)
+        or any(part in node.name for part in _IMAGE_NETWORKS)
+        and columns.get(node.output[0], 0) > finest
+    )
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)  # it advises to optimize the graph first, which it is
     try:
         quantization.quantize_static(
-            str(source), str(target), Reader(), quant_format=quantization.QuantFormat.QDQ,
-            per_channel=True, reduce_range=bits == 7, activation_type=quantization.QuantType.QUInt8,
+            str(source),
+            str(target),
+            Reader(),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=bits == 7,
+            activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
-            op_types_to_quantize=['Conv'], nodes_to_exclude=kept)
+            op_types_to_quantize=['Conv'],
+            nodes_to_exclude=kept,
+        )
     finally:
         logging.root.setLevel(level)
     return len(convolutions) - len(kept)

@@ -2,6 +2,7 @@
 
 Shapes: T frames, (H, W) input pixels.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -21,8 +22,9 @@ from rpstn.video.frames import open_frames
 PARTS = ('train', 'val', 'test')
 
 
-def read_clips(model: nn.Module, sources: Sequence[str | Path], clip_len: int = 5,
-               limit: int = 16) -> list[Tensor]:
+def read_clips(
+    model: nn.Module, sources: Sequence[str | Path], clip_len: int = 5, limit: int = 16
+) -> list[Tensor]:
     """Real clips, evenly over the sources.
 
     Args:
@@ -43,8 +45,11 @@ def read_clips(model: nn.Module, sources: Sequence[str | Path], clip_len: int = 
     share = -(-limit // max(len(sources), 1))
     clips = []
     for source in sources:
-        found = (_of_data(model, str(source), clip_len, share) if str(source) in PARTS
-                 else _of_video(model, Path(source), clip_len, share))
+        found = (
+            _of_data(model, str(source), clip_len, share)
+            if str(source) in PARTS
+            else _of_video(model, Path(source), clip_len, share)
+        )
         clips += [clip for clip in found if len(clip) > 1]
     if not clips:
         raise ModelError(f'no clips of two or more frames in {", ".join(map(str, sources))}')
@@ -59,7 +64,8 @@ def random_clips(input_size: tuple[int, int], clip_len: int = 5, count: int = 2)
     for _ in range(count):
         coarse = torch.rand(1, 3, clip_len + 2, 8, 8, generator=generator)
         smooth = nn.functional.interpolate(
-            coarse, (clip_len, height, width), mode='trilinear', align_corners=False)
+            coarse, (clip_len, height, width), mode='trilinear', align_corners=False
+        )
         clips.append((255 * smooth[0].transpose(0, 1)).to(torch.uint8).contiguous())
     return clips
 
@@ -67,8 +73,9 @@ def random_clips(input_size: tuple[int, int], clip_len: int = 5, count: int = 2)
 def _pipeline(model: nn.Module) -> Sequence[dict]:
     loader = model.cfg.get('test_dataloader') or model.cfg.get('val_dataloader')
     if not loader or 'pipeline' not in loader['dataset']:
-        raise ModelError(f'{config_name(model.cfg)}: no test_dataloader with a pipeline, by which '
-                         'clips are cut')
+        raise ModelError(
+            f'{config_name(model.cfg)}: no test_dataloader with a pipeline, by which clips are cut'
+        )
     return loader['dataset']['pipeline']
 
 
@@ -98,13 +105,19 @@ def _of_data(model: nn.Module, part: str, clip_len: int, limit: int) -> list[Ten
     given = loader['dataset']
     given = given['datasets'][0] if 'datasets' in given else given  # of several, the first
     # As in testing: windows in order, and no augmentation.
-    settings = {**given, 'pipeline': _pipeline(model), 'start': 'fixed',
-                'clip_len': clip_len, 'test_mode': True}
+    settings = {
+        **given,
+        'pipeline': _pipeline(model),
+        'start': 'fixed',
+        'clip_len': clip_len,
+        'test_mode': True,
+    }
     init_default_scope(model.cfg.get('default_scope', 'mmpose'))
     try:
         dataset = DATASETS.build(settings)
     except FileNotFoundError as error:
-        raise ModelError(f'{config_name(model.cfg)}: the {part} data are not there: '
-                         f'{error}') from None
+        raise ModelError(
+            f'{config_name(model.cfg)}: the {part} data are not there: {error}'
+        ) from None
     indices = np.unique(np.linspace(0, len(dataset) - 1, limit).astype(int))
     return [dataset[int(index)]['inputs'] for index in indices]

@@ -7,6 +7,7 @@ input cell, with the same number of multiply-adds but for the border.
 
 Shapes: N maps, C channels in, D channels out, (h, w) cells.
 """
+
 from __future__ import annotations
 
 import torch
@@ -15,8 +16,14 @@ from torch import Tensor, nn
 # Output cell 2m + a draws on input cells m - 1 + a and m + a, by these taps of the kernel; a = 1
 # first, see SubpixelDeconv.forward.
 _TAPS = torch.tensor([[2, 0], [3, 1]])
-_DOUBLING = dict(kernel_size=(4, 4), stride=(2, 2), padding=(1, 1), output_padding=(0, 0),
-                 dilation=(1, 1), groups=1)
+_DOUBLING = dict(
+    kernel_size=(4, 4),
+    stride=(2, 2),
+    padding=(1, 1),
+    output_padding=(0, 0),
+    dilation=(1, 1),
+    groups=1,
+)
 
 
 class DepthToSpace(torch.autograd.Function):
@@ -43,8 +50,9 @@ class SubpixelDeconv(nn.Module):
 
     def __init__(self, deconv: nn.ConvTranspose2d, relu: bool = False) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(deconv.in_channels, 4 * deconv.out_channels, 2, padding=1,
-                              bias=deconv.bias is not None)
+        self.conv = nn.Conv2d(
+            deconv.in_channels, 4 * deconv.out_channels, 2, padding=1, bias=deconv.bias is not None
+        )
         self.activate = nn.ReLU() if relu else nn.Identity()
         with torch.no_grad():
             # (C, D, 4, 4) -> (C, D, a, i, b, j), then (a, b, D) outputs of (C, i, j).
@@ -63,7 +71,8 @@ class SubpixelDeconv(nn.Module):
 def is_doubling(module: nn.Module) -> bool:
     """Whether this is a transposed convolution that :class:`SubpixelDeconv` can replace."""
     return isinstance(module, nn.ConvTranspose2d) and all(
-        getattr(module, name) == value for name, value in _DOUBLING.items())
+        getattr(module, name) == value for name, value in _DOUBLING.items()
+    )
 
 
 def with_subpixels(model: nn.Module) -> nn.Module:
@@ -78,7 +87,7 @@ def with_subpixels(model: nn.Module) -> nn.Module:
             with_subpixels(child)
             continue
         # In a sequence the next module is what follows; folded batch norms have left identities.
-        following = (item for item in children[place + 1:] if type(item[1]) is not nn.Identity)
+        following = (item for item in children[place + 1 :] if type(item[1]) is not nn.Identity)
         after, activation = next(following, (None, None))
         relu = isinstance(model, nn.Sequential) and type(activation) is nn.ReLU
         model._modules[name] = SubpixelDeconv(child, relu)

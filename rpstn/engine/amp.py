@@ -1,4 +1,5 @@
 """Mixed precision training without an accelerator."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -23,8 +24,11 @@ class CPUAmpOptimWrapper(OptimWrapper):
         """Forward and loss in bfloat16 where that is safe."""
         head = getattr(getattr(model, 'module', model), 'cls_head', None)
         scores_in_float = head.register_forward_hook(_to_float) if head else nullcontext()
-        with super().optim_context(model), scores_in_float, \
-                torch.autocast('cpu', dtype=torch.bfloat16):
+        with (
+            super().optim_context(model),
+            scores_in_float,
+            torch.autocast('cpu', dtype=torch.bfloat16),
+        ):
             yield
 
 

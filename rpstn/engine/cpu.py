@@ -1,4 +1,5 @@
 """Running fast on a CPU."""
+
 from __future__ import annotations
 
 import copy
@@ -72,11 +73,12 @@ def round_folded_weights(model: nn.Module, dtype: torch.dtype = torch.bfloat16) 
                 convolution.bias.zero_()
             shift = folded.bias
             if norm.affine:  # its deviation becomes its scale: divided and multiplied by the same
-                norm.weight.copy_(norm.weight.abs().clamp(min=(2 * norm.eps) ** .5))
+                norm.weight.copy_(norm.weight.abs().clamp(min=(2 * norm.eps) ** 0.5))
                 shift = shift - norm.bias
             norm.running_mean.copy_(-shift)
             norm.running_var.copy_(
-                (norm.weight.square() if norm.affine else torch.ones_like(shift)) - norm.eps)
+                (norm.weight.square() if norm.affine else torch.ones_like(shift)) - norm.eps
+            )
         for module in model.modules():
             if isinstance(module, nn.modules.conv._ConvNd):
                 module.weight.copy_(module.weight.to(dtype))
@@ -104,16 +106,18 @@ def convolutions_with_norms(model: nn.Module) -> Iterator[tuple[nn.Module, str, 
         if not isinstance(child, nn.modules.batchnorm._BatchNorm) or convolution is None:
             yield from convolutions_with_norms(child)
         elif child.running_mean is not None and not (
-                isinstance(model._modules[convolution], nn.ConvTranspose2d)
-                and model._modules[convolution].groups > 1):
+            isinstance(model._modules[convolution], nn.ConvTranspose2d)
+            and model._modules[convolution].groups > 1
+        ):
             yield model, convolution, name
         convolution = None
 
 
 def _folded(parent: nn.Module, convolution: str, norm: str) -> nn.Module:
     child = parent._modules[convolution]
-    return fuse_conv_bn_eval(child, parent._modules[norm],
-                             transpose=isinstance(child, nn.ConvTranspose2d))
+    return fuse_conv_bn_eval(
+        child, parent._modules[norm], transpose=isinstance(child, nn.ConvTranspose2d)
+    )
 
 
 def channels_last(model: nn.Module) -> nn.Module:
@@ -123,10 +127,14 @@ def channels_last(model: nn.Module) -> nn.Module:
     as it is, for which there is no such layout, and so does one in which torch 2.13 crashes on a
     CPU: in the backward pass of a strided 1x1 convolution of less than 16 input channels.
     """
+
     def safe(module: nn.Module) -> bool:
         if isinstance(module, nn.Conv2d):
-            return (module.in_channels >= 16 or set(module.kernel_size) != {1}
-                    or set(module.stride) == {1})
+            return (
+                module.in_channels >= 16
+                or set(module.kernel_size) != {1}
+                or set(module.stride) == {1}
+            )
         return not isinstance(module, (nn.Conv3d, nn.ConvTranspose3d))
 
     if all(safe(module) for module in model.modules()):
@@ -147,11 +155,21 @@ class ChannelsLastConv1d(nn.Module):
     def __init__(self, conv: nn.Conv1d) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
-            conv.in_channels, conv.out_channels, (1, *conv.kernel_size), (1, *conv.stride),
-            (0, *conv.padding), (1, *conv.dilation), conv.groups, conv.bias is not None)
-        self.conv.load_state_dict({
-            name: value[:, :, None] if name == 'weight' else value
-            for name, value in conv.state_dict().items()})
+            conv.in_channels,
+            conv.out_channels,
+            (1, *conv.kernel_size),
+            (1, *conv.stride),
+            (0, *conv.padding),
+            (1, *conv.dilation),
+            conv.groups,
+            conv.bias is not None,
+        )
+        self.conv.load_state_dict(
+            {
+                name: value[:, :, None] if name == 'weight' else value
+                for name, value in conv.state_dict().items()
+            }
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
@@ -161,8 +179,11 @@ class ChannelsLastConv1d(nn.Module):
 def convolve_channels_last(model: nn.Module) -> nn.Module:
     """Replace every Conv1d with zero padding by :class:`ChannelsLastConv1d`, in place."""
     for name, child in model.named_children():
-        if type(child) is nn.Conv1d and child.padding_mode == 'zeros' \
-                and not isinstance(child.padding, str):
+        if (
+            type(child) is nn.Conv1d
+            and child.padding_mode == 'zeros'
+            and not isinstance(child.padding, str)
+        ):
             model._modules[name] = ChannelsLastConv1d(child)
         else:
             convolve_channels_last(child)
@@ -216,10 +237,12 @@ class PackedConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.packed is None:  # the best layout depends on the input's size
             self.packed = torch.ops.mkldnn._reorder_convolution_weight(
-                self.weight.to(self.dtype), *self.settings, x.shape)
+                self.weight.to(self.dtype), *self.settings, x.shape
+            )
             self.weight = None
         return torch.ops.mkldnn._convolution_pointwise(
-            x.to(self.dtype), self.packed, self.bias, *self.settings, 'none', [], '')
+            x.to(self.dtype), self.packed, self.bias, *self.settings, 'none', [], ''
+        )
 
 
 def pack_convolutions(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -236,7 +259,8 @@ def pack_convolutions(model: nn.Module, dtype: torch.dtype = torch.float32) -> n
         torch has no oneDNN, or the processor no bfloat16.
     """
     if not hasattr(torch.ops.mkldnn, '_reorder_convolution_weight') or (
-            dtype == torch.bfloat16 and not has_bfloat16()):
+        dtype == torch.bfloat16 and not has_bfloat16()
+    ):
         return model
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     return _packed(copy.deepcopy(model, shared), dtype)
@@ -244,8 +268,12 @@ def pack_convolutions(model: nn.Module, dtype: torch.dtype = torch.float32) -> n
 
 def _packed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     for name, child in model.named_children():
-        if type(child) is nn.Conv2d and child.groups == 1 and child.padding_mode == 'zeros' \
-                and not isinstance(child.padding, str):
+        if (
+            type(child) is nn.Conv2d
+            and child.groups == 1
+            and child.padding_mode == 'zeros'
+            and not isinstance(child.padding, str)
+        ):
             model._modules[name] = PackedConv(child, dtype)
         else:
             _packed(child, dtype)

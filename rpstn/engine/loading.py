@@ -1,4 +1,5 @@
 """Trained models out of a config and a checkpoint."""
+
 from __future__ import annotations
 
 import pickle
@@ -24,8 +25,9 @@ class ModelError(RuntimeError):
     """A config and a checkpoint that give no model; the message is one line naming the file."""
 
 
-def load_model(config: str | Path | Config, checkpoint: str | Path,
-               device: str = 'cpu') -> nn.Module:
+def load_model(
+    config: str | Path | Config, checkpoint: str | Path, device: str = 'cpu'
+) -> nn.Module:
     """A trained MMPose estimator, ready to predict.
 
     Args:
@@ -44,12 +46,13 @@ def load_model(config: str | Path | Config, checkpoint: str | Path,
     if not isinstance(config, Config):
         config = Config.fromfile(_existing(config, 'config'))
     model, saved = read_model(config, checkpoint)
-    meta = (saved.get('meta') or {}).get('dataset_meta') or dataset_meta_from_config(
-        config, 'test')
+    meta = (saved.get('meta') or {}).get('dataset_meta') or dataset_meta_from_config(config, 'test')
     joints = getattr(model.head, 'out_channels', None)
     if not meta or joints not in (None, len(meta['keypoint_id2name'])):
-        raise ModelError(f'{config_name(config)}: the model has {joints} joints, its data set '
-                         f'{len(meta["keypoint_id2name"]) if meta else "does not name any"}')
+        raise ModelError(
+            f'{config_name(config)}: the model has {joints} joints, its data set '
+            f'{len(meta["keypoint_id2name"]) if meta else "does not name any"}'
+        )
     try:
         model = model.to(device)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA fails an assertion
@@ -108,9 +111,11 @@ def read_checkpoint(path: str | Path) -> dict:
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         # torch's own words are long, and advise to load it unsafely.
         held = re.search(r'GLOBAL ([\w.]+)', str(error))
-        raise ModelError(f'{path}: not loaded, as it holds objects of {held[1]}, which are not '
-                         'known to be safe' if held else f'{path}: damaged, or not a checkpoint '
-                         'that can be loaded safely') from None
+        raise ModelError(
+            f'{path}: not loaded, as it holds objects of {held[1]}, which are not known to be safe'
+            if held
+            else f'{path}: damaged, or not a checkpoint that can be loaded safely'
+        ) from None
     if not isinstance(saved, dict):
         raise ModelError(f'{path}: a checkpoint must be a dict, got {type(saved).__name__}')
     return saved
@@ -120,8 +125,7 @@ def _load_weights(model: nn.Module, saved: dict, path: str | Path, config: Confi
     try:
         load_state_dict(model, weights_of(saved), strict=True, logger='silent')
     except RuntimeError as error:
-        raise ModelError(f'{path} does not fit {config_name(config)}: '
-                         f'{_misfit(error)}') from None
+        raise ModelError(f'{path} does not fit {config_name(config)}: {_misfit(error)}') from None
 
 
 def weights_of(saved: dict) -> OrderedDict:
@@ -152,8 +156,10 @@ def load_all_weights(model: nn.Module, saved: dict) -> None:
 def _misfit(error: RuntimeError) -> str:
     """MMEngine's list of all keys, which fills screens, in short."""
     text, parts = str(error), []
-    for what, pattern in (('missing', r'missing keys in source state_dict: (.*)'),
-                          ('unknown', r'unexpected key in source state_dict: (.*)')):
+    for what, pattern in (
+        ('missing', r'missing keys in source state_dict: (.*)'),
+        ('unknown', r'unexpected key in source state_dict: (.*)'),
+    ):
         keys = [key for line in re.findall(pattern, text) for key in line.split(', ')]
         if keys:
             parts.append(f'{len(keys)} weights are {what}, the first {keys[0]}')

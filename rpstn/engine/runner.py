@@ -1,4 +1,5 @@
 """Configs and runners, as ``tools/train.py`` and ``tools/test.py`` use them."""
+
 from __future__ import annotations
 
 import argparse
@@ -28,11 +29,20 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--show-dir', help='folder of videos with the predictions drawn')
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
     parser.add_argument('--interval', type=int, default=1, help='draw every so many sequences')
-    parser.add_argument('--wait-time', type=float, default=0., help='seconds a shown frame stays')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        help='settings of the config to replace, as key=value')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-                        help='job launcher')
+    parser.add_argument('--wait-time', type=float, default=0.0, help='seconds a shown frame stays')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='settings of the config to replace, as key=value',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
@@ -49,16 +59,20 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(
-        Path('work_dirs') / Path(args.config).stem)
+    cfg.work_dir = (
+        args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    )
     if args.show or args.show_dir:
         hook = cfg.get('default_hooks', {}).get('visualization')
         if hook is None:
-            raise SystemExit(f'{args.config}: default_hooks.visualization is not set, so nothing '
-                             'can be drawn')
+            raise SystemExit(
+                f'{args.config}: default_hooks.visualization is not set, so nothing can be drawn'
+            )
         if hook.type == 'ClipVisualizationHook' and args.launcher != 'none':
-            raise SystemExit('--show and --show-dir draw whole videos, frame after frame, which '
-                             'several processes cannot do together: use them without --launcher')
+            raise SystemExit(
+                '--show and --show-dir draw whole videos, frame after frame, which '
+                'several processes cannot do together: use them without --launcher'
+            )
         hook.update(enable=True, show=args.show, interval=args.interval, out_dir=args.show_dir)
         if args.show:
             hook.wait_time = args.wait_time
@@ -71,9 +85,15 @@ def fit_machine(cfg: Config) -> None:
     if not torch.cuda.is_available():
         cfg.env_cfg = dict(cfg.get('env_cfg') or {}, dist_cfg=dict(backend='gloo'))
         # MMEngine names a GPU to DDP, unless the config says there is none.
-        cfg.setdefault('model_wrapper_cfg', dict(
-            type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
-            find_unused_parameters=cfg.get('find_unused_parameters', False)))
+        cfg.setdefault(
+            'model_wrapper_cfg',
+            dict(
+                type='MMDistributedDataParallel',
+                device_ids=None,
+                broadcast_buffers=False,
+                find_unused_parameters=cfg.get('find_unused_parameters', False),
+            ),
+        )
         keep_freed_memory()
 
 
@@ -100,11 +120,13 @@ def use_mixed_precision(cfg: Config) -> None:
 def check_mixed_precision() -> None:
     """Raise a SystemExit where mixed precision would take far longer than float32."""
     if not (torch.cuda.is_available() or has_bfloat16()):
-        raise SystemExit('--amp needs a GPU, or a processor with bfloat16 (on x86: AVX-512); on '
-                         'this one it would take far longer than without: leave --amp out')
+        raise SystemExit(
+            '--amp needs a GPU, or a processor with bfloat16 (on x86: AVX-512); on '
+            'this one it would take far longer than without: leave --amp out'
+        )
 
 
-def drop_unreachable_weights(cfg: Config, timeout: float = 10.) -> list[str]:
+def drop_unreachable_weights(cfg: Config, timeout: float = 10.0) -> list[str]:
     """Take out pretrained weights of the model that cannot be downloaded, and say so.
 
     Files already in torch's cache count as reachable; local files are left to MMEngine, which
@@ -131,9 +153,12 @@ def drop_unreachable_weights(cfg: Config, timeout: float = 10.) -> list[str]:
                 continue
             node[key] = None
             dropped.append(url)
-            print_log(f'{url} cannot be reached: {node.get("type", "the model")} is trained '
-                      f'without it ({key}=None), from scratch where no other weights are named',
-                      'current', logging.WARNING)
+            print_log(
+                f'{url} cannot be reached: {node.get("type", "the model")} is trained '
+                f'without it ({key}=None), from scratch where no other weights are named',
+                'current',
+                logging.WARNING,
+            )
     return dropped
 
 

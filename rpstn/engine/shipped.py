@@ -7,6 +7,7 @@
 checkpoint that ``torch.load(weights_only=True)`` takes, convolutions in bfloat16.
 ``tools/research/pack_lite.py`` writes both. Nothing is downloaded.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -23,7 +24,7 @@ from .loading import ModelError, load_model, read_model
 
 FOLDER = Path(__file__).parent / 'weights'
 FORMAT = 1
-LARGEST_MB = 15.
+LARGEST_MB = 15.0
 
 
 def shipped_names(folder: Path = FOLDER) -> list[str]:
@@ -42,9 +43,11 @@ def shipped_files(name: str = 'lite', folder: Path = FOLDER) -> tuple[Config, Pa
     description, weights = folder / f'{name}.json', folder / f'{name}.pt'
     if not description.is_file():
         there = ', '.join(shipped_names(folder)) or 'none'
-        raise ModelError(f'{description}: no model called {name!r} comes with this copy of rpstn '
-                         f'(there: {there}); docs/training_lite.md trains one, '
-                         'tools/research/pack_lite.py puts it there')
+        raise ModelError(
+            f'{description}: no model called {name!r} comes with this copy of rpstn '
+            f'(there: {there}); docs/training_lite.md trains one, '
+            'tools/research/pack_lite.py puts it there'
+        )
     try:
         saved = json.loads(description.read_text(encoding='utf-8'))
         form, config, digest, size = (saved[key] for key in ('format', 'config', 'sha256', 'bytes'))
@@ -53,8 +56,9 @@ def shipped_files(name: str = 'lite', folder: Path = FOLDER) -> tuple[Config, Pa
     if form != FORMAT:
         raise ModelError(f'{description}: format must be {FORMAT}, got {form!r}')
     if not weights.is_file():
-        raise ModelError(f'{weights}: the weights of {name!r} are missing beside '
-                         f'{description.name}')
+        raise ModelError(
+            f'{weights}: the weights of {name!r} are missing beside {description.name}'
+        )
     got = weights.stat().st_size
     if got != size:  # e.g. cut short, or a stand-in for a large file
         raise ModelError(f'{weights}: must have {size} bytes, got {got}')
@@ -64,8 +68,9 @@ def shipped_files(name: str = 'lite', folder: Path = FOLDER) -> tuple[Config, Pa
     return Config(config), weights
 
 
-def from_pretrained(name: str = 'lite', device: str = 'cpu',
-                    folder: Path = FOLDER) -> TopdownPoseEstimator:
+def from_pretrained(
+    name: str = 'lite', device: str = 'cpu', folder: Path = FOLDER
+) -> TopdownPoseEstimator:
     """A trained model that comes with the package, ready to predict; see :func:`load_model`.
 
     Raises:
@@ -74,9 +79,14 @@ def from_pretrained(name: str = 'lite', device: str = 'cpu',
     return load_model(*shipped_files(name, Path(folder)), device)
 
 
-def pack(config: str | Path | Config, checkpoint: str | Path, name: str = 'lite',
-         folder: Path = FOLDER, about: dict | None = None,
-         largest_mb: float = LARGEST_MB) -> tuple[Path, Path]:
+def pack(
+    config: str | Path | Config,
+    checkpoint: str | Path,
+    name: str = 'lite',
+    folder: Path = FOLDER,
+    about: dict | None = None,
+    largest_mb: float = LARGEST_MB,
+) -> tuple[Path, Path]:
     """Write a model's two files, once both load and fit.
 
     Weights of convolutions are rounded such that they are exact in bfloat16 once batch norms are
@@ -99,8 +109,11 @@ def pack(config: str | Path | Config, checkpoint: str | Path, name: str = 'lite'
     """
     config = config if isinstance(config, Config) else Config.fromfile(config)
     model = round_folded_weights(read_model(config, checkpoint)[0].eval())
-    weights = {key: _short(value) for key, value in model.state_dict().items()
-               if not key.startswith('data_preprocessor.')}
+    weights = {
+        key: _short(value)
+        for key, value in model.state_dict().items()
+        if not key.startswith('data_preprocessor.')
+    }
     folder.mkdir(parents=True, exist_ok=True)
     description, target = folder / f'{name}.json', folder / f'{name}.pt'
     partial = target.with_suffix(f'.{os.getpid()}.partial')
@@ -108,14 +121,29 @@ def pack(config: str | Path | Config, checkpoint: str | Path, name: str = 'lite'
         torch.save(dict(state_dict=weights), partial)
         size = partial.stat().st_size
         if size > largest_mb * 1e6:
-            raise ModelError(f'{checkpoint}: {size / 1e6:.1f} MB packed, at most '
-                             f'{largest_mb} MB may be shipped')
-        text = json.dumps(dict(
-            format=FORMAT, name=name, sha256=sha256(partial), bytes=size, precision='bfloat16',
-            parameters=sum(value.numel() for key, value in weights.items()
-                           if not key.endswith(('running_mean', 'running_var',
-                                                'num_batches_tracked'))),
-            about=about or {}, config=_inference_config(config)), indent=1) + '\n'
+            raise ModelError(
+                f'{checkpoint}: {size / 1e6:.1f} MB packed, at most {largest_mb} MB may be shipped'
+            )
+        text = (
+            json.dumps(
+                dict(
+                    format=FORMAT,
+                    name=name,
+                    sha256=sha256(partial),
+                    bytes=size,
+                    precision='bfloat16',
+                    parameters=sum(
+                        value.numel()
+                        for key, value in weights.items()
+                        if not key.endswith(('running_mean', 'running_var', 'num_batches_tracked'))
+                    ),
+                    about=about or {},
+                    config=_inference_config(config),
+                ),
+                indent=1,
+            )
+            + '\n'
+        )
         os.replace(partial, target)
         description.write_text(text, encoding='utf-8')
     finally:
@@ -126,8 +154,11 @@ def pack(config: str | Path | Config, checkpoint: str | Path, name: str = 'lite'
 def sha256(path: Path) -> str:
     """Of a file's bytes, as 64 hexadecimal digits."""
     with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest() if hasattr(
-            hashlib, 'file_digest') else hashlib.sha256(file.read()).hexdigest()
+        return (
+            hashlib.file_digest(file, 'sha256').hexdigest()
+            if hasattr(hashlib, 'file_digest')
+            else hashlib.sha256(file.read()).hexdigest()
+        )
 
 
 def _short(value: torch.Tensor) -> torch.Tensor:
@@ -140,17 +171,24 @@ def _inference_config(config: Config) -> dict:
     """What prediction needs of a config, as plain values: no weights to start from, no training."""
     given = config.to_dict()
     dataset = given['test_dataloader']['dataset']
-    kept = {key: dataset[key] for key in ('type', 'pipeline', 'clip_len', 'metainfo')
-            if key in dataset}
+    kept = {
+        key: dataset[key] for key in ('type', 'pipeline', 'clip_len', 'metainfo') if key in dataset
+    }
     model = {key: value for key, value in given['model'].items() if key != 'train_cfg'}
-    return json.loads(json.dumps(dict(
-        default_scope='mmpose', model=_untrained(model),
-        test_dataloader=dict(dataset=kept))))
+    return json.loads(
+        json.dumps(
+            dict(
+                default_scope='mmpose', model=_untrained(model), test_dataloader=dict(dataset=kept)
+            )
+        )
+    )
 
 
 def _untrained(node):
     """Without the weights that training starts from."""
     if isinstance(node, dict):
-        return {key: None if key in ('init_cfg', 'pretrained') else _untrained(value)
-                for key, value in node.items()}
+        return {
+            key: None if key in ('init_cfg', 'pretrained') else _untrained(value)
+            for key, value in node.items()
+        }
     return [_untrained(value) for value in node] if isinstance(node, (list, tuple)) else node

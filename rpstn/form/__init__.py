@@ -2,6 +2,7 @@
 
 Pure functions on NumPy arrays and tensors alike stand beside the registered components.
 """
+
 from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
 
 from . import datasets, transforms
@@ -34,11 +35,33 @@ from .models.representations import (
 from .models.temporal_resnet import TemporalResNet1D
 
 __all__ = [
-    'SKELETONS', 'BalancedClassWeightHook', 'ConfusionMatrixHook', 'DistanceMatrices',
-    'FormMetric', 'JointAngles', 'JointCoordinates', 'JointVelocities', 'Skeleton',
-    'StandingDisplacements', 'TemporalDistanceRecognizer', 'TemporalHead', 'TemporalResNet1D',
-    'canonical_starts', 'datasets', 'fill_gaps', 'from_condensed', 'get_skeleton', 'joint_angle',
-    'joint_mapping', 'joints_from_distances', 'map_joints', 'normalize_limbs',
-    'pairwise_distances', 'remove_outliers', 'repetitions', 'resample', 'to_condensed',
-    'transforms'
+    'SKELETONS',
+    'BalancedClassWeightHook',
+    'ConfusionMatrixHook',
+    'DistanceMatrices',
+    'FormMetric',
+    'JointAngles',
+    'JointCoordinates',
+    'JointVelocities',
+    'Skeleton',
+    'StandingDisplacements',
+    'TemporalDistanceRecognizer',
+    'TemporalHead',
+    'TemporalResNet1D',
+    'canonical_starts',
+    'datasets',
+    'fill_gaps',
+    'from_condensed',
+    'get_skeleton',
+    'joint_angle',
+    'joint_mapping',
+    'joints_from_distances',
+    'map_joints',
+    'normalize_limbs',
+    'pairwise_distances',
+    'remove_outliers',
+    'repetitions',
+    'resample',
+    'to_condensed',
+    'transforms',
 ]

@@ -1,4 +1,5 @@
 """Results in another skeleton than the model's, e.g. COCO's."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -14,8 +15,13 @@ from rpstn.pose.datasets.metainfo import JHMDB15, PENN13
 from rpstn.results import FrameResult, PersonResult
 from rpstn.skeletons import SKELETONS
 
-ANSWERS = dict(jhmdb15=JHMDB15, penn13=PENN13, coco17=dict(from_file=str(
-    Path(mmpose.__file__).parent / '.mim/configs/_base_/datasets/coco.py')))
+ANSWERS = dict(
+    jhmdb15=JHMDB15,
+    penn13=PENN13,
+    coco17=dict(
+        from_file=str(Path(mmpose.__file__).parent / '.mim/configs/_base_/datasets/coco.py')
+    ),
+)
 """Skeletons that can be asked for -> what MMPose's ``parse_pose_metainfo`` takes."""
 
 
@@ -36,11 +42,14 @@ class AnsweredJoints:
         if target not in ANSWERS:
             raise ModelError(f'joints must be of {", ".join(ANSWERS)}, got {target!r}')
         names = tuple(joint_names(meta))
-        self.source = next((skeleton.name for skeleton in SKELETONS.values()
-                            if skeleton.joints == names), None)
+        self.source = next(
+            (skeleton.name for skeleton in SKELETONS.values() if skeleton.joints == names), None
+        )
         if self.source is None:
-            raise ModelError(f"the model's joints cannot be answered as {target}, as they are of "
-                             f'no skeleton of rpstn.skeletons: {", ".join(names)}')
+            raise ModelError(
+                f"the model's joints cannot be answered as {target}, as they are of "
+                f'no skeleton of rpstn.skeletons: {", ".join(names)}'
+            )
         self.target = target
         self.meta = parse_pose_metainfo(ANSWERS[target])
 
@@ -50,5 +59,6 @@ class AnsweredJoints:
 
     def _mapped(self, person: PersonResult) -> PersonResult:
         keypoints, scores = map_answer(person.keypoints, person.scores, self.source, self.target)
-        return dataclasses.replace(person, keypoints=np.nan_to_num(keypoints, nan=0.),
-                                   scores=scores)
+        return dataclasses.replace(
+            person, keypoints=np.nan_to_num(keypoints, nan=0.0), scores=scores
+        )

@@ -2,6 +2,7 @@
 
 Boxes are x1 y1 x2 y2, in 0-based image pixels.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ def parse_box(text: str | Sequence[float]) -> tuple[bool, np.ndarray | None]:
         box = np.array([float(number) for number in numbers.split(',')], np.float32)
     except ValueError:
         box = np.empty(0)
-    if mode not in ('', 'follow') or box.shape != (4, ) or not np.isfinite(box).all():
+    if mode not in ('', 'follow') or box.shape != (4,) or not np.isfinite(box).all():
         raise BoxError(f'the box must be {MODES}, got {given!r}')
     if (box[2:] <= box[:2]).any():
         raise BoxError(f'a box needs x1 < x2 and y1 < y2, got {given!r}')

@@ -11,6 +11,7 @@ more than the T frames in a row that it was trained on.
 
 Shapes: T frames of a clip, K joints, (H, W) image pixels.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -52,9 +53,14 @@ class FramePose:
     """As :attr:`rpstn.results.PersonResult.state`."""
 
 
-def predict_video(model: nn.Module, frames: Iterable[Frame],
-                  box: str | Sequence[float] = 'frame', clip_len: int | None = None,
-                  kpt_thr: float = 0.3, known: Iterable[FramePose] = ()) -> Iterator[FramePose]:
+def predict_video(
+    model: nn.Module,
+    frames: Iterable[Frame],
+    box: str | Sequence[float] = 'frame',
+    clip_len: int | None = None,
+    kpt_thr: float = 0.3,
+    known: Iterable[FramePose] = (),
+) -> Iterator[FramePose]:
     """The joints of every frame, in order, as the frames come.
 
     Reads one clip ahead, and keeps no more than that.
@@ -86,16 +92,20 @@ def predict_video(model: nn.Module, frames: Iterable[Frame],
     while chunk := list(islice(frames, clip_len * stride)):
         height, width = chunk[0].image.shape[:2]
         current = tracker.current((width, height))
-        found = {pose.index: (pose.keypoints, pose.scores)
-                 for pose in islice(known, len(chunk))}
+        found = {pose.index: (pose.keypoints, pose.scores) for pose in islice(known, len(chunk))}
         for offset in range(min(stride, len(chunk)) if found.keys() != _indices(chunk) else 0):
             found.update(_predict(model, clips.pack(chunk[offset::stride], clip_len, current)))
         tracker.update(*found[chunk[-1].index])
         lost = follow and tracker.box is None
         for place, frame in enumerate(chunk):
             state = 'started' if place < stride or not recurrent else 'tracked'
-            yield FramePose(frame.index, frame.time, current, *found[frame.index],
-                            'lost' if lost and frame is chunk[-1] else state)
+            yield FramePose(
+                frame.index,
+                frame.time,
+                current,
+                *found[frame.index],
+                'lost' if lost and frame is chunk[-1] else state,
+            )
 
 
 def _indices(frames: Iterable[Frame]) -> set[int]:
@@ -123,8 +133,10 @@ class _Clips:
     def __init__(self, pipeline: Sequence[dict], meta: dict) -> None:
         types = [str(step.get('type')) for step in pipeline]
         if types[:1] != ['LoadClip'] or types[-1:] != ['PackClipInputs']:
-            raise ModelError('the pipeline of the config\'s test data set must start with LoadClip '
-                             f'and end with PackClipInputs, got {types}')
+            raise ModelError(
+                "the pipeline of the config's test data set must start with LoadClip "
+                f'and end with PackClipInputs, got {types}'
+            )
         self.pipeline = Compose([TRANSFORMS.build(step) for step in pipeline])
         self.joints = len(meta['keypoint_id2name'])
         self.shared = shared_metainfo(meta)
@@ -135,14 +147,31 @@ class _Clips:
         height, width = frames[0].image.shape[:2]
         padded = [(frame, False) for frame in frames]
         padded += [(frames[-1], True)] * (clip_len - len(frames))
-        info = dict(video=reader.path, reader=reader, image_size=(width, height), action='',
-                    frames=[self._frame(*item, box) for item in padded])
+        info = dict(
+            video=reader.path,
+            reader=reader,
+            image_size=(width, height),
+            action='',
+            frames=[self._frame(*item, box) for item in padded],
+        )
         return pseudo_collate([self.pipeline(info)])
 
     def _frame(self, frame: Frame, padded: bool, box: np.ndarray) -> dict:
         flags = np.zeros(self.joints, bool)
-        return dict(frame_info(frame.index, f'video#{frame.index}', 'video', frame.index, padded,
-                               box, np.zeros((self.joints, 2)), flags, flags), **self.shared)
+        return dict(
+            frame_info(
+                frame.index,
+                f'video#{frame.index}',
+                'video',
+                frame.index,
+                padded,
+                box,
+                np.zeros((self.joints, 2)),
+                flags,
+                flags,
+            ),
+            **self.shared,
+        )
 
 
 @torch.no_grad()
@@ -168,8 +197,10 @@ def check_finite(keypoints: np.ndarray, scores: np.ndarray, frame: int) -> None:
         ModelError: they are not.
     """
     if not (np.isfinite(keypoints).all() and np.isfinite(scores).all()):
-        raise ModelError(f'frame {frame}: the model answers with values that are no numbers; '
-                         'its training has diverged')
+        raise ModelError(
+            f'frame {frame}: the model answers with values that are no numbers; '
+            'its training has diverged'
+        )
 
 
 def _test_dataset(config: Config) -> dict:

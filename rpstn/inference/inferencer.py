@@ -7,6 +7,7 @@
 
 Results are typed: :class:`rpstn.results.FrameResult`.
 """
+
 from __future__ import annotations
 
 import functools
@@ -79,13 +80,21 @@ class PoseInferencer:
         ValueError: another mode, or options of streaming that cannot be.
     """
 
-    def __init__(self, config: str | Path | Config | None = None,
-                 checkpoint: str | Path | None = None, device: str = 'cpu',
-                 engine: str = 'torch', precision: str = 'float32',
-                 exported: str | Path | None = None, mode: str = 'auto',
-                 box: str | Sequence[float] = 'follow', kpt_thr: float = 0.3,
-                 smooth: bool | dict = False, stream_options: dict | None = None,
-                 joints: str | None = None) -> None:
+    def __init__(
+        self,
+        config: str | Path | Config | None = None,
+        checkpoint: str | Path | None = None,
+        device: str = 'cpu',
+        engine: str = 'torch',
+        precision: str = 'float32',
+        exported: str | Path | None = None,
+        mode: str = 'auto',
+        box: str | Sequence[float] = 'follow',
+        kpt_thr: float = 0.3,
+        smooth: bool | dict = False,
+        stream_options: dict | None = None,
+        joints: str | None = None,
+    ) -> None:
         if mode not in MODES:
             raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
         plain = (engine, precision) == ('torch', 'float32')
@@ -108,24 +117,41 @@ class PoseInferencer:
         people = options.pop('max_people', 1)
         streams = not plain or people > 1 or bool(options)
         if mode == 'clip' and streams:
-            raise ModelError("mode 'clip' is for one person, no stream_options, engine 'torch' "
-                             "and float32; all else needs mode 'stream'")
+            raise ModelError(
+                "mode 'clip' is for one person, no stream_options, engine 'torch' "
+                "and float32; all else needs mode 'stream'"
+            )
         if not recurrent and (mode == 'stream' or streams):
-            raise ModelError(f"{type(self.model).__name__} is a single-frame model, which has "
-                             "nothing to carry on: it knows mode 'clip', one person, no "
-                             "stream_options, engine 'torch' and float32 only")
+            raise ModelError(
+                f'{type(self.model).__name__} is a single-frame model, which has '
+                "nothing to carry on: it knows mode 'clip', one person, no "
+                "stream_options, engine 'torch' and float32 only"
+            )
         if 'finder' in options and people == 1 and not parse_box(box)[0]:
-            raise BoxError(f'box {box!r} is for all frames, and would leave the finder nothing to '
-                           "look for; use 'follow'")
+            raise BoxError(
+                f'box {box!r} is for all frames, and would leave the finder nothing to '
+                "look for; use 'follow'"
+            )
         self.mode = mode if recurrent else 'clip'
         if self.mode == 'auto' and streams:
             self.mode = 'stream'
-        self.stepper = self.model if self.mode == 'clip' else build_stepper(
-            self.model, checkpoint, engine, precision, device=device, exported=exported)
-        self.streaming = None if self.mode == 'clip' else StreamingRPSTN(
-            self.stepper, self.model.cfg, min_score=kpt_thr, **self.stream_options)
-        self.engine = getattr(self.stepper, 'device', f'PyTorch {torch.__version__} on {device}, '
-                              'float32')
+        self.stepper = (
+            self.model
+            if self.mode == 'clip'
+            else build_stepper(
+                self.model, checkpoint, engine, precision, device=device, exported=exported
+            )
+        )
+        self.streaming = (
+            None
+            if self.mode == 'clip'
+            else StreamingRPSTN(
+                self.stepper, self.model.cfg, min_score=kpt_thr, **self.stream_options
+            )
+        )
+        self.engine = getattr(
+            self.stepper, 'device', f'PyTorch {torch.__version__} on {device}, float32'
+        )
 
     @property
     def dataset_meta(self) -> dict:
@@ -145,12 +171,15 @@ class PoseInferencer:
 
     def finisher(self) -> Callable[[FrameResult], FrameResult]:
         """What :meth:`raw` results go through, in order: a new filter, and the joints asked for."""
-        steps = [*([] if self.smooth is None else [Smoother(**self.smooth)]),
-                 *([self.answered] if self.answered else [])]
+        steps = [
+            *([] if self.smooth is None else [Smoother(**self.smooth)]),
+            *([self.answered] if self.answered else []),
+        ]
         return lambda result: functools.reduce(lambda done, step: step(done), steps, result)
 
-    def __call__(self, source: str | int | Path | FrameSource | LiveSource,
-                 part: Part = WHOLE) -> Iterator[FrameResult]:
+    def __call__(
+        self, source: str | int | Path | FrameSource | LiveSource, part: Part = WHOLE
+    ) -> Iterator[FrameResult]:
         """The frames' results, in order, as they come.
 
         Memory does not grow with the number of frames; decoding goes on in a thread of its own.
@@ -171,8 +200,9 @@ class PoseInferencer:
             source = open_input(source, part=part)
         yield from map(self.finisher(), self.raw(source))
 
-    def raw(self, source: FrameSource | LiveSource,
-            known: Iterable[FrameResult] = ()) -> Iterator[FrameResult]:
+    def raw(
+        self, source: FrameSource | LiveSource, known: Iterable[FrameResult] = ()
+    ) -> Iterator[FrameResult]:
         """As calling it, before :meth:`finisher`.
 
         Args:
@@ -187,19 +217,24 @@ class PoseInferencer:
         with closing(frames):
             yield from run(frames, known)
 
-    def _clips(self, frames: Iterator[Frame],
-               known: Iterable[FrameResult]) -> Iterator[FrameResult]:
+    def _clips(
+        self, frames: Iterator[Frame], known: Iterable[FrameResult]
+    ) -> Iterator[FrameResult]:
         # The model reads a clip ahead; tee keeps just those frames.
         ahead, shown = tee(frames)
-        before = (FramePose(result.index, result.time, person.box, person.keypoints, person.scores)
-                  for result in known for person in result.people)
+        before = (
+            FramePose(result.index, result.time, person.box, person.keypoints, person.scores)
+            for result in known
+            for person in result.people
+        )
         poses = predict_video(self.model, ahead, self.box, kpt_thr=self.kpt_thr, known=before)
         for pose, frame in zip(poses, shown):
             person = PersonResult(0, pose.box, pose.keypoints, pose.scores, pose.state)
-            yield FrameResult(pose.index, pose.time, (person, ), frame.image)
+            yield FrameResult(pose.index, pose.time, (person,), frame.image)
 
-    def _stream(self, frames: Iterator[Frame],
-                known: Iterable[FrameResult]) -> Iterator[FrameResult]:
+    def _stream(
+        self, frames: Iterator[Frame], known: Iterable[FrameResult]
+    ) -> Iterator[FrameResult]:
         last, size, taken = None, None, 0
         for last in known:
             frame = next(frames)
@@ -218,14 +253,22 @@ class PoseInferencer:
                 boxes = {}
                 # Numbers of people who had left before a run was taken up again are not used twice.
                 people = tuple(
-                    _person(pose, frame.index, pose.person if last is None or pose.person in resumed
-                            else pose.person + taken) for pose in poses.people)
+                    _person(
+                        pose,
+                        frame.index,
+                        pose.person
+                        if last is None or pose.person in resumed
+                        else pose.person + taken,
+                    )
+                    for pose in poses.people
+                )
                 yield FrameResult(frame.index, frame.time, people, frame.image)
         finally:
             self.streaming.close(name)
 
-    def _boxes_after(self, result: FrameResult | None,
-                     size: tuple[int, int] | None) -> dict[int, np.ndarray]:
+    def _boxes_after(
+        self, result: FrameResult | None, size: tuple[int, int] | None
+    ) -> dict[int, np.ndarray]:
         """Where to go on looking for the people of the last frame of an earlier run."""
         boxes = {}
         for person in result.people if result is not None else ():

@@ -1,4 +1,5 @@
 """Everything that a run can write or show, by name."""
+
 from __future__ import annotations
 
 import os
@@ -19,8 +20,9 @@ from rpstn.video.live import LiveSource
 from .pose_files import CocoJson, CsvFile, MMPoseJson, NpzFile, PoseJson
 
 # Name on the command line -> what its file's name ends in.
-ENDINGS = dict(video='.mp4', json='.json', csv='.csv', npz='.npz', coco='.coco.json',
-               mmpose='.mmpose.json')
+ENDINGS = dict(
+    video='.mp4', json='.json', csv='.csv', npz='.npz', coco='.coco.json', mmpose='.mmpose.json'
+)
 _SCREEN = (1280, 720)
 """Pixels that a window has at most when it opens."""
 _SCREENS = ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM')
@@ -49,8 +51,14 @@ def ending(output: str, source: FrameSource | LiveSource) -> str:
     return '.png' if source.single else '.avi' if source.live else ENDINGS['video']
 
 
-def open_outputs(stack: ExitStack, names: list[str], stem: Path, source: FrameSource | LiveSource,
-                 meta: dict, header: dict) -> list[Output]:
+def open_outputs(
+    stack: ExitStack,
+    names: list[str],
+    stem: Path,
+    source: FrameSource | LiveSource,
+    meta: dict,
+    header: dict,
+) -> list[Output]:
     """Open the files of a run.
 
     Args:
@@ -67,7 +75,8 @@ def open_outputs(stack: ExitStack, names: list[str], stem: Path, source: FrameSo
         json=lambda path: PoseJson(path, joints, header),
         npz=lambda path: NpzFile(path, joints, source.fps, source.size),
         coco=CocoJson,
-        mmpose=lambda path: MMPoseJson(path, meta))
+        mmpose=lambda path: MMPoseJson(path, meta),
+    )
     return [stack.enter_context(makers[name](Path(f'{stem}{ENDINGS[name]}'))) for name in names]
 
 
@@ -128,7 +137,7 @@ class Window:
     def __init__(self, source: FrameSource | LiveSource) -> None:
         self.title, self.stays = source.name, source.single
         width, height = source.size
-        scale = min(1., _SCREEN[0] / width, _SCREEN[1] / height)
+        scale = min(1.0, _SCREEN[0] / width, _SCREEN[1] / height)
         try:
             # Without a screen Qt, which pip's OpenCV has its windows from, ends the process.
             if sys.platform == 'linux' and not any(map(os.environ.get, _SCREENS)):
@@ -136,9 +145,10 @@ class Window:
             cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
             cv2.resizeWindow(self.title, round(scale * width), round(scale * height))
         except cv2.error:
-            raise OutputError('--show needs a screen, and an OpenCV with windows: pip uninstall -y '
-                              'opencv-python-headless && pip install "opencv-python<4.12"'
-                              ) from None
+            raise OutputError(
+                '--show needs a screen, and an OpenCV with windows: pip uninstall -y '
+                'opencv-python-headless && pip install "opencv-python<4.12"'
+            ) from None
 
     def write(self, result: FrameResult) -> None:
         """Show one frame, drawn on already."""

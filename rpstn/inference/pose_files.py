@@ -31,6 +31,7 @@ y2]], bbox_score}]}]}, and the key track_id.
 `box` is what the frame was cut out by, before the padding that the config adds. All but the NPZ
 are whole, readable files after every frame.
 """
+
 from __future__ import annotations
 
 import csv
@@ -65,9 +66,11 @@ class CsvFile:
 
     def write(self, result: FrameResult) -> None:
         """Append one frame."""
-        rows = [(result.index, _seconds(result), person.id, joint, *values)
-                for person in result.people
-                for joint, values in zip(self.joints, _keypoints(person), strict=True)]
+        rows = [
+            (result.index, _seconds(result), person.id, joint, *values)
+            for person in result.people
+            for joint, values in zip(self.joints, _keypoints(person), strict=True)
+        ]
         if rows:
             self._append(rows)
 
@@ -98,8 +101,13 @@ class JsonList:
     def __init__(self, path: Path, head: dict | None = None, name: str = 'frames') -> None:
         start, self._end = '[', b'\n]\n'
         if head is not None:
-            start = '{\n' + ''.join(f' {json.dumps(key)}: {json.dumps(value)},\n'
-                                    for key, value in head.items()) + f' {json.dumps(name)}: ['
+            start = (
+                '{\n'
+                + ''.join(
+                    f' {json.dumps(key)}: {json.dumps(value)},\n' for key, value in head.items()
+                )
+                + f' {json.dumps(name)}: ['
+            )
             self._end = b'\n ]\n}\n'
         self._file = open(path, 'wb', buffering=0)
         self._file.write(start.encode() + self._end)
@@ -134,8 +142,19 @@ class PoseJson(JsonList):
     def write(self, result: FrameResult) -> None:
         """Append one frame."""
         about = dict(frame=result.index, time=_seconds(result))
-        self.append([dict(about, person=person.id, state=person.state, box=_box(person),
-                          keypoints=_keypoints(person)) for person in result.people] or [about])
+        self.append(
+            [
+                dict(
+                    about,
+                    person=person.id,
+                    state=person.state,
+                    box=_box(person),
+                    keypoints=_keypoints(person),
+                )
+                for person in result.people
+            ]
+            or [about]
+        )
 
     def __enter__(self) -> PoseJson:
         return self
@@ -146,10 +165,17 @@ class CocoJson(JsonList):
 
     def write(self, result: FrameResult) -> None:
         """Append one frame."""
-        self.append([dict(image_id=result.index, category_id=1,
-                          keypoints=[v for joint in _keypoints(person) for v in joint],
-                          score=_mean_score(person.scores))
-                     for person in result.people])
+        self.append(
+            [
+                dict(
+                    image_id=result.index,
+                    category_id=1,
+                    keypoints=[v for joint in _keypoints(person) for v in joint],
+                    score=_mean_score(person.scores),
+                )
+                for person in result.people
+            ]
+        )
 
     def __enter__(self) -> CocoJson:
         return self
@@ -164,8 +190,10 @@ class MMPoseJson(JsonList):
     """
 
     def __init__(self, path: Path, meta: dict) -> None:
-        plain = {key: value.tolist() if isinstance(value, np.ndarray) else value
-                 for key, value in meta.items()}
+        plain = {
+            key: value.tolist() if isinstance(value, np.ndarray) else value
+            for key, value in meta.items()
+        }
         super().__init__(path, dict(meta_info=plain), 'instance_info')
 
     def write(self, result: FrameResult) -> None:
@@ -173,10 +201,15 @@ class MMPoseJson(JsonList):
         instances = []
         for person in result.people:
             joints = _keypoints(person)
-            instances.append(dict(
-                keypoints=[joint[:2] for joint in joints],
-                keypoint_scores=[joint[2] for joint in joints], bbox=[_box(person)],
-                bbox_score=1., track_id=person.id))
+            instances.append(
+                dict(
+                    keypoints=[joint[:2] for joint in joints],
+                    keypoint_scores=[joint[2] for joint in joints],
+                    bbox=[_box(person)],
+                    bbox_score=1.0,
+                    track_id=person.id,
+                )
+            )
         self.append([dict(frame_id=result.index, instances=instances)])
 
     def __enter__(self) -> MMPoseJson:
@@ -195,22 +228,35 @@ class NpzFile:
     def __init__(self, path: Path, joints: list[str], fps: float, size: tuple[int, int]) -> None:
         self.path = path
         count = len(joints)
-        self._columns = dict(frame=('i8', ()), time=('f8', ()), person=('i8', ()),
-                             box=('f4', (4, )), keypoints=('f4', (count, 2)),
-                             scores=('f4', (count, )))
-        self._constants = dict(joints=np.array(joints), fps=np.float64(fps),
-                               image_size=np.array(size))
+        self._columns = dict(
+            frame=('i8', ()),
+            time=('f8', ()),
+            person=('i8', ()),
+            box=('f4', (4,)),
+            keypoints=('f4', (count, 2)),
+            scores=('f4', (count,)),
+        )
+        self._constants = dict(
+            joints=np.array(joints), fps=np.float64(fps), image_size=np.array(size)
+        )
         self._files = {name: tempfile.TemporaryFile(dir=path.parent) for name in self._columns}
         self._rows = 0
 
     def write(self, result: FrameResult) -> None:
         """Append one frame."""
         for person in result.people:
-            row = dict(frame=result.index, time=result.time, person=person.id, box=person.box,
-                       keypoints=person.keypoints, scores=person.scores)
+            row = dict(
+                frame=result.index,
+                time=result.time,
+                person=person.id,
+                box=person.box,
+                keypoints=person.keypoints,
+                scores=person.scores,
+            )
             for name, (dtype, shape) in self._columns.items():
                 self._files[name].write(
-                    np.asarray(row[name]).astype(f'<{dtype}').reshape(shape).tobytes())
+                    np.asarray(row[name]).astype(f'<{dtype}').reshape(shape).tobytes()
+                )
             self._rows += 1
 
     def __enter__(self) -> NpzFile:
@@ -223,8 +269,10 @@ class NpzFile:
                     np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
             for name, (dtype, shape) in self._columns.items():
                 header = dict(descr=f'<{dtype}', fortran_order=False, shape=(self._rows, *shape))
-                with self._files[name] as column, \
-                        archive.open(f'{name}.npy', 'w', force_zip64=True) as member:
+                with (
+                    self._files[name] as column,
+                    archive.open(f'{name}.npy', 'w', force_zip64=True) as member,
+                ):
                     np.lib.format.write_array_header_1_0(member, header)
                     column.seek(0)
                     shutil.copyfileobj(column, member)
@@ -237,7 +285,7 @@ def _seconds(result: FrameResult) -> float:
 def _mean_score(scores: np.ndarray) -> float:
     """Of the joints that the model tells."""
     told = scores[scores != 0]
-    return round(float(told.mean()), 4) if len(told) else 0.
+    return round(float(told.mean()), 4) if len(told) else 0.0
 
 
 def _box(person: PersonResult) -> list[float]:
@@ -246,5 +294,7 @@ def _box(person: PersonResult) -> list[float]:
 
 def _keypoints(person: PersonResult) -> list[list[float]]:
     """K times [x, y, score]; a hundredth of a pixel is enough for anybody."""
-    return [[round(float(x), 2), round(float(y), 2), round(float(score), 4)]
-            for (x, y), score in zip(person.keypoints, person.scores, strict=True)]
+    return [
+        [round(float(x), 2), round(float(y), 2), round(float(score), 4)]
+        for (x, y), score in zip(person.keypoints, person.scores, strict=True)
+    ]

@@ -1,4 +1,5 @@
 """How far a run has come, for who waits for it."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -21,8 +22,14 @@ class ProgressLine:
     def __init__(self, console: Console, source: FrameSource | LiveSource) -> None:
         total = _expected(source)
         self.progress = Progress(
-            TextColumn('{task.description}'), BarColumn(), TextColumn('{task.fields[state]}'),
-            TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
+            TextColumn('{task.description}'),
+            BarColumn(),
+            TextColumn('{task.fields[state]}'),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
         self.task = self.progress.add_task(source.name, total=total, state='')
         self.total = f'/{total}' if total else ''
         self.done = 0
@@ -37,14 +44,17 @@ class ProgressLine:
     def step(self, rate: float) -> None:
         """One frame more, at ``rate`` frames per second so far."""
         self.done += 1
-        self.progress.update(self.task, advance=1,
-                             state=f'frame {self.done}{self.total}, {rate:.1f} frames/s')
+        self.progress.update(
+            self.task, advance=1, state=f'frame {self.done}{self.total}, {rate:.1f} frames/s'
+        )
 
 
 def _expected(source: FrameSource | LiveSource) -> int | None:
     """The frames that a run will have, as far as the header of the video is right."""
     if not source.expected:
         return None
-    start, end = (int(moment.value * (source.fps if moment.seconds else 1)) if moment else
-                  source.expected for moment in (source.part.start, source.part.end))
+    start, end = (
+        int(moment.value * (source.fps if moment.seconds else 1)) if moment else source.expected
+        for moment in (source.part.start, source.part.end)
+    )
     return len(range(start, min(end, source.expected), source.part.stride)) or None

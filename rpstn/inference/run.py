@@ -1,4 +1,5 @@
 """What `rpstn infer` does, one input after the other."""
+
 from __future__ import annotations
 
 import argparse
@@ -47,7 +48,7 @@ class InferRun:
         self.args = args
         self.console = Console(stderr=True)
         self.errors: list[str] = []
-        self.done, self.took = 0, 0.  # frames of the present input, and seconds
+        self.done, self.took = 0, 0.0  # frames of the present input, and seconds
         self.stopped = 'stopped; nothing was written'
 
     def run(self) -> int:
@@ -83,8 +84,10 @@ class InferRun:
         if end is not None and end.seconds == start.seconds and end.value <= start.value:
             raise OutputError('--end must come after --start')
         if args.finder != 'rtmdet' and (args.det_model or args.det_weights):
-            raise OutputError('--det-model and --det-weights are of --finder rtmdet, got '
-                              f'--finder {args.finder or "frame"}')
+            raise OutputError(
+                '--det-model and --det-weights are of --finder rtmdet, got '
+                f'--finder {args.finder or "frame"}'
+            )
         if args.finder is not None and args.mode == 'clip':
             raise OutputError("--finder needs mode 'stream'")
         parse_box(args.box)
@@ -103,8 +106,10 @@ class InferRun:
                 source = open_input(text, args.fps, self.part)
                 other = names.setdefault(source.name, text)
                 if other != text and args.out is not None:
-                    raise OutputError(f'{text}: its results would be named as those of {other}; '
-                                      'use another --out for one of them')
+                    raise OutputError(
+                        f'{text}: its results would be named as those of {other}; '
+                        'use another --out for one of them'
+                    )
                 self._check_targets(source)
                 sources.append((text, source))
             except (*_BAD_INPUT, OSError) as error:
@@ -139,8 +144,19 @@ class InferRun:
             if args.finder is not None:
                 stream['finder'] = build_finder(args.finder, **self._detector(device))
             return PoseInferencer(
-                config, args.checkpoint, device, args.engine, args.precision, args.exported,
-                args.mode, args.box, args.kpt_thr, smooth, stream, args.joints)
+                config,
+                args.checkpoint,
+                device,
+                args.engine,
+                args.precision,
+                args.exported,
+                args.mode,
+                args.box,
+                args.kpt_thr,
+                smooth,
+                stream,
+                args.joints,
+            )
         except (FinderError, TypeError, ValueError) as error:
             raise ModelError(_line(error)) from None
 
@@ -159,8 +175,12 @@ class InferRun:
             if isinstance(source, str):
                 source = open_input(source, self.args.fps, self.part, self.args.retries)
             if self.args.out is not None:
-                folder = RunFolder(self.args.out, source.name,
-                                   self._about(inferencer, text, source), self.args.resume)
+                folder = RunFolder(
+                    self.args.out,
+                    source.name,
+                    self._about(inferencer, text, source),
+                    self.args.resume,
+                )
         except (*_BAD_INPUT, RunError) as error:
             self.errors.append(_line(error))
             return
@@ -181,8 +201,10 @@ class InferRun:
         except KeyboardInterrupt:
             if not source.live or not self.done:
                 if folder is not None and self.done:
-                    self.stopped = (f'stopped after {self.done} frames, which are in '
-                                    f'{folder.folder}; with --resume the run goes on')
+                    self.stopped = (
+                        f'stopped after {self.done} frames, which are in '
+                        f'{folder.folder}; with --resume the run goes on'
+                    )
                 else:
                     self._discard(folder)
                 raise
@@ -195,38 +217,56 @@ class InferRun:
         if folder is not None and not folder.known:
             folder.discard()
 
-    def _about(self, inferencer: PoseInferencer, text: str,
-               source: FrameSource | LiveSource) -> dict:
+    def _about(
+        self, inferencer: PoseInferencer, text: str, source: FrameSource | LiveSource
+    ) -> dict:
         """All that the bare results of a run depend on."""
         args = self.args
         about = dict(
             input=hide_password(text) if source.live else str(Path(text).absolute()),
-            size=list(source.size), config=inferencer.model.cfg.pretty_text,
+            size=list(source.size),
+            config=inferencer.model.cfg.pretty_text,
             checkpoint=_file_or_name(args.checkpoint),
-            box=args.box, kpt_thr=args.kpt_thr, mode=inferencer.mode_for(source),
-            engine=args.engine, people=args.people, finder=args.finder,
+            box=args.box,
+            kpt_thr=args.kpt_thr,
+            mode=inferencer.mode_for(source),
+            engine=args.engine,
+            people=args.people,
+            finder=args.finder,
             precision=getattr(inferencer.stepper, 'precision', args.precision),
-            reset_every=args.reset_every, fps=args.fps, start=vars(self.part.start),
-            end=self.part.end and vars(self.part.end), stride=self.part.stride)
+            reset_every=args.reset_every,
+            fps=args.fps,
+            start=vars(self.part.start),
+            end=self.part.end and vars(self.part.end),
+            stride=self.part.stride,
+        )
         if args.finder == 'rtmdet':
             about['detector'] = [_file_or_name(args.det_model), _file_or_name(args.det_weights)]
         if not source.live:
-            files = source.images or (str(source.path), )
+            files = source.images or (str(source.path),)
             about['bytes'] = sum(map(os.path.getsize, files))
             about['files'] = len(files)
         return about
 
-    def _look(self, inferencer: PoseInferencer, source: FrameSource | LiveSource,
-              folder: RunFolder | None) -> None:
+    def _look(
+        self, inferencer: PoseInferencer, source: FrameSource | LiveSource, folder: RunFolder | None
+    ) -> None:
         """Take every frame of a source to every output."""
         args, meta = self.args, inferencer.dataset_meta
         fps = source.fps / args.stride
         names = [name for name in dict.fromkeys(args.save) if name != 'video']
         header = dict(
-            video=hide_password(str(source)) if source.live else source.path.name, fps=source.fps,
-            size=source.size, config=args.config, checkpoint=str(args.checkpoint),
-            box=args.box, mode=inferencer.mode_for(source), stride=args.stride,
-            smooth=inferencer.smooth, skeleton=meta['skeleton_links'])
+            video=hide_password(str(source)) if source.live else source.path.name,
+            fps=source.fps,
+            size=source.size,
+            config=args.config,
+            checkpoint=str(args.checkpoint),
+            box=args.box,
+            mode=inferencer.mode_for(source),
+            stride=args.stride,
+            smooth=inferencer.smooth,
+            skeleton=meta['skeleton_links'],
+        )
         began = time.perf_counter()
         finish = inferencer.finisher()
         with ExitStack() as stack:
@@ -255,19 +295,24 @@ class InferRun:
                 step(self.done / self.took)
 
     def _report(self, source: FrameSource | LiveSource, closed: bool) -> None:
-        files = ', '.join(str(self.args.out / f'{source.name}{ending(output, source)}')
-                          for output in dict.fromkeys(self.args.save))
+        files = ', '.join(
+            str(self.args.out / f'{source.name}{ending(output, source)}')
+            for output in dict.fromkeys(self.args.save)
+        )
         rate = self.done / max(self.took, 1e-9)
         print(f'{self.done} frames, {rate:.1f} per second: {files}')
         if source.live and source.dropped:
-            print(f'{source}: {source.dropped} frames came while the model was busy, and were '
-                  'dropped')
+            print(
+                f'{source}: {source.dropped} frames came while the model was busy, and were dropped'
+            )
         if source.live and source.reconnected:
             print(f'{source}: the stream broke off and came back {source.reconnected} times')
         whole = not source.live and source.part == Part() and not closed
         if whole and source.expected > self.done:
-            print(f'{source.path}: the header states {source.expected} frames, '
-                  f'{self.done} could be decoded')
+            print(
+                f'{source.path}: the header states {source.expected} frames, '
+                f'{self.done} could be decoded'
+            )
 
 
 def _settings(pairs: list[str], option: str) -> dict:

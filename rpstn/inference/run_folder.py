@@ -6,6 +6,7 @@ every file in it up to the last frame but the video and the NPZ, which need thei
 ``journal.jsonl``: a line on what the run is, and then the bare results of each frame in full
 precision. From these, and the input, all other files can be made again without asking the model.
 """
+
 from __future__ import annotations
 
 import json
@@ -52,8 +53,10 @@ class RunFolder:
         if not self.folder.exists():
             return
         if not resume:
-            raise RunError(f'{self.folder}: holds the results of an interrupted run; add --resume '
-                           'to go on with it, or delete the folder')
+            raise RunError(
+                f'{self.folder}: holds the results of an interrupted run; add --resume '
+                'to go on with it, or delete the folder'
+            )
         self.known = self._check()
 
     def __enter__(self) -> RunFolder:
@@ -80,9 +83,16 @@ class RunFolder:
         """Note one frame; those of the earlier run, which come first again, are noted already."""
         self._written += 1
         if self._written > self.known:
-            people = [dict(id=person.id, state=person.state, box=person.box.tolist(),
-                           keypoints=person.keypoints.tolist(), scores=person.scores.tolist())
-                      for person in result.people]
+            people = [
+                dict(
+                    id=person.id,
+                    state=person.state,
+                    box=person.box.tolist(),
+                    keypoints=person.keypoints.tolist(),
+                    scores=person.scores.tolist(),
+                )
+                for person in result.people
+            ]
             self._file.write(_line(dict(frame=result.index, time=result.time, people=people)))
 
     def complete(self) -> None:
@@ -120,7 +130,8 @@ class RunFolder:
                 raise RunError(
                     f'{self.folder}: the interrupted run had another {key} '
                     f'({_short(first.get(key))} instead of {_short(self.about.get(key))}); use '
-                    'the same options, or delete the folder')
+                    'the same options, or delete the folder'
+                )
         os.truncate(path, whole)
         return lines
 
@@ -130,10 +141,20 @@ def _line(record: dict) -> bytes:
 
 
 def _parse(record: dict) -> FrameResult:
-    return FrameResult(record['frame'], record['time'], tuple(
-        PersonResult(person['id'], np.array(person['box'], np.float32),
-                     np.array(person['keypoints']), np.array(person['scores']), person['state'])
-        for person in record['people']))
+    return FrameResult(
+        record['frame'],
+        record['time'],
+        tuple(
+            PersonResult(
+                person['id'],
+                np.array(person['box'], np.float32),
+                np.array(person['keypoints']),
+                np.array(person['scores']),
+                person['state'],
+            )
+            for person in record['people']
+        ),
+    )
 
 
 def _short(value: object) -> str:

@@ -12,6 +12,7 @@ filtered so with the fixed cut-off ``derivative_cutoff``. Only the past is used.
 
 Shapes: K joints.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -37,8 +38,9 @@ class OneEuroFilter:
         ValueError: a frequency is not above 0, or beta below 0.
     """
 
-    def __init__(self, min_cutoff: float = 1., beta: float = 5.,
-                 derivative_cutoff: float = 1.) -> None:
+    def __init__(
+        self, min_cutoff: float = 1.0, beta: float = 5.0, derivative_cutoff: float = 1.0
+    ) -> None:
         for name, value in (('min_cutoff', min_cutoff), ('derivative_cutoff', derivative_cutoff)):
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f'one-euro filter: {name} must be above 0 Hz, got {value}')
@@ -50,7 +52,7 @@ class OneEuroFilter:
         self._time: float | None = None
         self._points = self._speed = np.empty(0)
 
-    def __call__(self, points: np.ndarray, time: float, size: float = 1.) -> np.ndarray:
+    def __call__(self, points: np.ndarray, time: float, size: float = 1.0) -> np.ndarray:
         """The next filtered points.
 
         Args:
@@ -114,6 +116,9 @@ class Smoother:
             joints = smooth(person.keypoints, result.time, size).astype(person.keypoints.dtype)
             people.append(dataclasses.replace(person, keypoints=joints))
         # Who has left is forgotten: a stream of hours sees many.
-        self._filters = {number: (seen, kept) for number, (seen, kept) in self._filters.items()
-                         if result.time - seen <= self.patience}
+        self._filters = {
+            number: (seen, kept)
+            for number, (seen, kept) in self._filters.items()
+            if result.time - seen <= self.patience
+        }
         return dataclasses.replace(result, people=tuple(people))

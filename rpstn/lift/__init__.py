@@ -1,4 +1,5 @@
 """3D joints of people: from SMPL parameters."""
+
 from .smpl import SMPLJoints
 from .smpl_model import load_smpl_model
 from .smpl_parameters import read_smpl_parameters

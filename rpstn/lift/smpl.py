@@ -2,6 +2,7 @@
 
 Shapes: T frames, N mesh vertices, V joints of the skeleton asked for, S shape coefficients.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -23,14 +24,22 @@ from .smpl_model import COCOPLUS_REGRESSOR, NUM_JOINTS, load_smpl_model
 # that leads there. Tips of fingers are left out: no skeleton has them, MediaPipe's are knuckles.
 _NUM_VERTICES = 6890
 _VERTICES = {
-    'nose': ('nose', 'head'), 'left_eye': ('leye', 'head'), 'right_eye': ('reye', 'head'),
-    'left_ear': ('lear', 'head'), 'right_ear': ('rear', 'head'),
-    'left_heel': ('LHeel', 'left_ankle'), 'right_heel': ('RHeel', 'right_ankle'),
-    'left_foot_index': ('LBigToe', 'left_foot'), 'right_foot_index': ('RBigToe', 'right_foot'),
+    'nose': ('nose', 'head'),
+    'left_eye': ('leye', 'head'),
+    'right_eye': ('reye', 'head'),
+    'left_ear': ('lear', 'head'),
+    'right_ear': ('rear', 'head'),
+    'left_heel': ('LHeel', 'left_ankle'),
+    'right_heel': ('RHeel', 'right_ankle'),
+    'left_foot_index': ('LBigToe', 'left_foot'),
+    'right_foot_index': ('RBigToe', 'right_foot'),
 }
 _SMPL = SKELETONS['smpl24']
-SMPL_WITH_VERTICES = Skeleton('smpl24 with vertices', (*_SMPL.joints, *_VERTICES), (
-    *_SMPL.limbs, *((parent, joint) for joint, (_, parent) in _VERTICES.items())))
+SMPL_WITH_VERTICES = Skeleton(
+    'smpl24 with vertices',
+    (*_SMPL.joints, *_VERTICES),
+    (*_SMPL.limbs, *((parent, joint) for joint, (_, parent) in _VERTICES.items())),
+)
 
 Array = np.ndarray | Tensor
 
@@ -40,8 +49,9 @@ def _import_smplx() -> ModuleType:
         import smplx
         import smplx.vertex_ids
     except ImportError as error:
-        raise ImportError('SMPL parameters need smplx, which is not installed: '
-                          'pip install --no-deps smplx') from error
+        raise ImportError(
+            'SMPL parameters need smplx, which is not installed: pip install --no-deps smplx'
+        ) from error
     return smplx
 
 
@@ -70,40 +80,60 @@ class SMPLJoints:
         ValueError: the model file, the skeleton, the regressor or a vertex is not as it must be.
     """
 
-    def __init__(self, model_path: str | os.PathLike, skeleton: str | Skeleton = 'smpl24',
-                 batch_size: int = 64, num_betas: int = 10,
-                 regressor: str | os.PathLike | np.ndarray | None = None,
-                 vertices: Mapping[str, int] | None = None,
-                 device: str | torch.device = 'cpu') -> None:
+    def __init__(
+        self,
+        model_path: str | os.PathLike,
+        skeleton: str | Skeleton = 'smpl24',
+        batch_size: int = 64,
+        num_betas: int = 10,
+        regressor: str | os.PathLike | np.ndarray | None = None,
+        vertices: Mapping[str, int] | None = None,
+        device: str | torch.device = 'cpu',
+    ) -> None:
         smplx = _import_smplx()
         if batch_size < 1 or num_betas < 1:
-            raise ValueError('batch_size and num_betas must be at least 1, got '
-                             f'{batch_size} and {num_betas}')
+            raise ValueError(
+                f'batch_size and num_betas must be at least 1, got {batch_size} and {num_betas}'
+            )
         self.skeleton, self.batch_size = get_skeleton(skeleton), batch_size
         self.device = torch.device(device)
         fields = load_smpl_model(model_path)
         with contextlib.redirect_stdout(io.StringIO()):  # it prints that there are 10 coefficients
-            self.model = smplx.SMPL(
-                os.fspath(model_path), data_struct=SimpleNamespace(**fields), num_betas=num_betas,
-                create_betas=False, create_global_orient=False, create_body_pose=False,
-                create_transl=False, use_hands=False, use_feet_keypoints=False,
-                # The joints it adds are not used; a mesh other than SMPL's may lack their vertices.
-                vertex_ids=dict.fromkeys(('nose', 'reye', 'leye', 'rear', 'lear'), 0)
-            ).to(self.device).eval()
+            self.model = (
+                smplx.SMPL(
+                    os.fspath(model_path),
+                    data_struct=SimpleNamespace(**fields),
+                    num_betas=num_betas,
+                    create_betas=False,
+                    create_global_orient=False,
+                    create_body_pose=False,
+                    create_transl=False,
+                    use_hands=False,
+                    use_feet_keypoints=False,
+                    # The joints it adds are not used; another mesh than SMPL's may lack the vertices.
+                    vertex_ids=dict.fromkeys(('nose', 'reye', 'leye', 'rear', 'lear'), 0),
+                )
+                .to(self.device)
+                .eval()
+            )
         self.num_betas = self.model.shapedirs.shape[-1]
         count = len(fields['v_template'])
         if regressor is None and self.skeleton.name == 'cocoplus19':
             regressor = fields.get(COCOPLUS_REGRESSOR)
-        self.regressor = None if regressor is None else _load_regressor(
-            regressor, (self.skeleton.num_joints, count)).to(self.device)
+        self.regressor = (
+            None
+            if regressor is None
+            else _load_regressor(regressor, (self.skeleton.num_joints, count)).to(self.device)
+        )
         self.vertices = dict(vertices or {})
         for joint, vertex in self.vertices.items():
             self.skeleton.index(joint)
             if not 0 <= vertex < count:
                 raise ValueError(f'vertices: {joint} is vertex {vertex}, of {count}')
         ids = smplx.vertex_ids.vertex_ids['smplh']
-        self._named = ([ids[name] for name, _ in _VERTICES.values()]
-                       if count == _NUM_VERTICES else [])
+        self._named = (
+            [ids[name] for name, _ in _VERTICES.values()] if count == _NUM_VERTICES else []
+        )
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -111,15 +141,19 @@ class SMPLJoints:
         if self.regressor is not None:
             return ()
         members = joint_mapping(self._source, self.skeleton)
-        return tuple(joint for joint, found in zip(self.skeleton.joints, members)
-                     if not found and joint not in self.vertices)
+        return tuple(
+            joint
+            for joint, found in zip(self.skeleton.joints, members)
+            if not found and joint not in self.vertices
+        )
 
     @property
     def _source(self) -> Skeleton:
         return SMPL_WITH_VERTICES if self._named else _SMPL
 
-    def __call__(self, betas: Array, body_pose: Array, global_orient: Array,
-                 transl: Array | None = None) -> np.ndarray:
+    def __call__(
+        self, betas: Array, body_pose: Array, global_orient: Array, transl: Array | None = None
+    ) -> np.ndarray:
         """Joints of T frames.
 
         Args:
@@ -137,33 +171,42 @@ class SMPLJoints:
         """
         frames = np.shape(global_orient)[0] if np.ndim(global_orient) else 0
         orient = _tensor('global_orient', global_orient, ((frames, 3),))
-        pose = _tensor('body_pose', body_pose,
-                       ((frames, 3 * (NUM_JOINTS - 1)), (frames, NUM_JOINTS - 1, 3)))
-        moved = torch.zeros(frames, 3) if transl is None else _tensor(
-            'transl', transl, ((frames, 3),))
+        pose = _tensor(
+            'body_pose', body_pose, ((frames, 3 * (NUM_JOINTS - 1)), (frames, NUM_JOINTS - 1, 3))
+        )
+        moved = (
+            torch.zeros(frames, 3) if transl is None else _tensor('transl', transl, ((frames, 3),))
+        )
         given = np.shape(betas)[-1] if np.ndim(betas) else 0
         if given > self.num_betas:
-            raise ValueError(f'betas has {given} values, the model takes {self.num_betas}; cut '
-                             'them to as many, or build SMPLJoints with more num_betas')
+            raise ValueError(
+                f'betas has {given} values, the model takes {self.num_betas}; cut '
+                'them to as many, or build SMPLJoints with more num_betas'
+            )
         shape = torch.zeros(frames, self.num_betas)
         shape[:, :given] = _tensor('betas', betas, ((frames, given), (1, given), (given,)))
         joints = np.empty((frames, self.skeleton.num_joints, 3), np.float32)
         with torch.inference_mode():
             for start in range(0, frames, self.batch_size):
                 batch = slice(start, start + self.batch_size)
-                joints[batch] = self._joints(*(
-                    field[batch].to(self.device) for field in (shape, pose, orient, moved))).cpu()
+                joints[batch] = self._joints(
+                    *(field[batch].to(self.device) for field in (shape, pose, orient, moved))
+                ).cpu()
         return joints
 
     def _joints(self, betas: Tensor, pose: Tensor, orient: Tensor, transl: Tensor) -> Tensor:
-        output = self.model(betas=betas, body_pose=pose.flatten(1), global_orient=orient,
-                            transl=transl)
+        output = self.model(
+            betas=betas, body_pose=pose.flatten(1), global_orient=orient, transl=transl
+        )
         if self.regressor is not None:
             joints = self.regressor @ output.vertices
         else:
             own = output.joints[:, :NUM_JOINTS]
-            joints = map_joints(torch.cat([own, output.vertices[:, self._named]], dim=1),
-                                self._source, self.skeleton)
+            joints = map_joints(
+                torch.cat([own, output.vertices[:, self._named]], dim=1),
+                self._source,
+                self.skeleton,
+            )
         for joint, vertex in self.vertices.items():
             joints[:, self.skeleton.index(joint)] = output.vertices[:, vertex]
         return joints
@@ -177,8 +220,10 @@ def _tensor(field: str, value: Array, shapes: tuple[tuple[int, ...], ...]) -> Te
         raise ValueError(f'{field} does not hold numbers ({error})') from error
     if tuple(tensor.shape) not in shapes:
         wanted = ' or '.join(map(str, shapes))
-        raise ValueError(f'{field} must be of shape {wanted}, got {tuple(tensor.shape)}; T is that '
-                         'of global_orient')
+        raise ValueError(
+            f'{field} must be of shape {wanted}, got {tuple(tensor.shape)}; T is that '
+            'of global_orient'
+        )
     return tensor
 
 

@@ -6,6 +6,7 @@ forbids passing them on: https://smpl.is.tue.mpg.de
 
 Shapes: N vertices (6890), F faces, S shape coefficients (10 or 300).
 """
+
 from __future__ import annotations
 
 import os
@@ -40,20 +41,26 @@ def _chumpy_select(state: Mapping[str, Any]) -> np.ndarray:
 
 def _compressed(kind: type) -> Any:
     """Makes a sparse matrix of that kind from the state of a pickled one."""
+
     def build(state: Mapping[str, Any]) -> sparse.spmatrix:
-        matrix = kind((state['data'], state['indices'], state['indptr']),
-                      shape=tuple(state['_shape']))
+        matrix = kind(
+            (state['data'], state['indices'], state['indptr']), shape=tuple(state['_shape'])
+        )
         matrix.check_format(full_check=True)  # SciPy's own code trusts the indices
         return matrix
+
     return build
 
 
 # Nothing under these names is imported; SciPy moved its modules in 1.8.
 _CLASSES = {
-    'chumpy.ch.Ch': _chumpy_array, 'chumpy.reordering.Select': _chumpy_select,
-    **{f'scipy.sparse.{module}.{kind.__name__}': _compressed(kind)
-       for kind in (sparse.csc_matrix, sparse.csr_matrix)
-       for module in (kind.__name__[:3], f'_{kind.__name__[:3]}')},
+    'chumpy.ch.Ch': _chumpy_array,
+    'chumpy.reordering.Select': _chumpy_select,
+    **{
+        f'scipy.sparse.{module}.{kind.__name__}': _compressed(kind)
+        for kind in (sparse.csc_matrix, sparse.csr_matrix)
+        for module in (kind.__name__[:3], f'_{kind.__name__[:3]}')
+    },
 }
 
 
@@ -96,12 +103,17 @@ def _matches(shape: tuple[int, ...], wanted: tuple[int | str, ...], sizes: dict[
     """Whether a shape fits, letters standing for sizes that the first field of that size sets."""
     return len(shape) == len(wanted) and all(
         size == (sizes.setdefault(n, size) if isinstance(n, str) else n)
-        for size, n in zip(shape, wanted))
+        for size, n in zip(shape, wanted)
+    )
 
 
 _SHAPES: dict[str, tuple[int | str, ...]] = {
-    'v_template': ('N', 3), 'shapedirs': ('N', 3, 'S'), 'posedirs': ('N', 3, NUM_POSE_BASIS),
-    'J_regressor': (NUM_JOINTS, 'N'), 'weights': ('N', NUM_JOINTS), 'f': ('F', 3),
+    'v_template': ('N', 3),
+    'shapedirs': ('N', 3, 'S'),
+    'posedirs': ('N', 3, NUM_POSE_BASIS),
+    'J_regressor': (NUM_JOINTS, 'N'),
+    'weights': ('N', NUM_JOINTS),
+    'f': ('F', 3),
     'kintree_table': (2, NUM_JOINTS),
 }
 
@@ -127,8 +139,10 @@ def load_smpl_model(path: str | os.PathLike) -> dict[str, np.ndarray]:
     fields = read_fields(path, _CLASSES)
     missing = [name for name in _SHAPES if name not in fields]
     if missing:
-        raise ValueError(f'{path}: no field {missing}; an SMPL model has {list(_SHAPES)}, '
-                         f'this file has {sorted(map(str, fields))}')
+        raise ValueError(
+            f'{path}: no field {missing}; an SMPL model has {list(_SHAPES)}, '
+            f'this file has {sorted(map(str, fields))}'
+        )
     shapes = dict(_SHAPES)
     if COCOPLUS_REGRESSOR in fields:
         shapes[COCOPLUS_REGRESSOR] = (SKELETONS['cocoplus19'].num_joints, 'N')
@@ -141,8 +155,9 @@ def load_smpl_model(path: str | os.PathLike) -> dict[str, np.ndarray]:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: field '{name}' does not hold numbers ({error})") from error
         if not _matches(model[name].shape, wanted, sizes):
-            raise ValueError(f"{path}: field '{name}' must be {wanted} with {sizes}, it is "
-                             f'{model[name].shape}')
+            raise ValueError(
+                f"{path}: field '{name}' must be {wanted} with {sizes}, it is {model[name].shape}"
+            )
         if not np.isfinite(model[name]).all():
             raise ValueError(f"{path}: field '{name}' holds NaN or infinity")
     _check_indices(path, model)
@@ -152,9 +167,13 @@ def load_smpl_model(path: str | os.PathLike) -> dict[str, np.ndarray]:
 def _check_indices(path: str | os.PathLike, model: Mapping[str, np.ndarray]) -> None:
     parents = SKELETONS['smpl24'].parents
     if tuple(model['kintree_table'][0, 1:]) != parents[1:]:
-        raise ValueError(f"{path}: field 'kintree_table' must hold SMPL's parents {parents[1:]}, "
-                         f"it holds {tuple(model['kintree_table'][0, 1:].tolist())}")
+        raise ValueError(
+            f"{path}: field 'kintree_table' must hold SMPL's parents {parents[1:]}, "
+            f'it holds {tuple(model["kintree_table"][0, 1:].tolist())}'
+        )
     faces, count = model['f'], len(model['v_template'])
     if faces.size and not (0 <= faces.min() and faces.max() < count):
-        raise ValueError(f"{path}: field 'f' names vertices from {faces.min()} to {faces.max()}, "
-                         f'there are {count}')
+        raise ValueError(
+            f"{path}: field 'f' names vertices from {faces.min()} to {faces.max()}, "
+            f'there are {count}'
+        )

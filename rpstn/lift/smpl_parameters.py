@@ -2,6 +2,7 @@
 
 Shapes: T frames, S shape coefficients.
 """
+
 from __future__ import annotations
 
 import logging
@@ -16,8 +17,10 @@ from scipy.spatial.transform import Rotation
 from .smpl_model import NUM_JOINTS, read_fields
 
 _ALIASES = {
-    'betas': ('betas', 'beta', 'shape'), 'body_pose': ('body_pose', 'pose_body'),
-    'global_orient': ('global_orient', 'root_orient'), 'transl': ('transl', 'trans'),
+    'betas': ('betas', 'beta', 'shape'),
+    'body_pose': ('body_pose', 'pose_body'),
+    'global_orient': ('global_orient', 'root_orient'),
+    'transl': ('transl', 'trans'),
     'pose': ('pose', 'poses', 'full_pose'),
 }
 # Where the fields of one person may be together, below other fields.
@@ -60,20 +63,25 @@ def read_smpl_parameters(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise ValueError(f'{path}: body_pose has {len(body)} frames, global_orient {frames}')
     for name in ('betas', 'transl'):
         if name not in found:
-            print_log(f'{path}: no {name} ({", ".join(_ALIASES[name])}), 0 is taken',
-                      logger='current', level=logging.WARNING)
+            print_log(
+                f'{path}: no {name} ({", ".join(_ALIASES[name])}), 0 is taken',
+                logger='current',
+                level=logging.WARNING,
+            )
     _, betas = found.get('betas', ('', np.zeros(10, np.float32)))
     if betas.ndim == 2 and len(betas) == 1:
         betas = betas[0]
     if not betas.size or (betas.ndim != 1 and betas.shape[:-1] != (frames,)):
-        raise ValueError(f"{path}: field '{found['betas'][0]}' must be (S,), (1, S) or "
-                         f'({frames}, S), it is {betas.shape}')
+        raise ValueError(
+            f"{path}: field '{found['betas'][0]}' must be (S,), (1, S) or "
+            f'({frames}, S), it is {betas.shape}'
+        )
     _, transl = found.get('transl', ('', np.zeros((frames, 3), np.float32)))
     if transl.shape not in ((frames, 3), (3,) if frames == 1 else None):
-        raise ValueError(f"{path}: field '{found['transl'][0]}' must be ({frames}, 3), it is "
-                         f'{transl.shape}')
-    return dict(betas=betas, body_pose=body, global_orient=orient,
-                transl=transl.reshape(frames, 3))
+        raise ValueError(
+            f"{path}: field '{found['transl'][0]}' must be ({frames}, 3), it is {transl.shape}"
+        )
+    return dict(betas=betas, body_pose=body, global_orient=orient, transl=transl.reshape(frames, 3))
 
 
 def _find(path: str | os.PathLike, fields: Mapping[str, Any]) -> dict[str, tuple[str, np.ndarray]]:
@@ -87,19 +95,22 @@ def _find(path: str | os.PathLike, fields: Mapping[str, Any]) -> dict[str, tuple
             try:
                 found[field] = name, np.asarray(fields[name], dtype=np.float32)
             except (TypeError, ValueError) as error:
-                raise ValueError(f"{path}: field '{name}' does not hold numbers ({error})") \
-                    from error
+                raise ValueError(
+                    f"{path}: field '{name}' does not hold numbers ({error})"
+                ) from error
     parts = [found[name][0] for name in ('global_orient', 'body_pose') if name in found]
     if ('pose' in found) == bool(parts) or (parts and len(parts) < 2):
         raise ValueError(
-            f"{path}: the pose is needed once, as one of {_ALIASES['pose']}, or as one of "
-            f"{_ALIASES['global_orient']} with one of {_ALIASES['body_pose']}; the file has "
-            f'{sorted(map(str, fields))}')
+            f'{path}: the pose is needed once, as one of {_ALIASES["pose"]}, or as one of '
+            f'{_ALIASES["global_orient"]} with one of {_ALIASES["body_pose"]}; the file has '
+            f'{sorted(map(str, fields))}'
+        )
     return found
 
 
-def _pose(path: str | os.PathLike, found: Mapping[str, tuple[str, np.ndarray]]
-          ) -> tuple[np.ndarray, np.ndarray]:
+def _pose(
+    path: str | os.PathLike, found: Mapping[str, tuple[str, np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray]:
     """global_orient (T, 3) and body_pose (T, 69)."""
     if 'pose' in found:
         pose = _axis_angles(path, *found['pose'], (NUM_JOINTS, _AMASS_JOINTS))
@@ -108,12 +119,13 @@ def _pose(path: str | os.PathLike, found: Mapping[str, tuple[str, np.ndarray]]
         orient = _axis_angles(path, *found['global_orient'], (1,))
         body = _axis_angles(path, *found['body_pose'], (NUM_JOINTS - 1, _BODY_JOINTS - 1))
     if body.shape[1] != NUM_JOINTS - 1:  # the hands turn with the wrists
-        body = np.concatenate([body[:, :_BODY_JOINTS - 1], np.zeros_like(body[:, :2])], axis=1)
+        body = np.concatenate([body[:, : _BODY_JOINTS - 1], np.zeros_like(body[:, :2])], axis=1)
     return orient[:, 0], body.reshape(len(body), -1)
 
 
-def _axis_angles(path: str | os.PathLike, field: str, value: np.ndarray,
-                 counts: tuple[int, ...]) -> np.ndarray:
+def _axis_angles(
+    path: str | os.PathLike, field: str, value: np.ndarray, counts: tuple[int, ...]
+) -> np.ndarray:
     """Rotations of one of the numbers of joints, (T, joints, 3), from any layout of them."""
     for n in counts:
         layouts = [(3 * n,), (n, 3), (n, 3, 3), *([(3, 3)] if n == 1 else [])]
@@ -135,8 +147,10 @@ def _from_matrices(path: str | os.PathLike, field: str, matrices: np.ndarray) ->
     given = matrices[known].astype(np.float64)
     error = np.abs(given @ given.swapaxes(-1, -2) - np.eye(3)).max(initial=0)
     if error > 1e-2 or (np.linalg.det(given) < 0).any():
-        raise ValueError(f"{path}: field '{field}' holds matrices that are no rotations (off by "
-                         f'{error:.2g}, or mirrored)')
+        raise ValueError(
+            f"{path}: field '{field}' holds matrices that are no rotations (off by "
+            f'{error:.2g}, or mirrored)'
+        )
     if len(given):
         angles[known] = Rotation.from_matrix(given).as_rotvec()
     return angles

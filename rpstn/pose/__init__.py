@@ -1,4 +1,5 @@
 """2D human pose from video: RPSTN and its parts, registered for MMPose configs."""
+
 from . import datasets, transforms  # noqa: F401 (registers them)
 from .crops import Crop, Cropper
 from .evaluation.legacy_pck import LegacyPCK
@@ -24,12 +25,35 @@ from .streaming.streaming import PersonPose, Stepper, StreamingRPSTN, StreamPose
 from .structures import ClipDataSample
 
 __all__ = [
-    'Crop', 'Cropper', 'PersonPose', 'Stepper', 'StreamPoses', 'StreamingRPSTN', 'TorchStepper',
-    'CatPropagator', 'NoPropagator',
-    'JRE', 'JRPSP', 'ClipDataPreprocessor', 'ClipDataSample', 'ClipVisualizationHook',
-    'EfficientNetLite', 'FrameEvaluator', 'FrameNetwork', 'LegacyPCK', 'NonLocalRelation',
-    'PriorRelation', 'RPSTNBackbone',
-    'RPSTNHead', 'RelationHead', 'RelationSequence', 'RelationSwapHook', 'ResidualJRPSP',
+    'Crop',
+    'Cropper',
+    'PersonPose',
+    'Stepper',
+    'StreamPoses',
+    'StreamingRPSTN',
+    'TorchStepper',
+    'CatPropagator',
+    'NoPropagator',
+    'JRE',
+    'JRPSP',
+    'ClipDataPreprocessor',
+    'ClipDataSample',
+    'ClipVisualizationHook',
+    'EfficientNetLite',
+    'FrameEvaluator',
+    'FrameNetwork',
+    'LegacyPCK',
+    'NonLocalRelation',
+    'PriorRelation',
+    'RPSTNBackbone',
+    'RPSTNHead',
+    'RelationHead',
+    'RelationSequence',
+    'RelationSwapHook',
+    'ResidualJRPSP',
     'SharedBackbone',
-    'TemporalMSELoss', 'UpsampledBackbone', 'VideoPCK', 'VideoPoseEstimator'
+    'TemporalMSELoss',
+    'UpsampledBackbone',
+    'VideoPCK',
+    'VideoPoseEstimator',
 ]

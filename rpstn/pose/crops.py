@@ -9,6 +9,7 @@ pixel (0, 0) lies at the crop's upper left corner, (W, H) at its lower right.
 
 Shapes: N points, (H, W) input pixels.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +46,7 @@ class Crop:
     """(2,) width and height in pixels of the image."""
     input_size: tuple[int, int]
     """(W, H) pixels."""
-    rotation: float = 0.
+    rotation: float = 0.0
     """Degrees by which the crop is turned in the image, from x to y; with UDP from y to x."""
     keep_aspect: bool = True
     """Whether one factor, width by W, serves both directions, as in :class:`TopdownAffine`."""
@@ -58,8 +59,9 @@ class Crop:
         rotation = np.float32(self.rotation)  # as drawn in training, to the last bit
         if self.use_udp:
             return get_udp_warp_matrix(self.center, self.scale, rotation, self.input_size)
-        return get_warp_matrix(self.center, self.scale, rotation, self.input_size,
-                               fix_aspect_ratio=self.keep_aspect)
+        return get_warp_matrix(
+            self.center, self.scale, rotation, self.input_size, fix_aspect_ratio=self.keep_aspect
+        )
 
     def cut(self, image: np.ndarray) -> np.ndarray:
         """The input image (H, W, ...) out of an image; black where it has no pixels."""
@@ -103,10 +105,16 @@ class Cropper:
         steps = {_name(step['type']): step for step in _flat(pipeline)}
         crop = steps.get('TopdownStretch') or steps.get('TopdownAffine')
         if 'ClipBBox' not in steps or crop is None:
-            raise ValueError('the pipeline of the test data set must have ClipBBox, and '
-                             f'TopdownAffine or TopdownStretch, got {list(steps)}')
-        return cls(tuple(crop['input_size']), steps['ClipBBox'].get('padding', 1.25),
-                   'TopdownStretch' not in steps, crop.get('use_udp', False))
+            raise ValueError(
+                'the pipeline of the test data set must have ClipBBox, and '
+                f'TopdownAffine or TopdownStretch, got {list(steps)}'
+            )
+        return cls(
+            tuple(crop['input_size']),
+            steps['ClipBBox'].get('padding', 1.25),
+            'TopdownStretch' not in steps,
+            crop.get('use_udp', False),
+        )
 
     @classmethod
     def from_config(cls, config: Config) -> Cropper:
@@ -121,7 +129,7 @@ class Cropper:
             dataset = dataset['dataset']
         return cls.from_pipeline(dataset.get('pipeline') or ())
 
-    def crop(self, box: np.ndarray, rotation: float = 0.) -> Crop:
+    def crop(self, box: np.ndarray, rotation: float = 0.0) -> Crop:
         """What is cut out for a box (4,)."""
         center, scale = padded_box(np.asarray(box, np.float32), self.padding)
         if self.keep_aspect:
@@ -148,5 +156,8 @@ def _name(component: str | type) -> str:
 
 def _flat(pipeline: Sequence[Mapping]) -> list[Mapping]:
     """The steps, those inside of ``ForEachFrame`` among them."""
-    return [inner for step in pipeline
-            for inner in (_flat(step['transforms']) if 'transforms' in step else [step])]
+    return [
+        inner
+        for step in pipeline
+        for inner in (_flat(step['transforms']) if 'transforms' in step else [step])
+    ]

@@ -1,4 +1,5 @@
 """The annotation and prediction container of one clip."""
+
 from __future__ import annotations
 
 from mmengine.structures import BaseDataElement
@@ -25,5 +26,6 @@ class ClipDataSample(BaseDataElement):
 
     def to(self, *args, **kwargs) -> ClipDataSample:
         """Move the tensors of every frame, as ``torch.Tensor.to`` does."""
-        return type(self)([frame.to(*args, **kwargs) for frame in self.frames],
-                          metainfo=self.metainfo)
+        return type(self)(
+            [frame.to(*args, **kwargs) for frame in self.frames], metainfo=self.metainfo
+        )

@@ -6,6 +6,7 @@ bytes) is answered by a stand-in of this module, which checks its arguments and 
 itself, also because NumPy's own ``__setstate__`` believes what it is told about memory. Any other
 name is refused. What is not guarded against is a file made to fill the memory.
 """
+
 from .loading import PLAIN, load_arrays
 from .stand_ins import UnsafePickleError
 

@@ -1,4 +1,5 @@
 """The restricted unpickler, and the pass over its result that finishes what it began."""
+
 from __future__ import annotations
 
 import os
@@ -19,15 +20,18 @@ from .stand_ins import (
     plain_names,
 )
 
-PLAIN = ("None, bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, "
-         "frozenset, and NumPy's arrays, scalars and dtypes")
+PLAIN = (
+    'None, bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, '
+    "frozenset, and NumPy's arrays, scalars and dtypes"
+)
 
 
 class _Unpickler(pickle.Unpickler):
     """Answers names from a table, by exact match: no import, no attribute lookup."""
 
-    def __init__(self, file: BinaryIO, encoding: str,
-                 allow: Mapping[str, Callable[[Any], Any]]) -> None:
+    def __init__(
+        self, file: BinaryIO, encoding: str, allow: Mapping[str, Callable[[Any], Any]]
+    ) -> None:
         super().__init__(file, encoding=encoding)
         self.names = plain_names() | object_names(allow)
         self.allowed = ', '.join([PLAIN, *sorted(allow)])
@@ -38,7 +42,8 @@ class _Unpickler(pickle.Unpickler):
         if '.' not in name and f'{module}.{name}' in self.names:
             return self.names[f'{module}.{name}']
         raise UnsafePickleError(
-            f"it names '{module}.{name}', which is refused; allowed are {self.allowed}")
+            f"it names '{module}.{name}', which is refused; allowed are {self.allowed}"
+        )
 
 
 class _Finisher:
@@ -99,13 +104,17 @@ class _Finisher:
         try:
             return value.build(state)
         except Exception as error:  # a builder meets whatever the file holds
-            raise UnsafePickleError(f"an instance of '{value.name}' is not as expected: "
-                                    f'{type(error).__name__}: {error}') from error
+            raise UnsafePickleError(
+                f"an instance of '{value.name}' is not as expected: {type(error).__name__}: {error}"
+            ) from error
 
 
-def load_arrays(path: str | os.PathLike, *,
-                allow: Mapping[str, Callable[[Any], Any]] | None = None,
-                encoding: str = 'latin1') -> Any:
+def load_arrays(
+    path: str | os.PathLike,
+    *,
+    allow: Mapping[str, Callable[[Any], Any]] | None = None,
+    encoding: str = 'latin1',
+) -> Any:
     """Read a pickle of plain containers and NumPy arrays, of any protocol, executing nothing.
 
     Args:
@@ -133,8 +142,9 @@ def load_arrays(path: str | os.PathLike, *,
             raise UnsafePickleError(f'{os.fspath(path)}: {error}') from error
         except Exception as error:  # a broken pickle can raise nearly anything
             reason = 'truncated' if isinstance(error, EOFError) else 'truncated or not a pickle'
-            raise ValueError(f'{os.fspath(path)}: {reason} ({type(error).__name__}: {error})') \
-                from error
+            raise ValueError(
+                f'{os.fspath(path)}: {reason} ({type(error).__name__}: {error})'
+            ) from error
         if file.read(1):
             raise ValueError(f'{os.fspath(path)}: there is more after the end of the pickle')
     return value

@@ -1,4 +1,5 @@
 """What answers to the names in a pickle: each checks its arguments and builds the value itself."""
+
 from __future__ import annotations
 
 import math
@@ -34,8 +35,9 @@ class StandIn:
                 raise TypeError('not called in any pickle of plain data')
             return self.function(*args)
         except Exception as error:  # whatever hostile arguments can make NumPy raise
-            raise UnsafePickleError(f"'{self.name}' is called with unexpected arguments: {error}") \
-                from error
+            raise UnsafePickleError(
+                f"'{self.name}' is called with unexpected arguments: {error}"
+            ) from error
 
     def __setstate__(self, state: Any) -> NoReturn:
         raise UnsafePickleError(f"the state of '{self.name}' itself is set, which is refused")
@@ -81,8 +83,14 @@ class PickledDType(Unfinished):
             self.dtype = np.dtype((_dtype(base), _shape(shape)))
         elif names is not None:  # NumPy checks the offsets, and that no two fields share objects
             formats, offsets = zip(*(fields[name] for name in names))
-            self.dtype = np.dtype(dict(names=list(names), formats=list(map(_dtype, formats)),
-                                       offsets=list(offsets), itemsize=itemsize))
+            self.dtype = np.dtype(
+                dict(
+                    names=list(names),
+                    formats=list(map(_dtype, formats)),
+                    offsets=list(offsets),
+                    itemsize=itemsize,
+                )
+            )
         else:
             order = order.decode('ascii') if isinstance(order, bytes) else order
             self.dtype = self.dtype.newbyteorder(order)
@@ -177,10 +185,12 @@ def _encode(text: str, encoding: str) -> bytes:
 
 def _of(kind: type, *allowed: type) -> Callable:
     """``kind()`` or ``kind(one)`` where one is of the allowed types (never a size)."""
+
     def make(*args: Any) -> Any:
         if len(args) > 1 or not all(type(arg) in allowed for arg in args):
             raise TypeError(f'{[type(arg).__name__ for arg in args]}')
         return kind(*args)
+
     return make
 
 
@@ -197,14 +207,24 @@ def _reconstructor(cls: Any, base: Any, state: Any) -> PickledObject:
 def plain_names() -> dict[str, StandIn]:
     """'module.name' -> what answers to it, for containers, numbers and arrays."""
     names: dict[str, Callable | None] = {
-        'numpy.ndarray': None, 'numpy.dtype': PickledDType, '_codecs.encode': _encode}
+        'numpy.ndarray': None,
+        'numpy.dtype': PickledDType,
+        '_codecs.encode': _encode,
+    }
     for core in ('numpy.core', 'numpy._core'):
-        names |= {f'{core}.multiarray._reconstruct': _reconstruct,
-                  f'{core}.multiarray.scalar': _scalar, f'{core}.numeric._frombuffer': _frombuffer}
+        names |= {
+            f'{core}.multiarray._reconstruct': _reconstruct,
+            f'{core}.multiarray.scalar': _scalar,
+            f'{core}.numeric._frombuffer': _frombuffer,
+        }
     for builtins in ('builtins', '__builtin__'):
-        names |= {f'{builtins}.set': _of(set, list, tuple), f'{builtins}.bytes': _of(bytes, bytes),
-                  f'{builtins}.frozenset': _of(frozenset, list, tuple),
-                  f'{builtins}.bytearray': _of(bytearray, bytes), f'{builtins}.complex': _complex}
+        names |= {
+            f'{builtins}.set': _of(set, list, tuple),
+            f'{builtins}.bytes': _of(bytes, bytes),
+            f'{builtins}.frozenset': _of(frozenset, list, tuple),
+            f'{builtins}.bytearray': _of(bytearray, bytes),
+            f'{builtins}.complex': _complex,
+        }
     return {name: StandIn(name, function) for name, function in names.items()}
 
 
@@ -214,12 +234,15 @@ def object_names(allow: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
     The classes are made anew at each call, so that nothing outlives one pickle.
     """
     names: dict[str, Any] = {
-        name: Unhashable('Allowed', (PickledObject,), dict(
-            __slots__=(), name=name, build=staticmethod(build)))
-        for name, build in allow.items()}
+        name: Unhashable(
+            'Allowed', (PickledObject,), dict(__slots__=(), name=name, build=staticmethod(build))
+        )
+        for name, build in allow.items()
+    }
     if allow:  # how protocols 0 and 1 make any instance: _reconstructor(class, object, None)
         for copyreg, builtins in (('copyreg', 'builtins'), ('copy_reg', '__builtin__')):
             names[f'{copyreg}._reconstructor'] = StandIn(
-                f'{copyreg}._reconstructor', _reconstructor)
+                f'{copyreg}._reconstructor', _reconstructor
+            )
             names[f'{builtins}.object'] = StandIn(f'{builtins}.object', None)
     return names

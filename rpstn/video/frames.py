@@ -1,4 +1,5 @@
 """Videos and images in, videos out, one frame at a time."""
+
 from __future__ import annotations
 
 import math
@@ -19,7 +20,7 @@ from .part import WHOLE, Part, Picker
 from .readers import ImageReader, UnreadableFrameError
 
 IMAGES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
-DEFAULT_FPS = 25.
+DEFAULT_FPS = 25.0
 
 
 class Frame(NamedTuple):
@@ -63,7 +64,7 @@ class FrameSource:
     @property
     def single(self) -> bool:
         """Whether it is one image."""
-        return self.images == (str(self.path), )
+        return self.images == (str(self.path),)
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames of the part, with the numbers and times that they have in the whole.
@@ -86,14 +87,15 @@ class FrameSource:
                     name = self.images[index] if self.images else f'{self.path}: frame {index}'
                     raise UnreadableFrameError(
                         f'{name} has {image.shape[1]}x{image.shape[0]} pixels, the first frame '
-                        f'{self.size[0]}x{self.size[1]}; all must have one size')
+                        f'{self.size[0]}x{self.size[1]}; all must have one size'
+                    )
                 yield Frame(index, time, image)
 
     def _grabbed(self, stack: ExitStack) -> Iterator[tuple[float, Callable[[], np.ndarray]]]:
         """Of each frame the seconds since the first, as the file states them, and its image."""
         if self.images:
             reader = ImageReader(self.images)
-            yield from ((0., lambda i=i: reader.read([i])[0]) for i in range(len(self.images)))
+            yield from ((0.0, lambda i=i: reader.read([i])[0]) for i in range(len(self.images)))
             return
         capture = _open(self.path)
         stack.callback(capture.release)
@@ -123,23 +125,33 @@ def open_frames(path: str | Path, fps: float | None = None, part: Part = WHOLE) 
     path = Path(path)
     if not path.exists():
         raise UnreadableFrameError(f'{path}: no such file or folder')
-    images, expected, stated = (), 0, 0.
+    images, expected, stated = (), 0, 0.0
     if path.is_dir():
         images = tuple(map(str, images_in(path.iterdir())))
         if not images:
             raise UnreadableFrameError(f'{path}: the folder holds no images ({", ".join(IMAGES)})')
     elif path.suffix.lower() in IMAGES:
-        images = (str(path), )
+        images = (str(path),)
     elif path.stat().st_size == 0:
         raise UnreadableFrameError(f'{path}: the file is empty')
     else:
         stated, expected = _header(path)
-    return _checked(FrameSource(path, fps or stated or DEFAULT_FPS, (0, 0),
-                                len(images) or expected, images, fps is None and not images, part))
+    return _checked(
+        FrameSource(
+            path,
+            fps or stated or DEFAULT_FPS,
+            (0, 0),
+            len(images) or expected,
+            images,
+            fps is None and not images,
+            part,
+        )
+    )
 
 
-def open_images(paths: Sequence[Path], name: Path, fps: float | None = None,
-                part: Part = WHOLE) -> FrameSource:
+def open_images(
+    paths: Sequence[Path], name: Path, fps: float | None = None, part: Part = WHOLE
+) -> FrameSource:
     """Open image files as the frames of one video, in natural order; ``name`` stands for it.
 
     Raises UnreadableFrameError if the first cannot be read.
@@ -158,15 +170,17 @@ def _checked(source: FrameSource) -> FrameSource:
     with ExitStack() as stack:
         first = next(source._grabbed(stack), None)
         if first is None:
-            raise UnreadableFrameError(f'{source.path}: the video holds no frame that can be '
-                                       'decoded')
+            raise UnreadableFrameError(
+                f'{source.path}: the video holds no frame that can be decoded'
+            )
         return replace(source, size=first[1]().shape[1::-1])
 
 
 def natural(path: Path) -> list:
     """A key that sorts '2.jpg' before '10.jpg'."""
-    return [(int(part), '') if part.isdigit() else (-1, part)
-            for part in re.split(r'(\d+)', path.name)]
+    return [
+        (int(part), '') if part.isdigit() else (-1, part) for part in re.split(r'(\d+)', path.name)
+    ]
 
 
 def _open(path: Path) -> cv2.VideoCapture:
@@ -189,7 +203,7 @@ def _header(path: Path) -> tuple[float, int]:
 def stated_fps(capture: cv2.VideoCapture) -> float:
     """Frames per second as a file or stream states them, 0 where it states nothing sensible."""
     fps = capture.get(cv2.CAP_PROP_FPS)
-    return fps if math.isfinite(fps) and 0 < fps <= 1000 else 0.
+    return fps if math.isfinite(fps) and 0 < fps <= 1000 else 0.0
 
 
 def _retrieve(capture: cv2.VideoCapture, path: Path) -> np.ndarray:
@@ -219,14 +233,18 @@ class VideoWriter:
         code = cv2.VideoWriter_fourcc(*('XVID' if Path(path).suffix == '.avi' else 'mp4v'))
         self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, fps, self.size)
         if not self._writer.isOpened():
-            raise OSError(f'{path}: OpenCV cannot write a video of {size[0]}x{size[1]} pixels '
-                          f'and {fps:g} frames per second there')
+            raise OSError(
+                f'{path}: OpenCV cannot write a video of {size[0]}x{size[1]} pixels '
+                f'and {fps:g} frames per second there'
+            )
 
     def write(self, image: np.ndarray) -> None:
         """Append an image (H, W, 3), BGR uint8."""
         if image.shape[1::-1] != self.size:  # OpenCV would leave it out in silence
-            raise ValueError(f'{self.path}: frames must have (width, height) {self.size}, '
-                             f'got {image.shape[1::-1]}')
+            raise ValueError(
+                f'{self.path}: frames must have (width, height) {self.size}, '
+                f'got {image.shape[1::-1]}'
+            )
         self._writer.write(image)
 
     def __enter__(self) -> VideoWriter:

@@ -12,6 +12,7 @@
 
 A file that is named like a camera, '0', is the file.
 """
+
 from __future__ import annotations
 
 import glob
@@ -23,8 +24,20 @@ from .live import LiveSource
 from .part import WHOLE, Part
 from .readers import UnreadableFrameError
 
-VIDEOS = ('.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.mts', '.ts', '.webm',
-          '.wmv')
+VIDEOS = (
+    '.avi',
+    '.flv',
+    '.m4v',
+    '.mkv',
+    '.mov',
+    '.mp4',
+    '.mpeg',
+    '.mpg',
+    '.mts',
+    '.ts',
+    '.webm',
+    '.wmv',
+)
 _STREAM = re.compile(r'(rtsps?|rtmps?|https?|udp|tcp)://', re.IGNORECASE)
 _CAMERA = re.compile(r'(?:camera:|webcam:)?(\d+)')
 _GLOB = re.compile(r'[*?\[]')
@@ -50,12 +63,16 @@ def expand_inputs(texts: list[str]) -> list[str]:
 
 def is_live(text: str | int | Path) -> bool:
     """Whether it is a camera or a stream."""
-    return isinstance(text, int) or (isinstance(text, str) and not Path(text).exists() and bool(
-        _STREAM.match(text) or _CAMERA.fullmatch(text)))
+    return isinstance(text, int) or (
+        isinstance(text, str)
+        and not Path(text).exists()
+        and bool(_STREAM.match(text) or _CAMERA.fullmatch(text))
+    )
 
 
-def open_input(text: str | int | Path, fps: float | None = None, part: Part = WHOLE,
-               retries: int = 5) -> FrameSource | LiveSource:
+def open_input(
+    text: str | int | Path, fps: float | None = None, part: Part = WHOLE, retries: int = 5
+) -> FrameSource | LiveSource:
     """Open one video, image or stream.
 
     Args:

@@ -4,6 +4,7 @@ A thread of its own reads all the time. Frames that come while the model is busy
 oldest first, so that what is shown is of now. A stream that breaks off is opened again, after
 waits that grow.
 """
+
 from __future__ import annotations
 
 import threading
@@ -46,8 +47,8 @@ class LiveSource:
     fps: float | None = None
     part: Part = WHOLE
     retries: int = 5
-    wait: float = 1.
-    timeout: float = 10.
+    wait: float = 1.0
+    timeout: float = 10.0
     size: tuple[int, int] = (0, 0)
     """(width, height) in pixels, found by opening."""
     dropped: int = field(default=0, init=False)
@@ -68,8 +69,10 @@ class LiveSource:
             raise UnreadableFrameError(f'{self}: cannot be opened')
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         if isinstance(self.address, str) and 0 < count < 1e9:
-            raise UnreadableFrameError(f'{self}: is not a live stream, but a file of {count:.0f} '
-                                       'frames; download it, and give the file')
+            raise UnreadableFrameError(
+                f'{self}: is not a live stream, but a file of {count:.0f} '
+                'frames; download it, and give the file'
+            )
         self.fps = self.fps or stated_fps(self._capture) or DEFAULT_FPS
         ok, image = self._capture.read()
         if not ok:
@@ -77,8 +80,11 @@ class LiveSource:
         self.size = image.shape[1::-1]
 
     def __str__(self) -> str:
-        return (f'camera {self.address}' if isinstance(self.address, int) else
-                hide_password(self.address))
+        return (
+            f'camera {self.address}'
+            if isinstance(self.address, int)
+            else hide_password(self.address)
+        )
 
     @property
     def name(self) -> str:
@@ -98,8 +104,12 @@ class LiveSource:
         newest: deque[Frame] = deque()
         changed, stop = threading.Condition(), threading.Event()
         failure: list[BaseException] = []
-        thread = threading.Thread(target=self._receive, args=(newest, changed, stop, failure),
-                                  name=f'rpstn: {self}', daemon=True)
+        thread = threading.Thread(
+            target=self._receive,
+            args=(newest, changed, stop, failure),
+            name=f'rpstn: {self}',
+            daemon=True,
+        )
         thread.start()
         picker = Picker(self.part)
         try:
@@ -118,8 +128,13 @@ class LiveSource:
             stop.set()
             thread.join(self.timeout + 1)
 
-    def _receive(self, newest: deque[Frame], changed: threading.Condition, stop: threading.Event,
-                 failure: list[BaseException]) -> None:
+    def _receive(
+        self,
+        newest: deque[Frame],
+        changed: threading.Condition,
+        stop: threading.Event,
+        failure: list[BaseException],
+    ) -> None:
         """Read until told to stop; in a thread of its own."""
         try:
             index, began = 0, None
@@ -133,7 +148,8 @@ class LiveSource:
                 if image.shape[1::-1] != self.size:
                     raise UnreadableFrameError(
                         f'{self}: frame {index} has {image.shape[1]}x{image.shape[0]} pixels, the '
-                        f'first frame {self.size[0]}x{self.size[1]}; all must have one size')
+                        f'first frame {self.size[0]}x{self.size[1]}; all must have one size'
+                    )
                 with changed:
                     if len(newest) >= _WAITING:
                         newest.popleft()
@@ -151,26 +167,31 @@ class LiveSource:
 
     def _reconnect(self, stop: threading.Event) -> None:
         self._capture.release()
-        waited, pause = 0., self.wait
+        waited, pause = 0.0, self.wait
         for _ in range(self.retries):
             if stop.wait(pause):
                 return
-            waited, pause = waited + pause, min(2 * pause, 30.)
+            waited, pause = waited + pause, min(2 * pause, 30.0)
             capture = self._open()
             if capture is not None:
                 self._capture = capture
                 self.reconnected += 1
                 return
-        raise UnreadableFrameError(f'{self}: the stream broke off, and could not be opened again '
-                                   f'in {self.retries} attempts over {waited:.0f} seconds')
+        raise UnreadableFrameError(
+            f'{self}: the stream broke off, and could not be opened again '
+            f'in {self.retries} attempts over {waited:.0f} seconds'
+        )
 
     def _open(self) -> cv2.VideoCapture | None:
         if isinstance(self.address, int):
             capture = cv2.VideoCapture(self.address)
         else:
             limit = int(1000 * self.timeout)
-            capture = cv2.VideoCapture(self.address, cv2.CAP_FFMPEG, [
-                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit])
+            capture = cv2.VideoCapture(
+                self.address,
+                cv2.CAP_FFMPEG,
+                [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit],
+            )
         if not capture.isOpened():
             return None
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)

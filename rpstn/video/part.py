@@ -1,4 +1,5 @@
 """Which frames of a video are looked at."""
+
 from __future__ import annotations
 
 import math
@@ -27,8 +28,10 @@ class Moment:
         except ValueError:
             value = math.nan
         if not (math.isfinite(value) and value >= 0):
-            raise ValueError("must be the number of a frame, such as 250, or seconds, such as "
-                             f"10s or 2.5s, got {text!r}")
+            raise ValueError(
+                'must be the number of a frame, such as 250, or seconds, such as '
+                f'10s or 2.5s, got {text!r}'
+            )
         return cls(value, seconds)
 
     def reached(self, index: int, time: float) -> bool:

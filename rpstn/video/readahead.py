@@ -1,4 +1,5 @@
 """Decoding while the model computes."""
+
 from __future__ import annotations
 
 import queue

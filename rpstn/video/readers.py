@@ -1,4 +1,5 @@
 """Random access to the frames of one sequence, from a video or from image files."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -63,7 +64,8 @@ class VideoReader:
                 if not ok:
                     raise UnreadableFrameError(
                         f'{self.path}: frame {index} cannot be decoded; the video ends there or '
-                        f'is damaged (frames {min(wanted)} to {max(wanted)} were asked for)')
+                        f'is damaged (frames {min(wanted)} to {max(wanted)} were asked for)'
+                    )
                 if frame is not None:
                     frames[index] = frame
         finally:
@@ -84,8 +86,10 @@ class VideoReader:
         """(width, height) in pixels."""
         capture = _open(self.path)
         try:
-            return (int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-                    int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
+            return (
+                int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+                int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+            )
         finally:
             capture.release()
 
@@ -131,14 +135,16 @@ class ImageReader:
     def _read(self, index: int) -> np.ndarray:
         if not 0 <= index < len(self.paths):
             raise UnreadableFrameError(
-                f'{self.path}: frame {index} was asked for, 0 to {len(self.paths) - 1} exist')
+                f'{self.path}: frame {index} was asked for, 0 to {len(self.paths) - 1} exist'
+            )
         path = self.paths[index]
         try:
             # Not cv2.imread, which only prints a warning where a file is missing.
             data = np.fromfile(path, np.uint8)
         except OSError as error:
             raise UnreadableFrameError(
-                f'{path}: frame {index} cannot be read ({error.strerror})') from None
+                f'{path}: frame {index} cannot be read ({error.strerror})'
+            ) from None
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
         if image is None:
             raise UnreadableFrameError(f'{path}: frame {index} is not an image that decodes')

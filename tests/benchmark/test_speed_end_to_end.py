@@ -1,4 +1,5 @@
 """The speed of `rpstn infer` as a whole."""
+
 import cv2
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_the_command_really_runs_and_its_failure_is_told(video, tmp_path):
 
 
 def test_the_table_and_a_missing_video(capsys, tmp_path):
-    text = end_to_end_table({'torch float32': [20., 10., 30.], 'onnx int8': []})
+    text = end_to_end_table({'torch float32': [20.0, 10.0, 30.0], 'onnx int8': []})
     assert '| torch float32 | 20.0 ' in ' '.join(text.split()) and '10.0 to 30.0' in text
     assert '| onnx int8 | failed' in ' '.join(text.split())
     (tmp_path / 'a.py').write_text('')

@@ -28,8 +28,16 @@ def test_this_installation_is_sound(capsys):
 
 
 def test_without_openmmlab_it_names_the_one_command(run_python):
-    packages = ['mmengine', 'mmcv', 'mmcv-lite', 'mmpose', 'mmaction', 'mmaction2', 'mmdet',
-                'xtcocotools']
+    packages = [
+        'mmengine',
+        'mmcv',
+        'mmcv-lite',
+        'mmpose',
+        'mmaction',
+        'mmaction2',
+        'mmdet',
+        'xtcocotools',
+    ]
     process = run_python(RUN, hidden=packages)
     assert process.returncode == 1, process.stderr
     lines = [line.strip() for line in process.stdout.splitlines()]
@@ -41,7 +49,7 @@ def test_without_openmmlab_it_names_the_one_command(run_python):
 def test_a_broken_mmpose_is_reported_by_the_doctor_and_raised_by_all_others(run_python):
     process = run_python(RUN, hidden=['munkres'])
     assert process.returncode == 1, process.stderr
-    assert "import mmpose.apis" in process.stdout and "No module named 'munkres'" in process.stdout
+    assert 'import mmpose.apis' in process.stdout and "No module named 'munkres'" in process.stdout
     assert process.stdout.splitlines()[-1].strip() == 'pip install "munkres>=1.1.4"'
     process = run_python('import rpstn', hidden=['munkres'])
     assert process.returncode == 1 and "No module named 'munkres'" in process.stderr
@@ -87,8 +95,12 @@ def test_doctor_setup_and_pins_agree(monkeypatch):
     runpy.run_path(str(ROOT / 'setup.py'))
     assert said['version'] == __version__ and said['python_requires'] == doctor.PYTHON
     lines = (ROOT / 'requirements' / 'constraints.txt').read_text().splitlines()
-    pins = {r.name: r for line in lines if (text := line.partition('#')[0].strip())
-            for r in [Requirement(text)]}
+    pins = {
+        r.name: r
+        for line in lines
+        if (text := line.partition('#')[0].strip())
+        for r in [Requirement(text)]
+    }
 
     supported = {package.names[0]: package for package in doctor.PACKAGES}
     for requirement in map(Requirement, said['install_requires']):
@@ -102,7 +114,8 @@ def test_doctor_setup_and_pins_agree(monkeypatch):
     assert openmmlab == [str(pins[Requirement(text).name]) for text in openmmlab]
     needed = {r for r, package in supported.items() if package.required}
     assert needed <= set(pins) and needed <= {*map(read_name, said['install_requires'])} | {
-        read_name(text) for text in openmmlab}
+        read_name(text) for text in openmmlab
+    }
 
 
 def read_name(requirement):

@@ -1,4 +1,5 @@
 """`rpstn infer`: inputs, outputs, interruption, resumption, live streams and bad input."""
+
 import csv
 import http.server
 import json
@@ -39,12 +40,13 @@ def model(configs, tmp_path_factory) -> list[str]:
     return [str(configs['tiny']), str(path)]
 
 
-def write_video(path: Path, frames: int, fps: float = 10., seed: int = 0) -> Path:
+def write_video(path: Path, frames: int, fps: float = 10.0, seed: int = 0) -> Path:
     """Noise, 48x36."""
     rng = np.random.default_rng(seed)
     code = 'MJPG' if path.suffix == '.avi' else 'mp4v'
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*code), fps,
-                             (48, 36))
+    writer = cv2.VideoWriter(
+        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*code), fps, (48, 36)
+    )
     for _ in range(frames):
         writer.write(cv2.resize(rng.integers(0, 255, (6, 8, 3), np.uint8), (48, 36)))
     writer.release()
@@ -80,20 +82,44 @@ def frames_in(path: Path) -> list[np.ndarray]:
 
 @pytest.mark.parametrize('mode', ['clip', 'stream'])
 def test_all_outputs_say_the_same(model, clip, tmp_path, mode):
-    assert infer(model, clip, '--out', tmp_path, '--mode', mode, '--save', 'video', 'json', 'csv',
-                 'npz', 'coco', 'mmpose') is None
+    assert (
+        infer(
+            model,
+            clip,
+            '--out',
+            tmp_path,
+            '--mode',
+            mode,
+            '--save',
+            'video',
+            'json',
+            'csv',
+            'npz',
+            'coco',
+            'mmpose',
+        )
+        is None
+    )
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        'clip.coco.json', 'clip.csv', 'clip.json', 'clip.mmpose.json', 'clip.mp4', 'clip.npz']
+        'clip.coco.json',
+        'clip.csv',
+        'clip.json',
+        'clip.mmpose.json',
+        'clip.mp4',
+        'clip.npz',
+    ]
     data = json.loads((tmp_path / 'clip.json').read_text())
     assert [f['frame'] for f in data['frames']] == list(range(11))
     assert data['mode'] == mode and [f['time'] for f in data['frames']] == [
-        t / 10 for t in range(11)]
+        t / 10 for t in range(11)
+    ]
     points = np.array([f['keypoints'] for f in data['frames']])
     assert points.shape == (11, 13, 3)
     table = rows(tmp_path / 'clip.csv')
     assert list(table[0]) == ['frame', 'time', 'person', 'joint', 'x', 'y', 'score']
     np.testing.assert_array_equal(
-        [[float(r[c]) for c in ('x', 'y', 'score')] for r in table], points.reshape(-1, 3))
+        [[float(r[c]) for c in ('x', 'y', 'score')] for r in table], points.reshape(-1, 3)
+    )
     assert [r['joint'] for r in table[:13]] == data['joints']
     with np.load(tmp_path / 'clip.npz') as arrays:
         np.testing.assert_allclose(arrays['keypoints'], points[..., :2], atol=0.0051)
@@ -110,15 +136,22 @@ def test_all_outputs_say_the_same(model, clip, tmp_path, mode):
     np.testing.assert_allclose(mmpose, points[..., :2], atol=1e-4)
     assert len(frames_in(tmp_path / 'clip.mp4')) == 11
     states = [f['state'] for f in data['frames']]
-    assert states == (['started', 'tracked', 'tracked'] * 4)[:11] if mode == 'clip' else \
-        states == ['started'] + ['tracked'] * 10
+    assert (
+        states == (['started', 'tracked', 'tracked'] * 4)[:11]
+        if mode == 'clip'
+        else states == ['started'] + ['tracked'] * 10
+    )
 
 
 def test_part_of_a_video_is_the_part_of_the_whole(model, clip, tmp_path):
     """Numbers and times are the whole video's; in the stream the first frame starts."""
     box = ('--box', '5,5,40,30')
-    assert infer(model, clip, '--out', tmp_path, '--start', '0.4s', '--end', '10', '--stride', '3',
-                 *box) is None
+    assert (
+        infer(
+            model, clip, '--out', tmp_path, '--start', '0.4s', '--end', '10', '--stride', '3', *box
+        )
+        is None
+    )
     found = json.loads((tmp_path / 'clip.json').read_text())['frames']
     assert [(f['frame'], f['time']) for f in found] == [(4, 0.4), (7, 0.7)]
     assert len(frames_in(tmp_path / 'clip.mp4')) == 2
@@ -134,21 +167,40 @@ def test_part_of_a_video_is_the_part_of_the_whole(model, clip, tmp_path):
 def test_smoothing_is_off_unless_asked_for_and_changes_joints_only(model, clip, tmp_path):
     for name, options in (('raw', []), ('smooth', ['--smooth', 'min_cutoff=0.5', 'beta=0'])):
         assert infer(model, clip, '--out', tmp_path / name, '--save', 'json', *options) is None
-    raw, smooth = (json.loads((tmp_path / name / 'clip.json').read_text())['frames']
-                   for name in ('raw', 'smooth'))
+    raw, smooth = (
+        json.loads((tmp_path / name / 'clip.json').read_text())['frames']
+        for name in ('raw', 'smooth')
+    )
     assert raw[0] == smooth[0]
     a, b = (np.array([f['keypoints'] for f in frames]) for frames in (raw, smooth))
     np.testing.assert_array_equal(a[..., 2], b[..., 2])
-    assert np.abs(np.diff(b[..., :2], axis=0)).mean() < 0.5 * np.abs(
-        np.diff(a[..., :2], axis=0)).mean()
+    assert (
+        np.abs(np.diff(b[..., :2], axis=0)).mean()
+        < 0.5 * np.abs(np.diff(a[..., :2], axis=0)).mean()
+    )
     assert [f['box'] for f in raw] == [f['box'] for f in smooth]
-    assert 'min_cutoff must be above 0' in infer(model, clip, '--out', tmp_path / 'x', '--smooth',
-                                                 'min_cutoff=-1')
+    assert 'min_cutoff must be above 0' in infer(
+        model, clip, '--out', tmp_path / 'x', '--smooth', 'min_cutoff=-1'
+    )
 
 
 def test_cocos_joints_in_every_file(model, clip, tmp_path):
-    assert infer(model, clip, '--out', tmp_path, '--joints', 'coco17', '--save', 'json', 'coco',
-                 'mmpose', 'video') is None
+    assert (
+        infer(
+            model,
+            clip,
+            '--out',
+            tmp_path,
+            '--joints',
+            'coco17',
+            '--save',
+            'json',
+            'coco',
+            'mmpose',
+            'video',
+        )
+        is None
+    )
     data = json.loads((tmp_path / 'clip.json').read_text())
     assert len(data['joints']) == 17 and data['joints'][0] == 'nose'
     points = np.array([frame['keypoints'] for frame in data['frames']])
@@ -171,8 +223,7 @@ def test_folders_and_globs(model, tmp_path):
     options = ('--save', 'csv')
     says = infer(model, videos, shots / 'shot_*.png', '--out', tmp_path / 'out', *options)
     assert says == f'{videos / "broken.mp4"}: not a video that can be opened'
-    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == [
-        'b10.csv', 'b2.csv', 'shot.csv']
+    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['b10.csv', 'b2.csv', 'shot.csv']
     assert len(rows(tmp_path / 'out/shot.csv')) == 2 * 13
     write_video(videos / 'b2.mp4', 4)
     says = infer(model, f'{videos}/b2.*', '--out', tmp_path / 'two', *options)
@@ -180,8 +231,12 @@ def test_folders_and_globs(model, tmp_path):
 
 
 def test_the_command_line(model, clip, tmp_path, capsys):
-    assert rpstn(['infer', *model, str(clip), '--out', str(tmp_path), '--save', 'csv',
-                  '--device', 'cpu']) == 0
+    assert (
+        rpstn(
+            ['infer', *model, str(clip), '--out', str(tmp_path), '--save', 'csv', '--device', 'cpu']
+        )
+        == 0
+    )
     assert '11 frames' in capsys.readouterr().out and (tmp_path / 'clip.csv').exists()
 
 
@@ -208,7 +263,7 @@ def test_help_and_nothing(capsys):
 # Stopped and taken up again
 
 
-def wait_for(condition, seconds: float = 60.) -> None:
+def wait_for(condition, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, 'nothing happens'
@@ -228,7 +283,9 @@ def test_a_killed_run_has_kept_all_and_is_taken_up_again(model, tmp_path):
     part = out / 'long.incomplete'
     process = subprocess.Popen(
         [sys.executable, str(ROOT / 'tools/infer.py'), *common, '--out', str(out)],
-        env={**os.environ, 'OMP_NUM_THREADS': '1'}, stdout=subprocess.DEVNULL)
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        stdout=subprocess.DEVNULL,
+    )
     wait_for(lambda: lines(part / 'long.csv') > 30 * 13)
     seen = (lines(part / 'long.csv') - 1) // 13
     process.send_signal(signal.SIGKILL)
@@ -253,7 +310,8 @@ def test_a_killed_run_has_kept_all_and_is_taken_up_again(model, tmp_path):
     assert not part.exists()
     for name in ('json', 'csv', 'coco.json', 'mmpose.json'):
         assert (out / f'long.{name}').read_bytes() == (
-            tmp_path / f'whole/long.{name}').read_bytes(), name
+            tmp_path / f'whole/long.{name}'
+        ).read_bytes(), name
     with np.load(out / 'long.npz') as ours, np.load(tmp_path / 'whole/long.npz') as whole:
         for name in whole.files:
             np.testing.assert_array_equal(ours[name], whole[name])
@@ -283,7 +341,7 @@ def test_ctrl_c_keeps_what_is_done_and_resuming_a_stream_keeps_its_people(model,
     assert len(frames_in(part / 'long.mp4')) in (len(before), len(before) - 1)
     assert infer(model, video, '--out', out, '--mode', 'stream', '--resume') is None
     after = json.loads((out / 'long.json').read_text())['frames']
-    assert after[:len(before)] == before and [f['frame'] for f in after] == list(range(150))
+    assert after[: len(before)] == before and [f['frame'] for f in after] == list(range(150))
     assert {f['person'] for f in after} == {0}
     # The recurrence started anew in the first new frame, and nowhere else.
     known = [f['frame'] for f in after if f['state'] == 'started']
@@ -294,8 +352,7 @@ def test_ctrl_c_keeps_what_is_done_and_resuming_a_stream_keeps_its_people(model,
 def test_a_folder_that_is_no_interrupted_run(model, clip, tmp_path):
     (tmp_path / 'clip.incomplete').mkdir()
     (tmp_path / 'clip.incomplete/journal.jsonl').write_text('not json\n')
-    assert 'no journal.jsonl that can be read' in infer(
-        model, clip, '--out', tmp_path, '--resume')
+    assert 'no journal.jsonl that can be read' in infer(model, clip, '--out', tmp_path, '--resume')
     assert (tmp_path / 'clip.incomplete/journal.jsonl').exists()
 
 
@@ -319,8 +376,10 @@ class Camera(http.server.BaseHTTPRequestHandler):
                 camera.sent += 1
                 image = np.full((36, 48, 3), camera.sent % 250, np.uint8)
                 data = cv2.imencode('.jpg', image)[1].tobytes()
-                self.wfile.write(b'--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n'
-                                 b'\r\n%s\r\n' % (len(data), data))
+                self.wfile.write(
+                    b'--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n'
+                    b'\r\n%s\r\n' % (len(data), data)
+                )
                 time.sleep(0.02)
         except OSError:
             pass
@@ -360,8 +419,11 @@ def test_a_stream_that_drops_is_opened_again_and_then_given_up(camera, tmp_path)
     camera.lives = 2
     source = LiveSource(camera.url, wait=0.05, retries=2, timeout=3)
     frames = []
-    with pytest.raises(UnreadableFrameError, match=r'127.0.0.1:\d+/live.mjpg: the stream broke '
-                       'off, and could not be opened again in 2 attempts') as stop:
+    with pytest.raises(
+        UnreadableFrameError,
+        match=r'127.0.0.1:\d+/live.mjpg: the stream broke '
+        'off, and could not be opened again in 2 attempts',
+    ) as stop:
         for frame in source:
             frames.append(frame)
             time.sleep(0.03)  # slower than the camera
@@ -385,7 +447,7 @@ def test_what_a_broken_stream_has_shown_is_kept(model, camera, tmp_path):
 
 def truncated(path: Path, source: Path, share: float) -> Path:
     data = source.read_bytes()
-    path.write_bytes(data[:int(len(data) * share)])
+    path.write_bytes(data[: int(len(data) * share)])
     return path
 
 
@@ -411,26 +473,55 @@ def bad(tmp_path_factory) -> dict[str, tuple]:
         'empty folder': ([folder / 'nothing'], 'holds no images'),
         'glob': ([folder / '*.mov'], '*.mov: fits no file'),
         'order': ([whole, '--start', '9', '--end', '9'], '--end must come after --start'),
-        'precision': ([whole, '--engine', 'onnx', '--precision', 'bfloat16'],
-                      'precision of engine onnx must be one of'),
-        'several people in clips': ([whole, '--people', '2', '--mode', 'clip'],
-                                    "needs mode 'stream'"),
-        'detector': ([whole, '--finder', 'motion', '--det-weights', 'person.pth'],
-                     '--det-weights are of --finder rtmdet, got --finder motion'),
-        'finder in clips': ([whole, '--finder', 'motion', '--mode', 'clip'],
-                            "--finder needs mode 'stream'"),
-        'finder and box': ([whole, '--finder', 'motion', '--box', 'frame'],
-                           'would leave the finder nothing to look for'),
+        'precision': (
+            [whole, '--engine', 'onnx', '--precision', 'bfloat16'],
+            'precision of engine onnx must be one of',
+        ),
+        'several people in clips': (
+            [whole, '--people', '2', '--mode', 'clip'],
+            "needs mode 'stream'",
+        ),
+        'detector': (
+            [whole, '--finder', 'motion', '--det-weights', 'person.pth'],
+            '--det-weights are of --finder rtmdet, got --finder motion',
+        ),
+        'finder in clips': (
+            [whole, '--finder', 'motion', '--mode', 'clip'],
+            "--finder needs mode 'stream'",
+        ),
+        'finder and box': (
+            [whole, '--finder', 'motion', '--box', 'frame'],
+            'would leave the finder nothing to look for',
+        ),
         'fps': ([whole, '--fps', '-1'], '--fps must be above 0'),
         'smooth': ([whole, '--smooth', 'beta'], "--smooth must be key=value, got 'beta'"),
         'unknown filter': ([whole, '--smooth', 'lag=1'], 'lag'),
     }
 
 
-@pytest.mark.parametrize('case', [
-    'no such camera', 'no such stream', 'empty', 'noise', 'without its index', 'broken image',
-    'empty image', 'empty folder', 'glob', 'order', 'precision', 'several people in clips',
-    'detector', 'finder in clips', 'finder and box', 'fps', 'smooth', 'unknown filter'])
+@pytest.mark.parametrize(
+    'case',
+    [
+        'no such camera',
+        'no such stream',
+        'empty',
+        'noise',
+        'without its index',
+        'broken image',
+        'empty image',
+        'empty folder',
+        'glob',
+        'order',
+        'precision',
+        'several people in clips',
+        'detector',
+        'finder in clips',
+        'finder and box',
+        'fps',
+        'smooth',
+        'unknown filter',
+    ],
+)
 def test_bad_input_is_one_line_and_leaves_nothing(model, bad, tmp_path, case):
     arguments, says = bad[case]
     out = tmp_path / 'out'
@@ -468,8 +559,19 @@ def test_what_is_said_of_the_detector_reaches_it(model, clip, tmp_path, monkeypa
     monkeypatch.setattr('rpstn.inference.run.build_finder', build)
     weights = tmp_path / 'person.pth'
     weights.write_bytes(b'1')
-    arguments = [clip, '--out', tmp_path / 'out', '--save', 'json', '--finder', 'rtmdet',
-                 '--det-model', 'rtmdet_tiny', '--det-weights', weights]
+    arguments = [
+        clip,
+        '--out',
+        tmp_path / 'out',
+        '--save',
+        'json',
+        '--finder',
+        'rtmdet',
+        '--det-model',
+        'rtmdet_tiny',
+        '--det-weights',
+        weights,
+    ]
     assert infer(model, *arguments) == 130
     assert built == [('rtmdet', dict(config='rtmdet_tiny', checkpoint=str(weights), device='cpu'))]
     weights.write_bytes(b'22')

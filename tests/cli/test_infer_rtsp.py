@@ -4,6 +4,7 @@ The camera is a small server of one MPEG-2 video in an MPEG transport stream, ov
 connection: RFC 2326 (RTSP), RFC 3550 (RTP) and RFC 2250 (MPEG-2 streams in RTP), as far as a player
 asks.
 """
+
 import itertools
 import json
 import socketserver
@@ -22,14 +23,15 @@ from mmpose.registry import MODELS
 from rpstn.cli.main import main
 
 FPS, PACKET = 25, 7 * 188
-SDP = ('v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n'
-       'm=video 0 RTP/AVP 33\r\na=rtpmap:33 MP2T/90000\r\na=control:video\r\n')
+SDP = (
+    'v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n'
+    'm=video 0 RTP/AVP 33\r\na=rtpmap:33 MP2T/90000\r\na=control:video\r\n'
+)
 
 
 def transport_stream(path: Path, frames: int, size: tuple[int, int] = (64, 48)) -> bytes:
     """Grey frames that become lighter."""
-    writer = cv2.VideoWriter(
-        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*'MPG2'), FPS, size)
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*'MPG2'), FPS, size)
     for number in range(frames):
         writer.write(np.full((*size[::-1], 3), 50 + number % 150, np.uint8))
     writer.release()
@@ -55,15 +57,17 @@ class Connection(socketserver.StreamRequestHandler):
                 status = '461 Unsupported Transport'
             elif method == 'SETUP':
                 more = 'Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n'
-            self.wfile.write(f'RTSP/1.0 {status}\r\nCSeq: {headers["cseq"]}\r\nSession: 1\r\n{more}'
-                             f'Content-Length: {len(body)}\r\n\r\n{body}'.encode())
+            self.wfile.write(
+                f'RTSP/1.0 {status}\r\nCSeq: {headers["cseq"]}\r\nSession: 1\r\n{more}'
+                f'Content-Length: {len(body)}\r\n\r\n{body}'.encode()
+            )
             if method == 'PLAY':
                 self.play()
                 return
 
     def play(self) -> None:
         data, seconds = self.server.data, self.server.seconds
-        packets = [data[i:i + PACKET] for i in range(0, len(data), PACKET)]
+        packets = [data[i : i + PACKET] for i in range(0, len(data), PACKET)]
         try:
             for number, packet in zip(itertools.count(), packets):
                 stamp = int(90_000 * seconds * number / len(packets))
@@ -85,7 +89,7 @@ class RtspCamera(socketserver.ThreadingTCPServer):
 
     allow_reuse_address = daemon_threads = True
 
-    def __init__(self, folder: Path, seconds: float = 20., speed: float = 4.) -> None:
+    def __init__(self, folder: Path, seconds: float = 20.0, speed: float = 4.0) -> None:
         super().__init__(('127.0.0.1', 0), Connection)
         self.seconds, self.methods = seconds, []
         self.data = transport_stream(folder / 'camera.ts', round(FPS * seconds))
@@ -97,14 +101,30 @@ class RtspCamera(socketserver.ThreadingTCPServer):
 def test_an_rtsp_stream_is_followed_until_it_is_told_to_end(configs, tmp_path):
     init_default_scope('mmpose')
     weights = tmp_path / 'tiny.pth'
-    torch.save(dict(state_dict=MODELS.build(Config.fromfile(configs['tiny']).model).state_dict()),
-               weights)
+    torch.save(
+        dict(state_dict=MODELS.build(Config.fromfile(configs['tiny']).model).state_dict()), weights
+    )
     with RtspCamera(tmp_path) as camera:
-        assert main(['infer', str(configs['tiny']), str(weights), camera.url, '--end', '2s',
-                     '--out', str(tmp_path / 'out'), '--save', 'json']) == 0
+        assert (
+            main(
+                [
+                    'infer',
+                    str(configs['tiny']),
+                    str(weights),
+                    camera.url,
+                    '--end',
+                    '2s',
+                    '--out',
+                    str(tmp_path / 'out'),
+                    '--save',
+                    'json',
+                ]
+            )
+            == 0
+        )
         assert camera.methods[-1] == 'PLAY' and camera.methods.count('SETUP') == 2  # UDP refused
         camera.shutdown()
-    file, = (tmp_path / 'out').iterdir()
+    (file,) = (tmp_path / 'out').iterdir()
     assert file.name == f'127.0.0.1_{camera.server_address[1]}_live.json'
     text = file.read_text()
     data = json.loads(text)

@@ -92,8 +92,15 @@ def look(process):
 @pytest.fixture(scope='module')
 def bare(run_python):
     """A stack that lacks everything that it can lack."""
-    hidden = ('mmcv._ext', 'mmdet', 'torchvision', 'six', 'importlib_metadata', 'pkg_resources',
-              'mmaction.models.localizers.drn')
+    hidden = (
+        'mmcv._ext',
+        'mmdet',
+        'torchvision',
+        'six',
+        'importlib_metadata',
+        'pkg_resources',
+        'mmaction.models.localizers.drn',
+    )
     return look(run_python(DROP_RGB + LOOK, hidden))
 
 
@@ -109,19 +116,19 @@ def healthy(run_python, tmp_path_factory):
         'six/__init__.py': '',
         'six/moves.py': 'map, zip = map, zip',
         'importlib_metadata.py': 'from importlib.metadata import PackageNotFoundError\n'
-                                 'def distribution(name): raise PackageNotFoundError(name)',
+        'def distribution(name): raise PackageNotFoundError(name)',
         'pkg_resources.py': 'class DistributionNotFound(Exception): ...\n'
-                            'class Found:\n  location = "/somewhere"\n'
-                            '  has_metadata = lambda self, name: True\n'
-                            '  get_metadata = lambda self, name: "there"\n'
-                            'def get_distribution(name):\n'
-                            '  if name == "no-such": raise DistributionNotFound\n'
-                            '  return Found()',
+        'class Found:\n  location = "/somewhere"\n'
+        '  has_metadata = lambda self, name: True\n'
+        '  get_metadata = lambda self, name: "there"\n'
+        'def get_distribution(name):\n'
+        '  if name == "no-such": raise DistributionNotFound\n'
+        '  return Found()',
         'setuptools-80.8.dist-info/METADATA': 'Name: setuptools\nVersion: 80.8',
         'full/_ext.py': '',
         'full/ops/__init__.py': 'from .multi_scale_deform_attn import *\nclass DeformConv2d: ...',
         'full/ops/multi_scale_deform_attn.py': 'class MultiScaleDeformableAttention:\n'
-                                               '  def __init__(self, dims): ...',
+        '  def __init__(self, dims): ...',
         'localizers/drn/__init__.py': '',
         'localizers/drn/drn.py': 'class DRN:\n  def __init__(self, dims): ...',
     }
@@ -202,18 +209,23 @@ def test_healthy_packages_are_left_alone(healthy):
     assert healthy['paths']['mmpose'] == "'/somewhere/there'"
     assert healthy['canvas'] == [list(b'theirs'), len('theirs')]
     assert [name for name, applied in healthy['applied'].items() if applied] == [
-        'torch.load of MMEngine checkpoints', 'torch.hub in MMEngine',
-        'torch.cuda.amp.GradScaler']
+        'torch.load of MMEngine checkpoints',
+        'torch.hub in MMEngine',
+        'torch.cuda.amp.GradScaler',
+    ]
 
 
 def test_modules_imported_before_are_mended_as_well(run_python):
-    process = run_python("""
+    process = run_python(
+        """
 from mmengine.utils import is_installed
 sys.argv = ['rpstn', 'doctor']
 import rpstn
 assert is_installed('mmengine') and not is_installed('no-such')
 assert 'mmpose' not in sys.modules, 'the patches themselves must not import the stack'
-""", hidden=['pkg_resources'])
+""",
+        hidden=['pkg_resources'],
+    )
     assert process.returncode == 0, process.stderr
 
 
@@ -234,8 +246,11 @@ def train(tmp_path):
         runner = Runner(
             Line(),
             work_dir=str(tmp_path),
-            train_dataloader=dict(dataset=[torch.ones(1)] * 4, batch_size=1,
-                                  sampler=dict(type='DefaultSampler', shuffle=False)),
+            train_dataloader=dict(
+                dataset=[torch.ones(1)] * 4,
+                batch_size=1,
+                sampler=dict(type='DefaultSampler', shuffle=False),
+            ),
             train_cfg=dict(by_epoch=False, max_iters=iterations),
             optim_wrapper=dict(optimizer=dict(type='Adam', lr=0.1)),
             param_scheduler=dict(type='MultiStepLR', by_epoch=False, milestones=[1]),
@@ -272,16 +287,24 @@ def test_training_is_resumed_with_safe_loading(train, tmp_path):
 
 
 def test_checkpoints_of_either_numpy_load(tmp_path):
-    values = {'a': np.float64(1.5), 'b': np.arange(3), 'c': np.ones((2, 2), np.float32),
-              'd': np.array([True]), 'e': np.int64(7)}
+    values = {
+        'a': np.float64(1.5),
+        'b': np.arange(3),
+        'c': np.ones((2, 2), np.float32),
+        'd': np.array([True]),
+        'e': np.int64(7),
+    }
     torch.save(values, tmp_path / 'here.pth')
-    with zipfile.ZipFile(tmp_path / 'here.pth') as source, \
-            zipfile.ZipFile(tmp_path / 'there.pth', 'w') as target:
+    with (
+        zipfile.ZipFile(tmp_path / 'here.pth') as source,
+        zipfile.ZipFile(tmp_path / 'there.pth', 'w') as target,
+    ):
         for name in source.namelist():
             data = source.read(name)
             here, there = b'cnumpy.core.', b'cnumpy._core.'
-            target.writestr(name, data.replace(there, here) if there in data
-                            else data.replace(here, there))
+            target.writestr(
+                name, data.replace(there, here) if there in data else data.replace(here, there)
+            )
     for file in ('here.pth', 'there.pth'):
         loaded = torch.load(tmp_path / file)
         for key, value in values.items():

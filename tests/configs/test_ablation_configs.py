@@ -1,4 +1,5 @@
 """configs/ablations: each changes what it says and nothing else, builds, and trains a step."""
+
 import importlib.util
 import re
 from itertools import chain
@@ -24,8 +25,10 @@ def length(frames: int, batch: int, times: float) -> dict:
     sampler = 'train_dataloader.sampler'
     return {
         **{f'{part}_dataloader.dataset.clip_len': frames for part in ('train', 'val', 'test')},
-        'train_dataloader.batch_size': batch, f'{sampler}.type': 'RepeatSampler',
-        f'{sampler}.times': pytest.approx(times)}
+        'train_dataloader.batch_size': batch,
+        f'{sampler}.type': 'RepeatSampler',
+        f'{sampler}.times': pytest.approx(times),
+    }
 
 
 # stem -> settings that it changes on top of rpstn_penn.py
@@ -33,16 +36,26 @@ CHANGES = {
     'cat': {'model.head.propagator.type': 'CatPropagator'},
     'no_propagation': {'model.head.propagator.type': 'NoPropagator'},
     'no_relation': {'model.head.relation': None},
-    'prior_relation': {'model.head.relation.type': 'PriorRelation',
-                       'model.head.relation.skeleton': 'penn13'},
+    'prior_relation': {
+        'model.head.relation.type': 'PriorRelation',
+        'model.head.relation.skeleton': 'penn13',
+    },
     'non_local': {'model.head.relation.type': 'NonLocalRelation'},
-    'non_local_later': {'custom_hooks': [
-        dict(type='SyncBuffersHook', _scope_='mmpose'), dict(type='RelationSwapHook', epoch=50)]},
-    'resnet18': {f'{ENCODER}.depth': 18,
-                 f'{ENCODER}.init_cfg.checkpoint': WEIGHTS.format('resnet18-f37072fd')},
+    'non_local_later': {
+        'custom_hooks': [
+            dict(type='SyncBuffersHook', _scope_='mmpose'),
+            dict(type='RelationSwapHook', epoch=50),
+        ]
+    },
+    'resnet18': {
+        f'{ENCODER}.depth': 18,
+        f'{ENCODER}.init_cfg.checkpoint': WEIGHTS.format('resnet18-f37072fd'),
+    },
     'resnet50': {},
-    'resnet101': {f'{ENCODER}.depth': 101,
-                  f'{ENCODER}.init_cfg.checkpoint': WEIGHTS.format('resnet101-63fe2227')},
+    'resnet101': {
+        f'{ENCODER}.depth': 101,
+        f'{ENCODER}.init_cfg.checkpoint': WEIGHTS.format('resnet101-63fe2227'),
+    },
     't1': {**length(1, 40, 5), 'find_unused_parameters': True},
     't3': length(3, 13, 5 / 3),
     't5': {},
@@ -70,9 +83,14 @@ train_dataloader = dict(
 
 def flat(settings: dict, prefix: str = '') -> dict:
     """{'model.backbone.depth': 18, ...}"""
-    return dict(chain.from_iterable(
-        flat(value, f'{prefix}{key}.').items() if isinstance(value, dict)
-        else [(f'{prefix}{key}', value)] for key, value in settings.items()))
+    return dict(
+        chain.from_iterable(
+            flat(value, f'{prefix}{key}.').items()
+            if isinstance(value, dict)
+            else [(f'{prefix}{key}', value)]
+            for key, value in settings.items()
+        )
+    )
 
 
 def changed(config: Config, base: Config) -> dict:
@@ -95,7 +113,8 @@ def mmpose_scope(no_default_scope):
 def test_every_config_is_known_here_and_to_the_tool():
     assert STEMS == sorted(CHANGES)
     spec = importlib.util.spec_from_file_location(
-        'ablate', CONFIGS.parent / 'tools/research/ablate.py')
+        'ablate', CONFIGS.parent / 'tools/research/ablate.py'
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert sorted([*STEMS, module.BASE]) == sorted(module.NAMES)
@@ -111,8 +130,11 @@ def test_it_changes_on_the_papers_setting_what_it_says_and_nothing_else(stem):
     assert gone == ({'model.head.relation.type'} if stem == 'no_relation' else set())
     # Put on its own base it is itself.
     assert rebase(path, base).to_dict() == config.to_dict()
-    lines = [line for line in path.read_text().splitlines()
-             if line.strip() and not line.startswith(('#', '_base_'))]
+    lines = [
+        line
+        for line in path.read_text().splitlines()
+        if line.strip() and not line.startswith(('#', '_base_'))
+    ]
     assert len(lines) <= 8
 
 
@@ -142,7 +164,7 @@ def test_every_t_sees_the_same_frames_in_as_many_steps(frames):
     loader = Runner.build_dataloader(dict(dataset=range(1000), num_workers=0, **options), seed=0)
     clips = [clip for batch in loader for clip in batch]
     assert len(clips) * frames == pytest.approx(1000 * base.dataset.clip_len, rel=1e-3)
-    assert len(loader) == pytest.approx(1000 / base.batch_size, rel=.06)
+    assert len(loader) == pytest.approx(1000 / base.batch_size, rel=0.06)
 
 
 @pytest.mark.parametrize('frames', [1, 3, 5, 7])
@@ -150,8 +172,12 @@ def test_every_t_is_tested_on_the_same_frames_each_once(frames, tiny):
     config = rebase(CONFIGS / f'ablations/t{frames}.py', tiny)
     loader = config.test_dataloader.dataset
     dataset = DATASETS.build({**loader, 'num_sequences': 2, 'pipeline': []})
-    counted = [(frame['video'], frame['frame_index']) for i in range(len(dataset))
-               for frame in dataset.get_data_info(i)['frames'] if not frame['padded']]
+    counted = [
+        (frame['video'], frame['frame_index'])
+        for i in range(len(dataset))
+        for frame in dataset.get_data_info(i)['frames']
+        if not frame['padded']
+    ]
     assert len(counted) == len(set(counted)) == 2 * loader.num_frames
     assert config.val_dataloader.dataset.clip_len == loader.clip_len == frames
 
@@ -169,14 +195,17 @@ def test_it_builds_and_takes_a_training_step(stem, tiny):
     loss, _ = model.parse_losses(losses)
     loss.backward()
     assert torch.isfinite(loss)
-    without = {name.split('.')[0] + '.' + name.split('.')[1]
-               for name, p in model.named_parameters() if p.grad is None}
+    without = {
+        name.split('.')[0] + '.' + name.split('.')[1]
+        for name, p in model.named_parameters()
+        if p.grad is None
+    }
     # What serves the frames after the first has no part in a clip of one.
     assert without == ({'backbone.encoder', 'head.propagator'} if stem == 't1' else set())
 
 
 def test_a_change_needs_one_base_on_a_line_of_its_own(tmp_path, tiny):
-    for text in ("x = 1\n", "_base_ = ['a.py', 'b.py']\n", "_base_ = 'a.py'\n_base_ = 'b.py'\n"):
+    for text in ('x = 1\n', "_base_ = ['a.py', 'b.py']\n", "_base_ = 'a.py'\n_base_ = 'b.py'\n"):
         path = tmp_path / 'change.py'
         path.write_text(text)
         with pytest.raises(ValueError, match='change.py: a line _base_'):

@@ -1,4 +1,5 @@
 """The configs: they load, build, are short, and baselines differ in the model only."""
+
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 
 ROOT = Path(__file__).parents[2] / 'configs'
-CONFIGS = sorted(path.stem for path in ROOT.glob('*.py')
-                 if path.stem.startswith(('rpstn_', 'baseline_')))
+CONFIGS = sorted(
+    path.stem for path in ROOT.glob('*.py') if path.stem.startswith(('rpstn_', 'baseline_'))
+)
 PAIRS = [name.removeprefix('rpstn_') for name in CONFIGS if name.startswith('rpstn_')]
 
 
@@ -32,9 +34,11 @@ def test_the_model_builds_for_the_joints_of_the_data(name):
     dataset = DATASETS.get(cfg.train_dataloader.dataset.type)
     joints = model.head.out_channels
     assert len(dataset.METAINFO['keypoint_info']) == joints
-    codecs = {tuple(t.encoder.input_size): tuple(t.encoder.heatmap_size)
-              for t in transforms_of(cfg.train_dataloader.dataset.pipeline)
-              if t.type == 'GenerateTarget'}
+    codecs = {
+        tuple(t.encoder.input_size): tuple(t.encoder.heatmap_size)
+        for t in transforms_of(cfg.train_dataloader.dataset.pipeline)
+        if t.type == 'GenerateTarget'
+    }
     assert codecs == {tuple(model.head.decoder.input_size): tuple(model.head.decoder.heatmap_size)}
 
 
@@ -59,7 +63,8 @@ def test_everything_named_exists(name):
 
 def test_every_config_has_its_baseline():
     assert [f'baseline_{name}' for name in PAIRS] == [
-        name for name in CONFIGS if name.startswith('baseline_')]
+        name for name in CONFIGS if name.startswith('baseline_')
+    ]
     assert {'penn', 'r18_penn', 'jhmdb', 'demo'} <= set(PAIRS)
 
 
@@ -90,10 +95,13 @@ def test_the_papers_settings():
     assert cfg.train_cfg.max_epochs == 100 and cfg.train_dataloader.batch_size == 8
     assert cfg.optim_wrapper.optimizer == dict(type='Adam', lr=5e-4)
     assert cfg.param_scheduler[0].milestones == [8, 15, 25, 40, 80]
-    assert cfg.param_scheduler[0].gamma == .333
+    assert cfg.param_scheduler[0].gamma == 0.333
     assert cfg.train_dataloader.dataset.clip_len == 5
     assert model.backbone.input_size == (256, 256) and model.backbone.channels == 256
     assert tuple(model.head.decoder.heatmap_size) == (64, 64) and model.head.decoder.sigma == 2
     assert model.backbone.encoder.backbone.depth == 50
-    assert [m.out_channels for m in model.backbone.initializer.head.deconv_layers
-            if hasattr(m, 'out_channels')] == [256] * 3
+    assert [
+        m.out_channels
+        for m in model.backbone.initializer.head.deconv_layers
+        if hasattr(m, 'out_channels')
+    ] == [256] * 3

@@ -1,4 +1,5 @@
 """The configs for exercise form: they build, fit their data, and differ in what they compare."""
+
 from inspect import signature
 from pathlib import Path
 
@@ -91,8 +92,9 @@ def test_the_model_builds_for_the_joints_and_classes_of_the_data(name):
         assert cfg.model.backbone.get('in_channels', 3) == 3
         assert model.backbone.graph.A.shape[-1] == skeleton.num_joints
     else:
-        assert all(part.skeleton is skeleton and max(part.axes) < dims
-                   for part in model.representations)
+        assert all(
+            part.skeleton is skeleton and max(part.axes) < dims for part in model.representations
+        )
         channels = sum(part.out_channels for part in model.representations)
         assert cfg.model.backbone.in_channels == channels
         joints = torch.randn(2, 8, skeleton.num_joints, dims)
@@ -102,12 +104,14 @@ def test_the_model_builds_for_the_joints_and_classes_of_the_data(name):
 def test_the_paper_settings():
     cfg = load('tdm_squat')
     assert cfg.model.representation == dict(
-        type='DistanceMatrices', skeleton='mediapipe19', limbs='none')
+        type='DistanceMatrices', skeleton='mediapipe19', limbs='none'
+    )
     assert cfg.model.backbone == dict(type='TemporalResNet1D', in_channels=171)
-    assert cfg.model.cls_head.label_smooth_eps == .1
+    assert cfg.model.cls_head.label_smooth_eps == 0.1
 
 
 # Rows of one table.
+
 
 @pytest.mark.parametrize('data', DATA)
 @pytest.mark.parametrize('row', ROWS[1:])
@@ -115,8 +119,9 @@ def test_rows_differ_in_nothing_but_the_model(row, data):
     plain, cfg = load(f'tdm_{data}').to_dict(), load(f'{row}_{data}').to_dict()
     extra = {}
     for part in ('train', 'val', 'test'):
-        extra[part] = added(*(
-            c[f'{part}_dataloader']['dataset'].pop('pipeline') for c in (plain, cfg)))
+        extra[part] = added(
+            *(c[f'{part}_dataloader']['dataset'].pop('pipeline') for c in (plain, cfg))
+        )
     model, other = plain.pop('model'), cfg.pop('model')
     # Names that only one has are its own, and none that a runner reads.
     names = plain.keys() ^ cfg.keys()
@@ -128,13 +133,16 @@ def test_rows_differ_in_nothing_but_the_model(row, data):
         assert kinds['test'] <= {'AddMirrored'} and extra['val'] == extra['test']
     else:
         assert set(map(frozenset, kinds.values())) == {
-            frozenset({'FillMissing'} if row == 'stgcn' else {})}
+            frozenset({'FillMissing'} if row == 'stgcn' else {})
+        }
     if row == 'coordinates':
         for part in (model, other):
             part.pop('representation'), part['backbone'].pop('in_channels')
         assert other == model
     assert (other['cls_head']['label_smooth_eps'], other['cls_head']['num_classes']) == (
-        model['cls_head']['label_smooth_eps'], model['cls_head']['num_classes'])
+        model['cls_head']['label_smooth_eps'],
+        model['cls_head']['num_classes'],
+    )
 
 
 @pytest.mark.parametrize('data', DATA)
@@ -150,6 +158,7 @@ def test_the_graph_of_st_gcn_is_the_skeletons(data):
 
 # Training and prediction, on simulated squats.
 
+
 @pytest.mark.parametrize('name', [f'{row}_squat' for row in ROWS])
 def test_a_step_of_training_and_a_prediction(name):
     cfg = load(name)
@@ -157,10 +166,18 @@ def test_a_step_of_training_and_a_prediction(name):
     def batch(part: str, count: int) -> dict:
         given = cfg[f'{part}_dataloader'].dataset
         # Simulated in metres; the configs' own data are in centimetres.
-        prepare = [dict(type='CenterSkeleton', unit=.01), *given.prepare]
-        dataset = DATASETS.build(dict(
-            type='SyntheticSquatDataset', skeleton='mediapipe19', part=part, num_sequences=count,
-            pipeline=given.pipeline, prepare=prepare, test_mode=part == 'test'))
+        prepare = [dict(type='CenterSkeleton', unit=0.01), *given.prepare]
+        dataset = DATASETS.build(
+            dict(
+                type='SyntheticSquatDataset',
+                skeleton='mediapipe19',
+                part=part,
+                num_sequences=count,
+                pipeline=given.pipeline,
+                prepare=prepare,
+                test_mode=part == 'test',
+            )
+        )
         return pseudo_collate([dataset[index] for index in range(count)])
 
     model = MODELS.build(cfg.model)
@@ -169,8 +186,11 @@ def test_a_step_of_training_and_a_prediction(name):
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
     losses = model.train().train_step(batch('train', 7), optimizer)
     assert losses['loss'].isfinite() and losses['loss'] < 10
-    assert not any(torch.equal(before[key], value) for key, value in model.named_parameters()
-                   if before[key].any())
+    assert not any(
+        torch.equal(before[key], value)
+        for key, value in model.named_parameters()
+        if before[key].any()
+    )
     model.eval()
     samples = model.test_step(batch('test', 7))
     scores = torch.stack([sample.pred_score for sample in samples])
@@ -181,20 +201,29 @@ def test_a_step_of_training_and_a_prediction(name):
 
 # Real data.
 
-@pytest.mark.parametrize('name, folder, sizes', [
-    ('tdm_squat', 'squat_mediapipe19', (932, 231)), ('tdm_penn_actions', 'penn_action',
-                                                     (1258, 1068))])
+
+@pytest.mark.parametrize(
+    'name, folder, sizes',
+    [
+        ('tdm_squat', 'squat_mediapipe19', (932, 231)),
+        ('tdm_penn_actions', 'penn_action', (1258, 1068)),
+    ],
+)
 def test_the_given_split_of_real_data(name, folder, sizes):
     try:
         find_data(folder)
     except FileNotFoundError as error:
         pytest.skip(str(error))
     cfg = load(name)
-    found = [DATASETS.build({**cfg[f'{part}_dataloader'].dataset, 'prepare': []})
-             for part in ('train', 'test')]
+    found = [
+        DATASETS.build({**cfg[f'{part}_dataloader'].dataset, 'prepare': []})
+        for part in ('train', 'test')
+    ]
     assert tuple(map(len, found)) == sizes
-    names = [{dataset.get_data_info(index)['frame_dir'] for index in range(len(dataset))}
-             for dataset in found]
+    names = [
+        {dataset.get_data_info(index)['frame_dir'] for index in range(len(dataset))}
+        for dataset in found
+    ]
     assert not names[0] & names[1]
     for dataset in found:
         assert len(dataset.metainfo['classes']) == cfg.model.cls_head.num_classes
@@ -203,5 +232,5 @@ def test_the_given_split_of_real_data(name, folder, sizes):
         for step in cfg.train_dataloader.dataset.prepare:
             prepared = TRANSFORMS.build(step)(prepared)
         # Metres, or sizes of the body, about the middle.
-        assert .2 < np.sqrt(np.nanmean(np.square(prepared['keypoint']))) < 2
-        assert abs(np.nanmean(prepared['keypoint'])) < .05
+        assert 0.2 < np.sqrt(np.nanmean(np.square(prepared['keypoint']))) < 2
+        assert abs(np.nanmean(prepared['keypoint'])) < 0.05

@@ -1,4 +1,5 @@
 """Configs of configs/jre: MMPose's own with a joint relation, trained and tested a step each."""
+
 import json
 from pathlib import Path
 
@@ -25,8 +26,11 @@ BASES = {
 }
 VIDEO = ['rpstn_hrnet-w32_penn', 'rpstn_hrnet-w32_jhmdb']
 JOINTS = dict(coco=17, mpii=16, penn=13, jhmdb=15)
-IMAGE_MODEL = ['backbone.conv1.weight', 'head.head.final_layer.weight',
-               'head.relation.out.1.weight']
+IMAGE_MODEL = [
+    'backbone.conv1.weight',
+    'head.head.final_layer.weight',
+    'head.relation.out.1.weight',
+]
 # Where the joints of Penn Action stand in COCO and MPII; the head for the nose and the head top.
 COCO = [0, None, None, None, None, *range(1, 13)]
 MPII = [12, 10, 8, 7, 9, 11, None, None, None, 0, 6, 4, 2, 1, 3, 5]
@@ -40,8 +44,9 @@ def mmpose_scope():
 @pytest.fixture(scope='module')
 def people() -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Two rendered people: image, joints (13, 2), occluded (13,), box."""
-    dataset = SyntheticClipDataset(num_sequences=2, num_frames=1, image_size=(160, 200),
-                                   clip_len=1, seed=3)
+    dataset = SyntheticClipDataset(
+        num_sequences=2, num_frames=1, image_size=(160, 200), clip_len=1, seed=3
+    )
     found = []
     for index, sequence in enumerate(dataset.sequences):
         image = dataset.read_frame(sequence.name, 0)
@@ -57,20 +62,37 @@ def coco(people, tmp_path) -> Path:
     for number, (_, joints, occluded, box) in enumerate(people, 1):
         images.append(dict(id=number, file_name=f'{number:012d}.jpg', width=160, height=200))
         x1, y1, x2, y2 = map(float, box)
-        keypoints = [(0, 0, 0) if k is None else
-                     (*map(float, joints[k]), 1 if occluded[k] else 2) for k in COCO]
-        annotations.append(dict(
-            id=number, image_id=number, category_id=1, iscrowd=0, area=(x2 - x1) * (y2 - y1),
-            bbox=[x1, y1, x2 - x1, y2 - y1], keypoints=[v for point in keypoints for v in point],
-            num_keypoints=13))
+        keypoints = [
+            (0, 0, 0) if k is None else (*map(float, joints[k]), 1 if occluded[k] else 2)
+            for k in COCO
+        ]
+        annotations.append(
+            dict(
+                id=number,
+                image_id=number,
+                category_id=1,
+                iscrowd=0,
+                area=(x2 - x1) * (y2 - y1),
+                bbox=[x1, y1, x2 - x1, y2 - y1],
+                keypoints=[v for point in keypoints for v in point],
+                num_keypoints=13,
+            )
+        )
     (tmp_path / 'annotations').mkdir()
     for split in ('train2017', 'val2017'):
         (tmp_path / split).mkdir()
         for info, person in zip(images, people):
             cv2.imwrite(str(tmp_path / split / info['file_name']), person[0])
-        (tmp_path / f'annotations/person_keypoints_{split}.json').write_text(json.dumps(dict(
-            info={}, images=images, annotations=annotations,
-            categories=[dict(id=1, name='person', supercategory='person')])))
+        (tmp_path / f'annotations/person_keypoints_{split}.json').write_text(
+            json.dumps(
+                dict(
+                    info={},
+                    images=images,
+                    annotations=annotations,
+                    categories=[dict(id=1, name='person', supercategory='person')],
+                )
+            )
+        )
     return tmp_path
 
 
@@ -79,11 +101,15 @@ def mpii(people, tmp_path) -> Path:
     """Data in the layout of MMPose's MPII files, 1-based."""
     entries, heads = [], []
     for number, (_, joints, _, (x1, y1, x2, y2)) in enumerate(people, 1):
-        entries.append(dict(
-            image=f'{number:09d}.jpg', center=[float(x1 + x2) / 2 + 1, float(y1 + y2) / 2 + 1],
-            scale=float(max(x2 - x1, y2 - y1)) / 200,
-            joints=[[0, 0] if k is None else (joints[k] + 1).tolist() for k in MPII],
-            joints_vis=[int(k is not None) for k in MPII]))
+        entries.append(
+            dict(
+                image=f'{number:09d}.jpg',
+                center=[float(x1 + x2) / 2 + 1, float(y1 + y2) / 2 + 1],
+                scale=float(max(x2 - x1, y2 - y1)) / 200,
+                joints=[[0, 0] if k is None else (joints[k] + 1).tolist() for k in MPII],
+                joints_vis=[int(k is not None) for k in MPII],
+            )
+        )
         heads.append([joints[0] - 8, joints[0] + 8])
     (tmp_path / 'annotations').mkdir()
     (tmp_path / 'images').mkdir()
@@ -92,9 +118,14 @@ def mpii(people, tmp_path) -> Path:
     for split in ('train', 'val'):
         (tmp_path / f'annotations/mpii_{split}.json').write_text(json.dumps(entries))
     vis = np.array([entry['joints_vis'] for entry in entries])
-    scipy.io.savemat(str(tmp_path / 'annotations/mpii_gt_val.mat'), dict(
-        headboxes_src=np.transpose(heads, [1, 2, 0]), jnt_missing=1 - vis.T,
-        pos_gt_src=np.transpose([entry['joints'] for entry in entries], [1, 2, 0])))
+    scipy.io.savemat(
+        str(tmp_path / 'annotations/mpii_gt_val.mat'),
+        dict(
+            headboxes_src=np.transpose(heads, [1, 2, 0]),
+            jnt_missing=1 - vis.T,
+            pos_gt_src=np.transpose([entry['joints'] for entry in entries], [1, 2, 0]),
+        ),
+    )
     return tmp_path
 
 
@@ -123,8 +154,11 @@ def train(cfg: Config, metric: str, learns: list[str]) -> tuple[Runner, float]:
     before = {name: p.clone() for name, p in runner.model.named_parameters()}
     runner.train()
     assert runner.iter == 1
-    moved = {name for name, p in runner.model.named_parameters()
-             if p.isfinite().all() and not torch.equal(p, before[name])}
+    moved = {
+        name
+        for name, p in runner.model.named_parameters()
+        if p.isfinite().all() and not torch.equal(p, before[name])
+    }
     assert set(learns) <= moved
     return runner, runner.message_hub.get_scalar(f'val/{metric}').current()
 
@@ -201,13 +235,27 @@ def test_rpstn_on_hrnet_trains_and_predicts_on_clips(tmp_path):
         old = cfg[f'{part}_dataloader'].dataset
         cfg[f'{part}_dataloader'].batch_size = 1
         cfg[f'{part}_dataloader']['dataset'] = dict(
-            type='SyntheticClipDataset', num_sequences=1, num_frames=2, clip_len=2,
-            image_size=(96, 128), joints='jhmdb15', pipeline=old.pipeline, start=old.start,
-            test_mode=old.get('test_mode', False))
+            type='SyntheticClipDataset',
+            num_sequences=1,
+            num_frames=2,
+            clip_len=2,
+            image_size=(96, 128),
+            joints='jhmdb15',
+            pipeline=old.pipeline,
+            start=old.start,
+            test_mode=old.get('test_mode', False),
+        )
     cfg.default_hooks.pop('visualization')
-    runner, pck = train(cfg, 'bbox_PCK@0.2/mean', [
-        'backbone.encoder.backbone.conv1.weight', 'backbone.initializer.backbone.conv1.weight',
-        'head.propagator.reduce.weight', 'head.relation.out.1.weight'])
+    runner, pck = train(
+        cfg,
+        'bbox_PCK@0.2/mean',
+        [
+            'backbone.encoder.backbone.conv1.weight',
+            'backbone.initializer.backbone.conv1.weight',
+            'head.propagator.reduce.weight',
+            'head.relation.out.1.weight',
+        ],
+    )
     assert 0 <= pck <= 1
     with torch.no_grad():
         heatmaps = runner.model(torch.zeros(1, 2, 3, 256, 256), None)

@@ -1,4 +1,5 @@
 """RPSTN-Lite: its size, one network for P and F, any backbone, the configs."""
+
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,13 @@ BACKBONES = {
     'EfficientNet-Lite0': dict(type='EfficientNetLite'),
     'MobileNetV3': dict(type='MobileNetV3', arch='small', out_indices=(0, 2, 7, 10)),
     'MobileNetV3, one map': dict(type='MobileNetV3', arch='small'),
-    'CSPNeXt': dict(type='CSPNeXt', deepen_factor=0.167, widen_factor=0.25,
-                    out_indices=(1, 2, 3, 4), norm_cfg=dict(type='BN')),
+    'CSPNeXt': dict(
+        type='CSPNeXt',
+        deepen_factor=0.167,
+        widen_factor=0.25,
+        out_indices=(1, 2, 3, 4),
+        norm_cfg=dict(type='BN'),
+    ),
     'ResNet': TINY,
 }
 # Strided 1x1 convolutions of few channels stay out of the way of a crash in torch's backward.
@@ -32,23 +38,50 @@ def mmpose_scope():
 
 
 def encoder(backbone: dict = TINY, **kwargs) -> dict:
-    return {**dict(type='UpsampledBackbone', backbone=backbone, input_size=(64, 64), channels=C,
-                   width=24), **kwargs}
+    return {
+        **dict(
+            type='UpsampledBackbone', backbone=backbone, input_size=(64, 64), channels=C, width=24
+        ),
+        **kwargs,
+    }
 
 
 def shared(network: dict | None = None, **kwargs):
     torch.manual_seed(0)
-    return MODELS.build({**dict(type='SharedBackbone', encoder=network or encoder(),
-                                input_size=(64, 64), channels=C, num_joints=K), **kwargs})
+    return MODELS.build(
+        {
+            **dict(
+                type='SharedBackbone',
+                encoder=network or encoder(),
+                input_size=(64, 64),
+                channels=C,
+                num_joints=K,
+            ),
+            **kwargs,
+        }
+    )
 
 
 def estimator(network: dict | None = None):
-    return MODELS.build(dict(
-        type='VideoPoseEstimator',
-        backbone=dict(type='SharedBackbone', encoder=network or encoder(), num_joints=K,
-                      channels=C, input_size=(64, 64)),
-        head=dict(type='RPSTNHead', num_joints=K, channels=C, relation=dict(type='JRE'),
-                  propagator=dict(type='JRPSP'))))
+    return MODELS.build(
+        dict(
+            type='VideoPoseEstimator',
+            backbone=dict(
+                type='SharedBackbone',
+                encoder=network or encoder(),
+                num_joints=K,
+                channels=C,
+                input_size=(64, 64),
+            ),
+            head=dict(
+                type='RPSTNHead',
+                num_joints=K,
+                channels=C,
+                relation=dict(type='JRE'),
+                propagator=dict(type='JRPSP'),
+            ),
+        )
+    )
 
 
 def load(name: str) -> Config:
@@ -84,8 +117,9 @@ def test_one_network_gives_features_and_heatmaps():
         assert calls == [6], 'each frame once'
         assert features.shape == (2, 3, C, 16, 16) and heatmaps.shape == (2, K, 16, 16)
         torch.testing.assert_close(backbone.encoder(clips[1]), features[1], rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(backbone.initializer(clips[:, 0]), heatmaps, rtol=1e-4,
-                                   atol=1e-5)
+        torch.testing.assert_close(
+            backbone.initializer(clips[:, 0]), heatmaps, rtol=1e-4, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize('name', BACKBONES)
@@ -101,7 +135,7 @@ def test_the_same_lines_take_any_backbone(name):
 
 
 def test_backbones_without_a_neck_get_deconvolutions():
-    backbone = shared(dict(TINY, out_indices=(3, ))).eval()
+    backbone = shared(dict(TINY, out_indices=(3,))).eval()
     features, heatmaps = backbone(torch.randn(1, 2, 3, 64, 64))
     assert features.shape == (1, 2, C, 16, 16) and heatmaps.shape == (1, K, 16, 16)
 
@@ -127,7 +161,7 @@ def test_a_frozen_encoder_stays_as_it_is_and_the_rest_learns():
     model = estimator(encoder(frozen=True))
     assert not any(p.requires_grad for p in model.backbone.encoder.parameters()), 'at once'
     before = {key: value.clone() for key, value in model.backbone.encoder.state_dict().items()}
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=.1)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     for _ in range(3):
         model.train()
         optimizer.zero_grad()
@@ -143,15 +177,26 @@ def test_a_frozen_encoder_stays_as_it_is_and_the_rest_learns():
 
 def test_a_single_frame_model_is_taken_whole(tmp_path):
     torch.manual_seed(3)
-    single = MODELS.build(dict(
-        type='TopdownPoseEstimator', backbone=encoder(),
-        head=dict(type='HeatmapHead', in_channels=C, out_channels=15, deconv_out_channels=None)))
+    single = MODELS.build(
+        dict(
+            type='TopdownPoseEstimator',
+            backbone=encoder(),
+            head=dict(type='HeatmapHead', in_channels=C, out_channels=15, deconv_out_channels=None),
+        )
+    )
     meta = JHMDBClipDataset._load_metainfo()
-    torch.save(dict(state_dict=single.state_dict(), meta=dict(dataset_meta=dict(
-        keypoint_id2name=meta['keypoint_id2name']))), tmp_path / 'single.pth')
-    backbone = shared(encoder(dict(TINY, init_cfg=dict(type='Pretrained', checkpoint='nowhere'))),
-                      num_joints=15,
-                      pretrained=dict(checkpoint=str(tmp_path / 'single.pth'), joints='jhmdb15'))
+    torch.save(
+        dict(
+            state_dict=single.state_dict(),
+            meta=dict(dataset_meta=dict(keypoint_id2name=meta['keypoint_id2name'])),
+        ),
+        tmp_path / 'single.pth',
+    )
+    backbone = shared(
+        encoder(dict(TINY, init_cfg=dict(type='Pretrained', checkpoint='nowhere'))),
+        num_joints=15,
+        pretrained=dict(checkpoint=str(tmp_path / 'single.pth'), joints='jhmdb15'),
+    )
     backbone.init_weights()
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
@@ -161,12 +206,15 @@ def test_a_single_frame_model_is_taken_whole(tmp_path):
     torch.testing.assert_close(got, expected)
 
 
-@pytest.mark.parametrize('build, message', [
-    (lambda: shared().encoder(torch.zeros(1, 3, 64, 40)), 'multiples of 32, got 40x64'),
-    (lambda: shared()(torch.zeros(2, 3, 64, 64)), r'\(B, T, 3, H, W\)'),
-    (lambda: MODELS.build(encoder(stride=128)), 'stride=128'),
-    (lambda: MODELS.build(encoder(input_size=(60, 64))), 'multiples of'),
-])
+@pytest.mark.parametrize(
+    'build, message',
+    [
+        (lambda: shared().encoder(torch.zeros(1, 3, 64, 40)), 'multiples of 32, got 40x64'),
+        (lambda: shared()(torch.zeros(2, 3, 64, 64)), r'\(B, T, 3, H, W\)'),
+        (lambda: MODELS.build(encoder(stride=128)), 'stride=128'),
+        (lambda: MODELS.build(encoder(input_size=(60, 64))), 'multiples of'),
+    ],
+)
 def test_what_does_not_fit_is_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
@@ -230,8 +278,13 @@ def test_with_a_resnet_every_frame_starts_as_the_single_frame_model(tmp_path, de
     torch.manual_seed(0)
     frame = MODELS.build(single.model).eval()
     names = get_skeleton('jhmdb15').joints
-    torch.save(dict(state_dict=frame.state_dict(), meta=dict(dataset_meta=dict(
-        keypoint_id2name=dict(enumerate(names))))), tmp_path / 'single.pth')
+    torch.save(
+        dict(
+            state_dict=frame.state_dict(),
+            meta=dict(dataset_meta=dict(keypoint_id2name=dict(enumerate(names)))),
+        ),
+        tmp_path / 'single.pth',
+    )
     for part in (ours.model.backbone.pretrained, ours.model.head.propagator):
         part['checkpoint' if 'checkpoint' in part else 'pretrained'] = str(tmp_path / 'single.pth')
     video = MODELS.build(ours.model)
@@ -239,8 +292,12 @@ def test_with_a_resnet_every_frame_starts_as_the_single_frame_model(tmp_path, de
     clip = torch.rand(1, 2, 3, 192, 192)
     with torch.no_grad():
         expected = frame.head(frame.backbone(clip[0]))
-        torch.testing.assert_close(video.eval()(clip, None, mode='tensor')[0], expected,
-                                   rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(
+            video.eval()(clip, None, mode='tensor')[0], expected, rtol=1e-4, atol=1e-6
+        )
     # The ResNet itself stays as it is, its deconvolutions learn on.
-    assert {name.split('.')[2] for name, p in video.named_parameters()
-            if p.requires_grad and name.startswith('backbone.encoder.')} == {'head'}
+    assert {
+        name.split('.')[2]
+        for name, p in video.named_parameters()
+        if p.requires_grad and name.startswith('backbone.encoder.')
+    } == {'head'}

@@ -1,4 +1,5 @@
 """Every engine answers what PyTorch answers, and what cannot be had is said in one line."""
+
 import numpy as np
 import pytest
 import torch
@@ -8,12 +9,7 @@ pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 
 from rpstn.benchmark.speed_worker import build_model  # noqa: E402
-from rpstn.deploy.engines import (  # noqa: E402
-    ENGINES,
-    EngineError,
-    build_stepper,
-    precision_here,
-)
+from rpstn.deploy.engines import ENGINES, EngineError, build_stepper, precision_here  # noqa: E402
 from rpstn.deploy.export import export_model  # noqa: E402
 from rpstn.deploy.parity import compare_steppers, follow  # noqa: E402
 from rpstn.deploy.sample_clips import random_clips  # noqa: E402
@@ -24,17 +20,35 @@ pytestmark = pytest.mark.engines
 
 # So many channels that Conv_a is folded into S.
 SIZE, JOINTS, CHANNELS = 64, 5, 48
-CONFIG = Config(dict(model=dict(
-    type='VideoPoseEstimator',
-    data_preprocessor=dict(type='ClipDataPreprocessor', mean=[123.675, 116.28, 103.53],
-                           std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
-    backbone=dict(type='RPSTNBackbone', num_joints=JOINTS, channels=CHANNELS,
-                  input_size=(SIZE, SIZE),
-                  encoder=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)),
-    head=dict(type='RPSTNHead', num_joints=JOINTS, channels=CHANNELS, relation=dict(type='JRE'),
-              propagator=dict(type='JRPSP')))))
+CONFIG = Config(
+    dict(
+        model=dict(
+            type='VideoPoseEstimator',
+            data_preprocessor=dict(
+                type='ClipDataPreprocessor',
+                mean=[123.675, 116.28, 103.53],
+                std=[58.395, 57.12, 57.375],
+                bgr_to_rgb=True,
+            ),
+            backbone=dict(
+                type='RPSTNBackbone',
+                num_joints=JOINTS,
+                channels=CHANNELS,
+                input_size=(SIZE, SIZE),
+                encoder=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8),
+            ),
+            head=dict(
+                type='RPSTNHead',
+                num_joints=JOINTS,
+                channels=CHANNELS,
+                relation=dict(type='JRE'),
+                propagator=dict(type='JRPSP'),
+            ),
+        )
+    )
+)
 # Greatest difference, as a share of the greatest heatmap value.
-TOLERANCE = dict(float32=1e-5, bfloat16=.1, int8=.3)
+TOLERANCE = dict(float32=1e-5, bfloat16=0.1, int8=0.3)
 
 
 @pytest.fixture(scope='module')
@@ -47,18 +61,28 @@ def model():
 
 @pytest.fixture(scope='module')
 def exported(model, tmp_path_factory):
-    return export_model(model, tmp_path_factory.mktemp('exported'), graphs=('start', 'step'),
-                        calibration=random_clips((SIZE, SIZE), 4))
+    return export_model(
+        model,
+        tmp_path_factory.mktemp('exported'),
+        graphs=('start', 'step'),
+        calibration=random_clips((SIZE, SIZE), 4),
+    )
 
 
-@pytest.mark.parametrize(('engine', 'precision'), [
-    (engine, precision) for engine, precisions in ENGINES.items() for precision in precisions])
+@pytest.mark.parametrize(
+    ('engine', 'precision'),
+    [(engine, precision) for engine, precisions in ENGINES.items() for precision in precisions],
+)
 def test_every_engine_follows_as_torch_does(model, exported, engine, precision):
     if engine == 'openvino':
         pytest.importorskip('openvino')
-    stepper = build_stepper(model if engine == 'torch' else None, engine=engine,
-                            precision=precision, threads=1,
-                            exported=None if engine == 'torch' else exported)
+    stepper = build_stepper(
+        model if engine == 'torch' else None,
+        engine=engine,
+        precision=precision,
+        threads=1,
+        exported=None if engine == 'torch' else exported,
+    )
     assert isinstance(stepper, Stepper)
     reference = TorchStepper(model)
     for name in ('input_size', 'heatmap_size', 'num_joints'):
@@ -86,12 +110,14 @@ def test_every_engine_follows_as_torch_does(model, exported, engine, precision):
         found.append(heatmaps)
     assert features.shape == (3, CHANNELS, 16, 16) and heatmaps.dtype == torch.float32
     batched = torch.stack(found, 1).numpy()
-    tolerance = 1e-5 if stepper.precision == 'float32' else .3 * TOLERANCE[precision]
+    tolerance = 1e-5 if stepper.precision == 'float32' else 0.3 * TOLERANCE[precision]
     np.testing.assert_allclose(batched, alone, atol=tolerance * np.abs(alone).max())
 
 
-@pytest.mark.parametrize(('engine', 'precision'), [
-    ('onnx', 'float32'), ('openvino', 'float32'), ('openvino', 'bfloat16')])
+@pytest.mark.parametrize(
+    ('engine', 'precision'),
+    [('onnx', 'float32'), ('openvino', 'float32'), ('openvino', 'bfloat16')],
+)
 def test_answers_are_not_overwritten_by_the_next_call(exported, engine, precision):
     if engine == 'openvino':
         pytest.importorskip('openvino')
@@ -112,14 +138,21 @@ def test_a_model_is_exported_on_the_way(model):
     assert parity.greatest < 1e-5
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (dict(engine='tensorrt'), "engine must be one of torch, onnx, openvino, got 'tensorrt'"),
-    (dict(engine='onnx', precision='bfloat16'),
-     "precision of engine onnx must be one of float32, int8, got 'bfloat16'"),
-    (dict(engine='torch', precision='int8'),
-     "precision of engine torch must be one of float32, bfloat16, got 'int8'"),
-    (dict(engine='onnx', precision='int8'), 'int8 has to be calibrated'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(engine='tensorrt'), "engine must be one of torch, onnx, openvino, got 'tensorrt'"),
+        (
+            dict(engine='onnx', precision='bfloat16'),
+            "precision of engine onnx must be one of float32, int8, got 'bfloat16'",
+        ),
+        (
+            dict(engine='torch', precision='int8'),
+            "precision of engine torch must be one of float32, bfloat16, got 'int8'",
+        ),
+        (dict(engine='onnx', precision='int8'), 'int8 has to be calibrated'),
+    ],
+)
 def test_what_cannot_be_had_is_said(model, arguments, message):
     with pytest.raises(EngineError, match=message):
         build_stepper(model, **arguments)
@@ -138,7 +171,8 @@ def test_crops_of_another_size_or_type_are_refused(exported):
 
 
 def test_an_engine_that_is_not_installed_is_named_with_the_command(run_python):
-    done = run_python('''
+    done = run_python(
+        """
 import rpstn
 from rpstn.deploy.engines import build_stepper
 from rpstn.deploy.export import ExportError
@@ -146,6 +180,8 @@ try:
     build_stepper(None, engine='openvino', exported='nowhere')
 except ExportError as error:
     print(error)
-''', hidden=('openvino', ))
+""",
+        hidden=('openvino',),
+    )
     assert 'pip install -r requirements/export.txt' in done.stdout, done.stderr
     assert len(done.stdout.strip().splitlines()) == 1

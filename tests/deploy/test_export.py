@@ -1,4 +1,5 @@
 """Exported graphs answer what the model answers, and damaged or foreign files are refused."""
+
 import json
 import shutil
 
@@ -32,19 +33,37 @@ SIZE, JOINTS, CHANNELS, CLIP_LEN = 64, 5, 48, 3
 
 
 def tiny_config(relation: dict | None = None, norms: str = 'paper') -> Config:
-    return Config(dict(model=dict(
-        type='VideoPoseEstimator',
-        data_preprocessor=dict(
-            type='ClipDataPreprocessor', mean=[123.675, 116.28, 103.53],
-            std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
-        backbone=dict(
-            type='RPSTNBackbone', num_joints=JOINTS, channels=CHANNELS, input_size=(SIZE, SIZE),
-            encoder=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)),
-        head=dict(
-            type='RPSTNHead', num_joints=JOINTS, channels=CHANNELS, norms=norms,
-            relation=relation or dict(type='JRE'), propagator=dict(type='JRPSP', norms=norms),
-            decoder=dict(type='MSRAHeatmap', input_size=(SIZE, SIZE), heatmap_size=(16, 16),
-                         sigma=1)))))
+    return Config(
+        dict(
+            model=dict(
+                type='VideoPoseEstimator',
+                data_preprocessor=dict(
+                    type='ClipDataPreprocessor',
+                    mean=[123.675, 116.28, 103.53],
+                    std=[58.395, 57.12, 57.375],
+                    bgr_to_rgb=True,
+                ),
+                backbone=dict(
+                    type='RPSTNBackbone',
+                    num_joints=JOINTS,
+                    channels=CHANNELS,
+                    input_size=(SIZE, SIZE),
+                    encoder=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8),
+                ),
+                head=dict(
+                    type='RPSTNHead',
+                    num_joints=JOINTS,
+                    channels=CHANNELS,
+                    norms=norms,
+                    relation=relation or dict(type='JRE'),
+                    propagator=dict(type='JRPSP', norms=norms),
+                    decoder=dict(
+                        type='MSRAHeatmap', input_size=(SIZE, SIZE), heatmap_size=(16, 16), sigma=1
+                    ),
+                ),
+            )
+        )
+    )
 
 
 @pytest.fixture(scope='module')
@@ -57,26 +76,32 @@ def model():
 
 @pytest.fixture(scope='module')
 def exported(model, tmp_path_factory):
-    return export_model(model, tmp_path_factory.mktemp('exported'), clip_len=CLIP_LEN,
-                        calibration=random_clips((SIZE, SIZE), CLIP_LEN))
+    return export_model(
+        model,
+        tmp_path_factory.mktemp('exported'),
+        clip_len=CLIP_LEN,
+        calibration=random_clips((SIZE, SIZE), CLIP_LEN),
+    )
 
 
 def session(source):
     return onnxruntime.InferenceSession(
-        source if isinstance(source, bytes) else str(source),
-        providers=['CPUExecutionProvider'])
+        source if isinstance(source, bytes) else str(source), providers=['CPUExecutionProvider']
+    )
 
 
 def crops(batch: int, frames: int = CLIP_LEN) -> torch.Tensor:
     generator = torch.Generator().manual_seed(batch)
-    return torch.randint(0, 256, (batch, frames, 3, SIZE, SIZE), generator=generator,
-                         dtype=torch.uint8)
+    return torch.randint(
+        0, 256, (batch, frames, 3, SIZE, SIZE), generator=generator, dtype=torch.uint8
+    )
 
 
 def expected(model, clips: torch.Tensor) -> np.ndarray:
     """By the model's own preprocessor, and clip mode."""
     images = ImgDataPreprocessor.forward(
-        model.data_preprocessor, dict(inputs=list(clips.flatten(0, 1))))['inputs']
+        model.data_preprocessor, dict(inputs=list(clips.flatten(0, 1)))
+    )['inputs']
     with torch.inference_mode():
         return model(images.unflatten(0, clips.shape[:2]), None, mode='tensor').numpy()
 
@@ -84,7 +109,7 @@ def expected(model, clips: torch.Tensor) -> np.ndarray:
 @pytest.mark.parametrize('batch', [1, 3])
 def test_the_clip_graph_equals_clip_mode_for_any_batch(model, exported, batch):
     clips = crops(batch)
-    found, = session(exported.file('clip')).run(None, dict(clips=clips.numpy()))
+    (found,) = session(exported.file('clip')).run(None, dict(clips=clips.numpy()))
     assert found.shape == (batch, CLIP_LEN, JOINTS, 16, 16)
     np.testing.assert_allclose(found, expected(model, clips), atol=1e-5)
 
@@ -105,9 +130,11 @@ def test_for_one_answers_the_same(exported):
     proto = onnx.load(str(exported.file('step')))
     clips = crops(1)
     rng = np.random.default_rng(0)
-    feed = dict(crops=clips[:, 0].numpy(),
-                heatmaps=rng.random((1, JOINTS, 16, 16), np.float32),
-                features=rng.random((1, CHANNELS, 16, 16), np.float32))
+    feed = dict(
+        crops=clips[:, 0].numpy(),
+        heatmaps=rng.random((1, JOINTS, 16, 16), np.float32),
+        features=rng.random((1, CHANNELS, 16, 16), np.float32),
+    )
     wanted = session(proto.SerializeToString()).run(None, feed)
     for_one(proto)
     assert not any(node.op_type == 'Scan' for node in proto.graph.node)
@@ -119,8 +146,9 @@ def test_released_norms_and_non_local_relation_are_exported():
     # What is carried is then embed(F(I_t)), not F(I_t).
     model = build_model(tiny_config(dict(type='NonLocalRelation'), norms='shared'))
     clips = crops(2, 2)
-    found, = session(trace(model, 'clip', 2).SerializeToString()).run(
-        None, dict(clips=clips.numpy()))
+    (found,) = session(trace(model, 'clip', 2).SerializeToString()).run(
+        None, dict(clips=clips.numpy())
+    )
     np.testing.assert_allclose(found, expected(model, clips), atol=1e-5)
     start, step = (session(trace(model, graph).SerializeToString()) for graph in ('start', 'step'))
     state = start.run(None, dict(crops=clips[:, 0].numpy()))
@@ -138,13 +166,14 @@ def test_the_parts_of_lite_are_exported_for_any_batch(batch):
     model = build_model(config)
     propagator = model.head.propagator
     for part in (propagator.kernel[-1], propagator.carry.change, propagator.carry.gate):
-        torch.nn.init.constant_(part.weight, .5)  # they start as if they were not there
+        torch.nn.init.constant_(part.weight, 0.5)  # they start as if they were not there
     torch.nn.init.normal_(model.backbone.heatmaps.weight)
     clips = crops(batch, 3)
     wanted = expected(model, clips)
     assert wanted.std() > 1e-3
-    found, = session(trace(model, 'clip', 3).SerializeToString()).run(
-        None, dict(clips=clips.numpy()))
+    (found,) = session(trace(model, 'clip', 3).SerializeToString()).run(
+        None, dict(clips=clips.numpy())
+    )
     np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
     start, step = (session(trace(model, graph).SerializeToString()) for graph in ('start', 'step'))
     state = start.run(None, dict(crops=clips[:, 0].numpy()))
@@ -203,9 +232,14 @@ def test_metadata_and_manifest_say_what_a_user_needs(exported):
         assert json.loads(props['std']) == pytest.approx([58.395, 57.12, 57.375])
         assert props['input'] == 'uint8 BGR, raw' and props['network_channels'] == 'RGB'
     assert sorted(exported.manifest['files']) == [
-        'clip.int8.onnx', 'clip.onnx', 'start.int8.onnx', 'start.onnx', 'step.int8.onnx',
-        'step.onnx']
-    opset, = onnx.load(str(exported.file('step'))).opset_import
+        'clip.int8.onnx',
+        'clip.onnx',
+        'start.int8.onnx',
+        'start.onnx',
+        'step.int8.onnx',
+        'step.onnx',
+    ]
+    (opset,) = onnx.load(str(exported.file('step'))).opset_import
     assert (opset.domain, opset.version) == ('', exported.manifest['opset'])
 
 
@@ -220,8 +254,11 @@ def test_what_is_quantized_and_what_stays_in_float(exported, graph):
             integers = source is not None and source.op_type == 'DequantizeLinear'
             (quantized if integers else kept).add(node.name)
     # Relation, and what gives heatmaps.
-    assert all(part not in name for name in quantized
-               for part in ('/relation', '/predict', '/heatmaps', '/final_layer', '/downsample'))
+    assert all(
+        part not in name
+        for name in quantized
+        for part in ('/relation', '/predict', '/heatmaps', '/final_layer', '/downsample')
+    )
     # Of image networks the layers whose cells have 16 pixels or more: 0.conv comes before a
     # deconvolution's cells are interleaved.
     for name in quantized | kept:
@@ -236,19 +273,28 @@ def test_what_is_quantized_and_what_stays_in_float(exported, graph):
 def integer_convolutions(exported, graph: str) -> list[str]:
     proto = onnx.load(str(exported.file(graph, 'int8')))
     integers = {node.output[0] for node in proto.graph.node if node.op_type == 'DequantizeLinear'}
-    return [node.name for node in proto.graph.node
-            if node.op_type == 'Conv' and node.input[1] in integers]
+    return [
+        node.name
+        for node in proto.graph.node
+        if node.op_type == 'Conv' and node.input[1] in integers
+    ]
 
 
 def test_more_can_be_kept_in_float(exported, model, tmp_path):
-    kept = export_model(model, tmp_path / 'out', graphs=('start', 'step'),
-                        calibration=random_clips((SIZE, SIZE), 2), keep_float=['layer4', 'kernel'])
+    kept = export_model(
+        model,
+        tmp_path / 'out',
+        graphs=('start', 'step'),
+        calibration=random_clips((SIZE, SIZE), 2),
+        keep_float=['layer4', 'kernel'],
+    )
     assert kept.manifest['keep_float'] == ['layer4', 'kernel']
     before, after = (set(integer_convolutions(e, 'step')) for e in (exported, kept))
-    assert before - after == {name for name in before
-                              if 'layer4' in name or 'kernel' in name} != set()
+    assert (
+        before - after == {name for name in before if 'layer4' in name or 'kernel' in name} != set()
+    )
     with pytest.raises(ExportError, match=r"has 'layer9' in its name; they are .*layer1"):
-        export_model(model, tmp_path / 'no', graphs=('start', ), keep_float=['layer9'])
+        export_model(model, tmp_path / 'no', graphs=('start',), keep_float=['layer9'])
     assert not (tmp_path / 'no').exists()
 
 
@@ -267,11 +313,18 @@ def test_more_bits_than_are_right_on_this_processor_are_refused(exported, tmp_pa
 
 
 def test_weights_have_as_many_bits_as_asked_for(model, tmp_path):
-    seven = export_model(model, tmp_path / 'out', graphs=('start', ), weight_bits=7,
-                         calibration=random_clips((SIZE, SIZE), 2))
-    integers = [onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(
-        str(seven.file('start', 'int8'))).graph.initializer
-        if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) == 4]
+    seven = export_model(
+        model,
+        tmp_path / 'out',
+        graphs=('start',),
+        weight_bits=7,
+        calibration=random_clips((SIZE, SIZE), 2),
+    )
+    integers = [
+        onnx.numpy_helper.to_array(tensor)
+        for tensor in onnx.load(str(seven.file('start', 'int8'))).graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) == 4
+    ]
     assert integers and max(np.abs(weights.astype(int)).max() for weights in integers) == 64
     with pytest.raises(ExportError, match=r'weight_bits must be of \(7, 8\), got 4'):
         export_model(model, tmp_path / 'no', weight_bits=4)
@@ -280,17 +333,18 @@ def test_weights_have_as_many_bits_as_asked_for(model, tmp_path):
 
 def test_an_encoder_with_depthwise_convolutions_stays_in_float(tmp_path):
     config = tiny_config()
-    config.model.backbone.encoder = dict(type='MobileNetV2', out_indices=(7, ))
+    config.model.backbone.encoder = dict(type='MobileNetV2', out_indices=(7,))
     model = for_inference(build_model(config))
-    exported = export_model(model, tmp_path, graphs=('step', ),
-                            calibration=random_clips((SIZE, SIZE), 2))
+    exported = export_model(
+        model, tmp_path, graphs=('step',), calibration=random_clips((SIZE, SIZE), 2)
+    )
     quantized = integer_convolutions(exported, 'step')
     assert quantized and all('/propagator/' in name for name in quantized)
 
 
 def test_damaged_files_are_refused(model, tmp_path):
     folder = tmp_path / 'out'
-    exported = export_model(model, folder, graphs=('step', ))
+    exported = export_model(model, folder, graphs=('step',))
     data = bytearray(exported.file('step').read_bytes())
     data[len(data) // 2] ^= 1
     (folder / 'step.onnx').write_bytes(data)
@@ -298,8 +352,11 @@ def test_damaged_files_are_refused(model, tmp_path):
         Exported.open(folder).file('step')
     with pytest.raises(ExportError, match='no start graph in float32, only step float32'):
         Exported.open(folder).file('start')
-    for text, message in (('{"format": 1', 'damaged'), ('[]', 'damaged'),
-                          ('{"format": 7, "files": {}}', 'must be of format 1')):
+    for text, message in (
+        ('{"format": 1', 'damaged'),
+        ('[]', 'damaged'),
+        ('{"format": 7, "files": {}}', 'must be of format 1'),
+    ):
         (folder / MANIFEST).write_text(text)
         with pytest.raises(ExportError, match=message):
             Exported.open(folder)
@@ -312,6 +369,7 @@ def test_a_failed_export_leaves_what_was_there(model, tmp_path, monkeypatch):
 
     def fail(*_):
         raise OSError('disk full')
+
     monkeypatch.setattr('rpstn.deploy.export._save', fail)
     with pytest.raises(OSError, match='disk full'):
         export_model(model, tmp_path)
@@ -329,9 +387,9 @@ def test_parity_counts_joints_that_move_by_more_than_a_cell():
     maps = np.zeros((1, 4, 8, 8), np.float32)
     moved = maps.copy()
     for joint, (there, here) in enumerate([(2, 2), (2, 3), (2, 4), (2, 2)]):
-        maps[0, joint, 5, there] = moved[0, joint, 5, here] = .5 if joint < 3 else .1
+        maps[0, joint, 5, there] = moved[0, joint, 5, here] = 0.5 if joint < 3 else 0.1
     parity = compare_heatmaps([maps], [moved])
-    assert (parity.joints, parity.moved, parity.greatest) == (4, .25, .5)
+    assert (parity.joints, parity.moved, parity.greatest) == (4, 0.25, 0.5)
     assert (parity.sure_joints, parity.sure_moved) == (3, pytest.approx(1 / 3))
     lost = compare_heatmaps([maps], [np.full_like(maps, np.nan)])
     assert np.isnan(lost.greatest)
@@ -340,13 +398,16 @@ def test_parity_counts_joints_that_move_by_more_than_a_cell():
 def test_the_command_exports_and_checks(tmp_path, capsys):
     config = tmp_path / 'tiny.py'
     options = tiny_config()
-    options.test_dataloader = dict(dataset=dict(metainfo=dict(
-        from_file=None), pipeline=[], clip_len=2))
+    options.test_dataloader = dict(
+        dataset=dict(metainfo=dict(from_file=None), pipeline=[], clip_len=2)
+    )
     config.write_text(options.pretty_text)
     checkpoint = tmp_path / 'tiny.pth'
     meta = dict(keypoint_id2name={k: f'joint {k}' for k in range(JOINTS)})
-    torch.save(dict(state_dict=build_model(tiny_config()).state_dict(),
-                    meta=dict(dataset_meta=meta)), checkpoint)
+    torch.save(
+        dict(state_dict=build_model(tiny_config()).state_dict(), meta=dict(dataset_meta=meta)),
+        checkpoint,
+    )
     out = tmp_path / 'out'
     assert main(['export', str(config), str(checkpoint), '--out', str(out)]) == 0
     printed = capsys.readouterr().out
@@ -359,10 +420,13 @@ def test_the_command_exports_and_checks(tmp_path, capsys):
     # A checkpoint of another model: one line, and nothing written.
     torch.save(dict(state_dict={'weight': torch.zeros(1)}), checkpoint)
     capsys.readouterr()
-    for arguments in ([str(config), str(checkpoint)], [str(config), str(tmp_path / 'no.pth')],
-                      [str(tmp_path / 'no.py'), str(checkpoint)],
-                      [str(config), str(checkpoint), '--clip-len', '0'],
-                      [str(config), str(checkpoint), '--weight-bits', '7']):
+    for arguments in (
+        [str(config), str(checkpoint)],
+        [str(config), str(tmp_path / 'no.pth')],
+        [str(tmp_path / 'no.py'), str(checkpoint)],
+        [str(config), str(checkpoint), '--clip-len', '0'],
+        [str(config), str(checkpoint), '--weight-bits', '7'],
+    ):
         assert main(['export', *arguments, '--out', str(tmp_path / 'other')]) == 1
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
     assert not (tmp_path / 'other').exists()

@@ -1,4 +1,5 @@
 """Sums of 8-bit integers are right with the bits that are said to be, whatever the processor."""
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +22,7 @@ class Positive(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(32, 32, 3)
         with torch.no_grad():
-            self.conv.weight.uniform_(.8, 1)
+            self.conv.weight.uniform_(0.8, 1)
             self.conv.weight[:, :, 1, 1] = 1  # each output channel's scale
             self.conv.bias.zero_()
 
@@ -34,19 +35,27 @@ def graphs(tmp_path_factory):
     """Files by bits, and the image that they were calibrated by."""
     folder = tmp_path_factory.mktemp('graphs')
     torch.manual_seed(0)
-    image = torch.rand(1, 32, 12, 12) * .2 + .8
-    torch.onnx.export(Positive().eval(), (image, ), str(folder / 'float.onnx'), dynamo=False,
-                      input_names=['images'], output_names=['sums'])
+    image = torch.rand(1, 32, 12, 12) * 0.2 + 0.8
+    torch.onnx.export(
+        Positive().eval(),
+        (image,),
+        str(folder / 'float.onnx'),
+        dynamo=False,
+        input_names=['images'],
+        output_names=['sums'],
+    )
     for bits in WEIGHT_BITS:
-        assert 1 == quantize_graph(folder / 'float.onnx', folder / f'{bits}.onnx',
-                                   [dict(images=image.numpy())], bits)
+        assert 1 == quantize_graph(
+            folder / 'float.onnx', folder / f'{bits}.onnx', [dict(images=image.numpy())], bits
+        )
     return folder, image.numpy()
 
 
 def run(engine: str, path, image: np.ndarray) -> np.ndarray:
     if engine == 'onnx':
-        return onnxruntime.InferenceSession(
-            str(path), providers=['CPUExecutionProvider']).run(None, dict(images=image))[0]
+        return onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider']).run(
+            None, dict(images=image)
+        )[0]
     openvino = pytest.importorskip('openvino')
     return openvino.Core().compile_model(str(path), 'CPU')(dict(images=image))[0]
 
@@ -59,5 +68,5 @@ def test_sums_are_right_with_these_bits_and_with_no_more(graphs, engine):
         pytest.importorskip('openvino')
     for bits in WEIGHT_BITS:
         found = run(engine, folder / f'{bits}.onnx', image)
-        right = np.abs(found / expected - 1).max() < .03
+        right = np.abs(found / expected - 1).max() < 0.03
         assert right == (bits <= weight_bits(engine)), (bits, weight_bits(engine))

@@ -1,4 +1,5 @@
 """docs/datasets.md names configs, tools, files and options that exist."""
+
 import re
 from pathlib import Path
 
@@ -19,7 +20,10 @@ def test_files_exist():
         assert (ROOT / 'docs' / target).exists(), target
     table = re.findall(r'^\| `(.*?)` \|', PAGE, re.M)
     assert [n.removesuffix('.py') for row in table[:3] for n in row.split('`, `')] == [
-        'rpstn_posetrack18', 'rpstn_hieve', 'rpstn_subjhmdb']
+        'rpstn_posetrack18',
+        'rpstn_hieve',
+        'rpstn_subjhmdb',
+    ]
 
 
 @pytest.mark.parametrize('name', ['posetrack18', 'hieve', 'subjhmdb'])
@@ -31,8 +35,10 @@ def test_the_table_tells_the_joints(name):
 
 
 def options(text: str) -> dict:
-    return {key: DictAction._parse_iterable(value)
-            for key, value in (option.split('=', 1) for option in text.split())}
+    return {
+        key: DictAction._parse_iterable(value)
+        for key, value in (option.split('=', 1) for option in text.split())
+    }
 
 
 def test_the_line_that_loads_a_pretrained_model_is_one_of_the_config():

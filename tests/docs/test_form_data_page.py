@@ -1,4 +1,5 @@
 """docs/form_data.md: its example, taken out of the page, gives what the page says."""
+
 import re
 import runpy
 import shlex
@@ -44,6 +45,7 @@ def test_what_the_page_names_exists():
         assert (ROOT / 'docs' / target).exists(), target
     assert f'`deep{LABEL_SEPARATOR}slow`' in PAGE
     import rpstn.form.datasets.converters as converters
+
     last = PAGE.rstrip().rpartition('\n\n')[2]
     names = re.findall(r'`(\w+)`', last)
     assert len(names) == 3 and all(hasattr(converters, name) for name in names)

@@ -1,4 +1,5 @@
 """docs/own_data.md: its files, taken out of the page, give clips of a small video."""
+
 import re
 import shutil
 from pathlib import Path
@@ -16,8 +17,9 @@ PAGE = (ROOT / 'docs/own_data.md').read_text()
 
 def write_person(folder: Path, name: str, frames: int = 9) -> np.ndarray:
     folder.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(folder / f'{name}.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 25,
-                             (96, 64))
+    writer = cv2.VideoWriter(
+        str(folder / f'{name}.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 25, (96, 64)
+    )
     for t in range(frames):
         writer.write(np.full((64, 96, 3), 20 * t + 10, np.uint8))
     writer.release()
@@ -70,8 +72,10 @@ def test_the_page_is_short_and_names_what_exists():
     dataset, config = ([line for line in text.splitlines() if line.strip()] for text in files)
     assert len(dataset) <= 26 and len(config) <= 15
     commands = re.search(r'```bash\n(.*?)```', PAGE, re.S).group(1).splitlines()
-    tools = [re.match(r'PYTHONPATH=own python (tools/\w+\.py) own/rpstn_own\.py', c).group(1)
-             for c in commands]
+    tools = [
+        re.match(r'PYTHONPATH=own python (tools/\w+\.py) own/rpstn_own\.py', c).group(1)
+        for c in commands
+    ]
     assert tools == ['tools/train.py', 'tools/test.py', 'tools/infer.py']
     assert all((ROOT / tool).is_file() for tool in tools)
     for target in re.findall(r'\]\((\.\./[^)]+)\)', PAGE):

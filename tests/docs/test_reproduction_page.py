@@ -1,4 +1,5 @@
 """docs/reproduction.md: every command on it is understood, every config on it loads and builds."""
+
 import argparse
 import importlib.util
 import os
@@ -34,8 +35,9 @@ def commands() -> Iterator[list[str]]:
                 values = [('', '')]
             else:
                 for name, value in values:
-                    yield shlex.split(line.replace(f'${name}', value) if name else line,
-                                      comments=True)
+                    yield shlex.split(
+                        line.replace(f'${name}', value) if name else line, comments=True
+                    )
 
 
 class Parsed(Exception):  # noqa: N818 (not an error)
@@ -97,33 +99,40 @@ def test_every_command_is_understood_and_finds_what_those_before_it_wrote(tmp_pa
             module.main()
             continue
         if path is None or path in GIVEN:
-            assert {str(getattr(args, key)) for key in ('released', 'config', 'checkpoint')
-                    if hasattr(args, key)} <= GIVEN
+            assert {
+                str(getattr(args, key))
+                for key in ('released', 'config', 'checkpoint')
+                if hasattr(args, key)
+            } <= GIVEN
             continue
         config = Config.fromfile(path)
         config.merge_from_dict(args.cfg_options)
         needed = [*getattr(args, 'checkpoints', [])]
         needed += [args.checkpoint] if hasattr(args, 'checkpoint') else []
-        needed += [value for value in (args.cfg_options or {}).values()
-                   if str(value).startswith('work_dirs/')]
+        needed += [
+            value
+            for value in (args.cfg_options or {}).values()
+            if str(value).startswith('work_dirs/')
+        ]
         assert set(needed) <= written, (path, needed)
         if tool == 'tools/train.py':
             work_dir = args.work_dir or f'work_dirs/{Path(path).stem}'
             written.add(f'{work_dir}/epoch_{config.train_cfg.max_epochs}.pth')
             if args.cfg_options and 'load_from' not in args.cfg_options:
                 build(config)
-    assert {Path(tool).stem for tool in used} >= {name for name in (
-        'train', 'test', 'ablate', 'convert_checkpoint', 'average_splits')}
+    assert {Path(tool).stem for tool in used} >= {
+        name for name in ('train', 'test', 'ablate', 'convert_checkpoint', 'average_splits')
+    }
 
 
 def test_the_legacy_figure_is_asked_for_in_place_of_the_standard(monkeypatch):
-    command, = (c for c in commands() if 'LegacyPCK' in ' '.join(c))
+    (command,) = (c for c in commands() if 'LegacyPCK' in ' '.join(c))
     args = parsed(command[1], command[2:], monkeypatch)
     config = Config.fromfile(ROOT / 'configs/released_penn.py')
     config.merge_from_dict(args.cfg_options)
     with DefaultScope.overwrite_default_scope('mmpose'):
-        metric, = (METRICS.build(m) for m in config.test_evaluator.metrics)
-        assert type(metric).__name__ == 'LegacyPCK' and metric.thr == .2
+        (metric,) = (METRICS.build(m) for m in config.test_evaluator.metrics)
+        assert type(metric).__name__ == 'LegacyPCK' and metric.thr == 0.2
         assert MODELS.build(config.model).test_cfg['output_heatmaps'] is True
 
 
@@ -147,10 +156,11 @@ def test_links_and_files_exist():
 
 
 def test_a_swap_is_written_as_the_page_has_it():
-    line, = re.findall(r'`(custom_hooks = .*?)`', PAGE)
-    hook, = Config.fromstring(line, '.py').custom_hooks
+    (line,) = re.findall(r'`(custom_hooks = .*?)`', PAGE)
+    (hook,) = Config.fromstring(line, '.py').custom_hooks
     with DefaultScope.overwrite_default_scope('mmpose'):
         from mmpose.registry import HOOKS
+
         assert HOOKS.build(hook).epoch == 50
         # And what the page says of the others.
         assert HOOKS.build(dict(type='RelationSwapHook', patience=5)).patience == 5
@@ -166,4 +176,4 @@ def test_the_papers_figures_are_those_of_its_columns():
         joints = (1, 2, 2, 2, 2, 2, 2)
         weighted = sum(n * figure for n, figure in zip(joints, columns, strict=True)) / 13
         # The paper rounds its columns.
-        assert weighted == pytest.approx(mean, abs=.15)
+        assert weighted == pytest.approx(mean, abs=0.15)

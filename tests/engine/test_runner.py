@@ -1,4 +1,5 @@
 """Weights that cannot be had, batch norms folded away, and what fits which machine."""
+
 import argparse
 import copy
 import http.server
@@ -37,18 +38,21 @@ UNREACHABLE = 'http://127.0.0.1:9/x.pth'  # nothing listens on the discard port
 RESNET = dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)
 HRNET_STAGE = dict(num_modules=1, block='BASIC')
 HRNET = dict(
-    type='HRNet', in_channels=3,
+    type='HRNet',
+    in_channels=3,
     extra=dict(
-        stage1=dict(num_modules=1, num_branches=1, block='BOTTLENECK', num_blocks=(1, ),
-                    num_channels=(8, )),
+        stage1=dict(
+            num_modules=1, num_branches=1, block='BOTTLENECK', num_blocks=(1,), num_channels=(8,)
+        ),
         stage2=dict(HRNET_STAGE, num_branches=2, num_blocks=(1, 1), num_channels=(8, 16)),
-        stage3=dict(HRNET_STAGE, num_branches=3, num_blocks=(1, ) * 3, num_channels=(8, 16, 32)),
-        stage4=dict(HRNET_STAGE, num_branches=4, num_blocks=(1, ) * 4,
-                    num_channels=(8, 16, 32, 64))))
+        stage3=dict(HRNET_STAGE, num_branches=3, num_blocks=(1,) * 3, num_channels=(8, 16, 32)),
+        stage4=dict(HRNET_STAGE, num_branches=4, num_blocks=(1,) * 4, num_channels=(8, 16, 32, 64)),
+    ),
+)
 ENCODERS = {
     'ResNet': RESNET,
     'HRNet': HRNET,
-    'MobileNetV2': dict(type='MobileNetV2', widen_factor=0.25, out_indices=(7, )),
+    'MobileNetV2': dict(type='MobileNetV2', widen_factor=0.25, out_indices=(7,)),
     'MobileNetV3': dict(type='MobileNetV3', arch='small'),
 }
 
@@ -63,6 +67,7 @@ def pretrained(url: str) -> dict:
 
 
 # Weights from the network.
+
 
 @pytest.fixture
 def server():
@@ -87,14 +92,22 @@ def server():
 
 
 def test_unreachable_weights_are_dropped_wherever_they_are_named(caplog):
-    cfg = Config(dict(model=dict(
-        type='VideoPoseEstimator',
-        backbone=dict(type='RPSTNBackbone', num_joints=13,
-                      encoder=dict(RESNET, init_cfg=pretrained(UNREACHABLE)),
-                      initializer=dict(RESNET, init_cfg=pretrained('local.pth')),
-                      initializer_init=pretrained(UNREACHABLE)),
-        necks=[dict(type='X', init_cfg=pretrained(UNREACHABLE.replace('x.pth', 'y.pth')))],
-        head=dict(init_cfg=[dict(type='Normal', layer='Conv2d', std=.1)]))))
+    cfg = Config(
+        dict(
+            model=dict(
+                type='VideoPoseEstimator',
+                backbone=dict(
+                    type='RPSTNBackbone',
+                    num_joints=13,
+                    encoder=dict(RESNET, init_cfg=pretrained(UNREACHABLE)),
+                    initializer=dict(RESNET, init_cfg=pretrained('local.pth')),
+                    initializer_init=pretrained(UNREACHABLE),
+                ),
+                necks=[dict(type='X', init_cfg=pretrained(UNREACHABLE.replace('x.pth', 'y.pth')))],
+                head=dict(init_cfg=[dict(type='Normal', layer='Conv2d', std=0.1)]),
+            )
+        )
+    )
     with caplog.at_level('WARNING', logger='mmengine'):
         dropped = drop_unreachable_weights(cfg)
     assert sorted(dropped) == [UNREACHABLE] * 2 + [UNREACHABLE.replace('x.pth', 'y.pth')]
@@ -109,10 +122,15 @@ def test_unreachable_weights_are_dropped_wherever_they_are_named(caplog):
 
 def test_reachable_weights_stay_and_missing_files_of_a_server_do_not(server):
     address, requests = server
-    cfg = Config(dict(model=dict(
-        a=dict(type='ResNet', init_cfg=pretrained(f'{address}/there.pth')),
-        b=dict(type='ResNet', init_cfg=pretrained(f'{address}/missing.pth')),
-        c=dict(type='ResNet', init_cfg=pretrained(f'{address}/there.pth')))))
+    cfg = Config(
+        dict(
+            model=dict(
+                a=dict(type='ResNet', init_cfg=pretrained(f'{address}/there.pth')),
+                b=dict(type='ResNet', init_cfg=pretrained(f'{address}/missing.pth')),
+                c=dict(type='ResNet', init_cfg=pretrained(f'{address}/there.pth')),
+            )
+        )
+    )
     assert drop_unreachable_weights(cfg) == [f'{address}/missing.pth']
     assert cfg.model.a.init_cfg.checkpoint == cfg.model.c.init_cfg.checkpoint
     assert sorted(requests) == ['/missing.pth', '/there.pth']  # each asked for once
@@ -134,6 +152,7 @@ def test_a_file_in_torchs_cache_needs_no_server(tmp_path, monkeypatch):
 
 # Configs.
 
+
 def arguments(*given: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument('config')
@@ -145,16 +164,29 @@ def test_options_replace_settings_of_the_config(tmp_path, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
     (tmp_path / 'some.py').write_text(
         "model = dict(depth=50, sizes=[1, 2])\nvisualization = dict(type='X', enable=False)\n"
-        'default_hooks = dict(visualization=visualization)\n')
-    cfg = load_config(arguments(
-        str(tmp_path / 'some.py'), '--cfg-options', 'model.depth=18', 'model.sizes=7,2',
-        'train_cfg.max_epochs=2', '--show-dir', 'drawn', '--interval', '3'))
+        'default_hooks = dict(visualization=visualization)\n'
+    )
+    cfg = load_config(
+        arguments(
+            str(tmp_path / 'some.py'),
+            '--cfg-options',
+            'model.depth=18',
+            'model.sizes=7,2',
+            'train_cfg.max_epochs=2',
+            '--show-dir',
+            'drawn',
+            '--interval',
+            '3',
+        )
+    )
     assert cfg.model == dict(depth=18, sizes=[7, 2]) and cfg.train_cfg.max_epochs == 2
     assert cfg.launcher == 'none' and cfg.work_dir == 'work_dirs/some'
     assert cfg.default_hooks.visualization == dict(
-        type='X', enable=True, show=False, interval=3, out_dir='drawn')
-    assert load_config(arguments(
-        str(tmp_path / 'some.py'), '--work-dir', 'mine')).work_dir == 'mine'
+        type='X', enable=True, show=False, interval=3, out_dir='drawn'
+    )
+    assert (
+        load_config(arguments(str(tmp_path / 'some.py'), '--work-dir', 'mine')).work_dir == 'mine'
+    )
 
 
 def test_drawing_needs_a_hook(tmp_path, monkeypatch):
@@ -168,8 +200,12 @@ def test_drawing_needs_a_hook(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has a GPU')
 def test_without_a_gpu_processes_talk_by_gloo():
-    cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl'), cudnn_benchmark=False),
-                      find_unused_parameters=True))
+    cfg = Config(
+        dict(
+            env_cfg=dict(dist_cfg=dict(backend='nccl'), cudnn_benchmark=False),
+            find_unused_parameters=True,
+        )
+    )
     fit_machine(cfg)
     assert cfg.env_cfg == dict(dist_cfg=dict(backend='gloo'), cudnn_benchmark=False)
     assert cfg.model_wrapper_cfg.device_ids is None
@@ -182,19 +218,30 @@ class Network(BaseModel):
 
     def __init__(self, layers: list[dict], **kwargs) -> None:
         super().__init__(**kwargs)
-        self.network = nn.Sequential(*(
-            getattr(nn, layer.pop('kind'))(**layer) for layer in map(dict, layers)))
+        self.network = nn.Sequential(
+            *(getattr(nn, layer.pop('kind'))(**layer) for layer in map(dict, layers))
+        )
 
     def forward(self, *args, **kwargs):
         raise NotImplementedError
 
 
 def runner_of(work_dir, *layers: dict) -> Runner:
-    return build_runner(Config(dict(
-        default_scope='mmpose', model=dict(type='Network', layers=layers), work_dir=str(work_dir),
-        visualizer=dict(type='PoseLocalVisualizer', name='visualizer',
-                        vis_backends=[dict(type='LocalVisBackend')]),
-        experiment_name=work_dir.name)))
+    return build_runner(
+        Config(
+            dict(
+                default_scope='mmpose',
+                model=dict(type='Network', layers=layers),
+                work_dir=str(work_dir),
+                visualizer=dict(
+                    type='PoseLocalVisualizer',
+                    name='visualizer',
+                    vis_backends=[dict(type='LocalVisBackend')],
+                ),
+                experiment_name=work_dir.name,
+            )
+        )
+    )
 
 
 def test_convolutions_are_laid_out_channels_last_where_that_works(tmp_path):
@@ -212,22 +259,23 @@ def test_convolutions_are_laid_out_channels_last_where_that_works(tmp_path):
 def test_every_run_of_a_process_logs_into_its_own_folder(tmp_path):
     for name in ('first', 'second'):
         runner = runner_of(tmp_path / name)
-        runner.visualizer.add_scalar('loss', 1., step=1)
+        runner.visualizer.add_scalar('loss', 1.0, step=1)
         assert len(list((tmp_path / name).glob('*/vis_data/scalars.json'))) == 1
 
 
 # Batch norms folded into convolutions.
+
 
 def shaken(model: nn.Module) -> nn.Module:
     """In evaluation mode, with weights and statistics as if trained."""
     torch.manual_seed(0)
     for module in model.modules():
         if isinstance(module, NORMS) and module.affine:
-            nn.init.uniform_(module.weight, .5, 1.5)
-            nn.init.normal_(module.bias, std=.3)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.3)
         if isinstance(module, NORMS) and module.track_running_stats:
-            module.running_mean.normal_(std=.3)
-            module.running_var.uniform_(.5, 2)
+            module.running_mean.normal_(std=0.3)
+            module.running_var.uniform_(0.5, 2)
     return model.eval()
 
 
@@ -240,12 +288,27 @@ def assert_same(ours: torch.Tensor, theirs: torch.Tensor) -> None:
 
 @pytest.mark.parametrize('name', ENCODERS)
 def test_a_model_for_inference_answers_the_same(name):
-    model = shaken(MODELS.build(dict(
-        type='VideoPoseEstimator',
-        backbone=dict(type='RPSTNBackbone', num_joints=5, channels=48, input_size=(64, 64),
-                      encoder=ENCODERS[name]),
-        head=dict(type='RPSTNHead', num_joints=5, channels=48, relation=dict(type='JRE'),
-                  propagator=dict(type='JRPSP')))))
+    model = shaken(
+        MODELS.build(
+            dict(
+                type='VideoPoseEstimator',
+                backbone=dict(
+                    type='RPSTNBackbone',
+                    num_joints=5,
+                    channels=48,
+                    input_size=(64, 64),
+                    encoder=ENCODERS[name],
+                ),
+                head=dict(
+                    type='RPSTNHead',
+                    num_joints=5,
+                    channels=48,
+                    relation=dict(type='JRE'),
+                    propagator=dict(type='JRPSP'),
+                ),
+            )
+        )
+    )
     before = {key: value.clone() for key, value in model.state_dict().items()}
     fast = for_inference(model)
     clip = torch.randn(2, 3, 3, 64, 64)
@@ -255,8 +318,9 @@ def test_a_model_for_inference_answers_the_same(name):
         assert_same(fast_features, features)
         assert_same(fast_initial, initial)
         assert_same(fast(clip, None, mode='tensor'), model(clip, None, mode='tensor'))
-    norms = [sum(isinstance(m, nn.BatchNorm2d) for m in network.modules())
-             for network in (model, fast)]
+    norms = [
+        sum(isinstance(m, nn.BatchNorm2d) for m in network.modules()) for network in (model, fast)
+    ]
     assert norms[0] > 40 and norms[1] == 1  # the head's last one follows no convolution
     assert isinstance(fast.head.propagator.kernel[0], ReducedConv)
     assert not any(p.requires_grad for p in fast.parameters())
@@ -290,7 +354,7 @@ def test_packed_convolutions_in_bfloat16_are_close():
     with torch.no_grad():
         for ours, theirs in zip(found, fast(images), strict=True):
             assert ours.dtype == torch.bfloat16
-            assert 0 < (ours - theirs).abs().max() < .05 * theirs.abs().max()
+            assert 0 < (ours - theirs).abs().max() < 0.05 * theirs.abs().max()
 
 
 class Odd(nn.Module):
@@ -298,15 +362,20 @@ class Odd(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.norm_first = ConvModule(4, 4, 3, padding=1, norm_cfg=dict(type='BN'),
-                                     order=('norm', 'conv', 'act'))
+        self.norm_first = ConvModule(
+            4, 4, 3, padding=1, norm_cfg=dict(type='BN'), order=('norm', 'conv', 'act')
+        )
         self.activated = nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(), nn.BatchNorm2d(4))
         self.transposed = nn.Sequential(nn.ConvTranspose2d(4, 6, 4, 2), nn.BatchNorm2d(6))
         self.grouped = nn.Sequential(
-            nn.ConvTranspose2d(6, 8, 4, 2, groups=2), nn.BatchNorm2d(8),
-            nn.Conv2d(8, 8, 3, groups=8), nn.BatchNorm2d(8, affine=False))
+            nn.ConvTranspose2d(6, 8, 4, 2, groups=2),
+            nn.BatchNorm2d(8),
+            nn.Conv2d(8, 8, 3, groups=8),
+            nn.BatchNorm2d(8, affine=False),
+        )
         self.of_the_batch = nn.Sequential(
-            nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8, track_running_stats=False))
+            nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8, track_running_stats=False)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.transposed(self.activated(self.norm_first(x)))
@@ -328,17 +397,17 @@ def test_rounded_weights_are_exact_once_folded_and_answer_almost_the_same():
     kinds = nn.Conv2d, nn.ConvTranspose2d
     model = shaken(Odd())
     x = torch.randn(2, 4, 8, 8)
-    model.transposed[1].weight.data[:2] = torch.tensor([-.7, 1e-4])
+    model.transposed[1].weight.data[:2] = torch.tensor([-0.7, 1e-4])
     assert_close = partial(torch.testing.assert_close, rtol=0)
     with torch.no_grad():
         expected = model(x)
         trained = copy.deepcopy(model).train()(x)
         rounded = round_folded_weights(model)(x)
         scale = expected.abs().max().item()
-        assert 1e-4 * scale < (rounded - expected).abs().max() < .03 * scale
+        assert 1e-4 * scale < (rounded - expected).abs().max() < 0.03 * scale
         # Training goes on from it as from the model before.
         scale_trained = trained.abs().max().item()
-        assert_close(copy.deepcopy(model).train()(x), trained, atol=.03 * scale_trained)
+        assert_close(copy.deepcopy(model).train()(x), trained, atol=0.03 * scale_trained)
         folded = fold_batch_norms(model)
         short = copy.deepcopy(folded)
         for module in short.modules():
@@ -353,10 +422,12 @@ class OverTime(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.strided = nn.Sequential(nn.Conv1d(6, 8, 3, 2, 1, bias=False), nn.BatchNorm1d(8),
-                                     nn.ReLU(inplace=True))
-        self.grouped = nn.Sequential(nn.Conv1d(8, 12, 5, groups=4, dilation=2, padding=4),
-                                     nn.BatchNorm1d(12))
+        self.strided = nn.Sequential(
+            nn.Conv1d(6, 8, 3, 2, 1, bias=False), nn.BatchNorm1d(8), nn.ReLU(inplace=True)
+        )
+        self.grouped = nn.Sequential(
+            nn.Conv1d(8, 12, 5, groups=4, dilation=2, padding=4), nn.BatchNorm1d(12)
+        )
         self.circular = nn.Conv1d(12, 4, 3, padding=1, padding_mode='circular')
         self.same = nn.Conv1d(4, 4, 4, padding='same')
 
@@ -375,7 +446,9 @@ def test_convolutions_over_time_answer_the_same(frames):
     assert not any(isinstance(module, nn.BatchNorm1d) for module in fast.modules())
     # Circular and unsymmetric padding stay as torch has them.
     assert [name for name, module in fast.named_modules() if type(module) is nn.Conv1d] == [
-        'circular', 'same']
+        'circular',
+        'same',
+    ]
 
 
 @pytest.mark.parametrize('config', ['tdm_squat', 'form_squat', 'stgcn_squat'])

@@ -1,4 +1,5 @@
 """Models that come with the package: packed, checked, loaded, refused."""
+
 import json
 from pathlib import Path
 
@@ -74,8 +75,9 @@ def test_its_folded_weights_are_exact_in_bfloat16(trained, packed):
         if isinstance(ours, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
             # Folding a batch norm that divides by its own scale moves the last digits of float32.
             assert torch.equal(ours.weight.bfloat16(), saved[f'{name}.weight'])
-            torch.testing.assert_close(ours.weight, saved[f'{name}.weight'].float(),
-                                       rtol=2e-5, atol=0)
+            torch.testing.assert_close(
+                ours.weight, saved[f'{name}.weight'].float(), rtol=2e-5, atol=0
+            )
             torch.testing.assert_close(ours.weight, theirs.weight, rtol=2**-8, atol=0)
             count += 1
     assert count > 20
@@ -87,8 +89,11 @@ def test_the_files_are_small_plain_and_safe(trained, packed):
     saved = torch.load(weights, weights_only=True)  # which is what refuses anything executable
     assert set(saved) == {'state_dict'}
     assert {v.dtype for v in saved['state_dict'].values()} == {
-        torch.bfloat16, torch.float32, torch.int64}
-    assert weights.stat().st_size < .6 * trained[1].stat().st_size
+        torch.bfloat16,
+        torch.float32,
+        torch.int64,
+    }
+    assert weights.stat().st_size < 0.6 * trained[1].stat().st_size
     assert description['bytes'] == weights.stat().st_size
     assert description['sha256'] == sha256(weights) and description['about'] == dict(epochs='1')
     model = load_model(*trained)
@@ -104,15 +109,22 @@ def _flip_a_bit(path: Path) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize('spoil, message', [
-    (lambda f: _flip_a_bit(f / 'small.pt'), 'its sha256 must be'),
-    (lambda f: (f / 'small.pt').write_bytes(b'version https'), 'bytes, got 13'),
-    (lambda f: (f / 'small.pt').unlink(), 'small.pt: the weights'),
-    (lambda f: (f / 'small.json').write_text('{'), 'small.json: damaged'),
-    (lambda f: (f / 'small.json').write_text('{"format": 1}'), "KeyError: 'config'"),
-    (lambda f: (f / 'small.json').write_text(
-        (f / 'small.json').read_text().replace('"format": 1', '"format": 9')), 'got 9'),
-])
+@pytest.mark.parametrize(
+    'spoil, message',
+    [
+        (lambda f: _flip_a_bit(f / 'small.pt'), 'its sha256 must be'),
+        (lambda f: (f / 'small.pt').write_bytes(b'version https'), 'bytes, got 13'),
+        (lambda f: (f / 'small.pt').unlink(), 'small.pt: the weights'),
+        (lambda f: (f / 'small.json').write_text('{'), 'small.json: damaged'),
+        (lambda f: (f / 'small.json').write_text('{"format": 1}'), "KeyError: 'config'"),
+        (
+            lambda f: (f / 'small.json').write_text(
+                (f / 'small.json').read_text().replace('"format": 1', '"format": 9')
+            ),
+            'got 9',
+        ),
+    ],
+)
 def test_other_files_are_refused(packed, spoil, message):
     shipped_files('small', packed)
     spoil(packed)
@@ -130,7 +142,7 @@ def test_a_model_that_is_not_there(packed):
 def test_what_cannot_be_shipped_is_not_written(trained, tmp_path):
     config, checkpoint = trained
     with pytest.raises(ModelError, match='MB packed, at most 0.001 MB'):
-        pack(config, checkpoint, folder=tmp_path / 'w', largest_mb=.001)
+        pack(config, checkpoint, folder=tmp_path / 'w', largest_mb=0.001)
     saved = torch.load(checkpoint, weights_only=True)
     saved['state_dict'].popitem(last=False)
     torch.save(saved, checkpoint)
@@ -152,5 +164,5 @@ def test_the_shipped_lite_finds_people_in_real_videos():
     except FileNotFoundError as error:
         pytest.skip(str(error))
     row = evaluate('lite', model_predictor(from_pretrained('lite')), dataset, every=9)
-    assert row.clean['torso_PCK@0.2/mean'] > .45
-    assert row.clean['bbox_PCK@0.2/mean'] > .75
+    assert row.clean['torso_PCK@0.2/mean'] > 0.45
+    assert row.clean['bbox_PCK@0.2/mean'] > 0.75

@@ -1,4 +1,5 @@
 """From a video and a box to joints: positions, windows, following, files, bad input."""
+
 import csv
 import importlib.util
 import json
@@ -28,11 +29,18 @@ ROOT = Path(__file__).parents[2]
 
 # Small enough for a test, otherwise as the configs are.
 SMALL = {
-    'rpstn_demo': dict(model=dict(backbone=dict(channels=16, encoder=dict(
-        stem_channels=8, base_channels=8)), head=dict(channels=16))),
-    'baseline_r18_jhmdb': dict(model=dict(
-        backbone=dict(stem_channels=8, base_channels=8),
-        head=dict(in_channels=64, deconv_out_channels=(16, 16, 16)))),
+    'rpstn_demo': dict(
+        model=dict(
+            backbone=dict(channels=16, encoder=dict(stem_channels=8, base_channels=8)),
+            head=dict(channels=16),
+        )
+    ),
+    'baseline_r18_jhmdb': dict(
+        model=dict(
+            backbone=dict(stem_channels=8, base_channels=8),
+            head=dict(in_channels=64, deconv_out_channels=(16, 16, 16)),
+        )
+    ),
 }
 DOT_COLORS = np.eye(3)  # one joint is blue, one green, one red
 
@@ -52,8 +60,7 @@ def checkpoints(tmp_path_factory) -> dict[str, Path]:
     for name in SMALL:
         config = small_config(name)
         config.dump(folder / f'{name}.py')
-        torch.save(dict(state_dict=MODELS.build(config.model).state_dict()),
-                   folder / f'{name}.pth')
+        torch.save(dict(state_dict=MODELS.build(config.model).state_dict()), folder / f'{name}.pth')
     return {name: folder / f'{name}.pth' for name in SMALL}
 
 
@@ -87,33 +94,61 @@ class DotFinder(nn.Module):
         self.gain = nn.Parameter(torch.ones(1))
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
-        return (images * self.gain, )
+        return (images * self.gain,)
 
 
 @pytest.fixture
 def dot_model(tmp_path) -> nn.Module:
     """An estimator of three dots, in MMPose's head and codec, at a crop of 128x128."""
-    codec = dict(type='MSRAHeatmap', input_size=(128, 128), heatmap_size=(128, 128), sigma=2,
-                 unbiased=True)
-    points = {k: dict(name=name, id=k, color=[0, 0, 0], type='upper', swap='')
-              for k, name in enumerate(('a', 'b', 'c'))}
-    config = Config(dict(
-        model=dict(
-            type='TopdownPoseEstimator', backbone=dict(type='DotFinder'),
-            data_preprocessor=dict(type='ClipDataPreprocessor', fold_frames=True, mean=[0.] * 3,
-                                   std=[255.] * 3),
-            head=dict(type='HeatmapHead', in_channels=3, out_channels=3, deconv_out_channels=None,
-                      final_layer=None, decoder=codec)),
-        test_dataloader=dict(dataset=dict(
-            type='ClipDataset', clip_len=3,
-            metainfo=dict(dataset_name='dots', keypoint_info=points, skeleton_info={},
-                          paper_info={}, joint_weights=[1.] * 3, sigmas=[.1] * 3),
-            pipeline=[
-                dict(type='LoadClip'),
-                dict(type='ClipBBox', mode='frame', padding=1.25),
-                dict(type='ForEachFrame', transforms=[
-                    dict(type='TopdownAffine', input_size=(128, 128))]),
-                dict(type='PackClipInputs')]))))
+    codec = dict(
+        type='MSRAHeatmap', input_size=(128, 128), heatmap_size=(128, 128), sigma=2, unbiased=True
+    )
+    points = {
+        k: dict(name=name, id=k, color=[0, 0, 0], type='upper', swap='')
+        for k, name in enumerate(('a', 'b', 'c'))
+    }
+    config = Config(
+        dict(
+            model=dict(
+                type='TopdownPoseEstimator',
+                backbone=dict(type='DotFinder'),
+                data_preprocessor=dict(
+                    type='ClipDataPreprocessor', fold_frames=True, mean=[0.0] * 3, std=[255.0] * 3
+                ),
+                head=dict(
+                    type='HeatmapHead',
+                    in_channels=3,
+                    out_channels=3,
+                    deconv_out_channels=None,
+                    final_layer=None,
+                    decoder=codec,
+                ),
+            ),
+            test_dataloader=dict(
+                dataset=dict(
+                    type='ClipDataset',
+                    clip_len=3,
+                    metainfo=dict(
+                        dataset_name='dots',
+                        keypoint_info=points,
+                        skeleton_info={},
+                        paper_info={},
+                        joint_weights=[1.0] * 3,
+                        sigmas=[0.1] * 3,
+                    ),
+                    pipeline=[
+                        dict(type='LoadClip'),
+                        dict(type='ClipBBox', mode='frame', padding=1.25),
+                        dict(
+                            type='ForEachFrame',
+                            transforms=[dict(type='TopdownAffine', input_size=(128, 128))],
+                        ),
+                        dict(type='PackClipInputs'),
+                    ],
+                )
+            ),
+        )
+    )
     torch.save({'backbone.gain': torch.ones(1)}, tmp_path / 'dots.pth')
     return load_model(config, tmp_path / 'dots.pth')
 
@@ -121,13 +156,21 @@ def dot_model(tmp_path) -> nn.Module:
 def dots(centres: np.ndarray, radius: float, size: tuple[int, int]) -> np.ndarray:
     """An image of (width, height) with Gaussian dots at (3, 2)."""
     x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
-    peaks = [np.exp(-((x - cx)**2 + (y - cy)**2) / (2 * radius**2)) for cx, cy in centres]
+    peaks = [np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * radius**2)) for cx, cy in centres]
     return np.rint(255 * np.tensordot(np.stack(peaks, -1), DOT_COLORS, 1)).astype(np.uint8)
 
 
-@pytest.mark.parametrize('box', [
-    'frame', (60, 40, 190, 200), (100.5, 60.25, 180, 150), (90, 20, 150, 230), (-60, -40, 200, 190)
-], ids=str)
+@pytest.mark.parametrize(
+    'box',
+    [
+        'frame',
+        (60, 40, 190, 200),
+        (100.5, 60.25, 180, 150),
+        (90, 20, 150, 230),
+        (-60, -40, 200, 190),
+    ],
+    ids=str,
+)
 def test_planted_dots_come_back_in_image_pixels(dot_model, box):
     """Crop and way back agree for a whole, a given, an odd, a narrow and an overhanging box."""
     planted = np.array([[120.3, 80.6], [141.8, 92.4], [131.0, 125.25]])
@@ -145,7 +188,7 @@ def test_planted_dots_come_back_in_image_pixels(dot_model, box):
 def test_a_followed_box_goes_with_the_dots_and_searches_again_when_they_are_gone(dot_model):
     shape = np.array([[0, 0], [36, 10], [18, 48]])
     moving = [shape + (40 + 4 * t, 50 + t) for t in range(30)]
-    gone = [np.full((3, 2), -999.)] * 3
+    gone = [np.full((3, 2), -999.0)] * 3
     back = [shape + (200, 30)] * 6
     truth = np.array([*moving, *gone, *back])
     frames = (Frame(t, t / 10, dots(points, 5, (320, 240))) for t, points in enumerate(truth))
@@ -163,9 +206,13 @@ def test_a_followed_box_goes_with_the_dots_and_searches_again_when_they_are_gone
 
 
 def test_following_starts_at_a_given_box(dot_model):
-    frame = Frame(0, 0., dots(np.array([[50, 50], [70, 50], [60, 70]]), 4, (320, 240)))
+    frame = Frame(0, 0.0, dots(np.array([[50, 50], [70, 50], [60, 70]]), 4, (320, 240)))
     assert next(predict_video(dot_model, [frame], 'follow:30,30,90,90')).box.tolist() == [
-        30, 30, 90, 90]
+        30,
+        30,
+        90,
+        90,
+    ]
 
 
 def test_a_followed_box_neither_collapses_nor_runs_away():
@@ -183,7 +230,7 @@ def test_a_followed_box_neither_collapses_nor_runs_away():
 
 
 def test_a_followed_box_does_not_close_in_on_the_part_still_seen():
-    follower, size = FollowedBox(np.array([100., 20, 200, 220])), (320, 240)
+    follower, size = FollowedBox(np.array([100.0, 20, 200, 220])), (320, 240)
     upper = np.stack([np.linspace(120, 180, 13), np.linspace(30, 80, 13)], 1)
     scores = np.where(np.arange(13) < 6, 0.9, 0.1)
     follower.update(upper, scores)
@@ -192,11 +239,11 @@ def test_a_followed_box_does_not_close_in_on_the_part_still_seen():
     before = follower.box
     follower.update(upper + [150, 0], scores)  # goes out to them, and keeps what it has
     assert (follower.box[:2] <= before[:2]).all() and (follower.box[2:] >= before[2:]).all()
-    assert 110 * .15 < follower.box[2] - before[2] < 110 * .17
+    assert 110 * 0.15 < follower.box[2] - before[2] < 110 * 0.17
     for _ in range(50):
         follower.update(upper, scores)
     assert (follower.box[2:] - follower.box[:2] < (190, 340)).all(), 'not for ever'
-    follower.box = np.array([100., 20, 200, 220])
+    follower.box = np.array([100.0, 20, 200, 220])
     follower.update(upper, np.full(13, 0.9))
     assert follower.box[3] - follower.box[1] < 199
     follower.update(upper, np.where(np.arange(13) < 3, 0.9, 0.1))
@@ -214,9 +261,15 @@ class OneBox(ClipDataset):
 
     def load_sequences(self):
         count = 12
-        yield PoseSequence('noise', VideoReader(str(self.path)), np.zeros((count, 13, 2)),
-                           np.ones((count, 13), bool), np.zeros((count, 13), bool),
-                           np.tile(np.float32(self.box), (count, 1)), (160, 120))
+        yield PoseSequence(
+            'noise',
+            VideoReader(str(self.path)),
+            np.zeros((count, 13, 2)),
+            np.ones((count, 13), bool),
+            np.zeros((count, 13), bool),
+            np.tile(np.float32(self.box), (count, 1)),
+            (160, 120),
+        )
 
 
 @pytest.mark.parametrize('stride', [1, 2])
@@ -227,8 +280,15 @@ def test_a_video_gives_what_the_test_loop_gives(checkpoints, video, stride):
     pipeline = config.test_dataloader.dataset.pipeline
     model = load_model(config, checkpoints['rpstn_demo'])
     box = (30, 20, 120, 100)
-    dataset = OneBox(video, box, clip_len=5, frame_stride=stride, start='fixed',
-                     pipeline=pipeline, test_mode=True)
+    dataset = OneBox(
+        video,
+        box,
+        clip_len=5,
+        frame_stride=stride,
+        start='fixed',
+        pipeline=pipeline,
+        test_mode=True,
+    )
     expected = {}
     with torch.no_grad():
         for i in range(len(dataset)):
@@ -244,8 +304,21 @@ def test_a_video_gives_what_the_test_loop_gives(checkpoints, video, stride):
 @pytest.mark.parametrize('name', SMALL)
 def test_files_are_complete_and_agree(infer, checkpoints, video, tmp_path, name):
     checkpoint = checkpoints[name]
-    infer.main([str(checkpoint.with_suffix('.py')), str(checkpoint), str(video), '--out',
-                str(tmp_path), '--box', '60,40,100,80', '--device', 'cpu', '--kpt-thr', '-9'])
+    infer.main(
+        [
+            str(checkpoint.with_suffix('.py')),
+            str(checkpoint),
+            str(video),
+            '--out',
+            str(tmp_path),
+            '--box',
+            '60,40,100,80',
+            '--device',
+            'cpu',
+            '--kpt-thr',
+            '-9',
+        ]
+    )
     assert sorted(p.name for p in tmp_path.iterdir()) == ['noise.csv', 'noise.json', 'noise.mp4']
     drawn = open_frames(tmp_path / 'noise.mp4')
     assert drawn.size == (160, 120) and drawn.fps == 12.5 and len(list(drawn)) == 12
@@ -261,10 +334,21 @@ def test_files_are_complete_and_agree(infer, checkpoints, video, tmp_path, name)
     assert len(found) and (found[:, :2] >= (55, 35)).all() and (found[:, :2] <= (105, 85)).all()
     with open(tmp_path / 'noise.csv', newline='') as file:
         rows = list(csv.DictReader(file))
-    assert [(int(r['frame']), float(r['time']), r['joint'], float(r['x']), float(r['y']),
-             float(r['score'])) for r in rows] == [
-        (frame['frame'], frame['time'], joint, *values) for frame in data['frames']
-        for joint, values in zip(data['joints'], frame['keypoints'], strict=True)]
+    assert [
+        (
+            int(r['frame']),
+            float(r['time']),
+            r['joint'],
+            float(r['x']),
+            float(r['y']),
+            float(r['score']),
+        )
+        for r in rows
+    ] == [
+        (frame['frame'], frame['time'], joint, *values)
+        for frame in data['frames']
+        for joint, values in zip(data['joints'], frame['keypoints'], strict=True)
+    ]
 
 
 def test_a_folder_and_an_image(infer, checkpoints, tmp_path):
@@ -279,7 +363,13 @@ def test_a_folder_and_an_image(infer, checkpoints, tmp_path):
     infer.main([*common, str(folder), '--out', str(out), '--device', 'cpu', '--fps', '4'])
     infer.main([*common, str(folder / '10.png'), '--out', str(out), '--device', 'cpu'])
     assert sorted(p.name for p in out.iterdir()) == [
-        '10.csv', '10.json', '10.png', 'shots.csv', 'shots.json', 'shots.mp4']
+        '10.csv',
+        '10.json',
+        '10.png',
+        'shots.csv',
+        'shots.json',
+        'shots.mp4',
+    ]
     times = [f['time'] for f in json.loads((out / 'shots.json').read_text())['frames']]
     assert times == [0, 0.25, 0.5]
 
@@ -290,17 +380,29 @@ def test_a_real_video(infer, checkpoints, tmp_path):
     except FileNotFoundError:
         pytest.skip('videos/squat_no_depth.mp4 is not there')
     checkpoint = checkpoints['rpstn_demo']
-    infer.main([str(checkpoint.with_suffix('.py')), str(checkpoint), str(path), '--out',
-                str(tmp_path), '--device', 'cpu'])
+    infer.main(
+        [
+            str(checkpoint.with_suffix('.py')),
+            str(checkpoint),
+            str(path),
+            '--out',
+            str(tmp_path),
+            '--device',
+            'cpu',
+        ]
+    )
     data = json.loads((tmp_path / 'squat_no_depth.json').read_text())
     assert len(data['frames']) == 60 and data['frames'][-1]['time'] == 59 / 12.5
     assert len(list(open_frames(tmp_path / 'squat_no_depth.mp4'))) == 60
 
 
 def test_drawing_shows_what_is_sure_and_tells_left_from_right():
-    meta = dict(skeleton_links=[(0, 1), (1, 2)], skeleton_link_colors=[(0, 255, 0), (255, 128, 0)],
-                keypoint_colors=[(0, 255, 0)] * 2 + [(255, 128, 0)])
-    points = np.array([[20., 20], [60, 20], [60, 70]])
+    meta = dict(
+        skeleton_links=[(0, 1), (1, 2)],
+        skeleton_link_colors=[(0, 255, 0), (255, 128, 0)],
+        keypoint_colors=[(0, 255, 0)] * 2 + [(255, 128, 0)],
+    )
+    points = np.array([[20.0, 20], [60, 20], [60, 70]])
     blank = np.zeros((100, 100, 3), np.uint8)
     sure = draw_pose(blank.copy(), points, np.ones(3), meta)
     np.testing.assert_allclose(sure[20, 40], (0, 255, 0), atol=25)
@@ -342,15 +444,39 @@ def bad_input(tmp_path, checkpoints, video) -> dict[str, tuple]:
     }
 
 
-@pytest.mark.parametrize('case', [
-    'no video', 'not a video', 'no frames', 'empty folder', 'broken half way', 'no config',
-    'no checkpoint', 'other objects', 'other model', 'odd box', 'box outside'])
+@pytest.mark.parametrize(
+    'case',
+    [
+        'no video',
+        'not a video',
+        'no frames',
+        'empty folder',
+        'broken half way',
+        'no config',
+        'no checkpoint',
+        'other objects',
+        'other model',
+        'odd box',
+        'box outside',
+    ],
+)
 def test_bad_input_is_one_line_and_leaves_nothing(infer, bad_input, tmp_path, case):
     config, checkpoint, video, box, says = bad_input[case]
     out = tmp_path / 'out'
     with pytest.raises(SystemExit) as stop:
-        infer.main([str(config), str(checkpoint), str(video), '--out', str(out), '--box', box,
-                    '--device', 'cpu'])
+        infer.main(
+            [
+                str(config),
+                str(checkpoint),
+                str(video),
+                '--out',
+                str(out),
+                '--box',
+                box,
+                '--device',
+                'cpu',
+            ]
+        )
     message = str(stop.value.code)
     assert says in message and '\n' not in message and len(message) < 400
     assert not out.exists() or not list(out.iterdir())
@@ -362,8 +488,17 @@ def test_the_input_is_not_overwritten(infer, checkpoints, tmp_path):
     before = image.read_bytes()
     checkpoint = checkpoints['rpstn_demo']
     with pytest.raises(SystemExit, match='overwrite'):
-        infer.main([str(checkpoint.with_suffix('.py')), str(checkpoint), str(image), '--out',
-                    str(tmp_path), '--device', 'cpu'])
+        infer.main(
+            [
+                str(checkpoint.with_suffix('.py')),
+                str(checkpoint),
+                str(image),
+                '--out',
+                str(tmp_path),
+                '--device',
+                'cpu',
+            ]
+        )
     assert image.read_bytes() == before
 
 

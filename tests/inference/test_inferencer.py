@@ -1,4 +1,5 @@
 """PoseInferencer: modes, typed results, engines, memory; and MMPose's own inferencers."""
+
 import json
 from pathlib import Path
 
@@ -27,11 +28,18 @@ from rpstn.video.part import Moment, Part
 ROOT = Path(__file__).parents[2]
 
 SMALL = {
-    'rpstn_demo': dict(model=dict(backbone=dict(channels=16, encoder=dict(
-        stem_channels=8, base_channels=8)), head=dict(channels=16))),
-    'baseline_r18_jhmdb': dict(model=dict(
-        backbone=dict(stem_channels=8, base_channels=8),
-        head=dict(in_channels=64, deconv_out_channels=(16, 16, 16)))),
+    'rpstn_demo': dict(
+        model=dict(
+            backbone=dict(channels=16, encoder=dict(stem_channels=8, base_channels=8)),
+            head=dict(channels=16),
+        )
+    ),
+    'baseline_r18_jhmdb': dict(
+        model=dict(
+            backbone=dict(stem_channels=8, base_channels=8),
+            head=dict(in_channels=64, deconv_out_channels=(16, 16, 16)),
+        )
+    ),
 }
 
 
@@ -45,8 +53,7 @@ def models(tmp_path_factory) -> dict[str, list[str]]:
         config = Config.fromfile(ROOT / f'configs/{name}.py')
         config.merge_from_dict(options)
         config.dump(folder / f'{name}.py')
-        torch.save(dict(state_dict=MODELS.build(config.model).state_dict()),
-                   folder / f'{name}.pth')
+        torch.save(dict(state_dict=MODELS.build(config.model).state_dict()), folder / f'{name}.pth')
     return {name: [str(folder / f'{name}.py'), str(folder / f'{name}.pth')] for name in SMALL}
 
 
@@ -70,11 +77,13 @@ def test_a_file_gives_what_clips_give(models, video):
     inferencer = PoseInferencer(*models['rpstn_demo'], kpt_thr=-9)
     results = list(inferencer(video))
     expected = list(predict_video(inferencer.model, open_frames(video), 'follow', kpt_thr=-9))
-    assert all(isinstance(r, FrameResult) and isinstance(r.people[0], PersonResult)
-               for r in results)
+    assert all(
+        isinstance(r, FrameResult) and isinstance(r.people[0], PersonResult) for r in results
+    )
     np.testing.assert_array_equal(joints(results)[:, 0], [pose.keypoints for pose in expected])
-    assert [r.people[0].state for r in results] == (['started'] + ['tracked'] * 4 + ['started']
-                                                    + ['tracked'] * 2)
+    assert [r.people[0].state for r in results] == (
+        ['started'] + ['tracked'] * 4 + ['started'] + ['tracked'] * 2
+    )
     for result, frame in zip(results, open_frames(video), strict=True):
         np.testing.assert_array_equal(result.image, frame.image)
         assert (result.index, result.time) == (frame.index, frame.time)
@@ -130,8 +139,12 @@ def test_what_is_known_is_gone_on_from(models, video):
     resumed = list(stream.raw(source, whole[:3]))
     np.testing.assert_array_equal(joints(resumed)[:3], joints(whole)[:3])
     np.testing.assert_array_equal(resumed[3].people[0].box, whole[3].people[0].box)
-    assert [r.people[0].state for r in resumed] == ['started', *['tracked'] * 2, 'started',
-                                                    *['tracked'] * 4]
+    assert [r.people[0].state for r in resumed] == [
+        'started',
+        *['tracked'] * 2,
+        'started',
+        *['tracked'] * 4,
+    ]
     assert {r.people[0].id for r in resumed} == {0} and resumed[3].image is not None
 
 
@@ -146,14 +159,16 @@ def test_modes_by_model_engine_and_source(models, video):
     assert (both.mode_for(source), both.mode_for(live)) == ('clip', 'stream')
     with pytest.raises(ValueError, match='needs a finder that tells people apart'):
         PoseInferencer(*models['rpstn_demo'], stream_options=dict(max_people=2))
-    several = PoseInferencer(*models['rpstn_demo'], stream_options=dict(
-        max_people=2, finder=build_finder('motion')))
+    several = PoseInferencer(
+        *models['rpstn_demo'], stream_options=dict(max_people=2, finder=build_finder('motion'))
+    )
     assert several.mode_for(source) == 'stream'
     plain = PoseInferencer(*models['rpstn_demo'], stream_options=dict(finder=None, max_people=1))
     assert plain.mode_for(source) == 'clip'
     with pytest.raises(BoxError, match="would leave the finder nothing to look for; use 'follow'"):
-        PoseInferencer(*models['rpstn_demo'], box='frame', stream_options=dict(
-            finder=build_finder('motion')))
+        PoseInferencer(
+            *models['rpstn_demo'], box='frame', stream_options=dict(finder=build_finder('motion'))
+        )
     for options in (dict(finder=build_finder('motion')), dict(reset_every=5)):
         streams = PoseInferencer(*models['rpstn_demo'], stream_options=options)
         assert streams.mode_for(source) == 'stream', 'clips would leave it unused'
@@ -181,14 +196,17 @@ def test_an_exported_engine_gives_the_same_joints(models, video):
 
 
 def test_smoothing_is_that_of_the_class(models, video):
-    raw, smooth = (list(PoseInferencer(*models['rpstn_demo'], kpt_thr=-9, smooth=s)(video))
-                   for s in (False, dict(min_cutoff=0.1, beta=0.)))
+    raw, smooth = (
+        list(PoseInferencer(*models['rpstn_demo'], kpt_thr=-9, smooth=s)(video))
+        for s in (False, dict(min_cutoff=0.1, beta=0.0))
+    )
     still = np.abs(np.diff(joints(smooth), axis=0)).mean()
     assert still < 0.3 * np.abs(np.diff(joints(raw), axis=0)).mean()
 
 
 def test_closing_early_ends_the_decoding(models, video):
     import threading
+
     results = PoseInferencer(*models['rpstn_demo'])(video)
     next(results)
     results.close()
@@ -204,7 +222,7 @@ class ColourMaps(nn.Module):
         self.gain = nn.Parameter(torch.ones(1))
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
-        return (images * self.gain, )
+        return (images * self.gain,)
 
 
 def resident() -> float:
@@ -216,22 +234,52 @@ def resident() -> float:
 def test_memory_does_not_grow_with_the_length_of_a_stream(tmp_path):
     """Two thousand frames, 147 MB of them, through model, smoothing and all kinds of files."""
     codec = dict(type='MSRAHeatmap', input_size=(16, 16), heatmap_size=(16, 16), sigma=2)
-    points = {k: dict(name=name, id=k, color=[0, 0, 0], type='upper', swap='')
-              for k, name in enumerate('abc')}
-    config = Config(dict(
-        model=dict(type='TopdownPoseEstimator', backbone=dict(type='ColourMaps'),
-                   data_preprocessor=dict(type='ClipDataPreprocessor', fold_frames=True,
-                                          mean=[0.] * 3, std=[255.] * 3),
-                   head=dict(type='HeatmapHead', in_channels=3, out_channels=3,
-                             deconv_out_channels=None, final_layer=None, decoder=codec)),
-        test_dataloader=dict(dataset=dict(
-            type='ClipDataset', clip_len=10,
-            metainfo=dict(dataset_name='dots', keypoint_info=points, skeleton_info={},
-                          paper_info={}, joint_weights=[1.] * 3, sigmas=[.1] * 3),
-            pipeline=[dict(type='LoadClip'), dict(type='ClipBBox'),
-                      dict(type='ForEachFrame', transforms=[
-                          dict(type='TopdownAffine', input_size=(16, 16))]),
-                      dict(type='PackClipInputs')]))))
+    points = {
+        k: dict(name=name, id=k, color=[0, 0, 0], type='upper', swap='')
+        for k, name in enumerate('abc')
+    }
+    config = Config(
+        dict(
+            model=dict(
+                type='TopdownPoseEstimator',
+                backbone=dict(type='ColourMaps'),
+                data_preprocessor=dict(
+                    type='ClipDataPreprocessor', fold_frames=True, mean=[0.0] * 3, std=[255.0] * 3
+                ),
+                head=dict(
+                    type='HeatmapHead',
+                    in_channels=3,
+                    out_channels=3,
+                    deconv_out_channels=None,
+                    final_layer=None,
+                    decoder=codec,
+                ),
+            ),
+            test_dataloader=dict(
+                dataset=dict(
+                    type='ClipDataset',
+                    clip_len=10,
+                    metainfo=dict(
+                        dataset_name='dots',
+                        keypoint_info=points,
+                        skeleton_info={},
+                        paper_info={},
+                        joint_weights=[1.0] * 3,
+                        sigmas=[0.1] * 3,
+                    ),
+                    pipeline=[
+                        dict(type='LoadClip'),
+                        dict(type='ClipBBox'),
+                        dict(
+                            type='ForEachFrame',
+                            transforms=[dict(type='TopdownAffine', input_size=(16, 16))],
+                        ),
+                        dict(type='PackClipInputs'),
+                    ],
+                )
+            ),
+        )
+    )
     torch.save({'backbone.gain': torch.ones(1)}, tmp_path / 'colours.pth')
     inferencer = PoseInferencer(config, tmp_path / 'colours.pth', smooth=True)
 
@@ -243,13 +291,15 @@ def test_memory_does_not_grow_with_the_length_of_a_stream(tmp_path):
             for t in range(2000):
                 yield Frame(t, t / 25, np.full((96, 256, 3), rng.integers(255), np.uint8))
 
-    source = Endless(Path('endless'), 25., (256, 96), 0)
+    source = Endless(Path('endless'), 25.0, (256, 96), 0)
     meta, finish = inferencer.dataset_meta, inferencer.finisher()
     used = []
-    with CsvFile(tmp_path / 'a.csv', list('abc')) as table, \
-            PoseJson(tmp_path / 'a.json', list('abc'), {}) as text, \
-            NpzFile(tmp_path / 'a.npz', list('abc'), 25., (256, 96)) as arrays, \
-            DrawnFile(tmp_path / 'a.avi', source, 25.) as drawn:
+    with (
+        CsvFile(tmp_path / 'a.csv', list('abc')) as table,
+        PoseJson(tmp_path / 'a.json', list('abc'), {}) as text,
+        NpzFile(tmp_path / 'a.npz', list('abc'), 25.0, (256, 96)) as arrays,
+        DrawnFile(tmp_path / 'a.avi', source, 25.0) as drawn,
+    ):
         for result in inferencer.raw(source):
             result = finish(result)
             for file in (table, text, arrays):
@@ -271,15 +321,22 @@ def test_mmposes_own_inferencers_take_the_configs(models, video, tmp_path, name)
     image = next(iter(source)).image
     cv2.imwrite(str(tmp_path / 'image.png'), image)
     inferencer = Pose2DInferencer(config, checkpoint, 'cpu', det_model='whole_image')
-    (people, ), = (result['predictions'] for result in inferencer(str(tmp_path / 'image.png')))
+    ((people,),) = (result['predictions'] for result in inferencer(str(tmp_path / 'image.png')))
     # The whole image, as MMPose counts it.
-    ours = next(predict_video(PoseInferencer(config, checkpoint).model, [Frame(0, 0., image)],
-                              (0, 0, 64, 48), clip_len=1))
+    ours = next(
+        predict_video(
+            PoseInferencer(config, checkpoint).model,
+            [Frame(0, 0.0, image)],
+            (0, 0, 64, 48),
+            clip_len=1,
+        )
+    )
     np.testing.assert_allclose(people[0]['keypoints'], ours.keypoints, atol=1e-3)
     np.testing.assert_allclose(people[0]['keypoint_scores'], ours.scores, atol=1e-5)
     every = MMPoseInferencer(pose2d=config, pose2d_weights=checkpoint, device='cpu')
     found = list(every(str(video), out_dir=str(tmp_path / 'out')))
     assert len(found) == 8
-    np.testing.assert_allclose(found[0]['predictions'][0][0]['keypoints'], ours.keypoints,
-                               atol=1e-3)
+    np.testing.assert_allclose(
+        found[0]['predictions'][0][0]['keypoints'], ours.keypoints, atol=1e-3
+    )
     assert (tmp_path / 'out/visualizations/noise.avi').exists()

@@ -1,4 +1,5 @@
 """One-euro filter against the paper's algorithm, and what it does to jitter, lag and people."""
+
 import math
 
 import numpy as np
@@ -13,7 +14,7 @@ class PaperFilter:
 
     def __init__(self, mincutoff: float, beta: float, dcutoff: float) -> None:
         self.mincutoff, self.beta, self.dcutoff = mincutoff, beta, dcutoff
-        self.first, self.hatx, self.hatdx = True, 0., 0.
+        self.first, self.hatx, self.hatdx = True, 0.0, 0.0
 
     @staticmethod
     def alpha(rate: float, cutoff: float) -> float:
@@ -23,8 +24,8 @@ class PaperFilter:
 
     def filter(self, x: float, rate: float) -> float:
         if self.first:
-            self.first, dx = False, 0.
-            self.hatx, self.hatdx = x, 0.
+            self.first, dx = False, 0.0
+            self.hatx, self.hatdx = x, 0.0
             return x
         dx = (x - self.hatx) * rate
         a = self.alpha(rate, self.dcutoff)
@@ -34,19 +35,21 @@ class PaperFilter:
         return self.hatx
 
 
-@pytest.mark.parametrize('settings', [(1., 0., 1.), (0.3, 2., 1.), (4., 0.5, 0.2)])
+@pytest.mark.parametrize('settings', [(1.0, 0.0, 1.0), (0.3, 2.0, 1.0), (4.0, 0.5, 0.2)])
 def test_equals_the_papers_algorithm(settings):
     """Coordinate by coordinate, at an uneven rate, with sizes as the unit of speed."""
     rng = np.random.default_rng(0)
-    points, size = rng.normal(0, 20, (40, 3, 2)).cumsum(0), 50.
+    points, size = rng.normal(0, 20, (40, 3, 2)).cumsum(0), 50.0
     times = np.cumsum(rng.uniform(0.01, 0.1, 40))
     ours = OneEuroFilter(*settings)
     # In sizes, a filter of any unit is the paper's.
     paper = [[PaperFilter(*settings) for _ in range(2)] for _ in range(3)]
     for i, (frame, time) in enumerate(zip(points, times)):
-        rate = 1 / (time - times[i - 1]) if i else 1.
-        expected = [[size * paper[k][c].filter(frame[k, c] / size, rate) for c in range(2)]
-                    for k in range(3)]
+        rate = 1 / (time - times[i - 1]) if i else 1.0
+        expected = [
+            [size * paper[k][c].filter(frame[k, c] / size, rate) for c in range(2)]
+            for k in range(3)
+        ]
         np.testing.assert_allclose(ours(frame, time, size), expected, rtol=1e-9)
 
 
@@ -66,16 +69,17 @@ def test_looks_back_only_and_keeps_what_stands_still():
 def test_removes_jitter_and_follows_fast_motion_with_beta():
     rng = np.random.default_rng(2)
     noise = rng.normal(0, 2, (200, 1, 2))
-    smooth = OneEuroFilter(1., 5.)
-    quiet = np.array([smooth(100 + n, t / 25, 200.) for t, n in enumerate(noise)])
+    smooth = OneEuroFilter(1.0, 5.0)
+    quiet = np.array([smooth(100 + n, t / 25, 200.0) for t, n in enumerate(noise)])
     assert quiet[50:].std() < 0.5 * noise[50:].std()
-    ramp = np.array([[[20. * t, 0.]] for t in range(50)])  # 500 pixels a second
+    ramp = np.array([[[20.0 * t, 0.0]] for t in range(50)])  # 500 pixels a second
     lags = {}
-    for beta in (0., 5.):
-        smooth = OneEuroFilter(1., beta)
-        lags[beta] = float(ramp[-1, 0, 0] - [smooth(p, t / 25, 200.)
-                                             for t, p in enumerate(ramp)][-1][0, 0])
-    assert lags[0.] > 70 and 0 <= lags[5.] < 10
+    for beta in (0.0, 5.0):
+        smooth = OneEuroFilter(1.0, beta)
+        lags[beta] = float(
+            ramp[-1, 0, 0] - [smooth(p, t / 25, 200.0) for t, p in enumerate(ramp)][-1][0, 0]
+        )
+    assert lags[0.0] > 70 and 0 <= lags[5.0] < 10
 
 
 def test_is_the_same_at_any_resolution():
@@ -83,12 +87,17 @@ def test_is_the_same_at_any_resolution():
     points = rng.normal(0, 10, (20, 2, 2))
     near, far = OneEuroFilter(), OneEuroFilter()
     for t, p in enumerate(points):
-        np.testing.assert_allclose(near(4 * p, t / 25, 400.), 4 * far(p, t / 25, 100.))
+        np.testing.assert_allclose(near(4 * p, t / 25, 400.0), 4 * far(p, t / 25, 100.0))
 
 
-@pytest.mark.parametrize(('settings', 'says'), [
-    (dict(min_cutoff=0), 'min_cutoff must be above 0'), (dict(beta=-1), 'beta must be 0 or more'),
-    (dict(derivative_cutoff=float('nan')), 'derivative_cutoff must be above 0')])
+@pytest.mark.parametrize(
+    ('settings', 'says'),
+    [
+        (dict(min_cutoff=0), 'min_cutoff must be above 0'),
+        (dict(beta=-1), 'beta must be 0 or more'),
+        (dict(derivative_cutoff=float('nan')), 'derivative_cutoff must be above 0'),
+    ],
+)
 def test_settings_that_cannot_be(settings, says):
     with pytest.raises(ValueError, match=says):
         Smoother(**settings)
@@ -96,15 +105,22 @@ def test_settings_that_cannot_be(settings, says):
 
 def test_time_has_to_go_on():
     smooth = OneEuroFilter()
-    smooth(np.zeros((1, 2)), 1.)
+    smooth(np.zeros((1, 2)), 1.0)
     with pytest.raises(ValueError, match='time must go on, got 1.0 after 1.0'):
-        smooth(np.zeros((1, 2)), 1.)
+        smooth(np.zeros((1, 2)), 1.0)
 
 
 def frame(index: int, *people: tuple) -> FrameResult:
-    return FrameResult(index, index / 10, tuple(
-        PersonResult(number, np.array([0., 0, 100, 100]), np.full((2, 2), float(x)), np.ones(2),
-                     state) for number, x, state in people))
+    return FrameResult(
+        index,
+        index / 10,
+        tuple(
+            PersonResult(
+                number, np.array([0.0, 0, 100, 100]), np.full((2, 2), float(x)), np.ones(2), state
+            )
+            for number, x, state in people
+        ),
+    )
 
 
 def places(result: FrameResult) -> list[float]:

@@ -1,4 +1,5 @@
 """Joints from SMPL parameters against linear blend skinning written out."""
+
 from __future__ import annotations
 
 import sys
@@ -65,15 +66,23 @@ def skinning(model: dict, betas, pose, transl) -> tuple[np.ndarray, np.ndarray]:
 
 def parameters(frames: int, seed: int = 0, num_betas: int = 10) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    return dict(betas=rng.normal(size=(frames, num_betas)),
-                body_pose=.6 * rng.normal(size=(frames, 69)),
-                global_orient=2 * rng.normal(size=(frames, 3)), transl=rng.normal(size=(frames, 3)))
+    return dict(
+        betas=rng.normal(size=(frames, num_betas)),
+        body_pose=0.6 * rng.normal(size=(frames, 69)),
+        global_orient=2 * rng.normal(size=(frames, 3)),
+        transl=rng.normal(size=(frames, 3)),
+    )
 
 
 def expected(model: dict, params: dict) -> tuple[np.ndarray, np.ndarray]:
-    joints, vertices = zip(*(
-        skinning(model, b, np.concatenate([g, p]).reshape(24, 3), t) for b, p, g, t in zip(
-            params['betas'], params['body_pose'], params['global_orient'], params['transl'])))
+    joints, vertices = zip(
+        *(
+            skinning(model, b, np.concatenate([g, p]).reshape(24, 3), t)
+            for b, p, g, t in zip(
+                params['betas'], params['body_pose'], params['global_orient'], params['transl']
+            )
+        )
+    )
     return np.array(joints), np.array(vertices)
 
 
@@ -96,13 +105,15 @@ def test_regressed_joints_come_from_the_posed_vertices(model, model_file, tmp_pa
 def test_at_rest_joints_are_regressed_from_the_template(full_model, full_model_file):
     zeros = dict(betas=np.zeros(10), body_pose=np.zeros((1, 69)), global_orient=np.zeros((1, 3)))
     joints = SMPLJoints(full_model_file)(**zeros)
-    np.testing.assert_allclose(joints[0], full_model['J_regressor'] @ full_model['v_template'],
-                               atol=1e-5)
+    np.testing.assert_allclose(
+        joints[0], full_model['J_regressor'] @ full_model['v_template'], atol=1e-5
+    )
 
 
 def test_a_bent_left_elbow_moves_only_what_hangs_on_it(model_file):
-    at_rest = dict(betas=np.zeros(10), global_orient=np.zeros((1, 3)),
-                   body_pose=np.zeros((1, 23, 3)))
+    at_rest = dict(
+        betas=np.zeros(10), global_orient=np.zeros((1, 3)), body_pose=np.zeros((1, 23, 3))
+    )
     bent = at_rest['body_pose'].copy()
     bent[0, SMPL.index('left_elbow') - 1] = 0, 0, np.pi / 2
     joints = SMPLJoints(model_file)
@@ -124,8 +135,9 @@ def test_batches_frames_and_layouts_do_not_matter(model_file):
     as_tensors = {k: torch.from_numpy(v) for k, v in params.items()}
     as_tensors['body_pose'] = as_tensors['body_pose'].view(7, 23, 3).requires_grad_()
     np.testing.assert_allclose(joints(**as_tensors), whole, atol=1e-5)
-    np.testing.assert_allclose(joints(**params | dict(betas=params['betas'][None])), whole,
-                               atol=1e-5)
+    np.testing.assert_allclose(
+        joints(**params | dict(betas=params['betas'][None])), whole, atol=1e-5
+    )
     assert joints(**{k: v[:0] if v.ndim > 1 else v for k, v in params.items()}).shape == (0, 24, 3)
 
 
@@ -134,19 +146,21 @@ def test_fewer_betas_are_padded_and_more_refused(model, model_file):
     joints = SMPLJoints(model_file)
     padded = params['betas'].copy()
     padded[:, 4:] = 0
-    assert np.array_equal(joints(**params | dict(betas=params['betas'][:, :4])),
-                          joints(**params | dict(betas=padded)))
+    assert np.array_equal(
+        joints(**params | dict(betas=params['betas'][:, :4])), joints(**params | dict(betas=padded))
+    )
     with pytest.raises(ValueError, match='betas has 16 values, the model takes 10'):
         joints(**params | dict(betas=np.zeros(16)))
 
 
 def test_a_model_of_300_betas(tmp_path, save_model, model):
-    shapes = .1 * np.random.default_rng(3).normal(size=(40, 3, 300))
+    shapes = 0.1 * np.random.default_rng(3).normal(size=(40, 3, 300))
     path = save_model(tmp_path / 'm.npz', model | dict(shapedirs=shapes))
     params = parameters(2, num_betas=16)
     joints = SMPLJoints(path, num_betas=16)(**params)
-    np.testing.assert_allclose(joints, expected(model | dict(shapedirs=shapes), params)[0],
-                               atol=2e-5)
+    np.testing.assert_allclose(
+        joints, expected(model | dict(shapedirs=shapes), params)[0], atol=2e-5
+    )
 
 
 def test_a_frame_of_nan_stays_alone(model_file):
@@ -160,6 +174,7 @@ def test_a_frame_of_nan_stays_alone(model_file):
 
 # --------------------------------------------------------------------------------------------------
 # Other skeletons.
+
 
 def test_cocoplus_takes_the_face_from_vertices(full_model, full_model_file):
     params = parameters(1, seed=4)
@@ -185,10 +200,12 @@ def test_the_feet_of_mediapipe_are_vertices(full_model, full_model_file):
     assert joints.missing == ('left_mouth', 'right_mouth')
     made, (_, vertices) = joints(**params)[0], expected(full_model, params)
     ids = smplx.vertex_ids.vertex_ids['smplh']
-    for joint, name in dict(left_heel='LHeel', right_heel='RHeel', left_foot_index='LBigToe',
-                            right_foot_index='RBigToe').items():
-        np.testing.assert_allclose(made[joints.skeleton.index(joint)], vertices[0, ids[name]],
-                                   atol=1e-4)
+    for joint, name in dict(
+        left_heel='LHeel', right_heel='RHeel', left_foot_index='LBigToe', right_foot_index='RBigToe'
+    ).items():
+        np.testing.assert_allclose(
+            made[joints.skeleton.index(joint)], vertices[0, ids[name]], atol=1e-4
+        )
 
 
 @pytest.mark.parametrize('name', SKELETONS)
@@ -207,7 +224,13 @@ def test_every_skeleton_is_a_mapping_of_the_joints_there_are(full_model_file, na
 
 def test_another_mesh_has_no_named_vertices(model_file):
     assert SMPLJoints(model_file, 'cocoplus19').missing == (
-        'head_top', 'nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear')
+        'head_top',
+        'nose',
+        'left_eye',
+        'right_eye',
+        'left_ear',
+        'right_ear',
+    )
 
 
 def test_a_vertex_can_be_named(model, model_file):
@@ -215,10 +238,12 @@ def test_a_vertex_can_be_named(model, model_file):
     joints = SMPLJoints(model_file, 'cocoplus19', vertices=dict(head_top=7, right_knee=8))
     assert 'head_top' not in joints.missing
     made, vertices = joints(**params), expected(model, params)[1]
-    np.testing.assert_allclose(made[:, joints.skeleton.index('head_top')], vertices[:, 7],
-                               atol=1e-4)
-    np.testing.assert_allclose(made[:, joints.skeleton.index('right_knee')], vertices[:, 8],
-                               atol=1e-4)
+    np.testing.assert_allclose(
+        made[:, joints.skeleton.index('head_top')], vertices[:, 7], atol=1e-4
+    )
+    np.testing.assert_allclose(
+        made[:, joints.skeleton.index('right_knee')], vertices[:, 8], atol=1e-4
+    )
 
 
 def test_the_regressor_of_hmr_gives_all_of_cocoplus(tmp_path, model, save_model):
@@ -234,31 +259,44 @@ def test_the_regressor_of_hmr_gives_all_of_cocoplus(tmp_path, model, save_model)
 # --------------------------------------------------------------------------------------------------
 # Errors.
 
-@pytest.mark.parametrize('change, message', [
-    (dict(body_pose=np.zeros((3, 63))), r'body_pose must be of shape \(3, 69\) or \(3, 23, 3\), '
-                                        r'got \(3, 63\)'),
-    (dict(body_pose=np.zeros((2, 69))), r'body_pose .* got \(2, 69\)'),
-    (dict(global_orient=np.zeros((3, 4))), r'global_orient .* \(3, 3\), got \(3, 4\)'),
-    (dict(global_orient=np.zeros((3, 3, 3))), r'global_orient .* got \(3, 3, 3\)'),
-    (dict(global_orient=0), r'global_orient .* got \(\)'),
-    (dict(transl=np.zeros(3)), r'transl .* \(3, 3\), got \(3,\)'),
-    (dict(betas=np.zeros((2, 10))), r'betas .* got \(2, 10\)'),
-    (dict(betas=0.), r'betas .* got \(\)'),
-    (dict(transl=np.array(['a'])), 'transl does not hold numbers'),
-])
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (
+            dict(body_pose=np.zeros((3, 63))),
+            r'body_pose must be of shape \(3, 69\) or \(3, 23, 3\), '
+            r'got \(3, 63\)',
+        ),
+        (dict(body_pose=np.zeros((2, 69))), r'body_pose .* got \(2, 69\)'),
+        (dict(global_orient=np.zeros((3, 4))), r'global_orient .* \(3, 3\), got \(3, 4\)'),
+        (dict(global_orient=np.zeros((3, 3, 3))), r'global_orient .* got \(3, 3, 3\)'),
+        (dict(global_orient=0), r'global_orient .* got \(\)'),
+        (dict(transl=np.zeros(3)), r'transl .* \(3, 3\), got \(3,\)'),
+        (dict(betas=np.zeros((2, 10))), r'betas .* got \(2, 10\)'),
+        (dict(betas=0.0), r'betas .* got \(\)'),
+        (dict(transl=np.array(['a'])), 'transl does not hold numbers'),
+    ],
+)
 def test_a_wrong_field_is_named(model_file, change, message):
     with pytest.raises(ValueError, match=message):
         SMPLJoints(model_file)(**parameters(3) | change)
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(skeleton='coco18'), "unknown skeleton 'coco18'"),
-    (dict(batch_size=0), 'batch_size and num_betas must be at least 1'),
-    (dict(vertices=dict(head_top=1)), "smpl24 has no joint 'head_top'"),
-    (dict(vertices=dict(head=40)), 'head is vertex 40, of 40'),
-    (dict(regressor=np.zeros((24, 6890))), r'shape \(24, 40\) \(joints, vertices\), got '
-                                           r'\(24, 6890\)'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(skeleton='coco18'), "unknown skeleton 'coco18'"),
+        (dict(batch_size=0), 'batch_size and num_betas must be at least 1'),
+        (dict(vertices=dict(head_top=1)), "smpl24 has no joint 'head_top'"),
+        (dict(vertices=dict(head=40)), 'head is vertex 40, of 40'),
+        (
+            dict(regressor=np.zeros((24, 6890))),
+            r'shape \(24, 40\) \(joints, vertices\), got '
+            r'\(24, 6890\)',
+        ),
+    ],
+)
 def test_wrong_arguments_are_named(model_file, arguments, message):
     with pytest.raises(ValueError, match=message):
         SMPLJoints(model_file, **arguments)

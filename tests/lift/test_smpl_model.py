@@ -1,4 +1,5 @@
 """SMPL model files as they are released, read without chumpy."""
+
 from __future__ import annotations
 
 import os
@@ -43,9 +44,11 @@ def chumpy(monkeypatch) -> types.SimpleNamespace:
 
     for module in ('chumpy', 'chumpy.ch', 'chumpy.reordering'):
         monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
-    return types.SimpleNamespace(Ch=make('chumpy.ch', 'Ch'),
-                                 Select=make('chumpy.reordering', 'Select'),
-                                 Other=make('chumpy.ch', 'MatVecMult'))
+    return types.SimpleNamespace(
+        Ch=make('chumpy.ch', 'Ch'),
+        Select=make('chumpy.reordering', 'Select'),
+        Other=make('chumpy.ch', 'MatVecMult'),
+    )
 
 
 def instance(cls: type, **state):
@@ -79,11 +82,18 @@ def test_chumpy_arrays_without_chumpy(tmp_path, model, chumpy, protocol, monkeyp
     all_shapes = np.random.default_rng(2).normal(size=(40, 3, 12))
     all_shapes[:, :, :10] = model['shapedirs']
     indices = np.arange(all_shapes.size).reshape(all_shapes.shape)[:, :, :10].ravel()
-    shapes = instance(chumpy.Select, a=instance(chumpy.Ch, x=all_shapes, _dirty_vars={'x'}),
-                      idxs=indices, preferred_shape=(40, 3, 10), _itr=None)
+    shapes = instance(
+        chumpy.Select,
+        a=instance(chumpy.Ch, x=all_shapes, _dirty_vars={'x'}),
+        idxs=indices,
+        preferred_shape=(40, 3, 10),
+        _itr=None,
+    )
     with_chumpy = model | dict(
-        v_template=instance(chumpy.Ch, x=model['v_template']), shapedirs=shapes,
-        posedirs=instance(chumpy.Ch, x=instance(chumpy.Ch, x=model['posedirs'])))
+        v_template=instance(chumpy.Ch, x=model['v_template']),
+        shapedirs=shapes,
+        posedirs=instance(chumpy.Ch, x=instance(chumpy.Ch, x=model['posedirs'])),
+    )
     path = dump(tmp_path / 'm.pkl', with_chumpy, protocol)
     for name in ('chumpy', 'chumpy.ch', 'chumpy.reordering'):
         monkeypatch.setitem(sys.modules, name, None)  # an import of it would raise
@@ -92,8 +102,11 @@ def test_chumpy_arrays_without_chumpy(tmp_path, model, chumpy, protocol, monkeyp
 
 def test_other_classes_of_chumpy_are_refused(tmp_path, model, chumpy):
     path = dump(tmp_path / 'm.pkl', model | dict(weights=instance(chumpy.Other, x=1)), 2)
-    with pytest.raises(UnsafePickleError, match=r"m\.pkl: it names 'chumpy.ch.MatVecMult'.*"
-                                                'allowed are .*chumpy.ch.Ch'):
+    with pytest.raises(
+        UnsafePickleError,
+        match=r"m\.pkl: it names 'chumpy.ch.MatVecMult'.*"
+        'allowed are .*chumpy.ch.Ch',
+    ):
         load_smpl_model(path)
 
 
@@ -126,8 +139,9 @@ def test_a_sparse_matrix_that_reads_outside_itself(tmp_path, model, change):
 
 def test_the_regressor_of_hmr_is_kept(tmp_path, model):
     regressor = sparse.csc_matrix(np.random.default_rng(0).random((19, 40)))
-    loaded = load_smpl_model(dump(tmp_path / 'm.pkl', model | dict(cocoplus_regressor=regressor),
-                                  2))
+    loaded = load_smpl_model(
+        dump(tmp_path / 'm.pkl', model | dict(cocoplus_regressor=regressor), 2)
+    )
     np.testing.assert_allclose(loaded['cocoplus_regressor'], regressor.toarray(), rtol=1e-6)
 
 
@@ -137,16 +151,23 @@ def wrong_tree(model: dict) -> np.ndarray:
     return table
 
 
-@pytest.mark.parametrize('change, message', [
-    (lambda m: dict(weights=None), r"no field \['weights'\]; an SMPL model has"),
-    (lambda m: dict(weights=m['weights'][:, :22]), r"'weights' must be \('N', 24\).*\(40, 22\)"),
-    (lambda m: dict(posedirs=m['posedirs'][1:]), r"'posedirs' must be .*\(39, 3, 207\)"),
-    (lambda m: dict(J_regressor=np.ones((55, 40))), r"'J_regressor' must be \(24, 'N'\)"),
-    (lambda m: dict(v_template=m['v_template'] * np.nan), "'v_template' holds NaN"),
-    (lambda m: dict(kintree_table=wrong_tree(m)), "'kintree_table' must hold SMPL's parents"),
-    (lambda m: dict(f=m['f'] + 40), "'f' names vertices from 4"),
-    (lambda m: dict(f=np.array(['a'])), "'f' does not hold numbers"),
-], ids=['missing', 'joints', 'vertices', 'SMPL-X', 'NaN', 'tree', 'faces', 'text'])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (lambda m: dict(weights=None), r"no field \['weights'\]; an SMPL model has"),
+        (
+            lambda m: dict(weights=m['weights'][:, :22]),
+            r"'weights' must be \('N', 24\).*\(40, 22\)",
+        ),
+        (lambda m: dict(posedirs=m['posedirs'][1:]), r"'posedirs' must be .*\(39, 3, 207\)"),
+        (lambda m: dict(J_regressor=np.ones((55, 40))), r"'J_regressor' must be \(24, 'N'\)"),
+        (lambda m: dict(v_template=m['v_template'] * np.nan), "'v_template' holds NaN"),
+        (lambda m: dict(kintree_table=wrong_tree(m)), "'kintree_table' must hold SMPL's parents"),
+        (lambda m: dict(f=m['f'] + 40), "'f' names vertices from 4"),
+        (lambda m: dict(f=np.array(['a'])), "'f' does not hold numbers"),
+    ],
+    ids=['missing', 'joints', 'vertices', 'SMPL-X', 'NaN', 'tree', 'faces', 'text'],
+)
 def test_a_wrong_field_is_named(tmp_path, model, save_model, change, message):
     changed = {k: v for k, v in (model | change(model)).items() if v is not None}
     with pytest.raises(ValueError, match=rf'm\.npz: .*{message}'):

@@ -1,4 +1,5 @@
 """A network that sees coloured dots, and images of them: known answers for whole estimators."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -44,29 +45,65 @@ def dot_model() -> Callable[..., VideoPoseEstimator]:
     A real estimator with the config it was built from, ``transform`` cutting out its crops.
     """
 
-    def build(transform: dict, codec: str = 'MSRAHeatmap', input_size=(128, 128),
-              padding: float = 1.25, clip_len: int = 3) -> VideoPoseEstimator:
+    def build(
+        transform: dict,
+        codec: str = 'MSRAHeatmap',
+        input_size=(128, 128),
+        padding: float = 1.25,
+        clip_len: int = 3,
+    ) -> VideoPoseEstimator:
         init_default_scope('mmpose')
         coding = dict(type=codec, input_size=input_size, heatmap_size=input_size, sigma=2)
         if codec == 'MSRAHeatmap':
             coding['unbiased'] = True
-        points = {k: dict(name=name, id=k, color=[0, 0, 0], type='upper', swap='')
-                  for k, name in enumerate('abc')}
-        meta = dict(dataset_name='dots', keypoint_info=points, skeleton_info={}, paper_info={},
-                    joint_weights=[1.] * 3, sigmas=[.1] * 3)
-        config = Config(dict(
-            model=dict(
-                type='VideoPoseEstimator', backbone=dict(type='DotBackbone', input_size=input_size),
-                data_preprocessor=dict(type='ClipDataPreprocessor', mean=[0.] * 3, std=[255.] * 3),
-                head=dict(type='RPSTNHead', num_joints=3, channels=3, relation=None,
-                          propagator=dict(type='NoPropagator'), norm_weight=1., decoder=coding)),
-            test_dataloader=dict(dataset=dict(
-                type='ClipDataset', clip_len=clip_len, metainfo=meta, pipeline=[
-                    dict(type='LoadClip'),
-                    dict(type='ClipBBox', mode='frame', padding=padding),
-                    dict(type='ForEachFrame',
-                         transforms=[dict(input_size=input_size, **transform)]),
-                    dict(type='PackClipInputs')]))))
+        points = {
+            k: dict(name=name, id=k, color=[0, 0, 0], type='upper', swap='')
+            for k, name in enumerate('abc')
+        }
+        meta = dict(
+            dataset_name='dots',
+            keypoint_info=points,
+            skeleton_info={},
+            paper_info={},
+            joint_weights=[1.0] * 3,
+            sigmas=[0.1] * 3,
+        )
+        config = Config(
+            dict(
+                model=dict(
+                    type='VideoPoseEstimator',
+                    backbone=dict(type='DotBackbone', input_size=input_size),
+                    data_preprocessor=dict(
+                        type='ClipDataPreprocessor', mean=[0.0] * 3, std=[255.0] * 3
+                    ),
+                    head=dict(
+                        type='RPSTNHead',
+                        num_joints=3,
+                        channels=3,
+                        relation=None,
+                        propagator=dict(type='NoPropagator'),
+                        norm_weight=1.0,
+                        decoder=coding,
+                    ),
+                ),
+                test_dataloader=dict(
+                    dataset=dict(
+                        type='ClipDataset',
+                        clip_len=clip_len,
+                        metainfo=meta,
+                        pipeline=[
+                            dict(type='LoadClip'),
+                            dict(type='ClipBBox', mode='frame', padding=padding),
+                            dict(
+                                type='ForEachFrame',
+                                transforms=[dict(input_size=input_size, **transform)],
+                            ),
+                            dict(type='PackClipInputs'),
+                        ],
+                    )
+                ),
+            )
+        )
         model = MODELS.build(config.model).eval()
         nn.init.zeros_(model.head.propagator.predict.bias)
         model.head.propagator.predict.weight.data = torch.eye(3)[..., None, None]
@@ -81,8 +118,10 @@ def dots() -> Callable[..., np.ndarray]:
     """``dots(centres, radius, size)``: an image of (width, height) with dots at (3, 2)."""
 
     def draw(centres: np.ndarray, radius: float, size: tuple[int, int]) -> np.ndarray:
-        along = [np.exp(-((np.arange(side) - centres[:, axis, None])**2 / (2 * radius**2)))
-                 for axis, side in enumerate(size)]
+        along = [
+            np.exp(-((np.arange(side) - centres[:, axis, None]) ** 2 / (2 * radius**2)))
+            for axis, side in enumerate(size)
+        ]
         peaks = [np.outer(y, x) for x, y in zip(*along)]
         return np.rint(255 * np.tensordot(np.stack(peaks, -1), COLORS, 1)).astype(np.uint8)
 

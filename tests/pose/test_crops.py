@@ -1,4 +1,5 @@
 """Box to crop to joints in the image: one computation on every path, right to half a pixel."""
+
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from rpstn.pose.streaming.streaming import StreamingRPSTN
 from rpstn.video.frames import Frame
 
 SIZE = (320, 240)
-PLANTED = np.array([[120.3, 80.6], [141.8, 92.4], [131., 125.25]])
+PLANTED = np.array([[120.3, 80.6], [141.8, 92.4], [131.0, 125.25]])
 BOXES = {
     'ordinary': (60, 40, 190, 200),
     'fractional': (100.5, 60.25, 180, 150),
@@ -27,7 +28,7 @@ TRANSFORM = {
     'udp': (dict(type='TopdownAffine', use_udp=True), 'UDPHeatmap'),
     'stretch': (dict(type='TopdownStretch'), 'MSRAHeatmap'),
 }
-ROTATIONS = (0., -75.)
+ROTATIONS = (0.0, -75.0)
 
 
 @TRANSFORMS.register_module(force=True)
@@ -51,9 +52,11 @@ def box(request) -> np.ndarray:
     return np.array(BOXES[request.param], np.float32)
 
 
-def cut_by_pipeline(model, image: np.ndarray, box: np.ndarray, degrees: float = 0.,
-                    extra: tuple[dict, ...] = ()) -> dict:
+def cut_by_pipeline(
+    model, image: np.ndarray, box: np.ndarray, degrees: float = 0.0, extra: tuple[dict, ...] = ()
+) -> dict:
     """The packed frame that the model's own pipeline makes, with joints where they are planted."""
+
     class Reader:
         path = 'planted'
 
@@ -62,12 +65,28 @@ def cut_by_pipeline(model, image: np.ndarray, box: np.ndarray, degrees: float = 
 
     load, choose, each, pack = model.cfg.test_dataloader.dataset.pipeline
     inner = [dict(type='TurnBox', degrees=degrees), *each['transforms'], *extra]
-    frame = dict(frame_index=0, img_path='planted#0', img_id=0, padded=False, bbox=box[None],
-                 bbox_score=np.ones(1, np.float32), keypoints=PLANTED[None].astype(np.float32),
-                 keypoints_visible=np.ones((1, 3), np.float32), id=0)
-    pipeline = Compose([TRANSFORMS.build(step) for step in (
-        load, choose, dict(type='ForEachFrame', transforms=inner),
-        dict(type='PackClipInputs', pack_transformed=True))])
+    frame = dict(
+        frame_index=0,
+        img_path='planted#0',
+        img_id=0,
+        padded=False,
+        bbox=box[None],
+        bbox_score=np.ones(1, np.float32),
+        keypoints=PLANTED[None].astype(np.float32),
+        keypoints_visible=np.ones((1, 3), np.float32),
+        id=0,
+    )
+    pipeline = Compose(
+        [
+            TRANSFORMS.build(step)
+            for step in (
+                load,
+                choose,
+                dict(type='ForEachFrame', transforms=inner),
+                dict(type='PackClipInputs', pack_transformed=True),
+            )
+        ]
+    )
     return pipeline(dict(video='planted', reader=Reader(), image_size=SIZE, frames=[frame]))
 
 
@@ -75,13 +94,15 @@ def centroids(crop: np.ndarray) -> np.ndarray:
     """(3, 2) centres of the coloured dots of an image, from scratch."""
     y, x = np.indices(crop.shape[:2])
     weights = crop.astype(float)
-    return np.stack([(weights * x[..., None]).sum((0, 1)), (weights * y[..., None]).sum((0, 1))],
-                    -1) / weights.sum((0, 1))[:, None]
+    return (
+        np.stack([(weights * x[..., None]).sum((0, 1)), (weights * y[..., None]).sum((0, 1))], -1)
+        / weights.sum((0, 1))[:, None]
+    )
 
 
 def radius(box: np.ndarray) -> float:
     """Of dots that are about 5 pixels wide in a crop of 128."""
-    return max(2., 5 * (box[2:] - box[:2]).max() * 1.25 / 128)
+    return max(2.0, 5 * (box[2:] - box[:2]).max() * 1.25 / 128)
 
 
 @pytest.mark.parametrize('degrees', ROTATIONS)
@@ -104,8 +125,13 @@ def test_training_knows_where_the_dots_went(dot_model, dots, kind, box, degrees)
     transform, codec = TRANSFORM[kind]
     model = dot_model(transform, codec, padding=2.5)  # all dots within the crop
     coding = model.cfg.model.head.decoder
-    packed = cut_by_pipeline(model, dots(PLANTED, 2 * radius(box), SIZE), box, degrees,
-                             (dict(type='GenerateTarget', encoder=coding), ))
+    packed = cut_by_pipeline(
+        model,
+        dots(PLANTED, 2 * radius(box), SIZE),
+        box,
+        degrees,
+        (dict(type='GenerateTarget', encoder=coding),),
+    )
     frame = packed['data_samples'].frames[0]
     joints = frame.gt_instances.transformed_keypoints[0]
     seen = centroids(packed['inputs'][0].numpy().transpose(1, 2, 0))
@@ -123,7 +149,7 @@ def test_testing_finds_the_dots_in_the_image(dot_model, dots, kind, box, degrees
     model = dot_model(*TRANSFORM[kind])
     packed = cut_by_pipeline(model, dots(PLANTED, radius(box), SIZE), box, degrees)
     with torch.no_grad():
-        found, = model.test_step(pseudo_collate([packed]))
+        (found,) = model.test_step(pseudo_collate([packed]))
     where = Cropper.from_config(model.cfg).crop(box, degrees).to_input(PLANTED)
     shown = ((where > 4) & (where < 124)).all(axis=1)  # a turned box may leave some out
     assert shown.any()
@@ -153,8 +179,9 @@ def test_a_crop_goes_there_and_back(box, degrees, keep_aspect):
     np.testing.assert_allclose(crop.to_input(crop.center), (48, 80), atol=1e-3)
     # A second restatement: by centre, sides and rotation, without any matrix.
     by_hand = (points / (96, 160) - 0.5) * crop.scale + crop.center
-    np.testing.assert_allclose(crop.to_image(points), rotate_about(by_hand, crop.center, degrees),
-                               atol=1e-2)
+    np.testing.assert_allclose(
+        crop.to_image(points), rotate_about(by_hand, crop.center, degrees), atol=1e-2
+    )
 
 
 def test_the_padded_box_lies_in_the_crop_whatever_its_aspect(box):
@@ -179,5 +206,5 @@ def test_a_config_without_a_crop_is_refused_by_name():
 
 def test_crops_do_not_touch_the_image(box):
     image = np.full((240, 320, 3), 7, np.uint8)
-    Crop(np.array([10., 20]), np.array([30., 30]), (64, 64)).cut(image)[:] = 0
+    Crop(np.array([10.0, 20]), np.array([30.0, 30]), (64, 64)).cut(image)[:] = 0
     assert (image == 7).all()

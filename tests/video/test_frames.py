@@ -1,4 +1,5 @@
 """Frames out of files: times, turned and odd pictures, kinds of images, parts, reading ahead."""
+
 import struct
 import threading
 import time
@@ -17,7 +18,7 @@ from rpstn.video.readahead import read_ahead
 from rpstn.video.readers import UnreadableFrameError
 
 
-def write_mp4(path: Path, frames: int = 6, fps: float = 10.) -> Path:
+def write_mp4(path: Path, frames: int = 6, fps: float = 10.0) -> Path:
     """Frame t is a grey of 40 t, 64x48, its left half a little lighter."""
     with VideoWriter(path, fps, (64, 48)) as video:
         for t in range(frames):
@@ -30,19 +31,20 @@ def write_mp4(path: Path, frames: int = 6, fps: float = 10.) -> Path:
 def boxes(data: bytes, start: int, end: int):
     """Type, start and end of the boxes of an MP4 (ISO 14496-12) in a range."""
     while start < end:
-        size, kind = struct.unpack('>I4s', data[start:start + 8])
+        size, kind = struct.unpack('>I4s', data[start : start + 8])
         yield kind.decode(), start, start + size
         start += size
 
 
 def edited(data: bytes, path: list[str], change) -> bytes:
     """The MP4 with the payload of one box changed, and the sizes of those around it."""
+
     def edit(data: bytes, rest: list[str]) -> bytes:
         if not rest:
             return change(data)
         out = b''
         for kind, start, end in boxes(data, 0, len(data)):
-            payload = data[start + 8:end]
+            payload = data[start + 8 : end]
             payload = edit(payload, rest[1:]) if kind == rest[0] else payload
             out += struct.pack('>I4s', len(payload) + 8, kind.encode()) + payload
         return out
@@ -77,8 +79,13 @@ def test_a_video_that_was_filmed_turned_is_set_upright(tmp_path, turn):
     path = write_mp4(tmp_path / 'a.mp4', 3)
     cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[turn]
     matrix = struct.pack('>9i', cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30)
-    path.write_bytes(edited(path.read_bytes(), ['moov', 'trak', 'tkhd'],
-                            lambda payload: payload[:40] + matrix + payload[76:]))
+    path.write_bytes(
+        edited(
+            path.read_bytes(),
+            ['moov', 'trak', 'tkhd'],
+            lambda payload: payload[:40] + matrix + payload[76:],
+        )
+    )
     source = open_frames(path)
     frames = list(source)
     assert source.size == ((48, 64) if turn in (90, 270) else (64, 48))
@@ -94,8 +101,9 @@ def test_images_of_all_kinds_become_8_bit_bgr(tmp_path):
     bgr = rng.integers(0, 256, (37, 53, 3), np.uint8)
     grey = bgr[..., 0]
     cv2.imwrite(str(tmp_path / '1_colour.png'), bgr)
-    cv2.imwrite(str(tmp_path / '2_alpha.png'), np.dstack([bgr, rng.integers(
-        0, 256, (37, 53), np.uint8)]))
+    cv2.imwrite(
+        str(tmp_path / '2_alpha.png'), np.dstack([bgr, rng.integers(0, 256, (37, 53), np.uint8)])
+    )
     cv2.imwrite(str(tmp_path / '3_grey.png'), grey)
     cv2.imwrite(str(tmp_path / '4_deep.png'), bgr.astype(np.uint16) * 257)
     cv2.imwrite(str(tmp_path / '5_deep_grey.tiff'), grey.astype(np.uint16) * 257)
@@ -108,8 +116,7 @@ def test_images_of_all_kinds_become_8_bit_bgr(tmp_path):
     found = [frame.image for frame in open_frames(tmp_path)]
     three = np.dstack([grey] * 3)
     bits = np.where(three > 127, 255, 0)
-    for image, expected in zip(found, [bgr, bgr, three, bgr, three, three, bits, bgr],
-                               strict=True):
+    for image, expected in zip(found, [bgr, bgr, three, bgr, three, three, bits, bgr], strict=True):
         assert image.shape == (37, 53, 3) and image.dtype == np.uint8
         np.testing.assert_array_equal(image, expected)
 
@@ -131,15 +138,25 @@ def test_videos_of_odd_sizes_are_read_as_they_are_and_written_to_the_last_pair(t
 def test_a_video_whose_size_changes_is_refused_by_name(tmp_path):
     for name, size in (('1.png', (20, 30)), ('2.png', (20, 31))):
         cv2.imwrite(str(tmp_path / name), np.zeros((*size, 3), np.uint8))
-    with pytest.raises(UnreadableFrameError, match=r'2\.png has 31x20 pixels, the first frame '
-                       '30x20'):
+    with pytest.raises(
+        UnreadableFrameError,
+        match=r'2\.png has 31x20 pixels, the first frame '
+        '30x20',
+    ):
         list(open_frames(tmp_path))
 
 
-@pytest.mark.parametrize(('part', 'expected'), [
-    (Part(), [0, 1, 2, 3, 4, 5]), (Part(stride=4), [0, 4]), (Part(Moment(1), Moment(5), 2), [1, 3]),
-    (Part(Moment(0.25, True), Moment(0.5, True)), [3, 4]), (Part(Moment(9)), []),
-    (Part(end=Moment(0.2, True), stride=3), [0])])
+@pytest.mark.parametrize(
+    ('part', 'expected'),
+    [
+        (Part(), [0, 1, 2, 3, 4, 5]),
+        (Part(stride=4), [0, 4]),
+        (Part(Moment(1), Moment(5), 2), [1, 3]),
+        (Part(Moment(0.25, True), Moment(0.5, True)), [3, 4]),
+        (Part(Moment(9)), []),
+        (Part(end=Moment(0.2, True), stride=3), [0]),
+    ],
+)
 @pytest.mark.parametrize('kind', ['video', 'images'])
 def test_parts(tmp_path, part, expected, kind):
     source = open_frames(write_mp4(tmp_path / 'a.mp4'))
@@ -148,8 +165,9 @@ def test_parts(tmp_path, part, expected, kind):
         folder.mkdir()
         for frame in source:
             cv2.imwrite(str(folder / f'{frame.index}.png'), frame.image)
-    opened = open_frames(tmp_path / ('a.mp4' if kind == 'video' else 'frames'),
-                         None if kind == 'video' else 10, part)
+    opened = open_frames(
+        tmp_path / ('a.mp4' if kind == 'video' else 'frames'), None if kind == 'video' else 10, part
+    )
     frames = list(opened)
     assert [f.index for f in frames] == expected
     np.testing.assert_allclose([f.time for f in frames], [t / 10 for t in expected])
@@ -170,8 +188,16 @@ def test_moments():
 
 def test_what_is_live(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for text in (0, '0', 'camera:2', 'webcam:1', 'rtsp://host/a', 'RTSP://x', 'http://x/a.mjpg',
-                 'udp://@:1234'):
+    for text in (
+        0,
+        '0',
+        'camera:2',
+        'webcam:1',
+        'rtsp://host/a',
+        'RTSP://x',
+        'http://x/a.mjpg',
+        'udp://@:1234',
+    ):
         assert is_live(text), text
     for text in ('a.mp4', 'folder', '*.mp4', 'camera', 'c:\\a.mp4', Path('0')):
         assert not is_live(text), text
@@ -187,9 +213,17 @@ def test_inputs_are_taken_apart(tmp_path):
         (tmp_path / name).write_bytes(b'')
     t = str(tmp_path)
     assert expand_inputs([f'{t}/v', f'{t}/i', '0']) == [
-        f'{t}/v/2.mp4', f'{t}/v/10.mp4', f'{t}/i', '0']
+        f'{t}/v/2.mp4',
+        f'{t}/v/10.mp4',
+        f'{t}/i',
+        '0',
+    ]
     assert expand_inputs([f'{t}/v/*.mp4', f'{t}/i/*.png', f'{t}/x/[a].mp4']) == [
-        f'{t}/v/2.mp4', f'{t}/v/10.mp4', f'{t}/i/*.png', f'{t}/x/[a].mp4']
+        f'{t}/v/2.mp4',
+        f'{t}/v/10.mp4',
+        f'{t}/i/*.png',
+        f'{t}/x/[a].mp4',
+    ]
     with pytest.raises(UnreadableFrameError, match='fits no file'):
         expand_inputs([f'{t}/*.mov'])
     with pytest.raises(UnreadableFrameError, match='is a folder of videos'):

@@ -1,4 +1,5 @@
 """Look at a config's data: a contact sheet of augmented clips, and a table of its annotations."""
+
 from __future__ import annotations
 
 import argparse
@@ -22,17 +23,36 @@ def parse_args() -> argparse.Namespace:
     """Options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config file path')
-    parser.add_argument('--subset', default='train', choices=['train', 'val', 'test'],
-                        help='whose data loader to look at (default: train)')
-    parser.add_argument('--out', default='work_dirs/check_dataset.png',
-                        help='file of the contact sheet (default: %(default)s)')
-    parser.add_argument('--clips', type=int, default=8,
-                        help='number of clips drawn, at even distances (default: %(default)s)')
-    parser.add_argument('--worst', type=int, default=10,
-                        help='number of suspicious sequences named (default: %(default)s)')
+    parser.add_argument(
+        '--subset',
+        default='train',
+        choices=['train', 'val', 'test'],
+        help='whose data loader to look at (default: train)',
+    )
+    parser.add_argument(
+        '--out',
+        default='work_dirs/check_dataset.png',
+        help='file of the contact sheet (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--clips',
+        type=int,
+        default=8,
+        help='number of clips drawn, at even distances (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--worst',
+        type=int,
+        default=10,
+        help='number of suspicious sequences named (default: %(default)s)',
+    )
     parser.add_argument('--seed', type=int, default=0, help='seed of the augmentation')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction,
-                        help='override settings of the config, as key=value')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, as key=value',
+    )
     return parser.parse_args()
 
 
@@ -45,8 +65,10 @@ def clip_dataset_config(cfg: Config, subset: str) -> dict:
     while 'dataset' in dataset:
         dataset = dataset['dataset']
     if 'datasets' in dataset:
-        raise SystemExit('the config joins several data sets; check one at a time, with '
-                         f'--cfg-options {subset}_dataloader.dataset=...')
+        raise SystemExit(
+            'the config joins several data sets; check one at a time, with '
+            f'--cfg-options {subset}_dataloader.dataset=...'
+        )
     pipeline = [t for t in dataset.get('pipeline', []) if t['type'] != 'PackClipInputs']
     return {**dataset, 'pipeline': pipeline}
 
@@ -59,8 +81,9 @@ def input_warp(frame: dict) -> np.ndarray:
     if 'input_size' not in frame:
         return np.eye(2, 3)
     rotation = frame['bbox_rotation'][0] if 'bbox_rotation' in frame else 0.0
-    return get_warp_matrix(frame['input_center'], frame['input_scale'], rotation,
-                           frame['input_size'])
+    return get_warp_matrix(
+        frame['input_center'], frame['input_scale'], rotation, frame['input_size']
+    )
 
 
 def draw_frame(frame: dict, metainfo: dict) -> np.ndarray:
@@ -75,24 +98,36 @@ def draw_frame(frame: dict, metainfo: dict) -> np.ndarray:
     corners = np.array([[[x1, y1], [x2, y1], [x2, y2], [x1, y2]]], np.float32)
     corners = cv2.transform(corners, input_warp(frame))[0] * scale
     cv2.polylines(image, [np.rint(corners).astype(np.int32)], True, (255, 255, 255), 1)
-    for (a, b), color in zip(metainfo['skeleton_links'], metainfo['skeleton_link_colors'],
-                             strict=True):
+    for (a, b), color in zip(
+        metainfo['skeleton_links'], metainfo['skeleton_link_colors'], strict=True
+    ):
         if labelled[a] and labelled[b]:
             hidden = occluded[a] or occluded[b]
-            cv2.line(image, _pixel(points[a]), _pixel(points[b]), _bgr(color), 1 if hidden else 2,
-                     cv2.LINE_AA)
-    for point, known, hidden, color in zip(points, labelled, occluded,
-                                           metainfo['keypoint_colors'], strict=True):
+            cv2.line(
+                image,
+                _pixel(points[a]),
+                _pixel(points[b]),
+                _bgr(color),
+                1 if hidden else 2,
+                cv2.LINE_AA,
+            )
+    for point, known, hidden, color in zip(
+        points, labelled, occluded, metainfo['keypoint_colors'], strict=True
+    ):
         if known:
             cv2.circle(image, _pixel(point), 4, (0, 0, 0), -1 if not hidden else 1, cv2.LINE_AA)
             cv2.circle(image, _pixel(point), 3, _bgr(color), -1 if not hidden else 1, cv2.LINE_AA)
-    label = f"{frame['frame_index']}" + (' padded' if frame['padded'] else '') + (
-        ' flipped' if frame.get('flip') else '')
+    label = (
+        f'{frame["frame_index"]}'
+        + (' padded' if frame['padded'] else '')
+        + (' flipped' if frame.get('flip') else '')
+    )
     cv2.putText(image, label, (3, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (0, 0, 0), 3, cv2.LINE_AA)
-    cv2.putText(image, label, (3, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (255, 255, 255), 1,
-                cv2.LINE_AA)
+    cv2.putText(
+        image, label, (3, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (255, 255, 255), 1, cv2.LINE_AA
+    )
     cell = np.zeros((CELL, CELL, 3), np.uint8)
-    cell[:image.shape[0], :image.shape[1]] = image[:CELL, :CELL]
+    cell[: image.shape[0], : image.shape[1]] = image[:CELL, :CELL]
     return cell
 
 
@@ -103,8 +138,16 @@ def contact_sheet(dataset: ClipDataset, clips: int) -> np.ndarray:
         clip = dataset[int(index)]
         row = np.hstack([draw_frame(frame, dataset.metainfo) for frame in clip['frames']])
         title = np.full((18, row.shape[1], 3), 40, np.uint8)
-        cv2.putText(title, clip['video'], (3, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4,
-                    (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.putText(
+            title,
+            clip['video'],
+            (3, 13),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.4,
+            (255, 255, 255),
+            1,
+            cv2.LINE_AA,
+        )
         rows += [title, row]
     return np.vstack(rows)
 
@@ -112,18 +155,31 @@ def contact_sheet(dataset: ClipDataset, clips: int) -> np.ndarray:
 def table(dataset: ClipDataset, summary: DatasetSummary, worst: int) -> str:
     """The counts, and the sequences to look at."""
     joints = summary.labelled + summary.outside + summary.missing
-    rows = [('clips', len(dataset), ''), ('sequences', len(dataset.sequences), ''),
-            ('sequences left out', len(dataset.bad_sequences), ''),
-            ('frames', summary.frames, ''), ('joints', joints, '')]
-    rows += [(name, getattr(summary, name), f'{getattr(summary, name) / max(joints, 1):7.2%}')
-             for name in ('labelled', 'visible', 'occluded', 'outside', 'missing')]
-    rows.append(('suspicious frames', summary.suspicious,
-                 f'{summary.suspicious / max(summary.frames, 1):7.2%}'))
+    rows = [
+        ('clips', len(dataset), ''),
+        ('sequences', len(dataset.sequences), ''),
+        ('sequences left out', len(dataset.bad_sequences), ''),
+        ('frames', summary.frames, ''),
+        ('joints', joints, ''),
+    ]
+    rows += [
+        (name, getattr(summary, name), f'{getattr(summary, name) / max(joints, 1):7.2%}')
+        for name in ('labelled', 'visible', 'occluded', 'outside', 'missing')
+    ]
+    rows.append(
+        (
+            'suspicious frames',
+            summary.suspicious,
+            f'{summary.suspicious / max(summary.frames, 1):7.2%}',
+        )
+    )
     lines = [f'{name:<20}{value:>12,}  {share}'.rstrip() for name, value, share in rows]
     if summary.sequences:
         lines.append(f'\nmost suspicious of {len(summary.sequences)} sequences (frames):')
-        lines += [f'  {name}: ' + ', '.join(f'{reason} {n}' for reason, n in reasons.items())
-                  for name, reasons in summary.worst(worst)]
+        lines += [
+            f'  {name}: ' + ', '.join(f'{reason} {n}' for reason, n in reasons.items())
+            for name, reasons in summary.worst(worst)
+        ]
     if dataset.bad_sequences:
         lines.append('\nleft out:')
         lines += [f'  {line}' for line in dataset.bad_sequences]

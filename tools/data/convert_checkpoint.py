@@ -12,6 +12,7 @@ Both appear when OUT.py has built a model that takes all of OUT.pth and nothing 
 before stays until then. configs/_base_/released.py tells how that network differs from the paper,
 and what its input is; that the colours are RGB is an assumption.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -45,11 +46,15 @@ MARK = '# Converted from'
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Options of the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('released', type=Path, help='checkpoint of the authors')
     parser.add_argument('out', type=Path, help='file of the result, .pth')
-    parser.add_argument('--variant', choices=list(VARIANTS.values()),
-                        help="the network's, in place of that of its joints; jhmdb norms once more")
+    parser.add_argument(
+        '--variant',
+        choices=list(VARIANTS.values()),
+        help="the network's, in place of that of its joints; jhmdb norms once more",
+    )
     args = parser.parse_args(args)
     if args.out.suffix != '.pth':
         parser.error(f'{args.out}: must end in .pth')
@@ -63,17 +68,21 @@ def read(path: Path) -> object:
     except FileNotFoundError:
         raise ReleasedWeightsError('no such checkpoint file') from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ReleasedWeightsError('damaged, or not a checkpoint that can be loaded safely (a '
-                                   f'state dict can), {type(error).__name__}') from None
+        raise ReleasedWeightsError(
+            'damaged, or not a checkpoint that can be loaded safely (a '
+            f'state dict can), {type(error).__name__}'
+        ) from None
 
 
 def header(released: Path, network: ReleasedNetwork) -> str:
     """The comment on top of the config."""
-    return (f'{MARK} {released.name!r}: P is a ResNet-{network.initializer_depth}, F a '
-            f'ResNet-{network.encoder_depth}, variant {network.variant}.\n'
-            "# As released, not as in the paper: head.norms, relation.layout='released', "
-            'propagator.norms,\n# propagator.norm_filtered; RGB in [0, 1], boxes stretched with '
-            'no margin.\n')
+    return (
+        f'{MARK} {released.name!r}: P is a ResNet-{network.initializer_depth}, F a '
+        f'ResNet-{network.encoder_depth}, variant {network.variant}.\n'
+        "# As released, not as in the paper: head.norms, relation.layout='released', "
+        'propagator.norms,\n# propagator.norm_filtered; RGB in [0, 1], boxes stretched with '
+        'no margin.\n'
+    )
 
 
 def convert(released: Path, out: Path, variant: str | None = None) -> str:
@@ -93,21 +102,27 @@ def convert(released: Path, out: Path, variant: str | None = None) -> str:
     config.merge_from_dict(network.options)
     init_default_scope('mmpose')
     state, unused = convert_weights(weights, MODELS.build(config.model))
-    meta = dict(dataset_meta=dataset_meta_from_config(config, 'test'), released=released.name,
-                unused=unused, rpstn_version=rpstn.__version__,
-                mmengine_version=mmengine.__version__)
+    meta = dict(
+        dataset_meta=dataset_meta_from_config(config, 'test'),
+        released=released.name,
+        unused=unused,
+        rpstn_version=rpstn.__version__,
+        mmengine_version=mmengine.__version__,
+    )
     with staging(out.parent) as folder:
         staged, staged_config = folder / out.name, folder / config_file.name
-        staged_config.write_text(
-            header(released, network) + config.pretty_text, encoding='utf-8')
+        staged_config.write_text(header(released, network) + config.pretty_text, encoding='utf-8')
         torch.save(dict(meta=meta, state_dict=state), staged)
         load_model(staged_config, staged)
-    lines = [f'P ResNet-{network.initializer_depth}, F ResNet-{network.encoder_depth}, '
-             f'{network.num_joints} joints, variant {network.variant}: '
-             f'{out} and {config_file}']
+    lines = [
+        f'P ResNet-{network.initializer_depth}, F ResNet-{network.encoder_depth}, '
+        f'{network.num_joints} joints, variant {network.variant}: '
+        f'{out} and {config_file}'
+    ]
     if unused:
-        lines.append(f'{len(unused)} weights that the network does not use are left out: '
-                     f'{", ".join(unused)}')
+        lines.append(
+            f'{len(unused)} weights that the network does not use are left out: {", ".join(unused)}'
+        )
     return '\n'.join(lines)
 
 

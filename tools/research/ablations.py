@@ -2,6 +2,7 @@
 
 Shapes: T frames, (H, W) input pixels.
 """
+
 from __future__ import annotations
 
 import time
@@ -62,8 +63,12 @@ def _trained_model(config: Config) -> nn.Module:
     return model
 
 
-def plot_ablations(groups: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]],
-                   out: str | Path, metric: str, title: str = '') -> None:
+def plot_ablations(
+    groups: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]],
+    out: str | Path,
+    metric: str,
+    title: str = '',
+) -> None:
     """Bars of every variant, a panel per group, with the deviation over seeds.
 
     Args:
@@ -74,42 +79,76 @@ def plot_ablations(groups: Mapping[str, Mapping[str, Mapping[str, Sequence[float
         metric (str): what the figures are, on the axis.
         title (str): above all.
     """
-    shown = {part: color for part, color in PARTS.items() if any(
-        variant.get(part) for variants in groups.values() for variant in variants.values())}
-    width = .8 / max(len(shown), 1)
-    figure = Figure(figsize=(max(6., 2 + .85 * sum(map(len, groups.values()))), 4.4),
-                    layout='constrained')
-    panels = figure.subplots(1, len(groups), sharey=True, squeeze=False,
-                             width_ratios=[len(variants) for variants in groups.values()])[0]
+    shown = {
+        part: color
+        for part, color in PARTS.items()
+        if any(variant.get(part) for variants in groups.values() for variant in variants.values())
+    }
+    width = 0.8 / max(len(shown), 1)
+    figure = Figure(
+        figsize=(max(6.0, 2 + 0.85 * sum(map(len, groups.values()))), 4.4), layout='constrained'
+    )
+    panels = figure.subplots(
+        1,
+        len(groups),
+        sharey=True,
+        squeeze=False,
+        width_ratios=[len(variants) for variants in groups.values()],
+    )[0]
     for axes, (group, variants) in zip(panels, groups.items(), strict=True):
         for number, (part, color) in enumerate(shown.items()):
-            bars = [(x, variant[part]) for x, variant in enumerate(variants.values())
-                    if variant.get(part)]
+            bars = [
+                (x, variant[part])
+                for x, variant in enumerate(variants.values())
+                if variant.get(part)
+            ]
             if not bars:
                 continue
             places = np.array([x for x, _ in bars]) + (number - (len(shown) - 1) / 2) * width
             means = [np.mean(figures) for _, figures in bars]
             # One seed has no deviation, and gets no error bar.
-            spread = [np.std(figures, ddof=1) if len(figures) > 1 else np.nan
-                      for _, figures in bars]
+            spread = [
+                np.std(figures, ddof=1) if len(figures) > 1 else np.nan for _, figures in bars
+            ]
             axes.bar(places, means, width, color=color, label=part, zorder=2)
-            axes.errorbar(places, means, spread, fmt='none', ecolor='black', elinewidth=1,
-                          capsize=2.5, zorder=3)
+            axes.errorbar(
+                places,
+                means,
+                spread,
+                fmt='none',
+                ecolor='black',
+                elinewidth=1,
+                capsize=2.5,
+                zorder=3,
+            )
             for x, mean, deviation in zip(places, means, np.nan_to_num(spread)):
-                axes.annotate(f'{mean:.1f}', (x, mean + deviation), (0, 2), ha='center',
-                              textcoords='offset points', fontsize=6.5)
+                axes.annotate(
+                    f'{mean:.1f}',
+                    (x, mean + deviation),
+                    (0, 2),
+                    ha='center',
+                    textcoords='offset points',
+                    fontsize=6.5,
+                )
         ticks = axes.set_xticks(range(len(variants)), [label.rstrip('*') for label in variants])
         for tick, label in zip(ticks, variants):
             tick.label1.set_fontweight('bold' if label.endswith('*') else 'normal')
-        axes.set(title=group, xlim=(-.6, len(variants) - .4))
-        axes.grid(axis='y', alpha=.3, zorder=0)
+        axes.set(title=group, xlim=(-0.6, len(variants) - 0.4))
+        axes.grid(axis='y', alpha=0.3, zorder=0)
         axes.tick_params(axis='x', length=0, labelsize=9)
         axes.spines[['top', 'right']].set_visible(False)
     panels[0].set_ylabel(metric)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, [dict(mean='all joints', visible='visible joints',
-                                 occluded='occluded joints')[label] for label in labels],
-                  loc='outside lower center', ncols=len(labels), frameon=False)
+    figure.legend(
+        handles,
+        [
+            dict(mean='all joints', visible='visible joints', occluded='occluded joints')[label]
+            for label in labels
+        ],
+        loc='outside lower center',
+        ncols=len(labels),
+        frameon=False,
+    )
     if title:
         figure.suptitle(title, fontsize=11)
     figure.savefig(out, dpi=150)

@@ -2,6 +2,7 @@
 
 python tools/research/average_splits.py configs/rpstn_subjhmdb.py SPLIT1.pth SPLIT2.pth SPLIT3.pth
 """
+
 from __future__ import annotations
 
 import argparse
@@ -21,7 +22,8 @@ from rpstn.tables import format_table
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file, whose test data set takes split=1, 2, 3')
     parser.add_argument('checkpoints', nargs=3, help='of splits 1, 2 and 3, in this order')
     parser.add_argument('--out', help='file for the figures, .json, .yaml or .pkl')
@@ -46,11 +48,19 @@ def trained_splits(checkpoint: str) -> set[int]:
         body = ast.parse(meta.get('cfg') or '').body
     except SyntaxError:
         return set()
-    loaders = [line.value for line in body if isinstance(line, ast.Assign)
-               and getattr(line.targets[0], 'id', '') == 'train_dataloader']
-    return {node.value.value for loader in loaders for node in ast.walk(loader)
-            if isinstance(node, ast.keyword) and node.arg == 'split'
-            and isinstance(node.value, ast.Constant)}
+    loaders = [
+        line.value
+        for line in body
+        if isinstance(line, ast.Assign) and getattr(line.targets[0], 'id', '') == 'train_dataloader'
+    ]
+    return {
+        node.value.value
+        for loader in loaders
+        for node in ast.walk(loader)
+        if isinstance(node, ast.keyword)
+        and node.arg == 'split'
+        and isinstance(node.value, ast.Constant)
+    }
 
 
 def check_checkpoints(checkpoints: list[str]) -> None:
@@ -60,8 +70,10 @@ def check_checkpoints(checkpoints: list[str]) -> None:
     for split, path in enumerate(checkpoints, 1):
         trained = trained_splits(path)
         if trained - {split}:
-            raise SystemExit(f'{path}: trained on split {min(trained - {split})}, given as that of '
-                             f'split {split}; its test videos may have been trained on')
+            raise SystemExit(
+                f'{path}: trained on split {min(trained - {split})}, given as that of '
+                f'split {split}; its test videos may have been trained on'
+            )
 
 
 def test_split(args: argparse.Namespace, split: int, checkpoint: str) -> dict[str, float]:
@@ -80,8 +92,7 @@ def test_split(args: argparse.Namespace, split: int, checkpoint: str) -> dict[st
 def average(figures: list[dict[str, float]]) -> dict[str, float]:
     """The mean of each figure over the splits; NaN where one of them has none."""
     names = dict.fromkeys(name for split in figures for name in split)
-    return {name: float(np.mean([split.get(name, np.nan) for split in figures]))
-            for name in names}
+    return {name: float(np.mean([split.get(name, np.nan) for split in figures])) for name in names}
 
 
 def main() -> None:
@@ -90,10 +101,14 @@ def main() -> None:
     check_checkpoints(args.checkpoints)
     splits = [test_split(args, n, path) for n, path in enumerate(args.checkpoints, 1)]
     mean = average(splits)
-    rows = [[name, *(float(split.get(name, np.nan)) for split in splits), value]
-            for name, value in mean.items() if '/joint/' not in name]
-    print('\n' + format_table(['percent', 'split 1', 'split 2', 'split 3', 'mean'], rows,
-                              scale=100))
+    rows = [
+        [name, *(float(split.get(name, np.nan)) for split in splits), value]
+        for name, value in mean.items()
+        if '/joint/' not in name
+    ]
+    print(
+        '\n' + format_table(['percent', 'split 1', 'split 2', 'split 3', 'mean'], rows, scale=100)
+    )
     if args.out is not None:
         mmengine.dump(dict(mean=mean, splits=splits), args.out)
 

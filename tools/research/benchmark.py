@@ -17,6 +17,7 @@ milliseconds to classify a clip of 300 frames (by the network alone, and with th
 before it), and seconds and accuracy of a training on the configs' own data. Before that, how many
 frames per second the distances of 19 joints take.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -81,10 +82,10 @@ def build(config: Config) -> nn.Module:
     with torch.no_grad():  # as after training: no batch norm is the identity
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.weight.uniform_(.5, 1.5)
-                module.bias.uniform_(-.1, .1)
-                module.running_mean.uniform_(-.1, .1)
-                module.running_var.uniform_(.5, 1.5)
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.uniform_(-0.1, 0.1)
+                module.running_mean.uniform_(-0.1, 0.1)
+                module.running_var.uniform_(0.5, 1.5)
     return model.eval()
 
 
@@ -114,9 +115,12 @@ def measure(config: Config, mode: str, args: argparse.Namespace) -> dict[str, fl
         memory = peak_memory()
         heatmaps = function(model, clips)
         expected = frame_by_frame(build(config), clips)
-    return dict(ms=1e3 * float(np.median(seconds)) / args.clip_len, memory=memory,
-                difference=(heatmaps - expected).abs().max().item(),
-                greatest=expected.abs().max().item())
+    return dict(
+        ms=1e3 * float(np.median(seconds)) / args.clip_len,
+        memory=memory,
+        difference=(heatmaps - expected).abs().max().item(),
+        greatest=expected.abs().max().item(),
+    )
 
 
 def peak_memory() -> float:
@@ -149,7 +153,7 @@ def training_data(config: Config, clips: int, steps: int) -> str:
     alone = count / (time.perf_counter() - began)
 
     model = channels_last(MODELS.build(config.model)).train()
-    waited = worked = 0.
+    waited = worked = 0.0
     for step in range(steps + 1):
         asked = time.perf_counter()
         batch = next(batches)
@@ -159,10 +163,12 @@ def training_data(config: Config, clips: int, steps: int) -> str:
         model.zero_grad()
         if step:  # the first is slower
             waited, worked = waited + got - asked, worked + time.perf_counter() - got
-    return (f'Training loader, {loader.num_workers} workers: {alone:.1f} clips per second alone. '
-            f'Training steps of {loader.batch_size} clips, float32, take '
-            f'{steps * loader.batch_size / (waited + worked):.1f} clips per second and wait for '
-            f'data {100 * waited / (waited + worked):.1f} % of the time.')
+    return (
+        f'Training loader, {loader.num_workers} workers: {alone:.1f} clips per second alone. '
+        f'Training steps of {loader.batch_size} clips, float32, take '
+        f'{steps * loader.batch_size / (waited + worked):.1f} clips per second and wait for '
+        f'data {100 * waited / (waited + worked):.1f} % of the time.'
+    )
 
 
 def endless(loader: Iterable) -> Iterator:
@@ -189,11 +195,19 @@ def benchmark_form(config: Config, args: argparse.Namespace) -> None:
         raise SystemExit(f'{against}: no such config file; --against names another')
     machine = (
         f'{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before, torch '
-        f'{torch.__version__}, mmengine {version("mmengine")}, mmaction2 {version("mmaction2")}')
+        f'{torch.__version__}, mmengine {version("mmengine")}, mmaction2 {version("mmaction2")}'
+    )
     print(f'{args.config} and {against}; {machine}')
     result = form_benchmark.benchmark_form(
-        args.config, str(against), args.cfg_options, args.epochs, rounds=args.rounds,
-        repeats=args.repeats or 40, warmup=args.warmup, num_threads=args.threads or 2)
+        args.config,
+        str(against),
+        args.cfg_options,
+        args.epochs,
+        rounds=args.rounds,
+        repeats=args.repeats or 40,
+        warmup=args.warmup,
+        num_threads=args.threads or 2,
+    )
     result['machine'] = machine
     print(form_benchmark.report(result))
     if args.json:
@@ -203,26 +217,46 @@ def benchmark_form(config: Config, args: argparse.Namespace) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file of an RPSTN or of a form recognizer')
     parser.add_argument('--clip-len', type=int, default=5, help='T (default: %(default)s)')
-    parser.add_argument('--repeats', type=int,
-                        help='timed calls, per round (default: 7; 40 for form)')
+    parser.add_argument(
+        '--repeats', type=int, help='timed calls, per round (default: 7; 40 for form)'
+    )
     parser.add_argument('--rounds', type=int, default=3, help='turns that every mode gets')
     parser.add_argument('--warmup', type=int, default=2)
-    parser.add_argument('--threads', type=int,
-                        help="(default: the machine's cores; 2 for form)")
-    parser.add_argument('--loader-clips', type=int, default=100,
-                        help='clips read from the training loader; 0 leaves it out')
-    parser.add_argument('--training-steps', type=int, default=3,
-                        help='real training steps timed, to see what they wait')
-    parser.add_argument('--against', type=Path,
-                        help='form: config to compare with (default: the ST-GCN for the same data)')
-    parser.add_argument('--epochs', type=int,
-                        help="form: of the trainings, in place of the configs' own; 0 for none")
+    parser.add_argument('--threads', type=int, help="(default: the machine's cores; 2 for form)")
+    parser.add_argument(
+        '--loader-clips',
+        type=int,
+        default=100,
+        help='clips read from the training loader; 0 leaves it out',
+    )
+    parser.add_argument(
+        '--training-steps',
+        type=int,
+        default=3,
+        help='real training steps timed, to see what they wait',
+    )
+    parser.add_argument(
+        '--against',
+        type=Path,
+        help='form: config to compare with (default: the ST-GCN for the same data)',
+    )
+    parser.add_argument(
+        '--epochs',
+        type=int,
+        help="form: of the trainings, in place of the configs' own; 0 for none",
+    )
     parser.add_argument('--json', type=Path, help='form: file for all that was measured')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        help='settings of the config (not of the other) to replace')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='settings of the config (not of the other) to replace',
+    )
     parser.add_argument('--mode', choices=list(MODES.values()), help=argparse.SUPPRESS)
     args = parser.parse_args()
     config = Config.fromfile(args.config)
@@ -239,13 +273,20 @@ def main() -> None:
     width, height = model.backbone.input_size
     logging.disable(logging.WARNING)  # of operators that cost no multiply-adds
     complexity = get_model_complexity_info(
-        copy.deepcopy(model), inputs=(torch.zeros(1, args.clip_len, 3, height, width), None),
-        show_table=False, show_arch=False)
+        copy.deepcopy(model),
+        inputs=(torch.zeros(1, args.clip_len, 3, height, width), None),
+        show_table=False,
+        show_arch=False,
+    )
     logging.disable(logging.NOTSET)
-    print(f'{args.config}: {width}x{height}, T = {args.clip_len}, batch 1, float32; '
-          f'{args.threads} threads of {processor()}, torch {torch.__version__}')
-    print(f'{complexity["params"] / 1e6:.1f} M parameters, '
-          f'{complexity["flops"] / args.clip_len / 1e9:.1f} GFLOPs (multiply-adds) per frame')
+    print(
+        f'{args.config}: {width}x{height}, T = {args.clip_len}, batch 1, float32; '
+        f'{args.threads} threads of {processor()}, torch {torch.__version__}'
+    )
+    print(
+        f'{complexity["params"] / 1e6:.1f} M parameters, '
+        f'{complexity["flops"] / args.clip_len / 1e9:.1f} GFLOPs (multiply-adds) per frame'
+    )
 
     # In turns, so that a slow minute of the machine falls on all modes alike.
     runs = {mode: [] for mode in MODES.values()}
@@ -256,8 +297,15 @@ def main() -> None:
     rows = []
     for name, mode in MODES.items():
         ms = float(np.median([run['ms'] for run in runs[mode]]))
-        rows.append([name, f'{ms:.1f}', f'{loop / ms:.2f}', f'{runs[mode][0]["memory"]:.0f}',
-                     f'{max(run["difference"] for run in runs[mode]):.1e}'])
+        rows.append(
+            [
+                name,
+                f'{ms:.1f}',
+                f'{loop / ms:.2f}',
+                f'{runs[mode][0]["memory"]:.0f}',
+                f'{max(run["difference"] for run in runs[mode]):.1e}',
+            ]
+        )
     print(format_table(['', 'ms per frame', 'times faster', 'peak MB', 'difference'], rows))
     print(f'Heatmap values reach {runs["loop"][0]["greatest"]:.2f}.')
 

@@ -5,6 +5,7 @@
 
 The first row is MMCV's non-local block, which makes the matrix of all pairs of cells.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -35,7 +36,7 @@ def build(name: str, num_joints: int) -> nn.Module:
     else:
         module = MODELS.build(dict(type=name, num_joints=num_joints))
     for parameter in module.parameters():
-        nn.init.normal_(parameter, std=.3)
+        nn.init.normal_(parameter, std=0.3)
     return module
 
 
@@ -67,19 +68,24 @@ def measure(name: str, args: argparse.Namespace) -> dict[str, float]:
     else:
         before = resident('VmRSS')
     seconds = [step(maps) for _ in range(args.repeats)]
-    memory = ((torch.cuda.max_memory_allocated() - before) / 2**20 if device.type == 'cuda' else
-              resident('VmHWM') - before)
+    memory = (
+        (torch.cuda.max_memory_allocated() - before) / 2**20
+        if device.type == 'cuda'
+        else resident('VmHWM') - before
+    )
     return dict(memory=memory, seconds=statistics.median(seconds))
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--batch-size', type=int, default=8, help='maps (default: %(default)s)')
     parser.add_argument('--num-joints', type=int, default=13, help='K (default: %(default)s)')
-    parser.add_argument('--size', type=int, default=64,
-                        help='side of the heatmaps, cells (default: %(default)s)')
+    parser.add_argument(
+        '--size', type=int, default=64, help='side of the heatmaps, cells (default: %(default)s)'
+    )
     parser.add_argument('--repeats', type=int, default=3, help='steps (default: %(default)s)')
     parser.add_argument('--threads', type=int, default=1, help='(default: %(default)s)')
     parser.add_argument('--device', default='cpu', help='(default: %(default)s)')
@@ -94,9 +100,11 @@ def main() -> None:
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         result = json.loads(done.stdout.splitlines()[-1])
         rows.append([name, f'{result["memory"]:.0f}', f'{result["seconds"]:.3f}'])
-    print(f'Forward and backward of {args.batch_size} maps of {args.size}x{args.size} cells, '
-          f'K = {args.num_joints}, float32, {args.device}, {args.threads} threads, '
-          f'torch {torch.__version__}')
+    print(
+        f'Forward and backward of {args.batch_size} maps of {args.size}x{args.size} cells, '
+        f'K = {args.num_joints}, float32, {args.device}, {args.threads} threads, '
+        f'torch {torch.__version__}'
+    )
     print(format_table(['', 'peak MB', 'seconds'], rows))
 
 

@@ -13,6 +13,7 @@ Settings are chosen without the test sets, on parts of the training sets, by the
 
     python tools/research/compare_form.py --inner --rows form --seeds 1 --work-dir work_dirs/inner
 """
+
 from __future__ import annotations
 
 import argparse
@@ -24,12 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from experiments import (
-    Experiment,
-    epoch_options,
-    mean_and_spread,
-    run_experiments,
-)
+from experiments import Experiment, epoch_options, mean_and_spread, run_experiments
 from mmengine.config import DictAction
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
@@ -63,28 +59,59 @@ ONE_SEED = ('stgcn',)
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--seeds', type=int, default=3, help='trainings of each figure')
     parser.add_argument('--epochs', type=int, help="in place of the configs' own")
-    parser.add_argument('--rows', nargs='+', choices=sorted({stem for stem, _ in ROWS.values()}),
-                        help='only these rows, by the stem of their configs')
-    parser.add_argument('--processes', type=int, default=os.cpu_count(),
-                        help='trainings at a time, with one thread each; 0 trains nothing, and '
-                        'tabulates what is there')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/compare_form'),
-                        help='folder of the results; what is there is not trained again')
-    parser.add_argument('--inner', action='store_true',
-                        help='test on parts of the training sets: a random fifth of the given one, '
-                        'a third of the training days of each fold, a quarter of Penn by source')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        help='settings of all configs to replace, as key=value')
-    parser.add_argument('--amp', nargs='*', default=[], metavar='STEM',
-                        help='rows to train in mixed precision, by the stem of their configs')
-    parser.add_argument('--out', type=Path, help='where the table goes; default '
-                        'docs/form_comparison.md, or table.md in the work folder by --inner')
+    parser.add_argument(
+        '--rows',
+        nargs='+',
+        choices=sorted({stem for stem, _ in ROWS.values()}),
+        help='only these rows, by the stem of their configs',
+    )
+    parser.add_argument(
+        '--processes',
+        type=int,
+        default=os.cpu_count(),
+        help='trainings at a time, with one thread each; 0 trains nothing, and '
+        'tabulates what is there',
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/compare_form'),
+        help='folder of the results; what is there is not trained again',
+    )
+    parser.add_argument(
+        '--inner',
+        action='store_true',
+        help='test on parts of the training sets: a random fifth of the given one, '
+        'a third of the training days of each fold, a quarter of Penn by source',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='settings of all configs to replace, as key=value',
+    )
+    parser.add_argument(
+        '--amp',
+        nargs='*',
+        default=[],
+        metavar='STEM',
+        help='rows to train in mixed precision, by the stem of their configs',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        help='where the table goes; default '
+        'docs/form_comparison.md, or table.md in the work folder by --inner',
+    )
     args = parser.parse_args()
     args.out = args.out or (
-        args.work_dir / 'table.md' if args.inner else Path('docs/form_comparison.md'))
+        args.work_dir / 'table.md' if args.inner else Path('docs/form_comparison.md')
+    )
     return args
 
 
@@ -100,23 +127,44 @@ def experiments_of(row: str, args: argparse.Namespace) -> Iterator[tuple[str, Ex
     sources = dict(type='leave_group_out', group='source', fold=0)
     for seed in range(1 if stem in ONE_SEED else args.seeds):
         common = dict(seed=seed, amp=stem in args.amp)
-        yield 'given', Experiment(
-            f'{name}_given_{seed}', squats, {**options, **split(given, random, args)}, **common)
+        yield (
+            'given',
+            Experiment(
+                f'{name}_given_{seed}', squats, {**options, **split(given, random, args)}, **common
+            ),
+        )
         for fold in range(NUM_FOLDS):
             days = dict(type='leave_days_out', num_folds=NUM_FOLDS, fold=fold)
             inner = dict(days, num_folds=NUM_INNER_FOLDS, fold=fold % NUM_INNER_FOLDS)
-            yield 'days', Experiment(
-                f'{name}_days{fold}_{seed}', squats, {**options, **split(days, inner, args)},
-                **common)
-        yield 'penn', Experiment(
-            f'{name}_penn_{seed}', penn, {**options, **split(given, sources, args)}, **common,
-            tests=dict(test=[], rotated=[dict(type='RotateSkeleton', seed=0)]))
+            yield (
+                'days',
+                Experiment(
+                    f'{name}_days{fold}_{seed}',
+                    squats,
+                    {**options, **split(days, inner, args)},
+                    **common,
+                ),
+            )
+        yield (
+            'penn',
+            Experiment(
+                f'{name}_penn_{seed}',
+                penn,
+                {**options, **split(given, sources, args)},
+                **common,
+                tests=dict(test=[], rotated=[dict(type='RotateSkeleton', seed=0)]),
+            ),
+        )
 
 
 def split(outer: dict, inner: dict, args: argparse.Namespace) -> dict:
     """Options that train and test on the parts of the outer split, or of the inner one within."""
-    parts = {part: [dict(outer, part='train'), dict(inner, part=part)] if args.inner
-             else dict(outer, part=part) for part in ('train', 'test')}
+    parts = {
+        part: [dict(outer, part='train'), dict(inner, part=part)]
+        if args.inner
+        else dict(outer, part=part)
+        for part in ('train', 'test')
+    }
     return {f'{part}_dataloader.dataset.split': value for part, value in parts.items()}
 
 
@@ -134,19 +182,32 @@ def collect(done: list[tuple[str, Experiment, dict]], column: str, metric: str) 
 
 def table(results: dict[str, list], metric: str) -> str:
     """The table of one metric."""
-    return format_table(['', *COLUMNS.values()], [
-        [row, *(mean_and_spread(collect(done, column, metric)) for column in COLUMNS)]
-        for row, done in results.items()])
+    return format_table(
+        ['', *COLUMNS.values()],
+        [
+            [row, *(mean_and_spread(collect(done, column, metric)) for column in COLUMNS)]
+            for row, done in results.items()
+        ],
+    )
 
 
 def costs(results: dict[str, list]) -> str:
     """The table of parameters and training times."""
-    squats = {row: [result for kind, _, result in done if kind in ('given', 'days')]
-              for row, done in results.items()}
-    return format_table(['squats', 'parameters', 'seconds of a training, median'], [
-        [row, f'{found[0]["parameters"] / 1e6:.2f} M',
-         f'{np.median([result["seconds"] for result in found]):.0f}']
-        for row, found in squats.items()])
+    squats = {
+        row: [result for kind, _, result in done if kind in ('given', 'days')]
+        for row, done in results.items()
+    }
+    return format_table(
+        ['squats', 'parameters', 'seconds of a training, median'],
+        [
+            [
+                row,
+                f'{found[0]["parameters"] / 1e6:.2f} M',
+                f'{np.median([result["seconds"] for result in found]):.0f}',
+            ]
+            for row, found in squats.items()
+        ],
+    )
 
 
 def report(results: dict[str, list], args: argparse.Namespace) -> str:
@@ -169,7 +230,8 @@ Macro F1 in percent:
 
 All {sum(map(len, results.values()))} trainings took {seconds / 3600:.1f} hours, one after another.
 torch {torch.__version__}, {platform.machine()}, one thread for each training{
-        '; in bfloat16: ' + ', '.join(args.amp) if args.amp else ''}.
+        '; in bfloat16: ' + ', '.join(args.amp) if args.amp else ''
+    }.
 """
 
 
@@ -177,30 +239,46 @@ def main() -> None:
     """Train what is missing, print and write the tables."""
     args = parse_args()
     rows = [row for row, (stem, _) in ROWS.items() if not args.rows or stem in args.rows]
-    planned = {experiment.name: (row, column, experiment)
-               for row in rows for column, experiment in experiments_of(row, args)}
+    planned = {
+        experiment.name: (row, column, experiment)
+        for row in rows
+        for column, experiment in experiments_of(row, args)
+    }
     # The longest first, so that no process is left alone with one at the end; then seed by seed,
     # so that a run that is stopped has a whole table.
-    order = sorted((e for _, _, e in planned.values()),
-                   key=lambda e: ('stgcn' not in e.config, e.seed))
+    order = sorted(
+        (e for _, _, e in planned.values()), key=lambda e: ('stgcn' not in e.config, e.seed)
+    )
     results: dict[str, list] = {row: [] for row in rows}
-    with Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(),
-                  TimeRemainingColumn()) as progress:
+    with Progress(
+        *Progress.get_default_columns()[:2],
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    ) as progress:
         task = progress.add_task('trainings', total=len(order))
         for experiment, result in run_experiments(order, args.work_dir, args.processes):
             row, column, _ = planned[experiment.name]
             results[row].append((column, experiment, result))
-            shown = ', '.join(f'{name} {metrics["form/accuracy"]:.3f}'
-                              for name, metrics in result['tests'].items())
+            shown = ', '.join(
+                f'{name} {metrics["form/accuracy"]:.3f}'
+                for name, metrics in result['tests'].items()
+            )
             progress.console.print(f'{experiment.name}: {shown} ({result["seconds"]:.0f} s)')
             progress.advance(task)
     text = report(results, args)
     print(text)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(text)
-    (args.work_dir / 'table.json').write_text(json.dumps(
-        {row: {column: collect(done, column, 'form/accuracy') for column in COLUMNS}
-         for row, done in results.items()}, indent=1))
+    (args.work_dir / 'table.json').write_text(
+        json.dumps(
+            {
+                row: {column: collect(done, column, 'form/accuracy') for column in COLUMNS}
+                for row, done in results.items()
+            },
+            indent=1,
+        )
+    )
 
 
 if __name__ == '__main__':

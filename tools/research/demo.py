@@ -5,6 +5,7 @@
 Both start from one single-frame model and are then trained alike: the same clips, in the same
 order, for as many epochs, with the same optimizer. Everything is written to work_dirs/demo.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -42,17 +43,21 @@ class ProgressHook(Hook):
     def __init__(self, title: str) -> None:
         self.title, self.pck = title, ''
         self.bar = Progress(
-            TextColumn('{task.description:<24}'), BarColumn(), MofNCompleteColumn(),
-            TimeRemainingColumn(), TextColumn('{task.fields[state]}'))
+            TextColumn('{task.description:<24}'),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn('{task.fields[state]}'),
+        )
         self.task = self.bar.add_task(title, total=None, state='')
 
     def before_train(self, runner: Runner) -> None:
         self.bar.update(self.task, total=runner.max_iters)
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None,
-                         outputs=None) -> None:
-        self.bar.update(self.task, advance=1,
-                        state=f'loss {outputs["loss"].item():.5f}{self.pck}')
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
+        self.bar.update(self.task, advance=1, state=f'loss {outputs["loss"].item():.5f}{self.pck}')
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self.pck = f'  PCK {100 * metrics[METRIC]:.1f}'
@@ -60,8 +65,9 @@ class ProgressHook(Hook):
             print(f'{self.title}: epoch {runner.epoch}{self.pck}', flush=True)
 
 
-def train(title: str, config: str, args: argparse.Namespace, name: str,
-          start: Path | None = None) -> Runner:
+def train(
+    title: str, config: str, args: argparse.Namespace, name: str, start: Path | None = None
+) -> Runner:
     """Train one model; P and F of RPSTN, or the whole baseline, start from ``start``."""
     cfg = Config.fromfile(CONFIGS / config)
     cfg.merge_from_dict(args.cfg_options)
@@ -104,6 +110,7 @@ class RelationMean:
 
 def mean_pose_pck(train_set, test_set) -> dict[str, float]:
     """Chance level: every joint at its mean place in the box, whatever the image shows."""
+
     def frames(dataset):
         return [frame for i in range(len(dataset)) for frame in dataset.get_data_info(i)['frames']]
 
@@ -120,12 +127,19 @@ def mean_pose_pck(train_set, test_set) -> dict[str, float]:
     samples = []
     for frame in frames(test_set):
         corner, size = corner_and_size(frame)
-        samples.append(dict(
-            img_id=frame['img_id'], padded=frame['padded'],
-            gt_instances=dict(bboxes=frame['bbox'], keypoints=frame['keypoints'],
-                              keypoints_visible=frame['keypoints_visible'],
-                              keypoints_occluded=frame['keypoints_occluded']),
-            pred_instances=dict(keypoints=(mean * size + corner)[None])))
+        samples.append(
+            dict(
+                img_id=frame['img_id'],
+                padded=frame['padded'],
+                gt_instances=dict(
+                    bboxes=frame['bbox'],
+                    keypoints=frame['keypoints'],
+                    keypoints_visible=frame['keypoints_visible'],
+                    keypoints_occluded=frame['keypoints_occluded'],
+                ),
+                pred_instances=dict(keypoints=(mean * size + corner)[None]),
+            )
+        )
     metric = VideoPCK()
     metric.dataset_meta = test_set.metainfo
     metric.process({}, samples)
@@ -147,8 +161,13 @@ def write_video(models: dict[str, torch.nn.Module], dataset, out: Path) -> None:
             for name, model in models.items():
                 with torch.no_grad():
                     samples = model.test_step(copy.deepcopy(batch))
-                panels.append([draw_sample(dataset, sample, name) for sample in samples
-                               if not sample.metainfo['padded']])
+                panels.append(
+                    [
+                        draw_sample(dataset, sample, name)
+                        for sample in samples
+                        if not sample.metainfo['padded']
+                    ]
+                )
             for row in zip(*panels, strict=True):
                 video.write(np.hstack(row))
 
@@ -159,21 +178,33 @@ def draw_sample(dataset, sample, title: str) -> np.ndarray:
     image = cv2.resize(image, None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_CUBIC)
     found = sample.pred_instances
     # Every joint, as PCK counts every one: in a clip's first frame RPSTN is sure of none so soon.
-    draw_pose(image, found.keypoints[0] * ZOOM, found.keypoint_scores[0], dataset.metainfo,
-              kpt_thr=-1)
-    return cv2.putText(image, title, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, .5, (255, 255, 255), 1,
-                       cv2.LINE_AA)
+    draw_pose(
+        image, found.keypoints[0] * ZOOM, found.keypoint_scores[0], dataset.metainfo, kpt_thr=-1
+    )
+    return cv2.putText(
+        image, title, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA
+    )
 
 
 def main() -> None:
     """Train, compare, draw."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
-    parser.add_argument('--epochs', type=int, default=Config.fromfile(
-        CONFIGS / 'rpstn_demo.py').max_epochs, help='of each training (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        help='settings of both configs to replace, as key=value')
+    parser.add_argument(
+        '--epochs',
+        type=int,
+        default=Config.fromfile(CONFIGS / 'rpstn_demo.py').max_epochs,
+        help='of each training (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='settings of both configs to replace, as key=value',
+    )
     args = parser.parse_args()
     began, out = time.time(), args.work_dir
 
@@ -187,25 +218,46 @@ def main() -> None:
     test_set = rpstn_run.test_dataloader.dataset
     figures['mean pose (chance)'] = mean_pose_pck(rpstn_run.train_dataloader.dataset, test_set)
     (out / 'pck.json').write_text(json.dumps(figures, indent=1))
-    columns = [name.split('/')[1] for name in figures['RPSTN']
-               if name.startswith('bbox') and '/joint/' not in name]
+    columns = [
+        name.split('/')[1]
+        for name in figures['RPSTN']
+        if name.startswith('bbox') and '/joint/' not in name
+    ]
     for normalizer in ('torso', 'bbox'):
-        print(f'\nPCK@0.2 of {normalizer}, percent, {len(test_set)} test clips, '
-              'none of whose athletes was trained on')
-        print(format_table(['', *columns], [
-            [name, *(values[f'{normalizer}_PCK@0.2/{column}'] for column in columns)]
-            for name, values in figures.items()], scale=100))
+        print(
+            f'\nPCK@0.2 of {normalizer}, percent, {len(test_set)} test clips, '
+            'none of whose athletes was trained on'
+        )
+        print(
+            format_table(
+                ['', *columns],
+                [
+                    [name, *(values[f'{normalizer}_PCK@0.2/{column}'] for column in columns)]
+                    for name, values in figures.items()
+                ],
+                scale=100,
+            )
+        )
     joints = joint_names(test_set.metainfo)
     plot_relation(relation.take(), joints, out / 'relation.png')
-    plot_curves({'RPSTN': out / 'rpstn', 'single frame': out / 'single_frame'}, METRIC,
-                out / 'curves.png')
-    write_video({'single frame': baseline.model, 'RPSTN': rpstn_run.model}, test_set,
-                out / 'predictions.mp4')
-    print(f'\nRPSTN and the single-frame model went on from one single-frame model of '
-          f'{args.epochs} epochs, {args.epochs} epochs each on the same clips.')
-    for name, what in (('predictions.mp4', 'both models on a test sequence of each motion'),
-                       ('relation.png', 'the learned joint-relation matrix'),
-                       ('curves.png', 'loss and PCK'), ('pck.json', 'all figures')):
+    plot_curves(
+        {'RPSTN': out / 'rpstn', 'single frame': out / 'single_frame'}, METRIC, out / 'curves.png'
+    )
+    write_video(
+        {'single frame': baseline.model, 'RPSTN': rpstn_run.model},
+        test_set,
+        out / 'predictions.mp4',
+    )
+    print(
+        f'\nRPSTN and the single-frame model went on from one single-frame model of '
+        f'{args.epochs} epochs, {args.epochs} epochs each on the same clips.'
+    )
+    for name, what in (
+        ('predictions.mp4', 'both models on a test sequence of each motion'),
+        ('relation.png', 'the learned joint-relation matrix'),
+        ('curves.png', 'loss and PCK'),
+        ('pck.json', 'all figures'),
+    ):
         print(f'{out / name}: {what}')
     print(f'{time.time() - began:.0f} s in all')
 

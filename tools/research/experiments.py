@@ -2,6 +2,7 @@
 
 Of any MMEngine config, of MMPose as of MMAction2: whatever its test evaluator says is kept.
 """
+
 from __future__ import annotations
 
 import copy
@@ -45,13 +46,15 @@ def rebase(change: str | Path, base: Config) -> Config:
     Raises:
         ValueError: ``change`` has no ``_base_`` of one file, on a line of its own.
     """
-    text, count = re.subn(r"^_base_ = '[^']*'$", "_base_ = 'base.py'",
-                          Path(change).read_text(), flags=re.MULTILINE)
+    text, count = re.subn(
+        r"^_base_ = '[^']*'$", "_base_ = 'base.py'", Path(change).read_text(), flags=re.MULTILINE
+    )
     if count != 1:
         raise ValueError(f"{change}: a line _base_ = '...' was expected once, got it {count} times")
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / 'base.py').write_text(
-            ''.join(f'{key} = {value!r}\n' for key, value in base.to_dict().items()))
+            ''.join(f'{key} = {value!r}\n' for key, value in base.to_dict().items())
+        )
         changed = Path(folder) / 'change.py'
         changed.write_text(text)
         return Config.fromfile(changed)
@@ -70,6 +73,7 @@ class Experiment:
         amp: train in mixed precision.
         change: path of a config that is put on top of config and options, see :func:`rebase`.
     """
+
     name: str
     config: str
     options: dict = field(default_factory=dict)
@@ -90,8 +94,9 @@ class Experiment:
         cfg.randomness = dict(seed=self.seed)
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
         cfg.default_hooks.update(checkpoint=None, logger=None)
-        cfg.custom_hooks = [hook for hook in cfg.get('custom_hooks', [])
-                            if hook.type != 'ConfusionMatrixHook']
+        cfg.custom_hooks = [
+            hook for hook in cfg.get('custom_hooks', []) if hook.type != 'ConfusionMatrixHook'
+        ]
         cfg.visualizer = None
         cfg.log_level = 'WARNING'
         fit_machine(cfg)
@@ -122,7 +127,8 @@ def epoch_options(config: str, epochs: int) -> dict:
                 options[f'param_scheduler.{number}.{key}'] = round(value) if whole else value
         if 'milestones' in scheduler:
             options[f'param_scheduler.{number}.milestones'] = [
-                max(1, round(share * milestone)) for milestone in scheduler.milestones]
+                max(1, round(share * milestone)) for milestone in scheduler.milestones
+            ]
     return options
 
 
@@ -162,17 +168,30 @@ def run_experiment(experiment: Experiment) -> dict:
             loader = copy.deepcopy(cfg.test_dataloader)
             loader.dataset.pipeline = [*transforms, *loader.dataset.pipeline]
             test = Runner(
-                runner.model, work_dir, test_dataloader=loader, test_cfg=cfg.test_cfg,
-                test_evaluator=cfg.test_evaluator, default_scope=cfg.default_scope,
-                log_level=cfg.log_level, launcher='none', cfg=Config(dict(model={})),
-                experiment_name=f'{cfg.experiment_name}-{name}')
+                runner.model,
+                work_dir,
+                test_dataloader=loader,
+                test_cfg=cfg.test_cfg,
+                test_evaluator=cfg.test_evaluator,
+                default_scope=cfg.default_scope,
+                log_level=cfg.log_level,
+                launcher='none',
+                cfg=Config(dict(model={})),
+                experiment_name=f'{cfg.experiment_name}-{name}',
+            )
             results[name] = test.test()
-    return dict(fingerprint=experiment.fingerprint(), seconds=seconds, parameters=parameters,
-                tests=results, from_scratch=from_scratch)
+    return dict(
+        fingerprint=experiment.fingerprint(),
+        seconds=seconds,
+        parameters=parameters,
+        tests=results,
+        from_scratch=from_scratch,
+    )
 
 
-def run_experiments(experiments: Sequence[Experiment], folder: Path, processes: int,
-                    threads: int = 1) -> Iterator[tuple[Experiment, dict]]:
+def run_experiments(
+    experiments: Sequence[Experiment], folder: Path, processes: int, threads: int = 1
+) -> Iterator[tuple[Experiment, dict]]:
     """Run what is not done yet, each in one of several processes; yields results as they come.
 
     A result is kept in ``folder`` and is taken from there as long as config and tests are the
@@ -204,14 +223,17 @@ def run_experiments(experiments: Sequence[Experiment], folder: Path, processes: 
     if any(experiment.amp for experiment in left):
         check_mixed_precision()
     with ProcessPoolExecutor(processes, get_context('spawn'), _start, (threads,)) as pool:
-        futures = {pool.submit(_run_and_keep, experiment, folder): experiment
-                   for experiment in left}
+        futures = {
+            pool.submit(_run_and_keep, experiment, folder): experiment for experiment in left
+        }
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
-            raise RuntimeError(f'experiment {futures[future].name}, or one beside it: the process '
-                               'died, as it does where memory ends') from error
+            raise RuntimeError(
+                f'experiment {futures[future].name}, or one beside it: the process '
+                'died, as it does where memory ends'
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -227,7 +249,8 @@ def _named(experiment: Experiment) -> Iterator[None]:
         yield
     except Exception as error:
         raise RuntimeError(
-            f'experiment {experiment.name}: {type(error).__name__}: {error}') from error
+            f'experiment {experiment.name}: {type(error).__name__}: {error}'
+        ) from error
 
 
 def _run_and_keep(experiment: Experiment, folder: Path) -> dict:
@@ -245,5 +268,6 @@ def _run_and_keep(experiment: Experiment, folder: Path) -> dict:
 
 def _start(threads: int) -> None:
     import rpstn  # noqa: F401 (in a new process: registers the components)
+
     torch.set_num_threads(threads)
     torch.multiprocessing.set_sharing_strategy('file_system')

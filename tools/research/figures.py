@@ -1,4 +1,5 @@
 """Pictures of what was trained: curves and joint relations."""
+
 from __future__ import annotations
 
 import json
@@ -41,7 +42,7 @@ def plot_curves(runs: Mapping[str, str | Path], metric: str, out: str | Path) ->
     loss_axes.set(xlabel='iteration', ylabel='training loss', yscale='log')
     metric_axes.set(xlabel='epoch', ylabel=f'{metric}, validation (%)')
     for axes in (loss_axes, metric_axes):
-        axes.grid(alpha=.3)
+        axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(out, dpi=120)
 
@@ -62,6 +63,6 @@ def plot_relation(relation: np.ndarray, joints: Sequence[str], out: str | Path) 
     axes.set_xticks(range(len(names)), names, rotation=60, ha='right')
     axes.set_yticks(range(len(names)), names)
     axes.set(title='Joint relation, mean over the test clips', xlabel='draws on', ylabel='joint')
-    bar = figure.colorbar(image, ticks=np.sqrt([0, .01, .05, .1, .25, .5, 1]))
+    bar = figure.colorbar(image, ticks=np.sqrt([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]))
     bar.set_ticklabels(['0', '0.01', '0.05', '0.1', '0.25', '0.5', '1'])
     figure.savefig(out, dpi=120)

@@ -2,6 +2,7 @@
 
 M persons, T frames, V joints, C coordinates.
 """
+
 from __future__ import annotations
 
 import copy
@@ -27,7 +28,7 @@ from rpstn.tables import format_table
 
 FRAMES_PER_CALL = 20_000
 # Simulated joints are in metres; a person in pixels is some 400 high.
-UNITS = dict(m=1., cm=100., mm=1000., px=200.)
+UNITS = dict(m=1.0, cm=100.0, mm=1000.0, px=200.0)
 
 
 class Contender:
@@ -63,8 +64,10 @@ class Contender:
         self.batch = pseudo_collate([whole(copy.deepcopy(self.item))])
         left = self.batch['inputs'][0].shape[2]
         if left != frames:
-            raise ValueError(f'{path}: the test pipeline leaves {left} of {frames} frames, and '
-                             'has no num_frames or clip_len by which to change that')
+            raise ValueError(
+                f'{path}: the test pipeline leaves {left} of {frames} frames, and '
+                'has no num_frames or clip_len by which to change that'
+            )
         self.seen = tuple(self.pipeline(copy.deepcopy(self.item))['inputs'].shape[0:3:2])
 
     def _build(self, pipeline: Sequence[dict]) -> Compose:
@@ -84,8 +87,7 @@ class Contender:
         # At the operators themselves: tracing, as MMEngine's counter does, turns shapes to tensors.
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             self.classify_network()
-        return dict(parameters=self.parameters,
-                    multiply_adds=counter.get_total_flops() // 2)
+        return dict(parameters=self.parameters, multiply_adds=counter.get_total_flops() // 2)
 
     def train(self, epochs: int | None) -> dict:
         """Train and test on the config's own data; ``dict(missing=...)`` where there are none."""
@@ -99,8 +101,11 @@ class Contender:
         epochs = experiment.load().train_cfg.max_epochs
         print_log(f'training {self.name}: {epochs} epochs', 'current')
         result = run_experiment(experiment)
-        return dict(epochs=epochs, seconds=result['seconds'],
-                    accuracy=result['tests']['test']['form/accuracy'])
+        return dict(
+            epochs=epochs,
+            seconds=result['seconds'],
+            accuracy=result['tests']['test']['form/accuracy'],
+        )
 
 
 def _keeping(frames: int, step: dict) -> dict:
@@ -113,12 +118,15 @@ def simulated_clip(dataset: dict, frames: int) -> dict:
     skeleton = get_skeleton(dataset.get('skeleton') or metainfo['skeleton']).name
     squat = SyntheticSquatDataset(num_sequences=1, skeleton=skeleton)[0]['keypoint'][0]
     joints = resample(squat, frames) * np.float32(UNITS[metainfo['unit']])
-    joints[frames // 3:frames // 3 + 3] = np.nan
+    joints[frames // 3 : frames // 3 + 3] = np.nan
     item = dict(frame_dir='clip', label=0, total_frames=frames, start_index=0, modality='Pose')
     if metainfo['unit'] == 'px':
         joints = joints[..., :2]
-        item.update(keypoint_score=np.ones((1, *joints.shape[:2]), np.float32),
-                    img_shape=(480, 640), original_shape=(480, 640))
+        item.update(
+            keypoint_score=np.ones((1, *joints.shape[:2]), np.float32),
+            img_shape=(480, 640),
+            original_shape=(480, 640),
+        )
     return dict(item, keypoint=joints[None])
 
 
@@ -143,9 +151,17 @@ def timed(function: Callable[[], object], repeats: int) -> list[float]:
     return seconds
 
 
-def benchmark_form(path: str, against: str, options: dict | None = None,
-                   epochs: int | None = None, frames: int = 300, rounds: int = 3,
-                   repeats: int = 40, warmup: int = 2, num_threads: int = 2) -> dict:
+def benchmark_form(
+    path: str,
+    against: str,
+    options: dict | None = None,
+    epochs: int | None = None,
+    frames: int = 300,
+    rounds: int = 3,
+    repeats: int = 40,
+    warmup: int = 2,
+    num_threads: int = 2,
+) -> dict:
     """Measure two recognizers in turns, so that a slow minute falls on both alike.
 
     Args:
@@ -166,8 +182,17 @@ def benchmark_form(path: str, against: str, options: dict | None = None,
         :meth:`Contender.train`, None where not asked for); ``frames`` and ``threads``.
     """
     contenders = [Contender(path, options, frames), Contender(against, None, frames)]
-    models = [dict(name=contender.name, **contender.size(), seen=contender.seen,
-                   network=[], raw=[], training=None) for contender in contenders]
+    models = [
+        dict(
+            name=contender.name,
+            **contender.size(),
+            seen=contender.seen,
+            network=[],
+            raw=[],
+            training=None,
+        )
+        for contender in contenders
+    ]
     joints = torch.randn(FRAMES_PER_CALL, 19, 3)
     distances: list[float] = []
     with torch.inference_mode():
@@ -186,9 +211,15 @@ def benchmark_form(path: str, against: str, options: dict | None = None,
             for contender, model in zip(contenders, models):
                 model['training'] = contender.train(epochs)
     return dict(
-        frames=frames, threads=num_threads, models=models,
-        distances=dict(median=FRAMES_PER_CALL / float(np.median(distances)),
-                       best=FRAMES_PER_CALL / min(distances), calls=len(distances)))
+        frames=frames,
+        threads=num_threads,
+        models=models,
+        distances=dict(
+            median=FRAMES_PER_CALL / float(np.median(distances)),
+            best=FRAMES_PER_CALL / min(distances),
+            calls=len(distances),
+        ),
+    )
 
 
 def report(result: dict) -> str:
@@ -205,29 +236,55 @@ def report(result: dict) -> str:
         ratio = f'{values[1] / values[0]:.2f}' if compare and None not in values else None
         return [name, *shown, ratio]
 
-    rows = [row('parameters, millions', [model['parameters'] / 1e6 for model in models], '.2f'),
-            row(f'multiply-adds for {result["frames"]} frames, G',
-                [model['multiply_adds'] / 1e9 for model in models], '.3f')]
-    for key, name in (('network', f'network alone, {result["frames"]} frames'),
-                      ('raw', 'test pipeline and network, from the raw array')):
+    rows = [
+        row('parameters, millions', [model['parameters'] / 1e6 for model in models], '.2f'),
+        row(
+            f'multiply-adds for {result["frames"]} frames, G',
+            [model['multiply_adds'] / 1e9 for model in models],
+            '.3f',
+        ),
+    ]
+    for key, name in (
+        ('network', f'network alone, {result["frames"]} frames'),
+        ('raw', 'test pipeline and network, from the raw array'),
+    ):
         for statistic, percent in (('median', 50), ('95th percentile', 95)):
             turns = [1e3 * np.percentile(model[key], percent, axis=1) for model in models]
             figures = [1e3 * np.percentile(model[key], percent) for model in models]
-            rows.append([*row(f'{name}: ms, {statistic}', figures, '.2f')[:3],
-                         f'{np.median(turns[1] / turns[0]):.2f}'])
-    rows.append(['clips and frames that the test pipeline leaves',
-                 *('{} x {}'.format(*model['seen']) for model in models), None])
+            rows.append(
+                [
+                    *row(f'{name}: ms, {statistic}', figures, '.2f')[:3],
+                    f'{np.median(turns[1] / turns[0]):.2f}',
+                ]
+            )
+    rows.append(
+        [
+            'clips and frames that the test pipeline leaves',
+            *('{} x {}'.format(*model['seen']) for model in models),
+            None,
+        ]
+    )
     if any(trainings):
-        figures = {key: [training.get(key) for training in trainings]
-                   for key in ('epochs', 'seconds', 'accuracy')}
-        rows += [row('epochs', figures['epochs'], 'd', compare=False),
-                 row('training: s', figures['seconds'], '.0f'),
-                 row('accuracy on the test set', figures['accuracy'], '.1%', compare=False)]
-    return '\n'.join([
-        f'Distances of 19 joints, one thread: {distances["median"] / 1e6:.2f} million frames per '
-        f'second (median of {distances["calls"]} calls of {FRAMES_PER_CALL} frames; best '
-        f'{distances["best"] / 1e6:.2f})',
-        f'One clip at a time, float32, {result["threads"]} threads, random weights:',
-        format_table(['', *(model['name'] for model in models), 'ratio'], rows),
-        *(f'{model["name"]} was not trained: {training["missing"]}'
-          for model, training in zip(models, trainings) if 'missing' in training)])
+        figures = {
+            key: [training.get(key) for training in trainings]
+            for key in ('epochs', 'seconds', 'accuracy')
+        }
+        rows += [
+            row('epochs', figures['epochs'], 'd', compare=False),
+            row('training: s', figures['seconds'], '.0f'),
+            row('accuracy on the test set', figures['accuracy'], '.1%', compare=False),
+        ]
+    return '\n'.join(
+        [
+            f'Distances of 19 joints, one thread: {distances["median"] / 1e6:.2f} million frames '
+            f'per second (median of {distances["calls"]} calls of {FRAMES_PER_CALL} frames; best '
+            f'{distances["best"] / 1e6:.2f})',
+            f'One clip at a time, float32, {result["threads"]} threads, random weights:',
+            format_table(['', *(model['name'] for model in models), 'ratio'], rows),
+            *(
+                f'{model["name"]} was not trained: {training["missing"]}'
+                for model, training in zip(models, trainings)
+                if 'missing' in training
+            ),
+        ]
+    )

@@ -2,6 +2,7 @@
 
 Shapes: N frames of a clip, K joints.
 """
+
 from __future__ import annotations
 
 import statistics
@@ -30,8 +31,9 @@ _FAR = 1e6  # pixels; where nobody was found, so that it counts as wrong
 Predictor = Callable[[dict], np.ndarray]
 
 
-def acceleration_error(predicted: np.ndarray, truth: np.ndarray,
-                       labelled: np.ndarray) -> np.ndarray:
+def acceleration_error(
+    predicted: np.ndarray, truth: np.ndarray, labelled: np.ndarray
+) -> np.ndarray:
     """|a - a'| of every joint's accelerations a_t = p_{t-1} - 2 p_t + p_{t+1}, pixels per frame^2.
 
     As in HMMR (Kanazawa et al., CVPR 2019), in the image.
@@ -49,8 +51,9 @@ def acceleration_error(predicted: np.ndarray, truth: np.ndarray,
     return change[known]
 
 
-def swapped_sides(predicted: np.ndarray, truth: np.ndarray, labelled: np.ndarray,
-                  pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+def swapped_sides(
+    predicted: np.ndarray, truth: np.ndarray, labelled: np.ndarray, pairs: Sequence[tuple[int, int]]
+) -> np.ndarray:
     """Whether a left and a right joint lie nearer, together, to each other's labels.
 
     Args:
@@ -83,7 +86,7 @@ class Evaluation:
     """Mean acceleration error on the frames as they are, pixels per frame^2."""
     swapped: float = float('nan')
     """Share of left-right pairs on the wrong sides, on the frames as they are."""
-    missing: float = 0.
+    missing: float = 0.0
     """Share of frames without any answer."""
     milliseconds: float = float('nan')
     """Median per frame, of the network alone for ours."""
@@ -93,18 +96,35 @@ class Evaluation:
     def limbs(self, normalizer: str) -> float:
         """Mean PCK over the joints of arms and legs."""
         prefix = f'{normalizer}_PCK@0.2/joint/'
-        return float(np.mean([value for key, value in self.clean.items() if key.startswith(prefix)
-                              and key.split('_')[-1] in LIMBS]))
+        return float(
+            np.mean(
+                [
+                    value
+                    for key, value in self.clean.items()
+                    if key.startswith(prefix) and key.split('_')[-1] in LIMBS
+                ]
+            )
+        )
 
 
 def build_dataset(subset: str = 'test', split: int = 1, data_root: str = 'jhmdb') -> ClipDataset:
     """JHMDB's clips whole, nothing done to them."""
-    return DATASETS.build(dict(type='JHMDBClipDataset', data_root=data_root, split=split,
-                               subset=subset, clip_len=40, start='fixed', test_mode=True))
+    return DATASETS.build(
+        dict(
+            type='JHMDBClipDataset',
+            data_root=data_root,
+            split=split,
+            subset=subset,
+            clip_len=40,
+            start='fixed',
+            test_mode=True,
+        )
+    )
 
 
-def videos(dataset: ClipDataset, every: int = 1, occluder: SpanOccluders | None = None
-           ) -> Iterator[dict]:
+def videos(
+    dataset: ClipDataset, every: int = 1, occluder: SpanOccluders | None = None
+) -> Iterator[dict]:
     """Each video's frames, read, with padding left out; every so many videos only."""
     load = TRANSFORMS.build(dict(type='LoadClip'))
     for number in range(0, len(dataset), every):
@@ -135,14 +155,16 @@ def model_predictor(model: nn.Module, flip: bool = False) -> Predictor:
     return predict
 
 
-def mediapipe_predictor(scale: float = 2., tracking: bool = True) -> Predictor:
+def mediapipe_predictor(scale: float = 2.0, tracking: bool = True) -> Predictor:
     """MediaPipe Pose on the whole frames, enlarged; JHMDB's other joints as means of its own."""
-    return lambda results: find_joints([frame['img'] for frame in results['frames']], 'jhmdb15',
-                                       scale=scale, tracking=tracking)[0]
+    return lambda results: find_joints(
+        [frame['img'] for frame in results['frames']], 'jhmdb15', scale=scale, tracking=tracking
+    )[0]
 
 
-def evaluate(name: str, predict: Predictor, dataset: ClipDataset, every: int = 1,
-             seed: int = 0) -> Evaluation:
+def evaluate(
+    name: str, predict: Predictor, dataset: ClipDataset, every: int = 1, seed: int = 0
+) -> Evaluation:
     """Accuracy and jitter on the clips as they are, and accuracy with occluders."""
     row = Evaluation(name)
     skeleton = get_skeleton(f'{dataset.metainfo["dataset_name"]}15')
@@ -171,11 +193,17 @@ def evaluate(name: str, predict: Predictor, dataset: ClipDataset, every: int = 1
 
 def _sample(frame: dict, found: np.ndarray) -> dict:
     return dict(
-        img_id=frame['img_id'], img_path=frame['img_path'], id=frame['id'],
-        gt_instances=dict(keypoints=frame['keypoints'], bboxes=frame['bbox'],
-                          keypoints_visible=frame['keypoints_visible'],
-                          keypoints_occluded=frame['keypoints_occluded']),
-        pred_instances=dict(keypoints=np.nan_to_num(found, nan=_FAR)[None]))
+        img_id=frame['img_id'],
+        img_path=frame['img_path'],
+        id=frame['id'],
+        gt_instances=dict(
+            keypoints=frame['keypoints'],
+            bboxes=frame['bbox'],
+            keypoints_visible=frame['keypoints_visible'],
+            keypoints_occluded=frame['keypoints_occluded'],
+        ),
+        pred_instances=dict(keypoints=np.nan_to_num(found, nan=_FAR)[None]),
+    )
 
 
 @torch.inference_mode()
@@ -186,12 +214,14 @@ def model_milliseconds(model: nn.Module, repeats: int = 20) -> float:
     if isinstance(model, VideoPoseEstimator):
         features, initial = model.extract_feat(image[:, None])
         state = model.head.refine(initial), features[:, 0]
-        return _median(lambda: model.head.step(
-            *state, model.head.embed(model.backbone.encoder(image))), repeats)
+        return _median(
+            lambda: model.head.step(*state, model.head.embed(model.backbone.encoder(image))),
+            repeats,
+        )
     return _median(lambda: model.head.forward(model.extract_feat(image)), repeats)
 
 
-def mediapipe_milliseconds(dataset: ClipDataset, scale: float = 2.) -> float:
+def mediapipe_milliseconds(dataset: ClipDataset, scale: float = 2.0) -> float:
     """Median time of one frame, tracking on, of its whole graph."""
     images = iter([frame['img'] for frame in next(videos(dataset))['frames']])
     with MediaPipePose(scale) as pose:
@@ -204,8 +234,9 @@ def model_megabytes(model: nn.Module) -> float:
     return sum(2 * tensor.numel() for tensor in model.state_dict().values()) / 1e6
 
 
-def mediapipe_evaluation(dataset: ClipDataset, every: int = 1, seed: int = 0,
-                         scale: float = 2.) -> Evaluation:
+def mediapipe_evaluation(
+    dataset: ClipDataset, every: int = 1, seed: int = 0, scale: float = 2.0
+) -> Evaluation:
     """The reference row."""
     row = evaluate('MediaPipe Pose, full', mediapipe_predictor(scale), dataset, every, seed)
     row.milliseconds = mediapipe_milliseconds(dataset, scale)
@@ -215,19 +246,44 @@ def mediapipe_evaluation(dataset: ClipDataset, every: int = 1, seed: int = 0,
 
 def cells(row: Evaluation) -> list[float]:
     """The first table's figures; see ``COLUMNS``."""
+
     def pck(figures: dict[str, float], normalizer: str, what: str) -> float:
         return 100 * figures.get(f'{normalizer}_PCK@0.2/{what}', float('nan'))
 
-    return [*(100 * row.limbs(n) if limbs else pck(row.clean, n, 'mean')
-              for n in ('torso', 'bbox') for limbs in (False, True)),
-            *(pck(row.occluded, n, what) for n in ('torso', 'bbox')
-              for what in ('mean', 'visible', 'occluded')),
-            100 * row.swapped, row.jitter, row.milliseconds, row.megabytes]
+    return [
+        *(
+            100 * row.limbs(n) if limbs else pck(row.clean, n, 'mean')
+            for n in ('torso', 'bbox')
+            for limbs in (False, True)
+        ),
+        *(
+            pck(row.occluded, n, what)
+            for n in ('torso', 'bbox')
+            for what in ('mean', 'visible', 'occluded')
+        ),
+        100 * row.swapped,
+        row.jitter,
+        row.milliseconds,
+        row.megabytes,
+    ]
 
 
-COLUMNS = ('torso', 'torso, limbs', 'box', 'box, limbs', 'torso, with occluders',
-           'torso, visible', 'torso, occluded', 'box, with occluders', 'box, visible',
-           'box, occluded', 'swapped', 'jitter', 'ms', 'MB')
+COLUMNS = (
+    'torso',
+    'torso, limbs',
+    'box',
+    'box, limbs',
+    'torso, with occluders',
+    'torso, visible',
+    'torso, occluded',
+    'box, with occluders',
+    'box, visible',
+    'box, occluded',
+    'swapped',
+    'jitter',
+    'ms',
+    'MB',
+)
 
 
 def group_cells(row: Evaluation, normalizer: str) -> list[float]:
@@ -239,8 +295,14 @@ def mean_text(rows: Sequence[Sequence[float]]) -> list[str]:
     """Columns of several runs: the mean, and its spread where there are several."""
     values = np.array(rows, float)
     means, spread = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else None
-    return ['-' if np.isnan(mean) else f'{mean:.1f}' if spread is None else
-            f'{mean:.1f} ± {spread[i]:.1f}' for i, mean in enumerate(means)]
+    return [
+        '-'
+        if np.isnan(mean)
+        else f'{mean:.1f}'
+        if spread is None
+        else f'{mean:.1f} ± {spread[i]:.1f}'
+        for i, mean in enumerate(means)
+    ]
 
 
 def _median(call: Callable[[], object], repeats: int) -> float:

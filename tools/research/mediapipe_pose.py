@@ -5,6 +5,7 @@ whose wheel carries the weights.
 
 Shapes: N frames, V = 33 joints, K joints of a target skeleton.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -32,10 +33,11 @@ class MediaPipePose:
         ImportError: mediapipe is not installed.
     """
 
-    def __init__(self, scale: float = 2., tracking: bool = True, complexity: int = 1) -> None:
+    def __init__(self, scale: float = 2.0, tracking: bool = True, complexity: int = 1) -> None:
         self.scale = scale
-        self._pose = _solutions().Pose(static_image_mode=not tracking,
-                                       model_complexity=complexity, smooth_landmarks=tracking)
+        self._pose = _solutions().Pose(
+            static_image_mode=not tracking, model_complexity=complexity, smooth_landmarks=tracking
+        )
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Joints of the one person it finds.
@@ -47,14 +49,17 @@ class MediaPipePose:
             (33, 2) 0-based pixels and (33,) visibilities; NaN and 0 where it finds nobody.
         """
         height, width = image.shape[:2]
-        large = cv2.resize(image, None, fx=self.scale, fy=self.scale,
-                           interpolation=cv2.INTER_LINEAR) if self.scale != 1 else image
+        large = (
+            cv2.resize(image, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_LINEAR)
+            if self.scale != 1
+            else image
+        )
         found = self._pose.process(cv2.cvtColor(large, cv2.COLOR_BGR2RGB)).pose_landmarks
         if found is None:
             return np.full((33, 2), np.nan), np.zeros(33)
         values = np.array([(p.x, p.y, p.visibility) for p in found.landmark])
         # From the image's corners, 0 and 1, to pixels whose centres have whole coordinates.
-        return values[:, :2] * (width, height) - .5, values[:, 2]
+        return values[:, :2] * (width, height) - 0.5, values[:, 2]
 
     def close(self) -> None:
         """Free its graph."""
@@ -67,8 +72,9 @@ class MediaPipePose:
         self.close()
 
 
-def find_joints(images: Iterable[np.ndarray], target: str = 'jhmdb15',
-                **options) -> tuple[np.ndarray, np.ndarray]:
+def find_joints(
+    images: Iterable[np.ndarray], target: str = 'jhmdb15', **options
+) -> tuple[np.ndarray, np.ndarray]:
     """Joints of a video's frames in another skeleton, (N, K, 2) and scores (N, K)."""
     with MediaPipePose(**options) as pose:
         found = [pose(image) for image in images]
@@ -76,8 +82,9 @@ def find_joints(images: Iterable[np.ndarray], target: str = 'jhmdb15',
     return map_answer(joints, scores, SOURCE, target)
 
 
-def agreeing_joints(images: list[np.ndarray], target: str = 'jhmdb15', tolerance: float = 0.1,
-                    **options) -> tuple[np.ndarray, np.ndarray]:
+def agreeing_joints(
+    images: list[np.ndarray], target: str = 'jhmdb15', tolerance: float = 0.1, **options
+) -> tuple[np.ndarray, np.ndarray]:
     """:func:`find_joints`, where the mirrored video gives the same: the mean of the two.
 
     A joint gets score 0 where the two lie further apart than ``tolerance`` times the larger side
@@ -88,8 +95,9 @@ def agreeing_joints(images: list[np.ndarray], target: str = 'jhmdb15', tolerance
         (N, K, 2) pixels and (N, K) scores, the less of the two.
     """
     joints, scores = find_joints(images, target, **options)
-    mirrored, mirrored_scores = find_joints([image[:, ::-1].copy() for image in images], target,
-                                            **options)
+    mirrored, mirrored_scores = find_joints(
+        [image[:, ::-1].copy() for image in images], target, **options
+    )
     flip = list(get_skeleton(target).flip_indices)
     mirrored = mirrored[:, flip]
     mirrored[..., 0] = images[0].shape[1] - 1 - mirrored[..., 0]
@@ -103,8 +111,10 @@ def agreeing_joints(images: list[np.ndarray], target: str = 'jhmdb15', tolerance
 def weights_megabytes(complexity: int = 1) -> float:
     """Size of the detector's and the landmark network's files."""
     root = Path(_solutions().__file__).parents[2] / 'modules'
-    files = [root / 'pose_detection' / 'pose_detection.tflite',
-             root / 'pose_landmark' / f'pose_landmark_{VERSIONS[complexity]}.tflite']
+    files = [
+        root / 'pose_detection' / 'pose_detection.tflite',
+        root / 'pose_landmark' / f'pose_landmark_{VERSIONS[complexity]}.tflite',
+    ]
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
@@ -112,6 +122,8 @@ def _solutions():
     try:
         from mediapipe.python.solutions import pose
     except ImportError as error:
-        raise ImportError('MediaPipe Pose needs mediapipe 0.10.21: pip install --no-deps -r '
-                          'requirements/mediapipe.txt') from error
+        raise ImportError(
+            'MediaPipe Pose needs mediapipe 0.10.21: pip install --no-deps -r '
+            'requirements/mediapipe.txt'
+        ) from error
     return pose

@@ -5,6 +5,7 @@ python tools/research/pack_lite.py configs/lite/rpstn_lite.py work_dirs/rpstn_li
 writes rpstn/weights/lite.pt, which loads safely, and lite.json with its config and sha256;
 rpstn.engine.shipped.from_pretrained('lite') loads them.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -19,15 +20,22 @@ from rpstn.engine.shipped import FOLDER, LARGEST_MB, from_pretrained, pack
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--name', default='lite', help='(default: %(default)s)')
     parser.add_argument('--out', type=Path, default=FOLDER, help='folder (default: rpstn/weights)')
-    parser.add_argument('--about', nargs='*', default=[], metavar='KEY=TEXT',
-                        help='facts for the description, e.g. torso_pck=66.0')
-    parser.add_argument('--largest-mb', type=float, default=LARGEST_MB,
-                        help='refuse more (default: %(default)s)')
+    parser.add_argument(
+        '--about',
+        nargs='*',
+        default=[],
+        metavar='KEY=TEXT',
+        help='facts for the description, e.g. torso_pck=66.0',
+    )
+    parser.add_argument(
+        '--largest-mb', type=float, default=LARGEST_MB, help='refuse more (default: %(default)s)'
+    )
     args = parser.parse_args()
     for fact in args.about:
         if '=' not in fact:
@@ -42,8 +50,9 @@ def main() -> int:
     try:
         if not Path(args.config).is_file():
             raise ModelError(f'{args.config}: no such config file')
-        description, weights = pack(args.config, args.checkpoint, args.name, args.out, about,
-                                    args.largest_mb)
+        description, weights = pack(
+            args.config, args.checkpoint, args.name, args.out, about, args.largest_mb
+        )
         from_pretrained(args.name, folder=args.out)
     except ModelError as error:
         print(error, file=sys.stderr)

@@ -2,6 +2,7 @@
 
 Shapes: N frames, K joints, (H, W) image pixels, (h, w) those of the enlarged cut-out.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
@@ -48,7 +49,7 @@ class RelatedClip:
 class Window:
     """The part of the images that holds the person in all frames, and its enlarged pixels."""
 
-    def __init__(self, clip: RelatedClip, margin: float = .12) -> None:
+    def __init__(self, clip: RelatedClip, margin: float = 0.12) -> None:
         boxes = np.array([frame.box for frame in clip.frames], float)
         points = np.array([frame.keypoints for frame in clip.frames], float)
         # Joints far outside are wrong ones, and not worth a smaller person.
@@ -57,7 +58,7 @@ class Window:
         edge = margin * (high - low).max() / 2
         height, width = next(iter(clip.images([0]))).shape[:2]
         low, high = np.maximum(low - edge, 0), np.minimum(high + edge, (width, height))
-        size = np.maximum(high - low, .6 * (high - low)[::-1])
+        size = np.maximum(high - low, 0.6 * (high - low)[::-1])
         self.low = (low + high - size) / 2
         self.scale = _HEIGHT / size[1]
         self.size = int(round(size[0] * self.scale)), _HEIGHT
@@ -65,18 +66,31 @@ class Window:
     def cut(self, image: np.ndarray) -> np.ndarray:
         """(H, W, 3) -> (h, w, 3), grey beyond the image's border."""
         matrix = self.scale * np.column_stack([np.eye(2), -self.low])
-        return cv2.warpAffine(image, matrix, self.size, flags=cv2.INTER_CUBIC,
-                              borderMode=cv2.BORDER_CONSTANT, borderValue=(235, 235, 235))
+        return cv2.warpAffine(
+            image,
+            matrix,
+            self.size,
+            flags=cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(235, 235, 235),
+        )
 
     def points(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) pixels of the image -> pixels of the cut-out."""
         return (points - self.low) * self.scale
 
-    def draw(self, image: np.ndarray, frame: RelatedFrame, meta: dict,
-             kpt_thr: float) -> np.ndarray:
+    def draw(
+        self, image: np.ndarray, frame: RelatedFrame, meta: dict, kpt_thr: float
+    ) -> np.ndarray:
         """(h, w, 3) RGB with the joints."""
         cut = self.cut(image)
         box = self.points(frame.box.reshape(2, 2)).reshape(4)
-        draw_pose(cut, self.points(frame.keypoints), frame.scores, meta, kpt_thr=kpt_thr,
-                  box=np.clip(box, -2, np.tile(self.size, 2) + 2))
+        draw_pose(
+            cut,
+            self.points(frame.keypoints),
+            frame.scores,
+            meta,
+            kpt_thr=kpt_thr,
+            box=np.clip(box, -2, np.tile(self.size, 2) + 2),
+        )
         return cv2.cvtColor(cut, cv2.COLOR_BGR2RGB)

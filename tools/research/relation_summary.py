@@ -2,6 +2,7 @@
 
 Shapes: N frames, K joints.
 """
+
 from __future__ import annotations
 
 import math
@@ -37,14 +38,20 @@ def own_share(relation: np.ndarray) -> np.ndarray:
 def describe(relation: np.ndarray) -> str:
     """One line on relations (N, K, K) that says outright where there is little in them."""
     entropy, own = row_entropy(relation).mean(axis=-1), own_share(relation).mean(axis=-1)
-    text = (f'row entropy {entropy.mean():.2f} (0: one joint, 1: uniform), '
-            f'{100 * own.mean():.0f} % on the joint itself')
-    identity = own > .95
-    for kind, frames in (('the identity', identity), ('uniform', entropy > .95),
-                         ('one-hot (each joint draws on one)', (entropy < .05) & ~identity)):
+    text = (
+        f'row entropy {entropy.mean():.2f} (0: one joint, 1: uniform), '
+        f'{100 * own.mean():.0f} % on the joint itself'
+    )
+    identity = own > 0.95
+    for kind, frames in (
+        ('the identity', identity),
+        ('uniform', entropy > 0.95),
+        ('one-hot (each joint draws on one)', (entropy < 0.05) & ~identity),
+    ):
         if frames.any():
             text += f'; nearly {kind}' + (
-                '' if frames.all() else f' in {frames.sum()} of {len(frames)} frames')
+                '' if frames.all() else f' in {frames.sum()} of {len(frames)} frames'
+            )
     return text
 
 
@@ -67,8 +74,9 @@ class Support:
     """Their standard deviations over the frames."""
 
 
-def find_support(frames: Sequence[RelatedFrame], joints: Sequence[str],
-                 chosen: Sequence[str] = ()) -> list[Support]:
+def find_support(
+    frames: Sequence[RelatedFrame], joints: Sequence[str], chosen: Sequence[str] = ()
+) -> list[Support]:
     """Who supports the occluded joints.
 
     Args:
@@ -97,13 +105,24 @@ def find_support(frames: Sequence[RelatedFrame], joints: Sequence[str],
     for k in map(int, wanted):
         hidden = occluded[:, k]
         over_time = len(frames) > 1
-        why = ((f'occluded in {hidden.sum()} of {len(frames)} frames' if over_time else 'occluded')
-               if hidden.any() else f'{"mean " if over_time else ""}score {scores[k]:.2f}'
-               + ('' if chosen else ', among the lowest'))
+        why = (
+            (f'occluded in {hidden.sum()} of {len(frames)} frames' if over_time else 'occluded')
+            if hidden.any()
+            else f'{"mean " if over_time else ""}score {scores[k]:.2f}'
+            + ('' if chosen else ', among the lowest')
+        )
         used = hidden if hidden.any() else np.ones(len(frames), bool)
         mean, std = rows[used, k].mean(axis=0), rows[used, k].std(axis=0)
         order = tuple(int(j) for j in np.argsort(-mean, kind='stable') if j != k)
-        found.append(Support(k, why, used, float(mean[k]), order,
-                             tuple(map(float, mean[list(order)])),
-                             tuple(map(float, std[list(order)]))))
+        found.append(
+            Support(
+                k,
+                why,
+                used,
+                float(mean[k]),
+                order,
+                tuple(map(float, mean[list(order)])),
+                tuple(map(float, std[list(order)])),
+            )
+        )
     return found

@@ -2,6 +2,7 @@
 
 Shapes: N frames, B clips, T frames of a clip, K joints.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -54,8 +55,11 @@ def find_relation(model: nn.Module) -> nn.Module:
     Raises:
         ModelError: there is none, or more than one.
     """
-    found = {name: module for name, module in model.named_modules()
-             if callable(getattr(type(module), 'relation', None))}
+    found = {
+        name: module
+        for name, module in model.named_modules()
+        if callable(getattr(type(module), 'relation', None))
+    }
     if len(found) == 1:
         return next(iter(found.values()))
     head = getattr(model, 'head', None)
@@ -66,10 +70,12 @@ def find_relation(model: nn.Module) -> nn.Module:
         what = f'no relation between joints: its head is {type(head).__name__}'
     else:
         what = f'no matrix of joints to show: its relation is {type(relation).__name__}'
-    raise ModelError(f'{config_name(getattr(model, "cfg", None) or Config())}: the model has '
-                     f'{what}. W_r is what one module with a method relation(heatmaps) -> '
-                     '(B, K, K) gives, such as JRE and PriorRelation in an RPSTNHead or a '
-                     'RelationHead')
+    raise ModelError(
+        f'{config_name(getattr(model, "cfg", None) or Config())}: the model has '
+        f'{what}. W_r is what one module with a method relation(heatmaps) -> '
+        '(B, K, K) gives, such as JRE and PriorRelation in an RPSTNHead or a '
+        'RelationHead'
+    )
 
 
 class RelationRecorder:
@@ -97,7 +103,8 @@ class RelationRecorder:
         self._handles = [
             self.model.register_forward_pre_hook(lambda *_: self._calls.clear()),
             self.relation.register_forward_hook(self._keep_matrix),
-            self.model.register_forward_hook(self._keep_frames, with_kwargs=True)]
+            self.model.register_forward_hook(self._keep_frames, with_kwargs=True),
+        ]
         return self
 
     def __exit__(self, *error) -> None:
@@ -122,9 +129,14 @@ class RelationRecorder:
     def _frame(self, sample: PoseDataSample, matrix: np.ndarray) -> RelatedFrame:
         found, meta = sample.pred_instances, sample.metainfo
         return RelatedFrame(
-            meta.get('frame_index', len(self.frames)), matrix, found.keypoints[0][:, :2],
-            found.keypoint_scores[0], np.asarray(sample.gt_instances.bboxes[0]),
-            _occluded(sample, len(matrix)), meta.get('img_path') or '')
+            meta.get('frame_index', len(self.frames)),
+            matrix,
+            found.keypoints[0][:, :2],
+            found.keypoint_scores[0],
+            np.asarray(sample.gt_instances.bboxes[0]),
+            _occluded(sample, len(matrix)),
+            meta.get('img_path') or '',
+        )
 
 
 def _occluded(sample: PoseDataSample, joints: int) -> np.ndarray:
@@ -137,8 +149,12 @@ def _occluded(sample: PoseDataSample, joints: int) -> np.ndarray:
     return np.zeros(joints, bool)
 
 
-def relate_video(model: nn.Module, frames: Iterable[Frame], box: str | Sequence[float] = 'follow',
-                 kpt_thr: float = 0.3) -> list[RelatedFrame]:
+def relate_video(
+    model: nn.Module,
+    frames: Iterable[Frame],
+    box: str | Sequence[float] = 'follow',
+    kpt_thr: float = 0.3,
+) -> list[RelatedFrame]:
     """W_r and joints of every frame of a video, in order.
 
     Args:
@@ -156,8 +172,9 @@ def relate_video(model: nn.Module, frames: Iterable[Frame], box: str | Sequence[
     return sorted(recorder.frames, key=lambda frame: frame.index)
 
 
-def _predict_images(model: nn.Module, frames: Iterable[Frame], box: str | Sequence[float],
-                    kpt_thr: float) -> None:
+def _predict_images(
+    model: nn.Module, frames: Iterable[Frame], box: str | Sequence[float], kpt_thr: float
+) -> None:
     """Frame by frame, for a model of single images."""
     follow, given = parse_box(box)
     tracker = FollowedBox(given, kpt_thr) if follow else FixedBox(given)
@@ -196,8 +213,10 @@ def relate_item(model: nn.Module, dataset, item: int, whole: bool = False) -> li
         ModelError: the data set has no such item.
     """
     if not 0 <= item < len(dataset):
-        raise ModelError(f'clip {item}: {type(dataset).__name__} has {len(dataset)}, from 0 to '
-                         f'{len(dataset) - 1}')
+        raise ModelError(
+            f'clip {item}: {type(dataset).__name__} has {len(dataset)}, from 0 to '
+            f'{len(dataset) - 1}'
+        )
     items = [item]
     if whole and isinstance(dataset, ClipDataset):
         video = dataset.get_data_info(item)['video']

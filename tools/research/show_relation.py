@@ -15,6 +15,7 @@ file, a folder of images or an image. Writes, with the clip's or the video's nam
 A row of W_r is what its joint draws on: W_r mixes maps that Conv_g made of all joints, and Conv_o
 mixes them again, so that the shares tell of the relation, and not of the whole module.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -49,36 +50,72 @@ from rpstn.video.readers import UnreadableFrameError
 def parse_args() -> argparse.Namespace:
     """Options of the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('video', nargs='?', type=Path,
-                        help='video file, folder of images, or image; without it, a clip of the '
-                        "config's data")
-    parser.add_argument('--split', default='test', choices=['train', 'val', 'test'],
-                        help='whose data (default: %(default)s)')
-    parser.add_argument('--clip', type=int, default=0, metavar='N',
-                        help='number of the clip, or image, in the data set (default: 0)')
-    parser.add_argument('--whole', action='store_true',
-                        help='all clips of the video that clip N is of')
-    parser.add_argument('--joint', action='append', default=[], metavar='NAME',
-                        help='joint whose supporters are shown, in place of the occluded ones; '
-                        'may be given several times')
-    parser.add_argument('--columns', type=int, default=5,
-                        help='frames drawn in the figure (default: %(default)s)')
-    parser.add_argument('--box', default='follow',
-                        help='where the person is in the video, as in tools/infer.py '
-                        '(default: %(default)s)')
-    parser.add_argument('--kpt-thr', type=float, default=.1,
-                        help='score from which a joint is drawn, and trusted when following '
-                        '(default: %(default)s)')
-    parser.add_argument('--fps', type=float, help="frames per second of the MP4 (default: the "
-                        "video's own; 5 for a clip of a data set)")
+    parser.add_argument(
+        'video',
+        nargs='?',
+        type=Path,
+        help="video file, folder of images, or image; without it, a clip of the config's data",
+    )
+    parser.add_argument(
+        '--split',
+        default='test',
+        choices=['train', 'val', 'test'],
+        help='whose data (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--clip',
+        type=int,
+        default=0,
+        metavar='N',
+        help='number of the clip, or image, in the data set (default: 0)',
+    )
+    parser.add_argument(
+        '--whole', action='store_true', help='all clips of the video that clip N is of'
+    )
+    parser.add_argument(
+        '--joint',
+        action='append',
+        default=[],
+        metavar='NAME',
+        help='joint whose supporters are shown, in place of the occluded ones; '
+        'may be given several times',
+    )
+    parser.add_argument(
+        '--columns', type=int, default=5, help='frames drawn in the figure (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--box',
+        default='follow',
+        help='where the person is in the video, as in tools/infer.py (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--kpt-thr',
+        type=float,
+        default=0.1,
+        help='score from which a joint is drawn, and trusted when following (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--fps',
+        type=float,
+        help="frames per second of the MP4 (default: the video's own; 5 for a clip of a data set)",
+    )
     parser.add_argument('--out', type=Path, required=True, help='folder of the results')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
-                        help='as torch names it (default here: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        help='settings of the config to replace, as key=value')
+    parser.add_argument(
+        '--device',
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='as torch names it (default here: %(default)s)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='settings of the config to replace, as key=value',
+    )
     args = parser.parse_args()
     for option, value in (('--columns', args.columns), ('--fps', args.fps)):
         if value is not None and not value > 0:
@@ -86,17 +123,20 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def video_clip(model: torch.nn.Module, args: argparse.Namespace,
-               source: FrameSource) -> tuple[str, RelatedClip]:
+def video_clip(
+    model: torch.nn.Module, args: argparse.Namespace, source: FrameSource
+) -> tuple[str, RelatedClip]:
     """Name and contents of a video file, a folder of images or an image."""
+
     def images(places: Sequence[int]) -> Iterator[np.ndarray]:
         wanted = set(places)
         return (frame.image for frame in source if frame.index in wanted)
 
     name = source.path.resolve().name if source.path.is_dir() else source.path.stem
     frames = relate_video(model, source, args.box, args.kpt_thr)
-    return name, RelatedClip(f'Joint relation $W_r$: {_plain(name)}', frames, images,
-                             model.dataset_meta)
+    return name, RelatedClip(
+        f'Joint relation $W_r$: {_plain(name)}', frames, images, model.dataset_meta
+    )
 
 
 def dataset_clip(model: torch.nn.Module, args: argparse.Namespace) -> tuple[str, RelatedClip]:
@@ -116,30 +156,55 @@ def dataset_clip(model: torch.nn.Module, args: argparse.Namespace) -> tuple[str,
 
         def images(places: Sequence[int]) -> Iterable[np.ndarray]:
             return [cv2.imread(info['img_path']) for _ in places]
-    return name, RelatedClip(f'Joint relation $W_r$: {_plain(video)}', frames, images,
-                             dataset.metainfo)
+
+    return name, RelatedClip(
+        f'Joint relation $W_r$: {_plain(video)}', frames, images, dataset.metainfo
+    )
 
 
-def write_numbers(path: Path, clip: RelatedClip, supports: Sequence[Support],
-                  args: argparse.Namespace) -> None:
+def write_numbers(
+    path: Path, clip: RelatedClip, supports: Sequence[Support], args: argparse.Namespace
+) -> None:
     """The matrices as NPZ, the shares as JSON."""
     relation, joints = clip.relation, clip.joints
     np.savez_compressed(
-        path.with_suffix('.npz'), relation=relation, joints=np.array(joints),
-        **{name: np.array([getattr(frame, field) for frame in clip.frames]) for name, field in
-           dict(frame='index', keypoints='keypoints', scores='scores',
-                occluded='occluded').items()})
-    path.with_suffix('.json').write_text(json.dumps(dict(
-        config=args.config, checkpoint=args.checkpoint, summary=describe(relation),
-        row_entropy=float(row_entropy(relation).mean()),
-        own_share=float(own_share(relation).mean()),
-        frames=[frame.index for frame in clip.frames],
-        joints={joints[support.joint]: dict(
-            why=support.why, own=support.own,
-            frames=[frame.index for frame, used in zip(clip.frames, support.frames) if used],
-            supporters=[dict(joint=joints[j], share=mean, std=std) for j, mean, std in
-                        zip(support.supporters, support.mean, support.std)])
-            for support in supports}), indent=1))
+        path.with_suffix('.npz'),
+        relation=relation,
+        joints=np.array(joints),
+        **{
+            name: np.array([getattr(frame, field) for frame in clip.frames])
+            for name, field in dict(
+                frame='index', keypoints='keypoints', scores='scores', occluded='occluded'
+            ).items()
+        },
+    )
+    path.with_suffix('.json').write_text(
+        json.dumps(
+            dict(
+                config=args.config,
+                checkpoint=args.checkpoint,
+                summary=describe(relation),
+                row_entropy=float(row_entropy(relation).mean()),
+                own_share=float(own_share(relation).mean()),
+                frames=[frame.index for frame in clip.frames],
+                joints={
+                    joints[support.joint]: dict(
+                        why=support.why,
+                        own=support.own,
+                        frames=[
+                            frame.index for frame, used in zip(clip.frames, support.frames) if used
+                        ],
+                        supporters=[
+                            dict(joint=joints[j], share=mean, std=std)
+                            for j, mean, std in zip(support.supporters, support.mean, support.std)
+                        ],
+                    )
+                    for support in supports
+                },
+            ),
+            indent=1,
+        )
+    )
 
 
 def _plain(name: str) -> str:
@@ -158,8 +223,9 @@ def main() -> None:
         cfg.merge_from_dict(args.cfg_options)
         model = load_model(cfg, args.checkpoint, args.device)
         find_relation(model)  # before anything long
-        name, clip = dataset_clip(model, args) if source is None else video_clip(
-            model, args, source)
+        name, clip = (
+            dataset_clip(model, args) if source is None else video_clip(model, args, source)
+        )
         supports = find_support(clip.frames, clip.joints, args.joint)
         with staging(args.out) as folder:
             write_numbers(folder / f'{name}.npz', clip, supports, args)
@@ -168,15 +234,25 @@ def main() -> None:
                 fps = args.fps or (5 if source is None else source.fps)
                 write_relation_video(clip, supports, folder / f'{name}.mp4', fps, args.kpt_thr)
             written = sorted(path.name for path in folder.iterdir())
-    except (ModelError, BoxError, UnreadableFrameError, BadSequenceError, OSError,
-            ValueError) as error:
+    except (
+        ModelError,
+        BoxError,
+        UnreadableFrameError,
+        BadSequenceError,
+        OSError,
+        ValueError,
+    ) as error:
         raise SystemExit(str(error)) from None
     print(f'frames {clip.frames[0].index} to {clip.frames[-1].index}: {describe(clip.relation)}')
     for support in supports:
-        best = ', '.join(f'{clip.joints[j]} {100 * share:.1f} %'
-                         for j, share in islice(zip(support.supporters, support.mean), 3))
-        print(f'{clip.joints[support.joint]} ({support.why}): itself {100 * support.own:.1f} %, '
-              f'{best}')
+        best = ', '.join(
+            f'{clip.joints[j]} {100 * share:.1f} %'
+            for j, share in islice(zip(support.supporters, support.mean), 3)
+        )
+        print(
+            f'{clip.joints[support.joint]} ({support.why}): itself {100 * support.own:.1f} %, '
+            f'{best}'
+        )
     print('written: ' + ', '.join(str(args.out / file) for file in written))
 
 

@@ -1,4 +1,5 @@
 """Labels of a teacher for one video, written as :class:`TeacherClipDataset` reads them."""
+
 from __future__ import annotations
 
 import os
@@ -12,8 +13,14 @@ from rpstn.pose.datasets.boxes import joints_boxes
 from rpstn.skeletons import get_skeleton
 
 
-def label_video(video: Path, root: Path, out: Path, skeleton: str = 'jhmdb15',
-                tolerance: float = 0.1, scale: float = 2.) -> tuple[str, float]:
+def label_video(
+    video: Path,
+    root: Path,
+    out: Path,
+    skeleton: str = 'jhmdb15',
+    tolerance: float = 0.1,
+    scale: float = 2.0,
+) -> tuple[str, float]:
     """Label one video by MediaPipe Pose and its mirror image; the file appears when it is complete.
 
     Args:
@@ -40,10 +47,14 @@ def label_video(video: Path, root: Path, out: Path, skeleton: str = 'jhmdb15',
     partial = target.with_suffix(f'.{os.getpid()}.partial')
     with partial.open('wb') as file:
         np.savez_compressed(
-            file, video=np.array(relative.as_posix()),
+            file,
+            video=np.array(relative.as_posix()),
             joints=np.array(get_skeleton(skeleton).joints),
-            keypoints=keypoints.astype(np.float32), scores=scores.astype(np.float32),
+            keypoints=keypoints.astype(np.float32),
+            scores=scores.astype(np.float32),
             boxes=joints_boxes(keypoints, np.isfinite(keypoints).all(-1), size).astype(np.float32),
-            image_size=np.array(size), teacher=np.array('MediaPipe Pose full'))
+            image_size=np.array(size),
+            teacher=np.array('MediaPipe Pose full'),
+        )
     os.replace(partial, target)
-    return relative.as_posix(), float((scores > .5).mean())
+    return relative.as_posix(), float((scores > 0.5).mean())

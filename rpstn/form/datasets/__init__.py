@@ -1,4 +1,5 @@
 """Data sets of labelled skeleton sequences; importing this registers them with MMAction2."""
+
 from .form_dataset import SkeletonFormDataset
 from .penn_skeletons import PennSkeletonDataset
 from .sequence import BadSkeletonError, SkeletonSequence
@@ -7,7 +8,15 @@ from .splits import SPLITS, leave_days_out, leave_group_out, random_split, split
 from .waseda import WasedaSquatDataset
 
 __all__ = [
-    'SPLITS', 'BadSkeletonError', 'PennSkeletonDataset', 'SkeletonDataset', 'SkeletonFormDataset',
-    'SkeletonSequence', 'WasedaSquatDataset', 'leave_days_out', 'leave_group_out', 'random_split',
-    'split_indices'
+    'SPLITS',
+    'BadSkeletonError',
+    'PennSkeletonDataset',
+    'SkeletonDataset',
+    'SkeletonFormDataset',
+    'SkeletonSequence',
+    'WasedaSquatDataset',
+    'leave_days_out',
+    'leave_group_out',
+    'random_split',
+    'split_indices',
 ]

@@ -2,6 +2,7 @@
 
 T frames, V skeleton joints, D = 2 or 3 coordinates.
 """
+
 from __future__ import annotations
 
 import csv
@@ -19,8 +20,19 @@ from .skeleton_dataset import SkeletonDataset
 LABEL_SEPARATOR = ';'
 _NEEDED = ('name', 'label')
 # What an item has under these names comes from elsewhere.
-_RESERVED = {'frame_dir', 'filename', 'label', 'keypoint', 'keypoint_score', 'total_frames',
-             'img_shape', 'original_shape', 'start_index', 'modality', 'sample_idx'}
+_RESERVED = {
+    'frame_dir',
+    'filename',
+    'label',
+    'keypoint',
+    'keypoint_score',
+    'total_frames',
+    'img_shape',
+    'original_shape',
+    'start_index',
+    'modality',
+    'sample_idx',
+}
 
 
 @DATASETS.register_module()
@@ -50,9 +62,13 @@ class SkeletonFormDataset(SkeletonDataset):
 
     METAINFO = dict(skeleton='mediapipe19', unit='cm')
 
-    def __init__(self, data_root: str | None = 'squat_mediapipe19',
-                 ann_file: str = 'keypoints3d.npz', label_file: str = 'labels.csv',
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        data_root: str | None = 'squat_mediapipe19',
+        ann_file: str = 'keypoints3d.npz',
+        label_file: str = 'labels.csv',
+        **kwargs,
+    ) -> None:
         if Path(ann_file).suffix not in ('.npz', '.pkl'):
             raise ValueError(f'ann_file must be an .npz or a .pkl file, got {ann_file!r}')
         self.label_file = label_file
@@ -67,8 +83,9 @@ class SkeletonFormDataset(SkeletonDataset):
 
     def _load_table(self, path: Path, table: Path) -> Iterator[SkeletonSequence]:
         rows = _read_table(table)
-        self._metainfo.setdefault('classes', tuple(sorted(
-            {label for row in rows for label in self._labels(row)})))
+        self._metainfo.setdefault(
+            'classes', tuple(sorted({label for row in rows for label in self._labels(row)}))
+        )
         columns = [c for c in (rows[0] if rows else ()) if c not in (*_NEEDED, 'frames')]
         arrays, unread = _read_archive(path)
         for row in rows:
@@ -82,34 +99,48 @@ class SkeletonFormDataset(SkeletonDataset):
                 if joints.ndim != 3:
                     refuse(f'{path}, {name}', 'the array', '(T, V, D)', f'shape {joints.shape}')
                 if 'frames' in row and row['frames'].strip() != str(len(joints)):
-                    refuse(f'{table}, {name}', 'frames', f'the {len(joints)} of {path.name}',
-                           repr(row['frames']))
+                    refuse(
+                        f'{table}, {name}',
+                        'frames',
+                        f'the {len(joints)} of {path.name}',
+                        repr(row['frames']),
+                    )
             except BadSkeletonError as error:
                 self.reject(name, error)
                 continue
             labels = self._labels(row)
-            yield SkeletonSequence(name, str(path), labels if self.multi_class else row['label'],
-                                   joints[None], {c: row[c] for c in columns},
-                                   img_shape=_image_shape(row, joints.shape[2]))
+            yield SkeletonSequence(
+                name,
+                str(path),
+                labels if self.multi_class else row['label'],
+                joints[None],
+                {c: row[c] for c in columns},
+                img_shape=_image_shape(row, joints.shape[2]),
+            )
         listed = {row['name'] for row in rows}
         for name in (n for n in (*arrays, *unread) if n not in listed):
-            self.reject(name, BadSkeletonError(
-                f'{table}: names must be those of {path}, got no {name!r}'))
+            self.reject(
+                name, BadSkeletonError(f'{table}: names must be those of {path}, got no {name!r}')
+            )
 
     def _labels(self, row: dict) -> list[str]:
         """The labels in a row of the table; an empty cell is none with multi_class."""
         if not self.multi_class:
             return [row['label']] if row['label'] else []
-        return [label for label in map(str.strip, row['label'].split(LABEL_SEPARATOR))
-                if label]
+        return [label for label in map(str.strip, row['label'].split(LABEL_SEPARATOR)) if label]
 
     def _load_pickle(self, path: Path) -> Iterator[SkeletonSequence]:
         from rpstn.safe_pickle import load_arrays
 
         content = load_arrays(path)
         annotations, parts = _annotations(path, content)
-        numbers = [label for a in annotations if isinstance(a, dict)
-                   for label in np.atleast_1d(a.get('label', [])) if isinstance(label, np.integer)]
+        numbers = [
+            label
+            for a in annotations
+            if isinstance(a, dict)
+            for label in np.atleast_1d(a.get('label', []))
+            if isinstance(label, np.integer)
+        ]
         self._metainfo.setdefault('classes', tuple(map(str, range(max(numbers, default=-1) + 1))))
         for number, annotation in enumerate(annotations):
             name = f'annotation {number}'
@@ -128,12 +159,15 @@ def _read_table(path: Path) -> list[dict[str, str]]:
             reader = csv.DictReader(file, restval='')
             missing = [c for c in _NEEDED if c not in (reader.fieldnames or ())]
             if missing:
-                raise BadSkeletonError(f'{path}: columns must include {_NEEDED}, '
-                                       f'got {tuple(reader.fieldnames or ())}')
+                raise BadSkeletonError(
+                    f'{path}: columns must include {_NEEDED}, got {tuple(reader.fieldnames or ())}'
+                )
             if taken := sorted((_RESERVED - {'label'}) & set(reader.fieldnames)):
                 refuse(str(path), 'columns', 'called other than what the joints give', f'{taken}')
-            return [{key: value.strip() for key, value in row.items() if isinstance(value, str)}
-                    for row in reader]
+            return [
+                {key: value.strip() for key, value in row.items() if isinstance(value, str)}
+                for row in reader
+            ]
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadSkeletonError(f'{path}: must be a CSV table in UTF-8, got {error}') from None
 
@@ -166,10 +200,11 @@ def _annotations(path: Path, content: object) -> tuple[list, dict[str, tuple[str
     if isinstance(content, list):
         return content, {}
     if not isinstance(content, dict) or not isinstance(content.get('annotations'), list):
-        raise BadSkeletonError(f"{path}: must be a list of annotations or a dict with "
-                               f"'annotations' and 'split', got {type(content).__name__}"
-                               + (f' with {sorted(map(str, content))}'
-                                  if isinstance(content, dict) else ''))
+        raise BadSkeletonError(
+            f'{path}: must be a list of annotations or a dict with '
+            f"'annotations' and 'split', got {type(content).__name__}"
+            + (f' with {sorted(map(str, content))}' if isinstance(content, dict) else '')
+        )
     parts: dict[str, tuple[str, ...]] = {}
     for part, names in (content.get('split') or {}).items():
         for name in names:
@@ -177,8 +212,9 @@ def _annotations(path: Path, content: object) -> tuple[list, dict[str, tuple[str
     return content['annotations'], parts
 
 
-def _from_annotation(path: Path, name: str, annotation: dict,
-                     parts: dict[str, tuple[str, ...]]) -> SkeletonSequence:
+def _from_annotation(
+    path: Path, name: str, annotation: dict, parts: dict[str, tuple[str, ...]]
+) -> SkeletonSequence:
     where = f'{path}, {name}'
     for key in ('label', 'keypoint'):
         if key not in annotation:
@@ -191,12 +227,22 @@ def _from_annotation(path: Path, name: str, annotation: dict,
     total = annotation.get('total_frames', joints.shape[1] if joints.ndim == 4 else None)
     if joints.ndim == 4 and total != joints.shape[1]:
         refuse(where, 'total_frames', f"keypoint's {joints.shape[1]}", f'{total!r}')
-    groups = {key: str(value) for key, value in annotation.items()
-              if key not in _RESERVED and isinstance(value, (str, int, float, np.generic))}
+    groups = {
+        key: str(value)
+        for key, value in annotation.items()
+        if key not in _RESERVED and isinstance(value, (str, int, float, np.generic))
+    }
     if parts:
         groups['split'] = parts.get(name, ())
-    return SkeletonSequence(name, str(path), _plain(annotation['label']), joints, groups,
-                            arrays.get('keypoint_score'), annotation.get('img_shape'))
+    return SkeletonSequence(
+        name,
+        str(path),
+        _plain(annotation['label']),
+        joints,
+        groups,
+        arrays.get('keypoint_score'),
+        annotation.get('img_shape'),
+    )
 
 
 def _plain(label: object) -> str | int | Sequence:

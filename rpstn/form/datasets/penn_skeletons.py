@@ -2,6 +2,7 @@
 
 T frames, 13 joints.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -42,16 +43,18 @@ class PennSkeletonDataset(SkeletonDataset):
 
     METAINFO = dict(skeleton='penn13', unit='px')
 
-    def __init__(self, data_root: str = 'penn_action', missing_as_nan: bool = True,
-                 **kwargs) -> None:
+    def __init__(
+        self, data_root: str = 'penn_action', missing_as_nan: bool = True, **kwargs
+    ) -> None:
         self.missing_as_nan = missing_as_nan
         super().__init__(data_root=data_root, **kwargs)
 
     def load_sequences(self) -> Iterator[SkeletonSequence]:
         sequences, bad = [], {}
         for part, subset in _PARTS.items():
-            clips = PennActionDataset(self.data_root, subset=subset, check_frames=False,
-                                      start='fixed', lazy_init=True)
+            clips = PennActionDataset(
+                self.data_root, subset=subset, check_frames=False, start='fixed', lazy_init=True
+            )
             sequences += [(part, sequence) for sequence in clips.load_sequences()]
             # A file that cannot be read has no part, both find it.
             bad.update(dict.fromkeys(clips.bad_sequences))
@@ -70,6 +73,11 @@ class PennSkeletonDataset(SkeletonDataset):
             joints = np.where(missing[..., None], np.float32(np.nan), joints)
         width, height = sequence.image_size
         return SkeletonSequence(
-            sequence.name, f'{self.data_root}/labels/{sequence.name}.mat', sequence.action,
-            joints[None], dict(split=part, source=sequence.name[:-1]),
-            (sequence.labelled & ~sequence.occluded)[None].astype(np.float32), (height, width))
+            sequence.name,
+            f'{self.data_root}/labels/{sequence.name}.mat',
+            sequence.action,
+            joints[None],
+            dict(split=part, source=sequence.name[:-1]),
+            (sequence.labelled & ~sequence.occluded)[None].astype(np.float32),
+            (height, width),
+        )

@@ -2,6 +2,7 @@
 
 M persons, T frames, V skeleton joints, D = 2 or 3 coordinates.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -62,20 +63,32 @@ class SkeletonSequence:
             refuse(self.where, 'keypoint', 'floating point numbers', str(joints.dtype))
         shape = joints.shape
         if len(shape) != 4 or shape[3] not in (2, 3) or shape[0] < 1:
-            refuse(self.where, 'keypoint', '(M, T, V, D) with at least one person and D = 2 or 3',
-                   f'shape {shape}')
+            refuse(
+                self.where,
+                'keypoint',
+                '(M, T, V, D) with at least one person and D = 2 or 3',
+                f'shape {shape}',
+            )
         if shape[2] != num_joints:
             refuse(self.where, 'keypoint', f'of {num_joints} joints', f'{shape[2]}: shape {shape}')
         if np.isinf(joints).any():
             person, frame, joint = np.argwhere(np.isinf(joints).any(axis=3))[0]
-            refuse(self.where, 'keypoint', 'finite, or NaN for a missing joint',
-                   f'{joints[person, frame, joint].tolist()} for joint {joint} of frame {frame}')
+            refuse(
+                self.where,
+                'keypoint',
+                'finite, or NaN for a missing joint',
+                f'{joints[person, frame, joint].tolist()} for joint {joint} of frame {frame}',
+            )
         if shape[1] < min_frames:
             refuse(self.where, 'keypoint', f'of at least {min_frames} frames', f'{shape[1]}')
         observed = int((~np.isnan(joints).any(axis=3)).any(axis=(0, 2)).sum())
         if observed < min_frames:
-            refuse(self.where, 'keypoint', f'observed in at least {min_frames} frames',
-                   f'{observed} of {shape[1]}, all others are NaN')
+            refuse(
+                self.where,
+                'keypoint',
+                f'observed in at least {min_frames} frames',
+                f'{observed} of {shape[1]}, all others are NaN',
+            )
         score = self.keypoint_score
         if score is not None and score.shape != shape[:3]:
             refuse(self.where, 'keypoint_score', f'of shape {shape[:3]}', f'{score.shape}')
@@ -94,6 +107,5 @@ class SkeletonSequence:
             elif isinstance(label, (int, np.integer)) and 0 <= label < len(classes):
                 numbers.append(int(label))
             else:
-                refuse(self.where, 'label', f'one of {tuple(classes)} or its number',
-                       f'{label!r}')
+                refuse(self.where, 'label', f'one of {tuple(classes)} or its number', f'{label!r}')
         return numbers

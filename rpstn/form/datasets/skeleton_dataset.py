@@ -2,6 +2,7 @@
 
 M persons, T frames, V skeleton joints, D = 2 or 3 coordinates.
 """
+
 from __future__ import annotations
 
 import logging
@@ -65,20 +66,22 @@ class SkeletonDataset(BaseActionDataset):
 
     METAINFO: dict = {}
 
-    def __init__(self,
-                 data_root: str | None = '',
-                 ann_file: str = '',
-                 split: Mapping | Sequence[Mapping] | None = None,
-                 pipeline: Sequence[dict | Callable] = (),
-                 prepare: Sequence[dict | Callable] = (),
-                 metainfo: dict | None = None,
-                 bad_data: str = 'skip',
-                 min_frames: int = 2,
-                 multi_class: bool = False,
-                 num_classes: int | None = None,
-                 test_mode: bool = False,
-                 serialize_data: bool = False,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        data_root: str | None = '',
+        ann_file: str = '',
+        split: Mapping | Sequence[Mapping] | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        prepare: Sequence[dict | Callable] = (),
+        metainfo: dict | None = None,
+        bad_data: str = 'skip',
+        min_frames: int = 2,
+        multi_class: bool = False,
+        num_classes: int | None = None,
+        test_mode: bool = False,
+        serialize_data: bool = False,
+        **kwargs,
+    ) -> None:
         if bad_data not in ('skip', 'raise'):
             raise ValueError(f"bad_data must be 'skip' or 'raise', got {bad_data!r}")
         if not isinstance(min_frames, int) or min_frames < 1:
@@ -89,11 +92,19 @@ class SkeletonDataset(BaseActionDataset):
         self.skipped: dict[str, str] = {}
         # MMEngine's Compose looks in the root registry, unless a default scope is set.
         self.prepare = _build(prepare)
-        super().__init__(ann_file, pipeline=_build(pipeline),
-                         data_root=str(find_data(data_root)) if data_root else '',
-                         data_prefix={}, metainfo=metainfo, multi_class=multi_class,
-                         num_classes=num_classes, test_mode=test_mode, modality='Pose',
-                         serialize_data=serialize_data, **kwargs)
+        super().__init__(
+            ann_file,
+            pipeline=_build(pipeline),
+            data_root=str(find_data(data_root)) if data_root else '',
+            data_prefix={},
+            metainfo=metainfo,
+            multi_class=multi_class,
+            num_classes=num_classes,
+            test_mode=test_mode,
+            modality='Pose',
+            serialize_data=serialize_data,
+            **kwargs,
+        )
 
     @abstractmethod
     def load_sequences(self) -> Iterator[SkeletonSequence]:
@@ -132,8 +143,10 @@ class SkeletonDataset(BaseActionDataset):
         self.num_classes = self.num_classes or count
         if self.num_classes < count:
             raise ValueError(f'num_classes must be at least {count}, got {self.num_classes}')
-        fields = {name: [g.get(name, '') for g in groups]
-                  for name in dict.fromkeys(name for g in groups for name in g)}
+        fields = {
+            name: [g.get(name, '') for g in groups]
+            for name in dict.fromkeys(name for g in groups for name in g)
+        }
         data = list(items.values())
         try:
             chosen = split_indices(self.split, [item['label'] for item in data], fields)
@@ -149,8 +162,9 @@ class SkeletonDataset(BaseActionDataset):
             return self.pipeline(info)
         except Exception as error:
             # In a worker, whose traceback shows no data, nothing else would tell the sequence.
-            raise RuntimeError(f'{self._place}, {self._stored(idx)["frame_dir"]}: '
-                               f'{type(error).__name__}: {error}') from error
+            raise RuntimeError(
+                f'{self._place}, {self._stored(idx)["frame_dir"]}: {type(error).__name__}: {error}'
+            ) from error
 
     def _prepared(self, item: dict) -> dict:
         for transform in self.prepare:
@@ -160,11 +174,19 @@ class SkeletonDataset(BaseActionDataset):
     def _item(self, sequence: SkeletonSequence) -> dict:
         numbers = sequence.class_numbers(self._metainfo['classes'])
         if not self.multi_class and len(numbers) != 1:
-            refuse(sequence.where, 'label', 'one class, unless multi_class is set',
-                   f'{sequence.label!r}')
-        item = dict(frame_dir=sequence.name, label=numbers if self.multi_class else numbers[0],
-                    keypoint=np.ascontiguousarray(sequence.keypoint, np.float32),
-                    total_frames=sequence.keypoint.shape[1], **sequence.groups)
+            refuse(
+                sequence.where,
+                'label',
+                'one class, unless multi_class is set',
+                f'{sequence.label!r}',
+            )
+        item = dict(
+            frame_dir=sequence.name,
+            label=numbers if self.multi_class else numbers[0],
+            keypoint=np.ascontiguousarray(sequence.keypoint, np.float32),
+            total_frames=sequence.keypoint.shape[1],
+            **sequence.groups,
+        )
         if sequence.keypoint_score is not None:
             item['keypoint_score'] = np.ascontiguousarray(sequence.keypoint_score, np.float32)
         if sequence.img_shape is not None:
@@ -177,9 +199,11 @@ class SkeletonDataset(BaseActionDataset):
         if not self.skipped:
             return
         name, reason = next(iter(self.skipped.items()))
-        text = (f'{type(self).__name__}: skipped {len(self.skipped)} of '
-                f'{usable + len(self.skipped)} sequences (reasons in dataset.skipped), '
-                f'the first {name!r}: {reason}')
+        text = (
+            f'{type(self).__name__}: skipped {len(self.skipped)} of '
+            f'{usable + len(self.skipped)} sequences (reasons in dataset.skipped), '
+            f'the first {name!r}: {reason}'
+        )
         if not usable:
             raise BadSkeletonError(f'{text}; none is left')
         print_log(text, logger='current', level=logging.WARNING)
@@ -213,5 +237,6 @@ class SkeletonDataset(BaseActionDataset):
 
 def _build(transforms: Sequence[dict | Callable]) -> list[Callable]:
     """Out of MMAction2's registry, whatever the default scope is."""
-    return [t if callable(t) else TRANSFORMS.build({'_scope_': 'mmaction', **t})
-            for t in transforms]
+    return [
+        t if callable(t) else TRANSFORMS.build({'_scope_': 'mmaction', **t}) for t in transforms
+    ]

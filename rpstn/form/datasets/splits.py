@@ -10,6 +10,7 @@ before it leaves. So settings are chosen on training days alone::
 
 N sequences.
 """
+
 from __future__ import annotations
 
 import warnings
@@ -24,8 +25,9 @@ Label = int | Sequence[int]
 Field = Sequence[str | tuple[str, ...]]
 
 
-def split_indices(split: Mapping | Sequence[Mapping] | None, labels: Sequence[Label],
-                  fields: Mapping[str, Field]) -> np.ndarray:
+def split_indices(
+    split: Mapping | Sequence[Mapping] | None, labels: Sequence[Label], fields: Mapping[str, Field]
+) -> np.ndarray:
     """The sequences that a split, or a list of nested ones, chooses.
 
     Args:
@@ -46,12 +48,15 @@ def split_indices(split: Mapping | Sequence[Mapping] | None, labels: Sequence[La
         arguments = dict(step)
         function = SPLITS.get(kind) if (kind := arguments.pop('type', None)) else None
         if function is None:
-            raise ValueError(f'split: type must be one of {sorted(SPLITS.module_dict)}, '
-                             f'got {kind!r}')
+            raise ValueError(
+                f'split: type must be one of {sorted(SPLITS.module_dict)}, got {kind!r}'
+            )
         try:
-            kept = function([labels[i] for i in chosen],
-                            {name: [values[i] for i in chosen] for name, values in fields.items()},
-                            **arguments)
+            kept = function(
+                [labels[i] for i in chosen],
+                {name: [values[i] for i in chosen] for name, values in fields.items()},
+                **arguments,
+            )
         except (TypeError, ValueError) as error:
             raise ValueError(f'split {dict(step)}: {error}') from None
         if not len(kept):
@@ -67,8 +72,9 @@ def given_split(labels: Sequence[Label], fields: Mapping[str, Field], part: str)
     MMAction2's annotation files hold several splits at once, such as ``'xsub_train'``: there a
     sequence belongs to several parts.
     """
-    belongs = [{value} if isinstance(value, str) else set(value)
-               for value in _field('split', fields)]
+    belongs = [
+        {value} if isinstance(value, str) else set(value) for value in _field('split', fields)
+    ]
     known = sorted(set().union(*belongs) - {''})
     if part not in known:
         raise ValueError(f'part must be one of {known}, got {part!r}')
@@ -76,8 +82,13 @@ def given_split(labels: Sequence[Label], fields: Mapping[str, Field], part: str)
 
 
 @SPLITS.register_module('random')
-def random_split(labels: Sequence[Label], fields: Mapping[str, Field], part: str,
-                 fraction: float = 0.8, seed: int = 0) -> np.ndarray:
+def random_split(
+    labels: Sequence[Label],
+    fields: Mapping[str, Field],
+    part: str,
+    fraction: float = 0.8,
+    seed: int = 0,
+) -> np.ndarray:
     """A random part of each class, stratified by label; the same for the same seed.
 
     Recordings of one session fall on both sides, so this measures fit rather than generalization.
@@ -96,13 +107,20 @@ def random_split(labels: Sequence[Label], fields: Mapping[str, Field], part: str
     train = np.zeros(len(strata), bool)
     for stratum in range(strata.max(initial=-1) + 1):
         members = rng.permutation(np.flatnonzero(strata == stratum))
-        train[members[:round(fraction * len(members))]] = True
+        train[members[: round(fraction * len(members))]] = True
     return np.flatnonzero(train == (part == 'train'))
 
 
 @SPLITS.register_module('leave_group_out')
-def leave_group_out(labels: Sequence[Label], fields: Mapping[str, Field], part: str, group: str,
-                    fold: int, num_folds: int | str = 4, seed: int | None = None) -> np.ndarray:
+def leave_group_out(
+    labels: Sequence[Label],
+    fields: Mapping[str, Field],
+    part: str,
+    group: str,
+    fold: int,
+    num_folds: int | str = 4,
+    seed: int | None = None,
+) -> np.ndarray:
     """Whole groups are tested on, those of fold ``fold``; all others are trained on.
 
     Folds are balanced by class as far as groups allow (scikit-learn's StratifiedGroupKFold).
@@ -119,7 +137,7 @@ def leave_group_out(labels: Sequence[Label], fields: Mapping[str, Field], part: 
     """
     _check_part(part)
     groups = np.array([str(value) for value in _field(group, fields)])
-    if (missing := int((groups == '').sum())):
+    if missing := int((groups == '').sum()):
         raise ValueError(f'group {group!r} is missing for {missing} of {len(groups)} sequences')
     names = np.unique(groups)
     if num_folds == 'all':
@@ -130,8 +148,10 @@ def leave_group_out(labels: Sequence[Label], fields: Mapping[str, Field], part: 
     elif isinstance(num_folds, int) and 2 <= num_folds <= len(names):
         tests = _stratified_folds(_strata(labels), groups, num_folds, seed)
     else:
-        raise ValueError(f"num_folds must be 'all' or 2 to the number of groups {group!r}, "
-                         f'{len(names)}, got {num_folds!r}')
+        raise ValueError(
+            f"num_folds must be 'all' or 2 to the number of groups {group!r}, "
+            f'{len(names)}, got {num_folds!r}'
+        )
     if not isinstance(fold, int) or not 0 <= fold < num_folds:
         raise ValueError(f'fold must be 0 to {num_folds - 1}, got {fold!r}')
     test = np.zeros(len(groups), bool)
@@ -140,14 +160,21 @@ def leave_group_out(labels: Sequence[Label], fields: Mapping[str, Field], part: 
 
 
 @SPLITS.register_module('leave_days_out')
-def leave_days_out(labels: Sequence[Label], fields: Mapping[str, Field], part: str, fold: int,
-                   num_folds: int | str = 4, seed: int | None = None) -> np.ndarray:
+def leave_days_out(
+    labels: Sequence[Label],
+    fields: Mapping[str, Field],
+    part: str,
+    fold: int,
+    num_folds: int | str = 4,
+    seed: int | None = None,
+) -> np.ndarray:
     """:func:`leave_group_out` of the field ``day``: generalization to sessions never seen."""
     return leave_group_out(labels, fields, part, 'day', fold, num_folds, seed)
 
 
-def _stratified_folds(strata: np.ndarray, groups: np.ndarray, num_folds: int,
-                      seed: int | None) -> list[np.ndarray]:
+def _stratified_folds(
+    strata: np.ndarray, groups: np.ndarray, num_folds: int, seed: int | None
+) -> list[np.ndarray]:
     # Imported here, for it takes a second that most users of this package need not wait.
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -160,8 +187,9 @@ def _stratified_folds(strata: np.ndarray, groups: np.ndarray, num_folds: int,
 
 def _strata(labels: Sequence[Label]) -> np.ndarray:
     """(N,) a number for each label, or combination of labels; equal where these are."""
-    keys = [(int(label),) if np.ndim(label) == 0 else tuple(sorted(map(int, label)))
-            for label in labels]
+    keys = [
+        (int(label),) if np.ndim(label) == 0 else tuple(sorted(map(int, label))) for label in labels
+    ]
     order = {key: number for number, key in enumerate(sorted(set(keys)))}
     return np.array([order[key] for key in keys], int)
 

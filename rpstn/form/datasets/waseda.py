@@ -2,6 +2,7 @@
 
 T frames, V = 19 joints, P = V (V - 1) / 2 = 171 pairs.
 """
+
 from __future__ import annotations
 
 import json
@@ -24,10 +25,16 @@ _FOLDER = '1115_3djoints_index'
 _JOINTS, _PAIRS = 19, 171
 # Folder -> the paper's name of the class, in its order. The release misspells the first; the
 # corrected spelling is meant as well.
-_FOLDERS = dict(bad_innner_thigh='inward knee', bad_inner_thigh='inward knee',
-                bad_back_round='round back', bad_back_warp='warped back',
-                bad_head='upwards head', bad_shallow='shallowness', bad_toe='frontal knee',
-                good='good')
+_FOLDERS = dict(
+    bad_innner_thigh='inward knee',
+    bad_inner_thigh='inward knee',
+    bad_back_round='round back',
+    bad_back_warp='warped back',
+    bad_head='upwards head',
+    bad_shallow='shallowness',
+    bad_toe='frontal knee',
+    good='good',
+)
 # A clip has 300 frames; a frame number far beyond is an error, not a gap to make room for.
 _MAX_FRAMES = 10_000
 # Metres by which distances may miss those of the points that explain them best.
@@ -60,8 +67,9 @@ class WasedaSquatDataset(SkeletonDataset):
             positive, or not the distances of points in space (by more than 1 cm).
     """
 
-    METAINFO = dict(skeleton='cocoplus19', unit='m',
-                    classes=tuple(dict.fromkeys(_FOLDERS.values())))
+    METAINFO = dict(
+        skeleton='cocoplus19', unit='m', classes=tuple(dict.fromkeys(_FOLDERS.values()))
+    )
 
     def __init__(self, data_root: str = 'Pose_Dataset', **kwargs) -> None:
         super().__init__(data_root=data_root, **kwargs)
@@ -79,20 +87,29 @@ class WasedaSquatDataset(SkeletonDataset):
                 self.reject(f'{folder}/{name}', BadSkeletonError(f'{file}: {error}'))
                 continue
             day = re.match(r'\d{4}(?=_)', name)
-            yield SkeletonSequence(f'{folder}/{name}', str(file), _FOLDERS[folder],
-                                   table['joints'][None, ends[i]:ends[i + 1]],
-                                   dict(day=day.group() if day else ''))
+            yield SkeletonSequence(
+                f'{folder}/{name}',
+                str(file),
+                _FOLDERS[folder],
+                table['joints'][None, ends[i] : ends[i + 1]],
+                dict(day=day.group() if day else ''),
+            )
 
     def _find_files(self, root: Path) -> list[Path]:
         files: list[Path] = []
-        for folder in sorted(p for p in root.iterdir() if p.is_dir()
-                             and not p.name.startswith('.')):
+        for folder in sorted(
+            p for p in root.iterdir() if p.is_dir() and not p.name.startswith('.')
+        ):
             found = sorted((folder / _FOLDER).glob('*.json'))
             try:
                 if folder.name not in _FOLDERS:
                     count = len(list(folder.rglob('*.json')))
-                    refuse(str(folder), 'the class folder', f'one of {sorted(_FOLDERS)}',
-                           f'{folder.name!r} ({count} files)')
+                    refuse(
+                        str(folder),
+                        'the class folder',
+                        f'one of {sorted(_FOLDERS)}',
+                        f'{folder.name!r} ({count} files)',
+                    )
                 if not found:
                     refuse(str(folder), f'{_FOLDER}/*.json', 'in each class folder', 'no file')
             except BadSkeletonError as error:
@@ -105,8 +122,11 @@ class WasedaSquatDataset(SkeletonDataset):
 def _parse_all(files: Sequence[Path]) -> dict[str, np.ndarray]:
     """All files as arrays: joints (frames of all files, 19, 3), their numbers and errors."""
     joints, frames, errors = [], [], []
-    print_log(f'WasedaSquatDataset: reading {len(files)} files, this once', logger='current',
-              level=logging.INFO)
+    print_log(
+        f'WasedaSquatDataset: reading {len(files)} files, this once',
+        logger='current',
+        level=logging.INFO,
+    )
     for file in files:
         try:
             sequence, error = _parse(file), ''
@@ -115,8 +135,9 @@ def _parse_all(files: Sequence[Path]) -> dict[str, np.ndarray]:
         joints.append(sequence)
         frames.append(len(sequence))
         errors.append(error)
-    return dict(joints=np.concatenate(joints), frames=np.array(frames, np.int64),
-                error=np.array(errors))
+    return dict(
+        joints=np.concatenate(joints), frames=np.array(frames, np.int64), error=np.array(errors)
+    )
 
 
 def _parse(file: Path) -> np.ndarray:
@@ -130,8 +151,10 @@ def _parse(file: Path) -> np.ndarray:
     except (ValueError, RecursionError, OSError) as error:
         raise ValueError(f'must be JSON, got {error}') from None
     if not isinstance(content, dict) or not content:
-        raise ValueError('must be an object with an entry for each frame, got '
-                         + ('an empty one' if content == {} else type(content).__name__))
+        raise ValueError(
+            'must be an object with an entry for each frame, got '
+            + ('an empty one' if content == {} else type(content).__name__)
+        )
     rows = {_frame_number(key, entry): _distances(key, entry) for key, entry in content.items()}
     if len(rows) < len(content):
         raise ValueError(f'frame numbers must differ, got {len(content)} for {len(rows)} frames')
@@ -143,9 +166,11 @@ def _parse(file: Path) -> np.ndarray:
     points = joints_from_distances(distances, align=True)
     misfit = np.abs(pairwise_distances(points) - distances).max(axis=1)
     if misfit.max() > _TOLERANCE:
-        raise ValueError(f'3d_joint must be distances of {_JOINTS} points in space to within '
-                         f'{_TOLERANCE} m, got {misfit.max():.3g} m beside them in frame '
-                         f'{present[misfit.argmax()]}')
+        raise ValueError(
+            f'3d_joint must be distances of {_JOINTS} points in space to within '
+            f'{_TOLERANCE} m, got {misfit.max():.3g} m beside them in frame '
+            f'{present[misfit.argmax()]}'
+        )
     joints = np.full((last - first + 1, _JOINTS, 3), np.nan, np.float32)
     joints[present - first] = points
     return joints
@@ -164,9 +189,10 @@ def _frame_number(key: str, entry: object) -> int:
     if not (key.isascii() and key.isdigit()):
         raise ValueError(f'frames must be named by their number, got {key!r}')
     if not isinstance(entry, dict) or '3d_joint' not in entry:
-        raise ValueError(f"frame {key}: must be an object with 'index' and '3d_joint', got "
-                         + (f'{sorted(entry)}' if isinstance(entry, dict)
-                            else type(entry).__name__))
+        raise ValueError(
+            f"frame {key}: must be an object with 'index' and '3d_joint', got "
+            + (f'{sorted(entry)}' if isinstance(entry, dict) else type(entry).__name__)
+        )
     if entry.get('index', int(key)) != int(key):
         raise ValueError(f'frame {key}: index must be {int(key)}, got {entry["index"]!r}')
     return int(key)
@@ -176,13 +202,18 @@ def _distances(key: str, entry: dict) -> np.ndarray:
     try:
         values = np.array(entry['3d_joint'], float)
     except (TypeError, ValueError):
-        raise ValueError(f'frame {key}: 3d_joint must be {_PAIRS} numbers, '
-                         'got something that is none') from None
+        raise ValueError(
+            f'frame {key}: 3d_joint must be {_PAIRS} numbers, got something that is none'
+        ) from None
     if values.shape != (_PAIRS,):
-        raise ValueError(f'frame {key}: 3d_joint must be {_PAIRS} numbers, got '
-                         f'{" x ".join(map(str, values.shape)) or "one"}')
+        raise ValueError(
+            f'frame {key}: 3d_joint must be {_PAIRS} numbers, got '
+            f'{" x ".join(map(str, values.shape)) or "one"}'
+        )
     bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
     if len(bad):
-        raise ValueError(f'frame {key}: 3d_joint must be positive distances, got '
-                         f'{values[bad[0]]} as value {bad[0]} ({len(bad)} such)')
+        raise ValueError(
+            f'frame {key}: 3d_joint must be positive distances, got '
+            f'{values[bad[0]]} as value {bad[0]} ({len(bad)} such)'
+        )
     return values

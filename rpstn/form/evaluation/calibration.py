@@ -5,6 +5,7 @@ https://arxiv.org/abs/1706.04599
 
 Shapes: N samples, C classes, M bins.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -36,8 +37,9 @@ class ReliabilityBins:
         return float(np.average(gaps, weights=self.counts[filled]))
 
 
-def reliability_bins(probabilities: np.ndarray, right: np.ndarray,
-                     num_bins: int = 15) -> ReliabilityBins:
+def reliability_bins(
+    probabilities: np.ndarray, right: np.ndarray, num_bins: int = 15
+) -> ReliabilityBins:
     """Sort predictions by their probability into the bins ((m-1)/M, m/M]; 0 goes to the first.
 
     Args:
@@ -51,22 +53,29 @@ def reliability_bins(probabilities: np.ndarray, right: np.ndarray,
     """
     probabilities, right = np.asarray(probabilities, float), np.asarray(right, float)
     if probabilities.ndim != 1 or right.shape != probabilities.shape or not len(right):
-        raise ValueError('reliability_bins: takes N > 0 probabilities and as many answers, got '
-                         f'shapes {probabilities.shape} and {right.shape}')
+        raise ValueError(
+            'reliability_bins: takes N > 0 probabilities and as many answers, got '
+            f'shapes {probabilities.shape} and {right.shape}'
+        )
     if not ((probabilities >= 0) & (probabilities <= 1)).all():  # NaN fails here, too
-        raise ValueError('reliability_bins: probabilities must be within [0, 1], got '
-                         f'{probabilities.min()} to {probabilities.max()}')
+        raise ValueError(
+            'reliability_bins: probabilities must be within [0, 1], got '
+            f'{probabilities.min()} to {probabilities.max()}'
+        )
     edges = np.linspace(0, 1, num_bins + 1)
     index = np.maximum(np.searchsorted(edges, probabilities, side='left') - 1, 0)
     counts = np.bincount(index, minlength=num_bins)
     divisor = np.where(counts, counts, np.nan)
     return ReliabilityBins(
-        counts, np.bincount(index, probabilities, num_bins) / divisor,
-        np.bincount(index, right, num_bins) / divisor)
+        counts,
+        np.bincount(index, probabilities, num_bins) / divisor,
+        np.bincount(index, right, num_bins) / divisor,
+    )
 
 
-def top_label_bins(probabilities: np.ndarray, labels: np.ndarray,
-                   num_bins: int = 15) -> ReliabilityBins:
+def top_label_bins(
+    probabilities: np.ndarray, labels: np.ndarray, num_bins: int = 15
+) -> ReliabilityBins:
     """Bins of the predicted (most probable) classes alone; Guo's expected calibration error.
 
     Args:
@@ -75,11 +84,13 @@ def top_label_bins(probabilities: np.ndarray, labels: np.ndarray,
         num_bins (int): M.
     """
     return reliability_bins(
-        probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, num_bins)
+        probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, num_bins
+    )
 
 
-def classwise_calibration_error(probabilities: np.ndarray, targets: np.ndarray,
-                                num_bins: int = 15) -> float:
+def classwise_calibration_error(
+    probabilities: np.ndarray, targets: np.ndarray, num_bins: int = 15
+) -> float:
     """Calibration error of every class's probability by itself, mean over the classes.
 
     Unlike the top-label error it sees the probabilities of classes that are not predicted.
@@ -91,9 +102,14 @@ def classwise_calibration_error(probabilities: np.ndarray, targets: np.ndarray,
         targets (np.ndarray): (N, C), 1 where a class is true, one-hot or of several labels.
         num_bins (int): M.
     """
-    return float(np.mean([
-        reliability_bins(column, target, num_bins).calibration_error
-        for column, target in zip(probabilities.T, targets.T, strict=True)]))
+    return float(
+        np.mean(
+            [
+                reliability_bins(column, target, num_bins).calibration_error
+                for column, target in zip(probabilities.T, targets.T, strict=True)
+            ]
+        )
+    )
 
 
 def plot_reliability(bins: ReliabilityBins, out: str | Path, title: str = '') -> None:
@@ -106,15 +122,22 @@ def plot_reliability(bins: ReliabilityBins, out: str | Path, title: str = '') ->
     """
     num_bins = len(bins.counts)
     width = 1 / num_bins
-    centres = (np.arange(num_bins) + .5) * width
+    centres = (np.arange(num_bins) + 0.5) * width
     figure = Figure(figsize=(5, 6), layout='constrained')
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     axes.bar(centres, np.nan_to_num(bins.accuracy), width, edgecolor='white', label='accuracy')
     axes.plot(bins.confidence, bins.accuracy, 'k.', label='at the mean confidence')
     axes.plot([0, 1], [0, 1], '--', color='grey', label='perfect calibration')
-    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel='accuracy',
-             title='\n'.join(filter(None, [
-                 title, f'expected calibration error {100 * bins.calibration_error:.1f} %'])))
+    axes.set(
+        xlim=(0, 1),
+        ylim=(0, 1),
+        ylabel='accuracy',
+        title='\n'.join(
+            filter(
+                None, [title, f'expected calibration error {100 * bins.calibration_error:.1f} %']
+            )
+        ),
+    )
     axes.legend(loc='upper left')
     below.bar(centres, bins.counts, width, color='grey', edgecolor='white')
     below.set(xlabel='confidence', ylabel='samples')

@@ -2,6 +2,7 @@
 
 Shapes: C classes.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -60,15 +61,24 @@ class FormMetric(BaseMetric):
 
     default_prefix = 'form'
 
-    def __init__(self, multi_class: bool = False, num_bins: int | None = 15,
-                 topk: Sequence[int] = (), threshold: float = .5, per_class: bool = True,
-                 log_tables: bool = True, **kwargs) -> None:
+    def __init__(
+        self,
+        multi_class: bool = False,
+        num_bins: int | None = 15,
+        topk: Sequence[int] = (),
+        threshold: float = 0.5,
+        per_class: bool = True,
+        log_tables: bool = True,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         if num_bins is not None and num_bins < 1:
             raise ValueError(f'FormMetric: num_bins must be at least 1 or None, got {num_bins}')
         if any(k < 1 for k in topk) or (topk and multi_class):
-            raise ValueError('FormMetric: topk takes numbers from 1 on, and none with '
-                             f'multi_class=True, got {topk}')
+            raise ValueError(
+                'FormMetric: topk takes numbers from 1 on, and none with '
+                f'multi_class=True, got {topk}'
+            )
         self.multi_class = multi_class
         self.num_bins = num_bins
         self.topk = tuple(topk)
@@ -85,8 +95,10 @@ class FormMetric(BaseMetric):
         """
         names = tuple((self.dataset_meta or {}).get('classes') or map(str, range(num_classes)))
         if len(names) != num_classes:
-            raise ValueError(f'FormMetric: the data set has {len(names)} classes {names}, '
-                             f'pred_score has {num_classes} scores: set num_classes of the head')
+            raise ValueError(
+                f'FormMetric: the data set has {len(names)} classes {names}, '
+                f'pred_score has {num_classes} scores: set num_classes of the head'
+            )
         if len(set(names)) != len(names):
             raise ValueError(f'FormMetric: class names must differ, got {names}')
         return names
@@ -98,8 +110,10 @@ class FormMetric(BaseMetric):
             scores = self._scores(name, sample['pred_score'])
             expected = self.results[0]['scores'].shape if self.results else scores.shape
             if scores.shape != expected:
-                raise ValueError(f'FormMetric: pred_score of {name} has shape {scores.shape}, '
-                                 f'that of the samples before it {expected}')
+                raise ValueError(
+                    f'FormMetric: pred_score of {name} has shape {scores.shape}, '
+                    f'that of the samples before it {expected}'
+                )
             label = torch.as_tensor(sample['gt_label']).cpu().numpy()
             self.results.append(dict(scores=scores, label=self._label(name, label, len(scores))))
 
@@ -107,19 +121,26 @@ class FormMetric(BaseMetric):
         """Scores of one sample, (C,), after checks."""
         scores = scores.detach().float().cpu().numpy() if hasattr(scores, 'detach') else scores
         if not isinstance(scores, np.ndarray) or scores.ndim != 1:
-            raise ValueError(f'FormMetric: pred_score of {name} must be a vector of one score per '
-                             f"class (average_clips='prob' of the head), got "
-                             f'{getattr(scores, "shape", type(scores).__name__)}')
+            raise ValueError(
+                f'FormMetric: pred_score of {name} must be a vector of one score per '
+                f"class (average_clips='prob' of the head), got "
+                f'{getattr(scores, "shape", type(scores).__name__)}'
+            )
         self.class_names(len(scores))
         if not np.isfinite(scores).all():
             raise ValueError(f'FormMetric: pred_score of {name} must be finite, got {scores}')
         if self.num_bins is not None:
             within = scores.min() >= 0 and scores.max() <= 1 + 1e-3
             if not within or not (self.multi_class or abs(scores.sum() - 1) <= 1e-2):
-                allowed = ('within [0, 1]' if self.multi_class else
-                           "that sum to 1 (average_clips='prob' of the head)")
-                raise ValueError(f'FormMetric: pred_score of {name} must be probabilities '
-                                 f'{allowed}, or num_bins=None, got {scores}')
+                allowed = (
+                    'within [0, 1]'
+                    if self.multi_class
+                    else "that sum to 1 (average_clips='prob' of the head)"
+                )
+                raise ValueError(
+                    f'FormMetric: pred_score of {name} must be probabilities '
+                    f'{allowed}, or num_bins=None, got {scores}'
+                )
             scores = scores.clip(0, 1)
         return scores
 
@@ -127,15 +148,21 @@ class FormMetric(BaseMetric):
         """Label of one sample, a number or (C,) of 0 and 1, after checks."""
         if self.multi_class:
             if label.shape != (num_classes,) or not np.isin(label, (0, 1)).all():
-                raise ValueError(f'FormMetric: with multi_class=True gt_label of {name} must be '
-                                 f'{num_classes} numbers 0 or 1, got {label}')
+                raise ValueError(
+                    f'FormMetric: with multi_class=True gt_label of {name} must be '
+                    f'{num_classes} numbers 0 or 1, got {label}'
+                )
             return label.astype(int)
         if label.size != 1:
-            raise ValueError(f'FormMetric: gt_label of {name} must be one class, got {label}; '
-                             'several labels need multi_class=True')
+            raise ValueError(
+                f'FormMetric: gt_label of {name} must be one class, got {label}; '
+                'several labels need multi_class=True'
+            )
         if label.item() not in range(num_classes):
-            raise ValueError(f'FormMetric: gt_label of {name} must be among the classes 0 to '
-                             f'{num_classes - 1}, got {label.item()}')
+            raise ValueError(
+                f'FormMetric: gt_label of {name} must be among the classes 0 to '
+                f'{num_classes - 1}, got {label.item()}'
+            )
         return int(label.item())
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -145,23 +172,32 @@ class FormMetric(BaseMetric):
         scores = np.stack([result['scores'] for result in results])
         labels = np.stack([result['label'] for result in results])
         self.evaluation = evaluation = (
-            evaluate_labels(scores, labels, self.num_bins, self.threshold) if self.multi_class
-            else evaluate_classes(scores, labels, self.num_bins, self.topk))
+            evaluate_labels(scores, labels, self.num_bins, self.threshold)
+            if self.multi_class
+            else evaluate_classes(scores, labels, self.num_bins, self.topk)
+        )
         names = self.class_names(scores.shape[1])
         if self.log_tables:
             self._log(evaluation, names, len(results))
         figures = dict(evaluation.overall)
         if self.per_class:
-            figures.update({f'{figure}/{name}': value.item()
-                            for figure, values in evaluation.per_class.items()
-                            for name, value in zip(names, values)})
+            figures.update(
+                {
+                    f'{figure}/{name}': value.item()
+                    for figure, values in evaluation.per_class.items()
+                    for name, value in zip(names, values)
+                }
+            )
         return figures
 
     def _log(self, evaluation: FormEvaluation, names: Sequence[str], num_samples: int) -> None:
-        rows = [[name, *(values[index] for values in evaluation.per_class.values())]
-                for index, name in enumerate(names)]
-        text = (f'Forms in percent over {num_samples} samples\n'
-                + format_table(['', *evaluation.per_class], rows, scale=100))
+        rows = [
+            [name, *(values[index] for values in evaluation.per_class.values())]
+            for index, name in enumerate(names)
+        ]
+        text = f'Forms in percent over {num_samples} samples\n' + format_table(
+            ['', *evaluation.per_class], rows, scale=100
+        )
         if evaluation.confusion is not None:
             text += '\nConfusion matrix\n' + confusion_table(evaluation.confusion, names)
         empty = [name for name, count in zip(names, evaluation.per_class['support']) if not count]

@@ -2,6 +2,7 @@
 
 Shapes: N samples, C classes.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -43,8 +44,9 @@ def _mean_of_defined(values: np.ndarray) -> float:
     return float(defined.mean()) if len(defined) else float('nan')
 
 
-def evaluate_classes(scores: np.ndarray, labels: np.ndarray, num_bins: int | None = 15,
-                     topk: Sequence[int] = ()) -> FormEvaluation:
+def evaluate_classes(
+    scores: np.ndarray, labels: np.ndarray, num_bins: int | None = 15, topk: Sequence[int] = ()
+) -> FormEvaluation:
     """Figures of single-label classification; the highest score is what is predicted.
 
     A figure of a class that divides zero by zero is NaN and left out of means: recall of a class
@@ -69,9 +71,13 @@ def evaluate_classes(scores: np.ndarray, labels: np.ndarray, num_bins: int | Non
     classes = np.arange(scores.shape[1])
     predicted = scores.argmax(axis=1)
     precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predicted, labels=classes, zero_division=np.nan)
-    overall = dict(accuracy=float(accuracy_score(labels, predicted)),
-                   balanced_accuracy=_mean_of_defined(recall), macro_f1=_mean_of_defined(f1))
+        labels, predicted, labels=classes, zero_division=np.nan
+    )
+    overall = dict(
+        accuracy=float(accuracy_score(labels, predicted)),
+        balanced_accuracy=_mean_of_defined(recall),
+        macro_f1=_mean_of_defined(f1),
+    )
     accuracies = top_k_accuracy(scores, labels, tuple(topk)) if topk else []
     overall.update({f'top{k}': float(value) for k, value in zip(topk, accuracies)})
     bins = None
@@ -83,14 +89,19 @@ def evaluate_classes(scores: np.ndarray, labels: np.ndarray, num_bins: int | Non
             ece=bins.calibration_error,
             classwise_ece=classwise_calibration_error(probabilities, targets, num_bins),
             brier=float(((probabilities - targets) ** 2).sum(axis=1).mean()),
-            nll=float(log_loss(labels, probabilities, labels=classes)))
+            nll=float(log_loss(labels, probabilities, labels=classes)),
+        )
     return FormEvaluation(
-        overall, dict(precision=precision, recall=recall, f1=f1, support=support),
-        confusion_matrix(labels, predicted, labels=classes), bins)
+        overall,
+        dict(precision=precision, recall=recall, f1=f1, support=support),
+        confusion_matrix(labels, predicted, labels=classes),
+        bins,
+    )
 
 
-def evaluate_labels(scores: np.ndarray, targets: np.ndarray, num_bins: int | None = 15,
-                    threshold: float = .5) -> FormEvaluation:
+def evaluate_labels(
+    scores: np.ndarray, targets: np.ndarray, num_bins: int | None = 15, threshold: float = 0.5
+) -> FormEvaluation:
     """Figures of multi-label classification; a score above the threshold predicts its label.
 
     Precision, recall and F1 are undefined (NaN, left out of the mean) as in
@@ -113,18 +124,38 @@ def evaluate_labels(scores: np.ndarray, targets: np.ndarray, num_bins: int | Non
     # Label by label: where every sample has or lacks a label, scikit-learn needs to be told that
     # it is the 1 that counts, and a single label it would take for two classes.
     columns = list(zip(targets.T.astype(int), predicted.T.astype(int), scores.T))
-    precision, recall, f1, support = (np.concatenate(figures) for figures in zip(*(
-        precision_recall_fscore_support(target, guess, labels=[1], zero_division=np.nan)
-        for target, guess, _ in columns)))
-    average_precision = np.array([
-        average_precision_score(target, score) if target.any() else np.nan
-        for target, _, score in columns])
-    overall = dict(mAP=_mean_of_defined(average_precision), macro_f1=_mean_of_defined(f1),
-                   exact_match=float((predicted == targets).all(axis=1).mean()))
+    precision, recall, f1, support = (
+        np.concatenate(figures)
+        for figures in zip(
+            *(
+                precision_recall_fscore_support(target, guess, labels=[1], zero_division=np.nan)
+                for target, guess, _ in columns
+            )
+        )
+    )
+    average_precision = np.array(
+        [
+            average_precision_score(target, score) if target.any() else np.nan
+            for target, _, score in columns
+        ]
+    )
+    overall = dict(
+        mAP=_mean_of_defined(average_precision),
+        macro_f1=_mean_of_defined(f1),
+        exact_match=float((predicted == targets).all(axis=1).mean()),
+    )
     if num_bins is not None:
         overall.update(
             classwise_ece=classwise_calibration_error(scores, targets, num_bins),
-            brier=float(((scores - targets) ** 2).mean(dtype=float)))
-    return FormEvaluation(overall, dict(
-        precision=precision, recall=recall, f1=f1, average_precision=average_precision,
-        support=support))
+            brier=float(((scores - targets) ** 2).mean(dtype=float)),
+        )
+    return FormEvaluation(
+        overall,
+        dict(
+            precision=precision,
+            recall=recall,
+            f1=f1,
+            average_precision=average_precision,
+            support=support,
+        ),
+    )

@@ -1,4 +1,5 @@
 """One code path for tensors and NumPy arrays, and square roots that can be differentiated at 0."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -26,8 +27,9 @@ def numpy_too(function: Callable) -> Callable:
             return function(*args, **kwargs)
         if any(isinstance(value, Tensor) for value in given):
             raise TypeError(f'{function.__name__} takes either NumPy arrays or tensors, got both')
-        result = function(*map(_to_tensor, args),
-                          **{name: _to_tensor(value) for name, value in kwargs.items()})
+        result = function(
+            *map(_to_tensor, args), **{name: _to_tensor(value) for name, value in kwargs.items()}
+        )
         return tuple(map(_to_array, result)) if isinstance(result, tuple) else _to_array(result)
 
     return wrapper
@@ -49,8 +51,9 @@ def check_floating(values: Tensor, name: str) -> None:
     """Refuse, with a TypeError, what is no tensor or array of real floating-point numbers."""
     if not isinstance(values, Tensor) or not values.is_floating_point():
         got = f'dtype {values.dtype}' if isinstance(values, Tensor) else type(values).__name__
-        raise TypeError(f'{name} must be a NumPy array or tensor of floating-point numbers, '
-                        f'got {got}')
+        raise TypeError(
+            f'{name} must be a NumPy array or tensor of floating-point numbers, got {got}'
+        )
 
 
 def safe_sqrt(squares: Tensor) -> Tensor:

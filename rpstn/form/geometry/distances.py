@@ -7,6 +7,7 @@ computed in float32), over any leading dimensions.
 Shapes: V joints, D coordinates, P = V(V-1)/2 pairs (i, j), i < j, in the order of
 ``np.triu_indices(V, 1)``: (0, 1), (0, 2), ... (0, V-1), (1, 2), ...; T frames.
 """
+
 from __future__ import annotations
 
 from math import isqrt
@@ -75,18 +76,18 @@ def _distances_in_chunks(joints: Tensor) -> Tensor:
     squares, squares_by_frame = joints.new_empty(pairs, chunk), joints.new_empty(chunk, pairs)
     # Views cost as much as arithmetic here, so they are taken once.
     rows = differences.split([*range(num_joints - 1, 0, -1)])
-    steps = [(columns[i + 1:], columns[i], row) for i, row in enumerate(rows)]
+    steps = [(columns[i + 1 :], columns[i], row) for i, row in enumerate(rows)]
     coordinates = differences.unbind(1)
     for start in range(0, frames, chunk):
-        part = joints[start:start + chunk]
-        columns[..., :len(part)].copy_(part.permute(1, 2, 0))
+        part = joints[start : start + chunk]
+        columns[..., : len(part)].copy_(part.permute(1, 2, 0))
         for later, joint, difference in steps:
             torch.sub(later, joint, out=difference)
         torch.mul(coordinates[0], coordinates[0], out=squares)
         for coordinate in coordinates[1:]:
             squares.addcmul_(coordinate, coordinate)
         squares_by_frame.copy_(squares.t())
-        torch.sqrt(squares_by_frame[:len(part)], out=distances[start:start + chunk])
+        torch.sqrt(squares_by_frame[: len(part)], out=distances[start : start + chunk])
     return distances.view(*leading, pairs)
 
 
@@ -128,8 +129,11 @@ def _check_distance_matrix(matrix: Tensor) -> None:
     diagonal = torch.eye(matrix.shape[-1], dtype=torch.bool, device=matrix.device)
     refuse(diagonal & (matrix > tolerance), 'of a joint from itself must be 0')
     mirrored = matrix.transpose(-2, -1)
-    refuse(((matrix - mirrored).abs() > tolerance) | (matrix.isnan() != mirrored.isnan()),
-           'must be symmetric', mirrored)
+    refuse(
+        ((matrix - mirrored).abs() > tolerance) | (matrix.isnan() != mirrored.isnan()),
+        'must be symmetric',
+        mirrored,
+    )
 
 
 @numpy_too
@@ -145,8 +149,7 @@ def from_condensed(distances: Tensor) -> Tensor:
     # The entry behind the last pair is the 0 of the diagonal.
     pairs = distances.shape[-1]
     position = torch.full((num_joints, num_joints), pairs, device=distances.device)
-    position[first, second] = position[second, first] = torch.arange(
-        pairs, device=distances.device)
+    position[first, second] = position[second, first] = torch.arange(pairs, device=distances.device)
     return torch.nn.functional.pad(distances, (0, 1))[..., position]
 
 
@@ -154,14 +157,16 @@ def joints_of_pairs(pairs: int) -> int:
     """V of P = V(V-1)/2; ValueError if there is none."""
     num_joints = (1 + isqrt(1 + 8 * max(pairs, 0))) // 2
     if num_joints * (num_joints - 1) // 2 != pairs:
-        raise ValueError(f'distances must be P = V(V-1)/2 along their last axis (171 for 19 '
-                         f'joints), got {pairs}')
+        raise ValueError(
+            f'distances must be P = V(V-1)/2 along their last axis (171 for 19 joints), got {pairs}'
+        )
     return num_joints
 
 
 @numpy_too
-def joints_from_distances(distances: Tensor, dims: int = 3, align: bool = False,
-                          return_residual: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+def joints_from_distances(
+    distances: Tensor, dims: int = 3, align: bool = False, return_residual: bool = False
+) -> Tensor | tuple[Tensor, Tensor]:
     """Joints that have given distances: classical multidimensional scaling (Torgerson, 1952).
 
     Computed in float64. Distances do not tell position, rotation and handedness: the joints are
@@ -192,17 +197,24 @@ def joints_from_distances(distances: Tensor, dims: int = 3, align: bool = False,
     if not 1 <= dims <= num_joints:
         raise ValueError(f'dims must be from 1 to the number of joints, {num_joints}, got {dims}')
     if align and distances.ndim < 2:
-        raise ValueError(f'align takes distances of shape (..., T, P), got '
-                         f'{tuple(distances.shape)}')
+        raise ValueError(
+            f'align takes distances of shape (..., T, P), got {tuple(distances.shape)}'
+        )
     wrong = ~((distances >= 0) & distances.isfinite())
     if wrong.any():
         at = tuple(wrong.nonzero()[0].tolist())
-        raise ValueError(f'distances must be finite and not negative, got {distances[at].item():g}'
-                         f' at [{", ".join(map(str, at))}]; {int(wrong.sum())} of '
-                         f'{wrong.numel()} are wrong')
+        raise ValueError(
+            f'distances must be finite and not negative, got {distances[at].item():g}'
+            f' at [{", ".join(map(str, at))}]; {int(wrong.sum())} of '
+            f'{wrong.numel()} are wrong'
+        )
     squares = from_condensed(distances.double()).square()
-    gram = -0.5 * (squares - squares.mean(-1, keepdim=True) - squares.mean(-2, keepdim=True)
-                   + squares.mean((-2, -1), keepdim=True))
+    gram = -0.5 * (
+        squares
+        - squares.mean(-1, keepdim=True)
+        - squares.mean(-2, keepdim=True)
+        + squares.mean((-2, -1), keepdim=True)
+    )
     values, vectors = (found.flip(-1) for found in torch.linalg.eigh(gram.detach()))
     kept = values[..., :dims].clamp(min=0)
     joints = vectors[..., :dims] * kept.sqrt()[..., None, :]

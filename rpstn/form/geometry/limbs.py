@@ -5,6 +5,7 @@ Ogata, Simo-Serra, Iizuka, Ishikawa, "Temporal Distance Matrices for Squat Class
 
 Shapes: V joints, L = V - 1 limbs, D = 2 or 3 coordinates.
 """
+
 from __future__ import annotations
 
 from functools import lru_cache
@@ -48,13 +49,18 @@ def normalize_limbs(joints: Tensor, skeleton: str | Skeleton, kind: str = 'full'
     skeleton.check_joints(joints.shape)
     if kind not in LIMB_KINDS:
         raise ValueError(f'kind must be one of {LIMB_KINDS}, got {kind!r}')
-    chosen = {'none': (), 'head': skeleton.head_limbs, 'body': skeleton.body_limbs,
-              'full': range(len(skeleton.limbs))}[kind]
+    chosen = {
+        'none': (),
+        'head': skeleton.head_limbs,
+        'body': skeleton.body_limbs,
+        'full': range(len(skeleton.limbs)),
+    }[kind]
     if not chosen:
         return joints
     exact = joints.to(torch.promote_types(joints.dtype, torch.float32))
-    parents, children = (torch.tensor(ends, device=joints.device)
-                         for ends in zip(*skeleton.limb_indices))
+    parents, children = (
+        torch.tensor(ends, device=joints.device) for ends in zip(*skeleton.limb_indices)
+    )
     limbs = exact.index_select(-2, children) - exact.index_select(-2, parents)
     # 0 in place of NaN, as a product with a matrix would spread it over all joints.
     missing = limbs.isnan().any(-1, keepdim=True)

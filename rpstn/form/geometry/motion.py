@@ -2,6 +2,7 @@
 
 Shapes: T frames, V joints, D = 2 or 3 coordinates. A joint with a NaN coordinate is missing.
 """
+
 from __future__ import annotations
 
 import math
@@ -71,9 +72,14 @@ def standing_angle(joints: Tensor, skeleton: str | Skeleton, side: str = 'right'
     return torch.stack(angles).nanmean(0)
 
 
-def canonical_starts(joints: np.ndarray | Tensor, skeleton: str | Skeleton,
-                     min_angle: float = 150, side: str = 'right', hysteresis: float = 10,
-                     min_frames: int = 3) -> list[int]:
+def canonical_starts(
+    joints: np.ndarray | Tensor,
+    skeleton: str | Skeleton,
+    min_angle: float = 150,
+    side: str = 'right',
+    hysteresis: float = 10,
+    min_frames: int = 3,
+) -> list[int]:
     """The frame at which each repetition starts: the last one standing before a bend.
 
     A person stands above ``min_angle`` of :func:`standing_angle`, is bent below ``min_angle`` -
@@ -100,9 +106,14 @@ def canonical_starts(joints: np.ndarray | Tensor, skeleton: str | Skeleton,
     return [start for start, _ in bends if start is not None]
 
 
-def repetitions(joints: np.ndarray | Tensor, skeleton: str | Skeleton, min_angle: float = 150,
-                side: str = 'right', hysteresis: float = 10,
-                min_frames: int = 3) -> list[tuple[int, int]]:
+def repetitions(
+    joints: np.ndarray | Tensor,
+    skeleton: str | Skeleton,
+    min_angle: float = 150,
+    side: str = 'right',
+    hysteresis: float = 10,
+    min_frames: int = 3,
+) -> list[tuple[int, int]]:
     """The frames (start, end) of each whole repetition, from standing to standing.
 
     ``start`` is the last frame standing before the bend, as of :func:`canonical_starts`, ``end``
@@ -113,13 +124,21 @@ def repetitions(joints: np.ndarray | Tensor, skeleton: str | Skeleton, min_angle
     return [(start, end) for start, end in bends if start is not None and end is not None]
 
 
-def _bends(joints: np.ndarray | Tensor, skeleton: str | Skeleton, min_angle: float, side: str,
-           hysteresis: float, min_frames: int) -> list[tuple[int | None, int | None]]:
+def _bends(
+    joints: np.ndarray | Tensor,
+    skeleton: str | Skeleton,
+    min_angle: float,
+    side: str,
+    hysteresis: float,
+    min_frames: int,
+) -> list[tuple[int | None, int | None]]:
     """The frames standing around each bend; None where the clip begins or ends within it."""
     _check_sequence(joints)
     if hysteresis < 0 or min_frames < 1:
-        raise ValueError(f'hysteresis must be at least 0 and min_frames at least 1, got '
-                         f'{hysteresis} and {min_frames}')
+        raise ValueError(
+            f'hysteresis must be at least 0 and min_frames at least 1, got '
+            f'{hysteresis} and {min_frames}'
+        )
     angle = standing_angle(joints, skeleton, side)
     angle = angle.detach().cpu().numpy() if isinstance(angle, Tensor) else angle
     upright = angle > min_angle
@@ -130,17 +149,25 @@ def _bends(joints: np.ndarray | Tensor, skeleton: str | Skeleton, min_angle: flo
     standing = upright[decided[last_decided.clip(min=0)]]
     while True:
         edges = [0, *(np.flatnonzero(np.diff(standing)) + 1), len(standing)]
-        short = [(end - begin, begin, end) for begin, end in zip(edges, edges[1:])
-                 if end - begin < min_frames
-                 and not (standing[begin] and (begin == 0 or end == len(standing)))]
+        short = [
+            (end - begin, begin, end)
+            for begin, end in zip(edges, edges[1:])
+            if end - begin < min_frames
+            and not (standing[begin] and (begin == 0 or end == len(standing)))
+        ]
         if not short or len(edges) == 2:
             break
         _, begin, end = min(short)
         standing[begin:end] ^= True
     upright = np.flatnonzero(upright)
-    return [(int(upright[upright < begin][-1]) if begin > 0 else None,
-             int(upright[upright >= end][0]) if end < len(standing) else None)
-            for begin, end in zip(edges, edges[1:]) if not standing[begin]]
+    return [
+        (
+            int(upright[upright < begin][-1]) if begin > 0 else None,
+            int(upright[upright >= end][0]) if end < len(standing) else None,
+        )
+        for begin, end in zip(edges, edges[1:])
+        if not standing[begin]
+    ]
 
 
 def _check_sequence(joints: np.ndarray | Tensor) -> None:
@@ -169,8 +196,10 @@ def resample(x: Tensor, num_frames: int, start: float = 0, end: float | None = N
     last = len(x) - 1 if x.ndim else -1
     end = last if end is None else end
     if num_frames < 1 or not 0 <= start <= end <= last:
-        raise ValueError(f'resample needs num_frames >= 1 and 0 <= start <= end <= T - 1 = {last}, '
-                         f'got num_frames={num_frames}, start={start}, end={end}')
+        raise ValueError(
+            f'resample needs num_frames >= 1 and 0 <= start <= end <= T - 1 = {last}, '
+            f'got num_frames={num_frames}, start={start}, end={end}'
+        )
     times = torch.linspace(start, end, num_frames, dtype=torch.float64, device=x.device)
     times = torch.where((times - times.round()).abs() < 1e-9, times.round(), times)
     before = times.floor().clamp(max=max(last - 1, 0)).long()
@@ -193,8 +222,10 @@ def fill_gaps(joints: Tensor, max_gap: int) -> Tensor:
     """
     check_floating(joints, 'joints')
     if joints.ndim < 3 or max_gap < 0:
-        raise ValueError(f'fill_gaps takes joints (..., T, V, D) and max_gap >= 0, got '
-                         f'{tuple(joints.shape)} and {max_gap}')
+        raise ValueError(
+            f'fill_gaps takes joints (..., T, V, D) and max_gap >= 0, got '
+            f'{tuple(joints.shape)} and {max_gap}'
+        )
     frames = joints.shape[-3]
     missing = joints.isnan().any(-1)
     if not frames or not missing.any():
@@ -205,17 +236,25 @@ def fill_gaps(joints: Tensor, max_gap: int) -> Tensor:
     after = time.masked_fill(missing, frames).flip(-2).cummin(-2).values.flip(-2)
     first, last = before < 0, after == frames
     fill = missing & (after - before - 1 <= max_gap) & ~(first & last)
-    before, after = (torch.where(first, after, before).clamp(max=frames - 1),
-                     torch.where(last, before, after).clamp(min=0))
+    before, after = (
+        torch.where(first, after, before).clamp(max=frames - 1),
+        torch.where(last, before, after).clamp(min=0),
+    )
     weight = ((time - before).to(joints.dtype) / (after - before).clamp(min=1))[..., None]
-    earlier, later = (joints.gather(-3, at[..., None].expand(joints.shape))
-                      for at in (before, after))
+    earlier, later = (
+        joints.gather(-3, at[..., None].expand(joints.shape)) for at in (before, after)
+    )
     return torch.where(fill[..., None], earlier + weight * (later - earlier), joints)
 
 
 @numpy_too
-def remove_outliers(joints: Tensor, threshold: float = 6, max_jump: float = 0.5,
-                    window: int = 5, max_reach: float | None = None) -> Tensor:
+def remove_outliers(
+    joints: Tensor,
+    threshold: float = 6,
+    max_jump: float = 0.5,
+    window: int = 5,
+    max_reach: float | None = None,
+) -> Tensor:
     """Make joints NaN that no body can have, as wrong depths and swapped persons leave them.
 
     The reach of a joint is its distance from the median joint of its frame; the body's size is
@@ -241,9 +280,12 @@ def remove_outliers(joints: Tensor, threshold: float = 6, max_jump: float = 0.5,
     check_floating(joints, 'joints')
     _check_sequence(joints)
     if min(threshold, max_jump, math.inf if max_reach is None else max_reach) <= 0 or (
-            window < 1 or window % 2 == 0):
-        raise ValueError(f'remove_outliers takes limits above 0 and an odd window, got {threshold=}'
-                         f', {max_jump=}, {window=}, {max_reach=}')
+        window < 1 or window % 2 == 0
+    ):
+        raise ValueError(
+            f'remove_outliers takes limits above 0 and an odd window, got {threshold=}'
+            f', {max_jump=}, {window=}, {max_reach=}'
+        )
     if not joints.numel():
         return joints
     with torch.no_grad():
@@ -252,7 +294,8 @@ def remove_outliers(joints: Tensor, threshold: float = 6, max_jump: float = 0.5,
         size = reach.nanmedian()
         spread = 1.4826 * (reach - size).abs().nanmedian()
         around = torch.nn.functional.pad(
-            known.permute(1, 2, 0), 2 * [window // 2], value=float('nan'))
+            known.permute(1, 2, 0), 2 * [window // 2], value=float('nan')
+        )
         usual = _median(around.unfold(-1, window, 1), -1).permute(2, 0, 1)
         jump = (known - usual).norm(dim=-1)
         wrong = (reach > size + threshold * spread) | (jump > max_jump * size)

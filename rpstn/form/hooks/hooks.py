@@ -1,4 +1,5 @@
 """Hooks for training and testing form recognizers."""
+
 from __future__ import annotations
 
 import logging
@@ -32,8 +33,10 @@ def dataset_labels(dataset) -> np.ndarray:
         label = info.get('label')
         if label is None or np.ndim(label) != 0:
             name = info.get('frame_dir', f'item {index}')
-            raise ValueError(f'{type(dataset).__name__}: label of {name} must be one class, got '
-                             f'{label}; class weights do not balance several labels')
+            raise ValueError(
+                f'{type(dataset).__name__}: label of {name} must be one class, got '
+                f'{label}; class weights do not balance several labels'
+            )
         labels.append(int(label))
     if not labels:
         raise ValueError(f'{type(dataset).__name__}: there is no item to count labels of')
@@ -58,8 +61,9 @@ def balanced_class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """
     present = np.unique(labels)
     if present[0] < 0 or present[-1] >= num_classes:
-        raise ValueError(f'labels must be among the classes 0 to {num_classes - 1}, got '
-                         f'{present.tolist()}')
+        raise ValueError(
+            f'labels must be among the classes 0 to {num_classes - 1}, got {present.tolist()}'
+        )
     weights = np.ones(num_classes)
     weights[present] = compute_class_weight('balanced', classes=present, y=labels)
     return weights
@@ -100,9 +104,11 @@ class BalancedClassWeightHook(Hook):
         head = getattr(model, 'cls_head', None)
         loss = getattr(head, 'loss_cls', None)
         if not hasattr(loss, 'class_weight'):
-            raise ValueError('BalancedClassWeightHook needs a model with cls_head.loss_cls that '
-                             f"takes class_weight, as dict(type='CrossEntropyLoss'), got "
-                             f'{type(model).__name__} with {type(loss).__name__}')
+            raise ValueError(
+                'BalancedClassWeightHook needs a model with cls_head.loss_cls that '
+                f"takes class_weight, as dict(type='CrossEntropyLoss'), got "
+                f'{type(model).__name__} with {type(loss).__name__}'
+            )
         dataset = runner.train_dataloader.dataset
         labels = dataset_labels(dataset)
         weights = balanced_class_weights(labels, head.num_classes)
@@ -110,13 +116,20 @@ class BalancedClassWeightHook(Hook):
         loss.class_weight = next(model.parameters()).detach().new_tensor(weights)
         counts = np.bincount(labels, minlength=head.num_classes)
         names = getattr(dataset, 'metainfo', {}).get('classes') or range(head.num_classes)
-        runner.logger.info('Class weights of the loss\n' + format_table(
-            ['', 'samples', 'weight'], [list(row) for row in zip(names, counts, weights)],
-            digits=3))
+        runner.logger.info(
+            'Class weights of the loss\n'
+            + format_table(
+                ['', 'samples', 'weight'],
+                [list(row) for row in zip(names, counts, weights)],
+                digits=3,
+            )
+        )
         if not counts.all():
             empty = [name for name, count in zip(names, counts) if not count]
-            runner.logger.log(logging.WARNING, f'{len(empty)} classes have no training sample, '
-                                               f'and weight 1: {empty}')
+            runner.logger.log(
+                logging.WARNING,
+                f'{len(empty)} classes have no training sample, and weight 1: {empty}',
+            )
 
 
 @HOOKS.register_module()
@@ -159,11 +172,16 @@ class ConfusionMatrixHook(Hook):
 
     @staticmethod
     def _metrics(evaluator: Evaluator) -> list[FormMetric]:
-        found = [metric for metric in evaluator.metrics
-                 if isinstance(metric, FormMetric) and not metric.multi_class]
+        found = [
+            metric
+            for metric in evaluator.metrics
+            if isinstance(metric, FormMetric) and not metric.multi_class
+        ]
         if not found:
-            raise ValueError('ConfusionMatrixHook needs a FormMetric without multi_class in the '
-                             f'evaluator, got {[type(m).__name__ for m in evaluator.metrics]}')
+            raise ValueError(
+                'ConfusionMatrixHook needs a FormMetric without multi_class in the '
+                f'evaluator, got {[type(m).__name__ for m in evaluator.metrics]}'
+            )
         return found
 
     @master_only  # which alone computes metrics
@@ -174,11 +192,14 @@ class ConfusionMatrixHook(Hook):
             evaluation = metric.evaluation
             prefix = '' if metric.prefix == FormMetric.default_prefix else f'{metric.prefix}_'
             stem = f'{stage}_{prefix}'.replace('/', '_')
-            title = (f'{stage}: accuracy {100 * evaluation.overall["accuracy"]:.1f} %, '
-                     f'balanced {100 * evaluation.overall["balanced_accuracy"]:.1f} %')
+            title = (
+                f'{stage}: accuracy {100 * evaluation.overall["accuracy"]:.1f} %, '
+                f'balanced {100 * evaluation.overall["balanced_accuracy"]:.1f} %'
+            )
             path = folder / f'{stem}confusion_matrix.png'
-            plot_confusion_matrix(evaluation.confusion,
-                                  metric.class_names(len(evaluation.confusion)), path, title)
+            plot_confusion_matrix(
+                evaluation.confusion, metric.class_names(len(evaluation.confusion)), path, title
+            )
             if evaluation.bins is not None:
                 plot_reliability(evaluation.bins, folder / f'{stem}reliability.png', stage)
             runner.logger.info(f'Drawn: {path}')

@@ -1,4 +1,5 @@
 """Classification over time. B clips, M persons, C channels, T frames."""
+
 from __future__ import annotations
 
 import torch
@@ -26,11 +27,24 @@ class TemporalHead(BaseHead):
         kwargs: see MMAction2's BaseHead.
     """
 
-    def __init__(self, num_classes: int, in_channels: int = 256, dropout: float = 0.,
-                 multi_class: bool = False, topk: int | tuple[int, ...] = 1,
-                 average_clips: str = 'prob', **kwargs) -> None:
-        super().__init__(num_classes, in_channels, multi_class=multi_class, topk=topk,
-                         average_clips=average_clips, **kwargs)
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 256,
+        dropout: float = 0.0,
+        multi_class: bool = False,
+        topk: int | tuple[int, ...] = 1,
+        average_clips: str = 'prob',
+        **kwargs,
+    ) -> None:
+        super().__init__(
+            num_classes,
+            in_channels,
+            multi_class=multi_class,
+            topk=topk,
+            average_clips=average_clips,
+            **kwargs,
+        )
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.pool = nn.AdaptiveAvgPool1d(1)
         self.classify = nn.Conv1d(in_channels, num_classes, 1)

@@ -2,6 +2,7 @@
 
 B sequences, S clips of each, M persons, T frames, V joints, C channels.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -32,8 +33,9 @@ class TemporalDistanceRecognizer(BaseRecognizer):
         kwargs: see MMAction2's BaseRecognizer.
     """
 
-    def __init__(self, representation: dict | Sequence[dict], backbone: dict, cls_head: dict,
-                 **kwargs) -> None:
+    def __init__(
+        self, representation: dict | Sequence[dict], backbone: dict, cls_head: dict, **kwargs
+    ) -> None:
         super().__init__(backbone=backbone, cls_head=cls_head, **kwargs)
         parts = [representation] if isinstance(representation, dict) else representation
         self.representations = nn.ModuleList(MODELS.build(part) for part in parts)
@@ -42,7 +44,8 @@ class TemporalDistanceRecognizer(BaseRecognizer):
             raise ValueError(
                 f'backbone.in_channels must be {sum(channels)}, the channels of the '
                 f'representation ({" + ".join(map(str, channels))}), '
-                f'got {self.backbone.in_channels}')
+                f'got {self.backbone.in_channels}'
+            )
         self.normalize = MaskedNorm(sum(channels))
 
     def represent(self, joints: Tensor) -> Tensor:
@@ -55,8 +58,10 @@ class TemporalDistanceRecognizer(BaseRecognizer):
     def extract_feat(self, inputs: Tensor, stage: str = 'backbone', **kwargs) -> tuple:
         """Input (B, S, M, T, V, C) -> features (B * S, M, C, T'), or scores by ``stage='head'``."""
         if inputs.ndim != 6:
-            raise ValueError('TemporalDistanceRecognizer takes (B, clips, M, T, V, C), as '
-                             f'FormatGCNInput gives it, got shape {tuple(inputs.shape)}')
+            raise ValueError(
+                'TemporalDistanceRecognizer takes (B, clips, M, T, V, C), as '
+                f'FormatGCNInput gives it, got shape {tuple(inputs.shape)}'
+            )
         persons = inputs.shape[2]
         x = self.backbone(self.represent(inputs.flatten(0, 2))).unflatten(0, (-1, persons))
         if stage == 'backbone':
@@ -72,7 +77,7 @@ class MaskedNorm(nn.Module):
         eps, momentum: as in ``torch.nn.BatchNorm1d``.
     """
 
-    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = .1) -> None:
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
         self.eps, self.momentum = eps, momentum
         self.register_buffer('running_mean', torch.zeros(channels))
@@ -83,11 +88,17 @@ class MaskedNorm(nn.Module):
         missing = torch.isnan(x)
         if not missing.any():
             return functional.batch_norm(
-                x, self.running_mean, self.running_var, training=self.training,
-                momentum=self.momentum, eps=self.eps)
+                x,
+                self.running_mean,
+                self.running_var,
+                training=self.training,
+                momentum=self.momentum,
+                eps=self.eps,
+            )
         x = x.masked_fill(missing, 0)
-        mean, var = self._measure(x, ~missing) if self.training else (
-            self.running_mean, self.running_var)
+        mean, var = (
+            self._measure(x, ~missing) if self.training else (self.running_mean, self.running_var)
+        )
         normalized = (x - mean[:, None]) / (var[:, None] + self.eps).sqrt()
         return normalized.masked_fill(missing, 0)
 

@@ -3,6 +3,7 @@
 N clips, T frames, V joints, D coordinates, P = V (V - 1) / 2 pairs, C channels. What is computed
 from a missing joint (NaN) is NaN. None of the modules has weights.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -45,7 +46,8 @@ class Representation(nn.Module):
             raise ValueError(
                 f'{type(self).__name__} takes {self.skeleton.num_joints} joints '
                 f'({self.skeleton.name}) with at least {max(self.axes) + 1} coordinates, got '
-                f'shape {tuple(joints.shape)}')
+                f'shape {tuple(joints.shape)}'
+            )
         return joints[..., self.axes]
 
     def extra_repr(self) -> str:
@@ -67,8 +69,13 @@ class DistanceMatrices(Representation):
             distance over the clip, for joints in pixels.
     """
 
-    def __init__(self, skeleton: str, axes: Sequence[int] = (0, 1, 2), limbs: str = 'none',
-                 scale: str | None = None) -> None:
+    def __init__(
+        self,
+        skeleton: str,
+        axes: Sequence[int] = (0, 1, 2),
+        limbs: str = 'none',
+        scale: str | None = None,
+    ) -> None:
         super().__init__(skeleton, axes)
         if limbs not in ('none', 'head', 'body', 'full'):
             raise ValueError(f"limbs must be 'none', 'head', 'body' or 'full', got {limbs!r}")
@@ -102,8 +109,13 @@ class JointCoordinates(Representation):
             the middle.
     """
 
-    def __init__(self, skeleton: str, axes: Sequence[int] = (0, 1, 2), center: str = 'clip',
-                 scale: str | None = None) -> None:
+    def __init__(
+        self,
+        skeleton: str,
+        axes: Sequence[int] = (0, 1, 2),
+        center: str = 'clip',
+        scale: str | None = None,
+    ) -> None:
         super().__init__(skeleton, axes)
         if center not in ('clip', 'frame'):
             raise ValueError(f"center must be 'clip' or 'frame', got {center!r}")
@@ -140,22 +152,32 @@ class StandingDisplacements(Representation):
             the ankles, so that the shape of the body and the stance remain.
     """
 
-    def __init__(self, skeleton: str, axes: Sequence[int] = (0, 1, 2), share: float = .2,
-                 size_axes: Sequence[int] = (0, 1), weights: Sequence[float] | None = None,
-                 origin: str = 'pose') -> None:
+    def __init__(
+        self,
+        skeleton: str,
+        axes: Sequence[int] = (0, 1, 2),
+        share: float = 0.2,
+        size_axes: Sequence[int] = (0, 1),
+        weights: Sequence[float] | None = None,
+        origin: str = 'pose',
+    ) -> None:
         super().__init__(skeleton, axes)
         if not 0 < share <= 1:
             raise ValueError(f'share must lie in (0, 1], got {share}')
         if weights is not None and len(weights) != len(self.axes):
-            raise ValueError(f'weights must be {len(self.axes)}, one of each of axes, '
-                             f'got {weights}')
+            raise ValueError(
+                f'weights must be {len(self.axes)}, one of each of axes, got {weights}'
+            )
         if origin not in ('pose', 'feet'):
             raise ValueError(f"origin must be 'pose' or 'feet', got {origin!r}")
         self.share, self.size_axes, self.origin = share, list(size_axes), origin
-        self.register_buffer('weights', torch.tensor(weights or [1.] * len(self.axes)),
-                             persistent=False)
-        self.path = [[self.skeleton.index(f'{side}_{part}') for side in ('left', 'right')]
-                     for part in SIZE_PATH]
+        self.register_buffer(
+            'weights', torch.tensor(weights or [1.0] * len(self.axes)), persistent=False
+        )
+        self.path = [
+            [self.skeleton.index(f'{side}_{part}') for side in ('left', 'right')]
+            for part in SIZE_PATH
+        ]
         self.out_channels = self.skeleton.num_joints * len(self.axes)
 
     def forward(self, joints: Tensor) -> Tensor:
@@ -218,8 +240,12 @@ class JointAngles(Representation):
         triplets: names (a, b, c) of the joints: the angle at b.
     """
 
-    def __init__(self, skeleton: str, triplets: Sequence[tuple[str, str, str]],
-                 axes: Sequence[int] = (0, 1, 2)) -> None:
+    def __init__(
+        self,
+        skeleton: str,
+        triplets: Sequence[tuple[str, str, str]],
+        axes: Sequence[int] = (0, 1, 2),
+    ) -> None:
         super().__init__(skeleton, axes)
         self.triplets = [[self.skeleton.index(name) for name in triplet] for triplet in triplets]
         self.out_channels = len(self.triplets)

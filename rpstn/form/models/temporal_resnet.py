@@ -2,6 +2,7 @@
 
 N clips, C channels, T frames.
 """
+
 from __future__ import annotations
 
 from mmaction.registry import MODELS
@@ -9,8 +10,9 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 
-def conv_bn(in_channels: int, channels: int, kernel_size: int, stride: int,
-            relu: bool = True) -> nn.Sequential:
+def conv_bn(
+    in_channels: int, channels: int, kernel_size: int, stride: int, relu: bool = True
+) -> nn.Sequential:
     """Conv, BN and, unless told otherwise, ReLU; T frames become ceil(T / stride)."""
     # The BN behind it makes a bias of the convolution meaningless.
     conv = nn.Conv1d(in_channels, channels, kernel_size, stride, kernel_size // 2, bias=False)
@@ -30,8 +32,9 @@ class TemporalResidual(nn.Module):
 
     def __init__(self, channels: int, kernel_size: int, dropout: float) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*(
-            conv_bn(channels, channels, kernel_size, stride) for stride in (2, 1, 1)))
+        self.layers = nn.Sequential(
+            *(conv_bn(channels, channels, kernel_size, stride) for stride in (2, 1, 1))
+        )
         self.shortcut = conv_bn(channels, channels, 1, 2, relu=False)
         self.dropout = nn.Dropout1d(dropout) if dropout else nn.Identity()
 
@@ -57,15 +60,23 @@ class TemporalResNet1D(BaseModule):
         init_cfg: initialization, see MMEngine's BaseModule.
     """
 
-    def __init__(self, in_channels: int = 171, channels: int = 256, num_layers: int = 4,
-                 kernel_size: int = 3, dropout: float = 0., init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int = 171,
+        channels: int = 256,
+        num_layers: int = 4,
+        kernel_size: int = 3,
+        dropout: float = 0.0,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f'kernel_size must be odd, got {kernel_size}')
         self.in_channels, self.out_channels = in_channels, channels
         self.stem = conv_bn(in_channels, channels, kernel_size, 2)
-        self.layers = nn.Sequential(*(
-            TemporalResidual(channels, kernel_size, dropout) for _ in range(num_layers)))
+        self.layers = nn.Sequential(
+            *(TemporalResidual(channels, kernel_size, dropout) for _ in range(num_layers))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, in_channels, T) -> (N, channels, ceil(T / 2 ** (num_layers + 1)))."""

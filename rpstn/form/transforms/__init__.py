@@ -4,6 +4,7 @@ They work on MMAction2's own format, ``results['keypoint']`` (M, T, V, C), befor
 ``FormatGCNInput(num_person=1)`` and ``PackActionInputs``, and beside its other transforms. A
 joint that is missing is NaN all along.
 """
+
 from .augmentation import (
     AddMirrored,
     JitterSkeleton,
@@ -15,6 +16,13 @@ from .cleaning import CenterSkeleton, CleanSkeleton, FillMissing
 from .sampling import ResampleSkeleton
 
 __all__ = [
-    'AddMirrored', 'CenterSkeleton', 'CleanSkeleton', 'FillMissing', 'JitterSkeleton',
-    'MirrorSkeleton', 'ResampleSkeleton', 'RotateSkeleton', 'StretchSkeleton'
+    'AddMirrored',
+    'CenterSkeleton',
+    'CleanSkeleton',
+    'FillMissing',
+    'JitterSkeleton',
+    'MirrorSkeleton',
+    'ResampleSkeleton',
+    'RotateSkeleton',
+    'StretchSkeleton',
 ]

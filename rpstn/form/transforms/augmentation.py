@@ -3,6 +3,7 @@
 M persons, T frames, V joints, C = 2 or 3 coordinates. Randomness comes from NumPy's global
 generator, which MMEngine seeds in every worker.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ class MirrorSkeleton(BaseTransform):
         prob: how often.
     """
 
-    def __init__(self, skeleton: str, prob: float = .5) -> None:
+    def __init__(self, skeleton: str, prob: float = 0.5) -> None:
         if not 0 <= prob <= 1:
             raise ValueError(f'prob must lie in 0..1, got {prob}')
         self.indices = list(get_skeleton(skeleton).flip_indices)
@@ -61,7 +62,7 @@ class AddMirrored(MirrorSkeleton):
     """
 
     def __init__(self, skeleton: str) -> None:
-        super().__init__(skeleton, prob=1.)
+        super().__init__(skeleton, prob=1.0)
 
     def transform(self, results: dict) -> dict:
         keypoint = results['keypoint']
@@ -90,8 +91,9 @@ class RotateSkeleton(BaseTransform):
             (``frame_dir``): for test sets that are to be turned alike in every run.
     """
 
-    def __init__(self, angles: float | Sequence[float] | str = 'any',
-                 seed: int | None = None) -> None:
+    def __init__(
+        self, angles: float | Sequence[float] | str = 'any', seed: int | None = None
+    ) -> None:
         if isinstance(angles, str) and angles != 'any':
             raise ValueError(f"angles must be 'any' or degrees, got {angles!r}")
         self.angles = angles
@@ -117,13 +119,18 @@ class RotateSkeleton(BaseTransform):
             q = q * np.sign(np.diag(r))
             return q * np.linalg.det(q)
         about_x, about_y, about_z = (random.uniform(-limit, limit) for limit in self._limits(3))
-        return (_plane_rotation(3, 0, 1, about_z) @ _plane_rotation(3, 2, 0, about_y)
-                @ _plane_rotation(3, 1, 2, about_x))
+        return (
+            _plane_rotation(3, 0, 1, about_z)
+            @ _plane_rotation(3, 2, 0, about_y)
+            @ _plane_rotation(3, 1, 2, about_x)
+        )
 
     def _limits(self, axes: int) -> np.ndarray:
         if np.size(self.angles) != axes:
-            raise ValueError('RotateSkeleton: angles must be one number for 2 coordinates, '
-                             f'one for each axis for 3 coordinates, got {self.angles}')
+            raise ValueError(
+                'RotateSkeleton: angles must be one number for 2 coordinates, '
+                f'one for each axis for 3 coordinates, got {self.angles}'
+            )
         return np.ravel(self.angles)
 
     def __repr__(self) -> str:
@@ -181,11 +188,18 @@ class JitterSkeleton(BaseTransform):
         axes: factors of the noise along each axis; depth is estimated worse than the rest.
     """
 
-    def __init__(self, white: float = 0., drift: float = 0., knots: int = 8,
-                 axes: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        white: float = 0.0,
+        drift: float = 0.0,
+        knots: int = 8,
+        axes: Sequence[float] | None = None,
+    ) -> None:
         if white < 0 or drift < 0 or knots < 2:
-            raise ValueError('JitterSkeleton needs white >= 0, drift >= 0 and knots >= 2, got '
-                             f'{white}, {drift}, {knots}')
+            raise ValueError(
+                'JitterSkeleton needs white >= 0, drift >= 0 and knots >= 2, got '
+                f'{white}, {drift}, {knots}'
+            )
         self.white, self.drift, self.knots, self.axes = white, drift, knots, axes
 
     def transform(self, results: dict) -> dict:
@@ -195,8 +209,9 @@ class JitterSkeleton(BaseTransform):
         size = np.sqrt(np.nanmean(np.square(keypoint - middle).sum(-1)))
         noise = self.white * np.random.standard_normal(keypoint.shape)
         if self.drift > 0:
-            knots = np.random.standard_normal((*keypoint.shape[:1], self.knots,
-                                               *keypoint.shape[2:]))
+            knots = np.random.standard_normal(
+                (*keypoint.shape[:1], self.knots, *keypoint.shape[2:])
+            )
             times = np.linspace(0, self.knots - 1, num_frames)
             before = np.minimum(times.astype(int), self.knots - 2)
             share = (times - before)[:, None, None]
@@ -207,5 +222,7 @@ class JitterSkeleton(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(white={self.white}, drift={self.drift}, '
-                f'knots={self.knots}, axes={self.axes})')
+        return (
+            f'{type(self).__name__}(white={self.white}, drift={self.drift}, '
+            f'knots={self.knots}, axes={self.axes})'
+        )

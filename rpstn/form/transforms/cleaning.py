@@ -2,6 +2,7 @@
 
 M persons, T frames, V joints, C coordinates.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -31,8 +32,13 @@ class CleanSkeleton(BaseTransform):
             0 leaves them as they are. Joints with gaps left are not smoothed.
     """
 
-    def __init__(self, max_gap: int = 10, outliers: bool = True,
-                 max_reach: float | None = None, sigma: float = 0.) -> None:
+    def __init__(
+        self,
+        max_gap: int = 10,
+        outliers: bool = True,
+        max_reach: float | None = None,
+        sigma: float = 0.0,
+    ) -> None:
         if max_gap < 0 or sigma < 0:
             raise ValueError(f'max_gap and sigma must be >= 0, got {max_gap} and {sigma}')
         if max_reach is not None and not outliers:
@@ -57,8 +63,10 @@ class CleanSkeleton(BaseTransform):
         return joints
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(max_gap={self.max_gap}, outliers={self.outliers}, '
-                f'max_reach={self.max_reach}, sigma={self.sigma})')
+        return (
+            f'{type(self).__name__}(max_gap={self.max_gap}, outliers={self.outliers}, '
+            f'max_reach={self.max_reach}, sigma={self.sigma})'
+        )
 
 
 @TRANSFORMS.register_module()
@@ -71,7 +79,7 @@ class FillMissing(BaseTransform):
         value: what missing coordinates become.
     """
 
-    def __init__(self, value: float = 0.) -> None:
+    def __init__(self, value: float = 0.0) -> None:
         self.value = value
 
     def transform(self, results: dict) -> dict:
@@ -94,7 +102,7 @@ class CenterSkeleton(BaseTransform):
             joints in pixels.
     """
 
-    def __init__(self, unit: float | str = 1.) -> None:
+    def __init__(self, unit: float | str = 1.0) -> None:
         if unit != 'body' and (isinstance(unit, str) or unit <= 0):
             raise ValueError(f"unit must be 'body' or a number > 0, got {unit!r}")
         self.unit = unit

@@ -2,6 +2,7 @@
 
 M persons, T frames, V joints, C coordinates.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -35,16 +36,24 @@ class ResampleSkeleton(BaseTransform):
         num_clips: how many clips to take: copies that differ only in their random cuts.
     """
 
-    def __init__(self, num_frames: int = 300, start: str = 'clip', skeleton: str | None = None,
-                 crop: float = 0., warp: float = 0., num_clips: int = 1) -> None:
+    def __init__(
+        self,
+        num_frames: int = 300,
+        start: str = 'clip',
+        skeleton: str | None = None,
+        crop: float = 0.0,
+        warp: float = 0.0,
+        num_clips: int = 1,
+    ) -> None:
         if start not in ('clip', 'standing'):
             raise ValueError(f"start must be 'clip' or 'standing', got {start!r}")
         if start == 'standing' and skeleton is None:
             raise ValueError("start='standing' needs the skeleton of the keypoints")
-        if num_frames < 2 or not 0 <= crop < .5 or not 0 <= warp < 1 or num_clips < 1:
+        if num_frames < 2 or not 0 <= crop < 0.5 or not 0 <= warp < 1 or num_clips < 1:
             raise ValueError(
                 'ResampleSkeleton needs num_frames >= 2, 0 <= crop < 0.5, 0 <= warp < 1 and '
-                f'num_clips >= 1, got {num_frames}, {crop}, {warp}, {num_clips}')
+                f'num_clips >= 1, got {num_frames}, {crop}, {warp}, {num_clips}'
+            )
         self.num_frames, self.num_clips = num_frames, num_clips
         self.skeleton = get_skeleton(skeleton) if start == 'standing' else None
         self.crop, self.warp = crop, warp
@@ -54,8 +63,9 @@ class ResampleSkeleton(BaseTransform):
         last = keypoint.shape[1] - 1
         starts = [0]
         if self.skeleton is not None:
-            starts = [start for start in canonical_starts(keypoint[0], self.skeleton)
-                      if start < last] or starts
+            starts = [
+                start for start in canonical_starts(keypoint[0], self.skeleton) if start < last
+            ] or starts
         times = np.concatenate([self._draw_times(starts, last) for _ in range(self.num_clips)])
         for key in ('keypoint', 'keypoint_score'):
             if key in results:
@@ -76,14 +86,21 @@ class ResampleSkeleton(BaseTransform):
         if self.warp > 0:
             # A slow and a faster wave; the derivative stays within 1 -+ warp, so time never turns.
             for waves, share in ((1, 2 / 3), (2, 1 / 3)):
-                progress = progress + (np.random.uniform(-1, 1) * share * self.warp
-                                       * np.sin(waves * np.pi * steady) / (waves * np.pi))
+                progress = progress + (
+                    np.random.uniform(-1, 1)
+                    * share
+                    * self.warp
+                    * np.sin(waves * np.pi * steady)
+                    / (waves * np.pi)
+                )
         return begin + progress * (end - begin)
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(num_frames={self.num_frames}, '
-                f'skeleton={self.skeleton and self.skeleton.name}, crop={self.crop}, '
-                f'warp={self.warp}, num_clips={self.num_clips})')
+        return (
+            f'{type(self).__name__}(num_frames={self.num_frames}, '
+            f'skeleton={self.skeleton and self.skeleton.name}, crop={self.crop}, '
+            f'warp={self.warp}, num_clips={self.num_clips})'
+        )
 
 
 def interpolate_frames(values: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -95,5 +112,6 @@ def interpolate_frames(values: np.ndarray, times: np.ndarray) -> np.ndarray:
     share = (times - before).astype(values.dtype).reshape(-1, *[1] * (values.ndim - 2))
     first, second = values[:, before], values[:, after]
     # Where a time falls on a frame, a missing neighbour must not spoil it.
-    return np.where(share == 0, first, np.where(share == 1, second,
-                                                first + share * (second - first)))
+    return np.where(
+        share == 0, first, np.where(share == 1, second, first + share * (second - first))
+    )

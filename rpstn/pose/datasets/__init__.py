@@ -1,4 +1,5 @@
 """Data sets of clips; importing this registers them with MMPose."""
+
 from rpstn.data.paths import find_data
 from rpstn.video.readers import (
     FrameReader,
@@ -21,9 +22,28 @@ from .teacher_labels import TeacherClipDataset
 from .tracks import PersonLabel, Track, TrackClipDataset
 
 __all__ = [
-    'HIEVE14', 'JHMDB15', 'PENN13', 'POSETRACK18', 'BadSequenceError', 'ClipDataset',
-    'FrameReader', 'HiEveClipDataset', 'ImageReader', 'JHMDBClipDataset', 'PackedSequences',
-    'PennActionDataset', 'PersonLabel', 'PoseSequence', 'PoseTrack18ClipDataset', 'RepeatSampler',
-    'SubJHMDBClipDataset', 'TeacherClipDataset', 'Track', 'TrackClipDataset',
-    'UnreadableFrameError', 'VideoPart', 'VideoReader', 'find_data'
+    'HIEVE14',
+    'JHMDB15',
+    'PENN13',
+    'POSETRACK18',
+    'BadSequenceError',
+    'ClipDataset',
+    'FrameReader',
+    'HiEveClipDataset',
+    'ImageReader',
+    'JHMDBClipDataset',
+    'PackedSequences',
+    'PennActionDataset',
+    'PersonLabel',
+    'PoseSequence',
+    'PoseTrack18ClipDataset',
+    'RepeatSampler',
+    'SubJHMDBClipDataset',
+    'TeacherClipDataset',
+    'Track',
+    'TrackClipDataset',
+    'UnreadableFrameError',
+    'VideoPart',
+    'VideoReader',
+    'find_data',
 ]

@@ -3,6 +3,7 @@
 Boxes are x1 y1 x2 y2, points x y, both in 0-based pixels; a pixel reaches from -0.5 to 0.5
 around its centre.
 """
+
 from __future__ import annotations
 
 import numpy as np

@@ -2,6 +2,7 @@
 
 T frames of a clip, K joints.
 """
+
 from __future__ import annotations
 
 import logging
@@ -20,8 +21,15 @@ from rpstn.video.readers import ImageReader, UnreadableFrameError
 from .sequence import BadSequenceError, PackedSequences, PoseSequence
 
 # What MMPose's own data sets add to every image's results.
-_SHARED_METAINFO = ('dataset_name', 'upper_body_ids', 'lower_body_ids', 'flip_pairs',
-                    'dataset_keypoint_weights', 'flip_indices', 'skeleton_links')
+_SHARED_METAINFO = (
+    'dataset_name',
+    'upper_body_ids',
+    'lower_body_ids',
+    'flip_pairs',
+    'dataset_keypoint_weights',
+    'flip_indices',
+    'skeleton_links',
+)
 _REPORTED = 20
 _CHUNK = 64  # frames in memory at once
 
@@ -62,19 +70,21 @@ class ClipDataset(BaseDataset):
 
     METAINFO: dict = {}
 
-    def __init__(self,
-                 data_root: str | None = '',
-                 metainfo: dict | None = None,
-                 clip_len: int = 5,
-                 frame_stride: int = 1,
-                 start: str = 'random',
-                 bad_data: str = 'skip',
-                 pipeline: Sequence[dict | Callable] = (),
-                 test_mode: bool = False,
-                 indices: int | Sequence[int] | None = None,
-                 max_refetch: int = 100,
-                 lazy_init: bool = False,
-                 serialize_data: bool = True) -> None:
+    def __init__(
+        self,
+        data_root: str | None = '',
+        metainfo: dict | None = None,
+        clip_len: int = 5,
+        frame_stride: int = 1,
+        start: str = 'random',
+        bad_data: str = 'skip',
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        indices: int | Sequence[int] | None = None,
+        max_refetch: int = 100,
+        lazy_init: bool = False,
+        serialize_data: bool = True,
+    ) -> None:
         for field, value in (('clip_len', clip_len), ('frame_stride', frame_stride)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f'{field} must be an integer of at least 1, got {value!r}')
@@ -88,10 +98,17 @@ class ClipDataset(BaseDataset):
         self._unreadable: set[str] = set()
         # MMEngine's Compose looks in the root registry, unless a default scope is set.
         transforms = [t if callable(t) else TRANSFORMS.build(t) for t in pipeline]
-        super().__init__(data_root=data_root, data_prefix={}, metainfo=metainfo,
-                         pipeline=transforms, test_mode=test_mode, indices=indices,
-                         max_refetch=max_refetch, lazy_init=lazy_init,
-                         serialize_data=serialize_data)
+        super().__init__(
+            data_root=data_root,
+            data_prefix={},
+            metainfo=metainfo,
+            pipeline=transforms,
+            test_mode=test_mode,
+            indices=indices,
+            max_refetch=max_refetch,
+            lazy_init=lazy_init,
+            serialize_data=serialize_data,
+        )
 
     @abstractmethod
     def load_sequences(self) -> Iterator[PoseSequence]:
@@ -120,8 +137,11 @@ class ClipDataset(BaseDataset):
         self._report_bad_sequences()
         if self.start == 'random':
             return [dict(sequence=i, start=-1) for i in range(len(self.sequences))]
-        return [dict(sequence=i, start=start) for i, length in enumerate(self.sequences.lengths())
-                for start in _window_starts(int(length), self.clip_len, self.frame_stride)]
+        return [
+            dict(sequence=i, start=start)
+            for i, length in enumerate(self.sequences.lengths())
+            for start in _window_starts(int(length), self.clip_len, self.frame_stride)
+        ]
 
     def _usable_sequences(self) -> Iterator[PoseSequence]:
         for sequence in self.load_sequences():
@@ -131,7 +151,8 @@ class ClipDataset(BaseDataset):
                     raise BadSequenceError(
                         f'{sequence.name} ({sequence.reader.path}): a clip needs {self.span} '
                         f'frames (clip_len {self.clip_len}, frame_stride {self.frame_stride}), '
-                        f'got {len(sequence)}')
+                        f'got {len(sequence)}'
+                    )
             except BadSequenceError as error:
                 self.reject(error)
             else:
@@ -140,17 +161,21 @@ class ClipDataset(BaseDataset):
     def _report_bad_sequences(self) -> None:
         bad, name = self.bad_sequences, type(self).__name__
         if not len(self.sequences):
-            raise BadSequenceError(f'{name}: no usable sequence in {self.data_root!r}; '
-                                   + (f'all {len(bad)} are bad, the first: {bad[0]}' if bad
-                                      else 'there are none'))
+            raise BadSequenceError(
+                f'{name}: no usable sequence in {self.data_root!r}; '
+                + (f'all {len(bad)} are bad, the first: {bad[0]}' if bad else 'there are none')
+            )
         if not bad:
             return
         lines = [f'  {line}' for line in bad[:_REPORTED]]
         if len(bad) > _REPORTED:
             lines.append(f'  ... and {len(bad) - _REPORTED} more (dataset.bad_sequences)')
         total = len(bad) + len(self.sequences)
-        print_log(f'{name}: skipped {len(bad)} of {total} sequences:\n' + '\n'.join(lines),
-                  logger='current', level=logging.WARNING)
+        print_log(
+            f'{name}: skipped {len(bad)} of {total} sequences:\n' + '\n'.join(lines),
+            logger='current',
+            level=logging.WARNING,
+        )
 
     def get_data_info(self, idx: int) -> dict:
         """The item before the pipeline, its images still unread; see the class."""
@@ -161,10 +186,18 @@ class ClipDataset(BaseDataset):
             start = int(np.random.randint(len(sequence) - self.span + 1))
         shared = shared_metainfo(self._metainfo)
         first = self.sequences.first_frame(number)
-        frames = [self._frame(sequence, int(index), bool(pads), first, shared)
-                  for index, pads in zip(*self.clip_frames(number, start), strict=True)]
-        return dict(video=sequence.name, reader=sequence.reader, image_size=sequence.image_size,
-                    action=sequence.action, frames=frames, sample_idx=info['sample_idx'])
+        frames = [
+            self._frame(sequence, int(index), bool(pads), first, shared)
+            for index, pads in zip(*self.clip_frames(number, start), strict=True)
+        ]
+        return dict(
+            video=sequence.name,
+            reader=sequence.reader,
+            image_size=sequence.image_size,
+            action=sequence.action,
+            frames=frames,
+            sample_idx=info['sample_idx'],
+        )
 
     def clip_frames(self, number: int, start: int) -> tuple[np.ndarray, np.ndarray]:
         """Where a clip's frames lie in its sequence, (T,), and which of them only pad it, (T,)."""
@@ -174,22 +207,32 @@ class ClipDataset(BaseDataset):
         return np.minimum(wanted, last), wanted > last
 
     @staticmethod
-    def _frame(sequence: PoseSequence, index: int, padded: bool, first: int,
-               shared: dict) -> dict:
+    def _frame(sequence: PoseSequence, index: int, padded: bool, first: int, shared: dict) -> dict:
         reader = sequence.reader
-        labelled, occluded = (flags[index] & (not padded)
-                              for flags in (sequence.labelled, sequence.occluded))
+        labelled, occluded = (
+            flags[index] & (not padded) for flags in (sequence.labelled, sequence.occluded)
+        )
         path = reader.paths[index] if isinstance(reader, ImageReader) else f'{reader.path}#{index}'
         return dict(
-            frame_info(first + index, path, sequence.name, index, padded, sequence.boxes[index],
-                       np.nan_to_num(sequence.keypoints[index], posinf=0, neginf=0),
-                       labelled, occluded), **shared)
+            frame_info(
+                first + index,
+                path,
+                sequence.name,
+                index,
+                padded,
+                sequence.boxes[index],
+                np.nan_to_num(sequence.keypoints[index], posinf=0, neginf=0),
+                labelled,
+                occluded,
+            ),
+            **shared,
+        )
 
     @force_full_init
     def prepare_data(self, idx: int) -> dict | None:
         """The item after the pipeline; None, so that another is drawn, if it cannot be read."""
         info = self.get_data_info(idx)
-        clip = f"{info['video']} ({info['reader'].path}), frame {info['frames'][0]['frame_index']}"
+        clip = f'{info["video"]} ({info["reader"].path}), frame {info["frames"][0]["frame_index"]}'
         try:
             return self.pipeline(info)
         except UnreadableFrameError as error:
@@ -199,8 +242,11 @@ class ClipDataset(BaseDataset):
             file = str(error).split(': ')[0]
             if file not in self._unreadable:
                 self._unreadable.add(file)
-                print_log(f'{type(self).__name__}: {error}; another clip is drawn in its place',
-                          logger='current', level=logging.WARNING)
+                print_log(
+                    f'{type(self).__name__}: {error}; another clip is drawn in its place',
+                    logger='current',
+                    level=logging.WARNING,
+                )
             return None
         except Exception as error:
             # In a worker, whose traceback shows no data, nothing else would tell the clip.
@@ -219,7 +265,7 @@ class ClipDataset(BaseDataset):
         """
         reader = self.sequences[self.sequences.index(name)].reader
         for start in range(0, len(frame_indices), _CHUNK):
-            yield from reader.read(frame_indices[start:start + _CHUNK])
+            yield from reader.read(frame_indices[start : start + _CHUNK])
 
 
 def shared_metainfo(metainfo: dict) -> dict:
@@ -227,18 +273,36 @@ def shared_metainfo(metainfo: dict) -> dict:
     return {key: metainfo[key] for key in _SHARED_METAINFO if key in metainfo}
 
 
-def frame_info(number: int, path: str, video: str, index: int, padded: bool, box: np.ndarray,
-               keypoints: np.ndarray, labelled: np.ndarray, occluded: np.ndarray) -> dict:
+def frame_info(
+    number: int,
+    path: str,
+    video: str,
+    index: int,
+    padded: bool,
+    box: np.ndarray,
+    keypoints: np.ndarray,
+    labelled: np.ndarray,
+    occluded: np.ndarray,
+) -> dict:
     """The dict of a frame that the pipeline is given, but for :func:`shared_metainfo`.
 
     ``number`` is unique in the data set, ``path`` that of the image, or of the video with
     ``#index``; box (4,), keypoints (K, 2), labelled and occluded (K,) as in PoseSequence.
     """
-    return dict(id=number, img_id=number, img_path=path, video=video, frame_index=index,
-                padded=bool(padded), category_id=1, bbox=box[None].astype(np.float32),
-                bbox_score=np.ones(1, np.float32), keypoints=keypoints[None].astype(np.float32),
-                keypoints_visible=labelled[None].astype(np.float32),
-                keypoints_occluded=occluded[None].astype(np.float32))
+    return dict(
+        id=number,
+        img_id=number,
+        img_path=path,
+        video=video,
+        frame_index=index,
+        padded=bool(padded),
+        category_id=1,
+        bbox=box[None].astype(np.float32),
+        bbox_score=np.ones(1, np.float32),
+        keypoints=keypoints[None].astype(np.float32),
+        keypoints_visible=labelled[None].astype(np.float32),
+        keypoints_occluded=occluded[None].astype(np.float32),
+    )
 
 
 def _choose(field: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -253,5 +317,8 @@ def _last_in_series(start: int, length: int, stride: int) -> int:
 
 def _window_starts(length: int, clip_len: int, stride: int) -> list[int]:
     """First frames of the windows that together show each of ``length`` frames exactly once."""
-    return [start for offset in range(min(stride, length))
-            for start in range(offset, length, clip_len * stride)]
+    return [
+        start
+        for offset in range(min(stride, length))
+        for start in range(offset, length, clip_len * stride)
+    ]

@@ -2,6 +2,7 @@
 
 https://arxiv.org/abs/2005.04490. K = 14 joints.
 """
+
 from __future__ import annotations
 
 import json
@@ -65,9 +66,15 @@ class HiEveClipDataset(TrackClipDataset):
 
     METAINFO = HIEVE14
 
-    def __init__(self, data_root: str = 'HIE20', subset: str = 'train',
-                 labels_dir: str = 'labels/pose', first_frame: int = 0,
-                 val_fraction: float = 0.2, **kwargs) -> None:
+    def __init__(
+        self,
+        data_root: str = 'HIE20',
+        subset: str = 'train',
+        labels_dir: str = 'labels/pose',
+        first_frame: int = 0,
+        val_fraction: float = 0.2,
+        **kwargs,
+    ) -> None:
         check_subset(subset, val_fraction, ('train', 'val', 'trainval'))
         self.subset = subset
         self.labels_dir = labels_dir
@@ -82,8 +89,9 @@ class HiEveClipDataset(TrackClipDataset):
             raise FileNotFoundError(f'HiEve: no labels (<n>.json) in {folder}')
         chosen = set(files)
         if self.subset != 'trainval':
-            chosen = choose_subset(dict.fromkeys(files, True), self.subset, self.val_fraction,
-                                   lambda video: video)
+            chosen = choose_subset(
+                dict.fromkeys(files, True), self.subset, self.val_fraction, lambda video: video
+            )
         for number, (name, file) in enumerate(files.items()):
             if name not in chosen:
                 continue
@@ -94,8 +102,9 @@ class HiEveClipDataset(TrackClipDataset):
 
     def _tracks_of(self, video: str, file: Path, number: int) -> list[Track]:
         images = _field(_read(file), 'annolist', f'{file}')
-        frames = [self._frame_number(image, f'{file}: annolist {i}')
-                  for i, image in enumerate(images)]
+        frames = [
+            self._frame_number(image, f'{file}: annolist {i}') for i, image in enumerate(images)
+        ]
         reader, count = self._reader(video, max(frames, default=0) + 1)
         size = reader.size()
         tracks: dict[int, dict[int, PersonLabel]] = {}
@@ -103,23 +112,30 @@ class HiEveClipDataset(TrackClipDataset):
         for i, (frame, image) in enumerate(zip(frames, images)):
             where = f'{file}: annolist {i}'
             if frame >= count:
-                raise BadSequenceError(f'{where}: image name must be one of {count} frames of '
-                                       f'{reader.path} from {self.first_frame} on, got '
-                                       f'{frame + self.first_frame}')
+                raise BadSequenceError(
+                    f'{where}: image name must be one of {count} frames of '
+                    f'{reader.path} from {self.first_frame} on, got '
+                    f'{frame + self.first_frame}'
+                )
             for j, person in enumerate(_field(image, 'annorect', where)):
                 at = f'{where}, annorect {j}'
                 labels = tracks.setdefault(int(_number(person, 'track_id', at)), {})
                 if frame in labels:
-                    raise BadSequenceError(f'{at}: track_id must occur once in a frame, got '
-                                           f'{_number(person, "track_id", at):g} twice')
+                    raise BadSequenceError(
+                        f'{at}: track_id must occur once in a frame, got '
+                        f'{_number(person, "track_id", at):g} twice'
+                    )
                 annotation_id += 1
                 label = _label(person, size, annotation_id, number * _IMAGES_APART + frame, at)
                 if label.labelled.any():
                     labels[frame] = label
                 else:
                     self.leave_out('people without any joint in the frame')
-        return [Track(f'{video}/{track}', reader, count, size, labels)
-                for track, labels in sorted(tracks.items()) if labels]
+        return [
+            Track(f'{video}/{track}', reader, count, size, labels)
+            for track, labels in sorted(tracks.items())
+            if labels
+        ]
 
     def _frame_number(self, image: dict, where: str) -> int:
         name = (_field(image, 'image', where) or [{}])[0].get('name')
@@ -127,8 +143,10 @@ class HiEveClipDataset(TrackClipDataset):
             raise BadSequenceError(f"{where}: image name must be like '000000.jpg', got {name!r}")
         number = int(Path(name).stem) - self.first_frame
         if number < 0:
-            raise BadSequenceError(f'{where}: image name must number frames from first_frame='
-                                   f'{self.first_frame} on, got {name!r}')
+            raise BadSequenceError(
+                f'{where}: image name must number frames from first_frame='
+                f'{self.first_frame} on, got {name!r}'
+            )
         return number
 
     def _reader(self, video: str, labelled: int) -> tuple[ImageReader | VideoReader, int]:
@@ -140,9 +158,11 @@ class HiEveClipDataset(TrackClipDataset):
         wanted = range(self.first_frame, self.first_frame + len(numbered))
         missing = [n for n in wanted if n not in numbered]
         if missing or not numbered:
-            raise BadSequenceError(f'{folder}: frames must be numbered from first_frame='
-                                   f'{self.first_frame} without a gap, got none of number '
-                                   f'{missing[0] if missing else self.first_frame}')
+            raise BadSequenceError(
+                f'{folder}: frames must be numbered from first_frame='
+                f'{self.first_frame} without a gap, got none of number '
+                f'{missing[0] if missing else self.first_frame}'
+            )
         return ImageReader(tuple(str(numbered[n]) for n in wanted)), len(numbered)
 
 
@@ -168,8 +188,9 @@ def _number(item: dict, field: str, where: str, otherwise: float | None = None) 
     return value
 
 
-def _label(person: dict, size: tuple[int, int], annotation_id: int, image_id: int,
-           where: str) -> PersonLabel:
+def _label(
+    person: dict, size: tuple[int, int], annotation_id: int, image_id: int, where: str
+) -> PersonLabel:
     keypoints = np.zeros((_JOINTS, 2), np.float32)
     labelled, occluded = np.zeros((2, _JOINTS), bool)
     groups = _field(person, 'annopoints', where) if person.get('annopoints') else []

@@ -1,4 +1,5 @@
 """A part of the training sequences held out for validation."""
+
 from __future__ import annotations
 
 import hashlib
@@ -33,8 +34,9 @@ def hold_out(names: Iterable[str], fraction: float, group: Callable[[str], str])
     return held_out
 
 
-def choose_subset(names: dict[str, bool], subset: str, fraction: float,
-                  group: Callable[[str], str]) -> set[str]:
+def choose_subset(
+    names: dict[str, bool], subset: str, fraction: float, group: Callable[[str], str]
+) -> set[str]:
     """The sequences of a subset.
 
     Args:

@@ -2,6 +2,7 @@
 
 N frames of a sequence, K joints, E limbs.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -67,8 +68,9 @@ def summarize(sequences: Iterable[PoseSequence], links: list[tuple[int, int]]) -
     return summary
 
 
-def suspicious_frames(sequence: PoseSequence,
-                      links: list[tuple[int, int]]) -> dict[str, np.ndarray]:
+def suspicious_frames(
+    sequence: PoseSequence, links: list[tuple[int, int]]
+) -> dict[str, np.ndarray]:
     """Reason -> (N,) bool, the frames it holds for. Only labelled joints are looked at.
 
     - ``long bone``: a limb longer than 3 times its median in the sequence, and than half the box;
@@ -83,8 +85,12 @@ def suspicious_frames(sequence: PoseSequence,
     ends = np.asarray(links, int).reshape(-1, 2)
     bones = np.linalg.norm(points[:, ends[:, 0]] - points[:, ends[:, 1]], axis=2)
     known = np.isfinite(bones)
-    medians = np.array([np.median(bone[k]) if k.any() else np.inf
-                        for bone, k in zip(bones.T, known.T, strict=True)])
+    medians = np.array(
+        [
+            np.median(bone[k]) if k.any() else np.inf
+            for bone, k in zip(bones.T, known.T, strict=True)
+        ]
+    )
     steps = np.linalg.norm(np.diff(points, axis=0, prepend=points[:1]), axis=2)
     first, second = np.triu_indices(joints, 1)
     same = (points[:, first] == points[:, second]).all(axis=2)
@@ -95,13 +101,15 @@ def suspicious_frames(sequence: PoseSequence,
     enough = sequence.labelled.sum(axis=1) >= max(2, joints // 2)
     low, high = (np.where(enough[:, None], side, 0) for side in (low, high))  # no infinite ones
     own = np.where(enough, (high - low).max(axis=1), np.inf)
-    middle = np.where(enough[:, None], (low + high) / 2,
-                      sequence.boxes.reshape(frames, 2, 2).mean(axis=1))
+    middle = np.where(
+        enough[:, None], (low + high) / 2, sequence.boxes.reshape(frames, 2, 2).mean(axis=1)
+    )
     off = ((middle < sequence.boxes[:, :2]) | (middle > sequence.boxes[:, 2:])).any(axis=1)
     # Comparisons with NaN, a joint without label, are false.
     return {
-        'long bone': ((bones > BONE_RATIO * medians)
-                      & (bones > LONG_BONE * sides[:, None])).any(axis=1),
+        'long bone': ((bones > BONE_RATIO * medians) & (bones > LONG_BONE * sides[:, None])).any(
+            axis=1
+        ),
         'jump': (steps > JUMP * sides[:, None]).any(axis=1),
         'same place': same.any(axis=1),
         'large box': sides > LARGE_BOX * own,

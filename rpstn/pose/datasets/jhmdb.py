@@ -2,6 +2,7 @@
 
 N frames of a clip, 15 joints.
 """
+
 from __future__ import annotations
 
 import logging
@@ -64,14 +65,16 @@ class JHMDBClipDataset(ClipDataset):
     METAINFO = JHMDB15
     SPLITS = 'splits'  # the folder of the lists
 
-    def __init__(self,
-                 data_root: str = 'jhmdb',
-                 split: int = 1,
-                 subset: str = 'train',
-                 val_fraction: float = 0.15,
-                 actions: Sequence[str] | None = None,
-                 source: str = 'auto',
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        data_root: str = 'jhmdb',
+        split: int = 1,
+        subset: str = 'train',
+        val_fraction: float = 0.15,
+        actions: Sequence[str] | None = None,
+        source: str = 'auto',
+        **kwargs,
+    ) -> None:
         for field, value, allowed in (('split', split, (1, 2, 3)), ('source', source, _SOURCES)):
             if value not in allowed:
                 raise ValueError(f'{field} must be one of {allowed}, got {value!r}')
@@ -88,17 +91,23 @@ class JHMDBClipDataset(ClipDataset):
         listed = read_split(root / self.SPLITS, self.split)
         known = {name.partition('/')[0] for name in listed}
         if self.actions is not None and not self.actions <= known:
-            raise ValueError(f'actions must be among {sorted(known)}, '
-                             f'got {sorted(self.actions - known)}')
+            raise ValueError(
+                f'actions must be among {sorted(known)}, got {sorted(self.actions - known)}'
+            )
         names = sorted(listed)
         files = [f for name in names for f in _files(root, name, self.source)]
-        table = cached_arrays(f'jhmdb_{self.SPLITS.removesuffix("s")}{self.split}_{self.source}',
-                              root, files, lambda: _parse_all(root, names, self.source))
+        table = cached_arrays(
+            f'jhmdb_{self.SPLITS.removesuffix("s")}{self.split}_{self.source}',
+            root,
+            files,
+            lambda: _parse_all(root, names, self.source),
+        )
         chosen = choose_subset(listed, self.subset, self.val_fraction, source_video)
         ends, surplus = np.cumsum([0, *table['frames']]), []
         for i, name in enumerate(table['name'].tolist()):
-            if name not in chosen or (self.actions is not None
-                                      and name.partition('/')[0] not in self.actions):
+            if name not in chosen or (
+                self.actions is not None and name.partition('/')[0] not in self.actions
+            ):
                 continue
             if table['error'][i]:
                 self.reject(BadSequenceError(str(table['error'][i])))
@@ -106,21 +115,30 @@ class JHMDBClipDataset(ClipDataset):
             frames = slice(ends[i], ends[i + 1])
             if table['surplus'][i]:
                 surplus.append(f'{name} ({table["surplus"][i]})')
-            yield _to_sequence(name, table['joints'][frames], table['masks'][frames],
-                               tuple(table['size'][i].tolist()),
-                               _reader(root, name, self.source))
+            yield _to_sequence(
+                name,
+                table['joints'][frames],
+                table['masks'][frames],
+                tuple(table['size'][i].tolist()),
+                _reader(root, name, self.source),
+            )
         if surplus:
-            print_log(f'{type(self).__name__}: frames without joints, or joints without frames, '
-                      f'left out at the end of {", ".join(surplus)}', logger='current',
-                      level=logging.WARNING)
+            print_log(
+                f'{type(self).__name__}: frames without joints, or joints without frames, '
+                f'left out at the end of {", ".join(surplus)}',
+                logger='current',
+                level=logging.WARNING,
+            )
 
 
 def _paths(root: Path, name: str) -> tuple[Path, Path, Path, Path]:
     """Joints, mask, video, frame folder."""
-    return (root / 'joint_positions' / name / 'joint_positions.mat',
-            root / 'puppet_mask' / name / 'puppet_mask.mat',
-            root / 'ReCompress_Videos' / f'{name}.avi',
-            root / 'Rename_Images' / name)
+    return (
+        root / 'joint_positions' / name / 'joint_positions.mat',
+        root / 'puppet_mask' / name / 'puppet_mask.mat',
+        root / 'ReCompress_Videos' / f'{name}.avi',
+        root / 'Rename_Images' / name,
+    )
 
 
 def _uses_images(root: Path, name: str, source: str) -> bool:
@@ -149,16 +167,28 @@ def _reader(root: Path, name: str, source: str) -> VideoReader | ImageReader:
     return ImageReader(tuple(f'{folder}{os.sep}{t:05d}.png' for t in range(1, max(present) + 1)))
 
 
-def _to_sequence(name: str, joints: np.ndarray, masks: np.ndarray, size: tuple[int, int],
-                 reader: VideoReader | ImageReader) -> PoseSequence:
+def _to_sequence(
+    name: str,
+    joints: np.ndarray,
+    masks: np.ndarray,
+    size: tuple[int, int],
+    reader: VideoReader | ImageReader,
+) -> PoseSequence:
     """``joints`` (N, 15, 2) 1-based as in the file, ``masks`` (N, 4) boxes, NaN for none."""
     keypoints = joints - 1
     # A joint that is not a number stays labelled, so that the check of the sequence refuses it.
     labelled = inside_image(keypoints, size) | ~np.isfinite(keypoints).all(axis=2)
     boxes, _ = fill_boxes(masks, joints_boxes(keypoints, np.ones_like(labelled), size))
-    return PoseSequence(name, reader, keypoints.astype(np.float32), labelled,
-                        np.zeros_like(labelled), boxes.astype(np.float32), size,
-                        name.partition('/')[0])
+    return PoseSequence(
+        name,
+        reader,
+        keypoints.astype(np.float32),
+        labelled,
+        np.zeros_like(labelled),
+        boxes.astype(np.float32),
+        size,
+        name.partition('/')[0],
+    )
 
 
 def _parse_all(root: Path, names: Sequence[str], source: str) -> dict[str, np.ndarray]:
@@ -167,8 +197,15 @@ def _parse_all(root: Path, names: Sequence[str], source: str) -> dict[str, np.nd
         try:
             rows.append(_parse(root, name, source))
         except (BadSequenceError, UnreadableFrameError) as error:
-            rows.append(dict(joints=np.zeros((0, _JOINTS, 2)), masks=np.zeros((0, 4)),
-                             size=(0, 0), surplus=0, error=str(error)))
+            rows.append(
+                dict(
+                    joints=np.zeros((0, _JOINTS, 2)),
+                    masks=np.zeros((0, 4)),
+                    size=(0, 0),
+                    surplus=0,
+                    error=str(error),
+                )
+            )
     return dict(
         name=np.array(names),
         error=np.array([r.get('error', '') for r in rows]),
@@ -176,15 +213,17 @@ def _parse_all(root: Path, names: Sequence[str], source: str) -> dict[str, np.nd
         surplus=np.array([r['surplus'] for r in rows], np.int32),
         frames=np.array([len(r['joints']) for r in rows], np.int64),
         joints=np.concatenate([r['joints'] for r in rows]).astype(np.float32),
-        masks=np.concatenate([r['masks'] for r in rows]).astype(np.float32))
+        masks=np.concatenate([r['masks'] for r in rows]).astype(np.float32),
+    )
 
 
 def _parse(root: Path, name: str, source: str) -> dict:
     joints_file, mask_file, *_ = _paths(root, name)
     joints = _load(joints_file, 'pos_img').astype(np.float64)
     if joints.ndim != 3 or joints.shape[:2] != (2, _JOINTS):
-        raise BadSequenceError(f'{joints_file}: pos_img must be (2, {_JOINTS}, frames), '
-                               f'got {joints.shape}')
+        raise BadSequenceError(
+            f'{joints_file}: pos_img must be (2, {_JOINTS}, frames), got {joints.shape}'
+        )
     joints = joints.transpose(2, 1, 0)
     reader = _reader(root, name, source)
     size = reader.size()
@@ -192,14 +231,18 @@ def _parse(root: Path, name: str, source: str) -> dict:
     frames = reader.count() if isinstance(reader, VideoReader) else len(reader.paths)
     used, surplus = min(frames, len(joints)), abs(frames - len(joints))
     if surplus > max(2, len(joints) // 10):
-        raise BadSequenceError(f'{reader.path}: must have as many frames as {joints_file} has '
-                               f'joints, {len(joints)}, got {frames}')
+        raise BadSequenceError(
+            f'{reader.path}: must have as many frames as {joints_file} has '
+            f'joints, {len(joints)}, got {frames}'
+        )
     masks = np.full((used, 4), np.nan)
     if mask_file.exists():
         mask = _load(mask_file, 'part_mask')
         if mask.ndim != 3 or mask.shape[:2] != size[::-1]:
-            raise BadSequenceError(f'{mask_file}: part_mask must be (height, width, frames) of '
-                                   f'the video, {(*size[::-1], used)}, got {mask.shape}')
+            raise BadSequenceError(
+                f'{mask_file}: part_mask must be (height, width, frames) of '
+                f'the video, {(*size[::-1], used)}, got {mask.shape}'
+            )
         for t in range(min(used, mask.shape[2])):
             masks[t] = mask_box(mask[:, :, t])
     return dict(joints=joints[:used], masks=masks, size=size, surplus=surplus)

@@ -1,4 +1,5 @@
 """JHMDB's lists of training and test clips, and which clips were cut from one video."""
+
 from __future__ import annotations
 
 import re
@@ -22,15 +23,19 @@ def read_split(folder: Path, split: int) -> dict[str, bool]:
         if match := re.fullmatch(r'(.+)_test_split_?(\d)\.txt', file.name):
             found.setdefault(match[2], []).append((file, match[1]))
     if str(split) not in found:
-        raise FileNotFoundError(f'{folder / f"*_test_split{split}.txt"}: no list of split {split}; '
-                                f'splits found there: {", ".join(sorted(found)) or "none"}')
+        raise FileNotFoundError(
+            f'{folder / f"*_test_split{split}.txt"}: no list of split {split}; '
+            f'splits found there: {", ".join(sorted(found)) or "none"}'
+        )
     listed = {}
     for file, action in found[str(split)]:
         for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
             match = re.fullmatch(r'(.+)\.avi\s+([012])', line.strip())
             if match is None and line.strip():
-                raise ValueError(f"{file}, line {number}: must be '<clip>.avi 0', '1' (train) or "
-                                 f"'2' (test), got {line!r}")
+                raise ValueError(
+                    f"{file}, line {number}: must be '<clip>.avi 0', '1' (train) or "
+                    f"'2' (test), got {line!r}"
+                )
             # 0 marks clips of HMDB51 that the split leaves out.
             if match and match[2] != '0':
                 listed[f'{action}/{match[1]}'] = match[2] == '1'

@@ -2,6 +2,7 @@
 
 Left is drawn green, right orange, the middle blue, as MMPose draws COCO.
 """
+
 from __future__ import annotations
 
 _LEFT, _RIGHT, _MIDDLE = [0, 255, 0], [255, 128, 0], [51, 153, 255]
@@ -17,9 +18,11 @@ def _swap(name: str) -> str:
     return {'left': f'right_{part}', 'right': f'left_{part}'}.get(side, '')
 
 
-def _dataset_info(name: str, keypoints: list[str], links: list[tuple[str, str]],
-                  sigmas: list[float], paper: dict) -> dict:
+def _dataset_info(
+    name: str, keypoints: list[str], links: list[tuple[str, str]], sigmas: list[float], paper: dict
+) -> dict:
     """Every joint has weight 1: the papers' losses and PCK count all joints alike."""
+
     def link_color(link: tuple[str, str]) -> list[int]:
         sides = [_side_color(joint) for joint in link]
         across = _LEFT in sides and _RIGHT in sides
@@ -29,15 +32,25 @@ def _dataset_info(name: str, keypoints: list[str], links: list[tuple[str, str]],
         dataset_name=name,
         paper_info=paper,
         keypoint_info={
-            i: dict(name=joint, id=i, color=_side_color(joint), swap=_swap(joint),
-                    type='lower' if joint.endswith(_LOWER) else 'upper')
-            for i, joint in enumerate(keypoints)},
-        skeleton_info={i: dict(link=link, id=i, color=link_color(link))
-                       for i, link in enumerate(links)},
+            i: dict(
+                name=joint,
+                id=i,
+                color=_side_color(joint),
+                swap=_swap(joint),
+                type='lower' if joint.endswith(_LOWER) else 'upper',
+            )
+            for i, joint in enumerate(keypoints)
+        },
+        skeleton_info={
+            i: dict(link=link, id=i, color=link_color(link)) for i, link in enumerate(links)
+        },
         joint_weights=[1.0] * len(keypoints),
-        sigmas=sigmas)
+        sigmas=sigmas,
+    )
 
 
+# Tables of joints and limbs, to the end of the file.
+# fmt: off
 # Sigmas are COCO's for the joints it has; its nose serves for the head.
 PENN13 = _dataset_info(
     name='penn_action',

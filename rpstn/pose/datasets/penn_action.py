@@ -2,6 +2,7 @@
 
 N frames of a sequence, 13 joints.
 """
+
 from __future__ import annotations
 
 import logging
@@ -72,14 +73,16 @@ class PennActionDataset(ClipDataset):
 
     METAINFO = PENN13
 
-    def __init__(self,
-                 data_root: str = 'penn_action',
-                 subset: str = 'train',
-                 val_fraction: float = 0.1,
-                 actions: Sequence[str] | None = None,
-                 frames_dir: str | None = None,
-                 check_frames: bool = True,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        data_root: str = 'penn_action',
+        subset: str = 'train',
+        val_fraction: float = 0.1,
+        actions: Sequence[str] | None = None,
+        frames_dir: str | None = None,
+        check_frames: bool = True,
+        **kwargs,
+    ) -> None:
         self.subset = subset
         self.val_fraction = val_fraction
         check_subset(self.subset, val_fraction, (*SUBSETS, 'all'))
@@ -87,11 +90,17 @@ class PennActionDataset(ClipDataset):
         self.check_frames = check_frames
         root = find_data(data_root)
         self.frames_dir = _find_frames(root, frames_dir, check_frames)
-        if self.frames_dir.parent.name == _RENDERED_ROOT or (
-                self.frames_dir / RENDERED_MARKER).exists():
-            print_log(f'{type(self).__name__}: the frames in {self.frames_dir} are NOT the '
-                      'photographs but rendered from the annotations; results on them are not '
-                      'results on Penn Action', logger='current', level=logging.WARNING)
+        if (
+            self.frames_dir.parent.name == _RENDERED_ROOT
+            or (self.frames_dir / RENDERED_MARKER).exists()
+        ):
+            print_log(
+                f'{type(self).__name__}: the frames in {self.frames_dir} are NOT the '
+                'photographs but rendered from the annotations; results on them are not '
+                'results on Penn Action',
+                logger='current',
+                level=logging.WARNING,
+            )
         super().__init__(data_root=str(root), **kwargs)
 
     def load_sequences(self) -> Iterator[PoseSequence]:
@@ -102,8 +111,9 @@ class PennActionDataset(ClipDataset):
         table = cached_arrays('penn_action', root, files, lambda: _parse_all(files))
         known = set(table['action'].tolist()) - {''}
         if self.actions is not None and not self.actions <= known:
-            raise ValueError(f'actions must be among {sorted(known)}, '
-                             f'got {sorted(self.actions - known)}')
+            raise ValueError(
+                f'actions must be among {sorted(known)}, got {sorted(self.actions - known)}'
+            )
         chosen = set(table['name'].tolist())
         if self.subset != 'all':
             training = dict(zip(table['name'].tolist(), table['train'] == 1, strict=True))
@@ -115,14 +125,19 @@ class PennActionDataset(ClipDataset):
             try:
                 if error:
                     raise BadSequenceError(f'{root / "labels" / name}.mat: {error}')
-                if name not in chosen or (self.actions is not None
-                                          and action not in self.actions):
+                if name not in chosen or (self.actions is not None and action not in self.actions):
                     continue
                 frames, boxes = slice(ends[i], ends[i + 1]), slice(box_ends[i], box_ends[i + 1])
                 sequence, count = _to_sequence(
-                    name, table['joints'][frames], table['visible'][frames],
-                    table['bbox'][boxes], table['size'][i], action, self._reader(
-                        name, int(table['frames'][i])), root / 'labels' / f'{name}.mat')
+                    name,
+                    table['joints'][frames],
+                    table['visible'][frames],
+                    table['bbox'][boxes],
+                    table['size'][i],
+                    action,
+                    self._reader(name, int(table['frames'][i])),
+                    root / 'labels' / f'{name}.mat',
+                )
             except BadSequenceError as bad:
                 self.reject(bad)
                 continue
@@ -130,9 +145,12 @@ class PennActionDataset(ClipDataset):
                 mended.append(f'{name} ({count})')
             yield sequence
         if mended:
-            print_log(f'{type(self).__name__}: boxes missing or without area taken from the '
-                      f'joints or the nearest frame, in {", ".join(mended)}', logger='current',
-                      level=logging.INFO)
+            print_log(
+                f'{type(self).__name__}: boxes missing or without area taken from the '
+                f'joints or the nearest frame, in {", ".join(mended)}',
+                logger='current',
+                level=logging.INFO,
+            )
 
     def _reader(self, name: str, frames: int) -> ImageReader:
         folder = self.frames_dir / name
@@ -141,11 +159,14 @@ class PennActionDataset(ClipDataset):
                 present = set(os.listdir(folder))
             except OSError:
                 raise BadSequenceError(f'{folder}: the folder of frames does not exist') from None
-            missing = [f'{t:06d}.jpg' for t in range(1, frames + 1)
-                       if f'{t:06d}.jpg' not in present]
+            missing = [
+                f'{t:06d}.jpg' for t in range(1, frames + 1) if f'{t:06d}.jpg' not in present
+            ]
             if missing:
-                raise BadSequenceError(f'{folder / missing[0]}: the frame does not exist; '
-                                       f'{len(missing)} of {frames} are missing')
+                raise BadSequenceError(
+                    f'{folder / missing[0]}: the frame does not exist; '
+                    f'{len(missing)} of {frames} are missing'
+                )
         return ImageReader(tuple(f'{folder}{os.sep}{t:06d}.jpg' for t in range(1, frames + 1)))
 
 
@@ -170,13 +191,21 @@ def _find_frames(root: Path, frames_dir: str | None, required: bool) -> Path:
         raise FileNotFoundError(
             f'no frames of Penn Action (NNNN/NNNNNN.jpg); looked in: '
             f'{", ".join(map(str, dict.fromkeys(places)))}. Unpack the original frames there, '
-            'set frames_dir, or render stand-ins from the labels with tools/data/render_penn.py.')
+            'set frames_dir, or render stand-ins from the labels with tools/data/render_penn.py.'
+        )
     return places[0]
 
 
-def _to_sequence(name: str, joints: np.ndarray, visible: np.ndarray, boxes: np.ndarray,
-                 size: np.ndarray, action: str, reader: ImageReader,
-                 file: Path) -> tuple[PoseSequence, int]:
+def _to_sequence(
+    name: str,
+    joints: np.ndarray,
+    visible: np.ndarray,
+    boxes: np.ndarray,
+    size: np.ndarray,
+    action: str,
+    reader: ImageReader,
+    file: Path,
+) -> tuple[PoseSequence, int]:
     """The sequence, and how many of its boxes had to be mended.
 
     Args:
@@ -188,17 +217,26 @@ def _to_sequence(name: str, joints: np.ndarray, visible: np.ndarray, boxes: np.n
     if not np.isfinite(joints).all():
         frame, joint = np.argwhere(~np.isfinite(joints).all(axis=2))[0]
         found = joints[frame, joint].tolist()
-        raise BadSequenceError(f'{file}: x and y must be finite, got {found} for joint {joint} '
-                               f'of frame {frame}')
+        raise BadSequenceError(
+            f'{file}: x and y must be finite, got {found} for joint {joint} of frame {frame}'
+        )
     absent = ~visible & (joints < _PLACEHOLDER).all(axis=2)
     keypoints = np.where(absent[..., None], 0, joints - 1)
     size = (int(size[0]), int(size[1]))
     labelled = ~absent & inside_image(keypoints, size)
-    boxes = boxes[:len(keypoints)] - 1
+    boxes = boxes[: len(keypoints)] - 1
     boxes = np.concatenate([boxes, np.full((len(keypoints) - len(boxes), 4), np.nan)])
     filled, count = fill_boxes(boxes, joints_boxes(keypoints, labelled, size))
-    return PoseSequence(name, reader, keypoints.astype(np.float32), labelled,
-                        labelled & ~visible, filled.astype(np.float32), size, action), count
+    return PoseSequence(
+        name,
+        reader,
+        keypoints.astype(np.float32),
+        labelled,
+        labelled & ~visible,
+        filled.astype(np.float32),
+        size,
+        action,
+    ), count
 
 
 def _parse_all(files: Sequence[Path]) -> dict[str, np.ndarray]:
@@ -209,9 +247,15 @@ def _parse_all(files: Sequence[Path]) -> dict[str, np.ndarray]:
             row = _parse(file)
         # SciPy raises many kinds for a damaged file; each is one bad sequence, none the end.
         except Exception as error:  # noqa: BLE001
-            row = dict(joints=np.zeros((0, _JOINTS, 2)), visible=np.zeros((0, _JOINTS)),
-                       bbox=np.zeros((0, 4)), size=(0, 0), train=0, action='',
-                       error=f'cannot be read as a Penn Action label file ({error})')
+            row = dict(
+                joints=np.zeros((0, _JOINTS, 2)),
+                visible=np.zeros((0, _JOINTS)),
+                bbox=np.zeros((0, 4)),
+                size=(0, 0),
+                train=0,
+                action='',
+                error=f'cannot be read as a Penn Action label file ({error})',
+            )
         rows.append(row)
     return dict(
         name=np.array([f.stem for f in files]),
@@ -223,7 +267,8 @@ def _parse_all(files: Sequence[Path]) -> dict[str, np.ndarray]:
         boxes=np.array([len(r['bbox']) for r in rows], np.int64),
         joints=np.concatenate([r['joints'] for r in rows]).astype(np.float32),
         visible=np.concatenate([r['visible'] for r in rows]).astype(bool),
-        bbox=np.concatenate([r['bbox'] for r in rows]).astype(np.float32))
+        bbox=np.concatenate([r['bbox'] for r in rows]).astype(np.float32),
+    )
 
 
 def _parse(file: Path) -> dict:
@@ -232,17 +277,23 @@ def _parse(file: Path) -> dict:
     if missing:
         raise ValueError(f'fields {missing} are missing; needed are {_FIELDS}')
     # Widened before any arithmetic: uint8 - 1 wraps around at 0.
-    x, y, visible, bbox = (content[k].astype(np.float64) for k in
-                           ('x', 'y', 'visibility', 'bbox'))
+    x, y, visible, bbox = (content[k].astype(np.float64) for k in ('x', 'y', 'visibility', 'bbox'))
     frames, train = (int(content[k].item()) for k in ('nframes', 'train'))
     for field, array in (('x', x), ('y', y), ('visibility', visible)):
         if array.shape != (frames, _JOINTS):
-            raise ValueError(f'{field} must be (nframes, {_JOINTS}) = {(frames, _JOINTS)}, '
-                             f'got {array.shape}')
+            raise ValueError(
+                f'{field} must be (nframes, {_JOINTS}) = {(frames, _JOINTS)}, got {array.shape}'
+            )
     if bbox.ndim != 2 or bbox.shape[1] != 4:
         raise ValueError(f'bbox must be (boxes, 4), got {bbox.shape}')
     if train not in (1, -1):
         raise ValueError(f'train must be 1 or -1, got {train}')
     height, width = (int(v) for v in content['dimensions'].ravel()[:2])
-    return dict(joints=np.stack([x, y], axis=2), visible=visible > 0, bbox=bbox,
-                size=(width, height), train=train, action=str(content['action'].item()))
+    return dict(
+        joints=np.stack([x, y], axis=2),
+        visible=visible > 0,
+        bbox=bbox,
+        size=(width, height),
+        train=train,
+        action=str(content['action'].item()),
+    )

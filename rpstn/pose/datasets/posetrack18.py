@@ -2,6 +2,7 @@
 
 https://arxiv.org/abs/1710.10000. K = 17 joints.
 """
+
 from __future__ import annotations
 
 import json
@@ -56,8 +57,14 @@ class PoseTrack18ClipDataset(TrackClipDataset):
 
     METAINFO = POSETRACK18
 
-    def __init__(self, data_root: str = 'posetrack18', subset: str = 'train',
-                 ann_file: str | None = None, val_fraction: float = 0.1, **kwargs) -> None:
+    def __init__(
+        self,
+        data_root: str = 'posetrack18',
+        subset: str = 'train',
+        ann_file: str | None = None,
+        val_fraction: float = 0.1,
+        **kwargs,
+    ) -> None:
         check_subset(subset, val_fraction)
         self.subset = subset
         self.val_fraction = val_fraction
@@ -73,26 +80,32 @@ class PoseTrack18ClipDataset(TrackClipDataset):
                 self.reject(error)
         chosen = set(videos)
         if self.subset in ('train', 'val'):
-            chosen = choose_subset(dict.fromkeys(videos, True), self.subset, self.val_fraction,
-                                   lambda video: video)
+            chosen = choose_subset(
+                dict.fromkeys(videos, True), self.subset, self.val_fraction, lambda video: video
+            )
         for video in sorted(chosen):
             yield from self._tracks_of(video, *videos[video])
 
     def _files(self) -> list[Path]:
         root = Path(self.data_root)
         name = 'val' if self.subset == 'test' else 'train'
-        tried = ([root / self.annotations] if self.annotations else
-                 [root / f'annotations/posetrack18_{name}.json', root / 'annotations' / name])
+        tried = (
+            [root / self.annotations]
+            if self.annotations
+            else [root / f'annotations/posetrack18_{name}.json', root / 'annotations' / name]
+        )
         for path in tried:
             if path.is_file():
                 return [path]
             if path.is_dir() and (files := sorted(path.glob('*.json'))):
                 return files
-        raise FileNotFoundError('PoseTrack18: no annotations; looked for '
-                                + ' and '.join(map(str, tried)))
+        raise FileNotFoundError(
+            'PoseTrack18: no annotations; looked for ' + ' and '.join(map(str, tried))
+        )
 
-    def _tracks_of(self, folder: str, file: Path, images: list[dict],
-                   people: dict[int, list[dict]]) -> Iterator[Track]:
+    def _tracks_of(
+        self, folder: str, file: Path, images: list[dict], people: dict[int, list[dict]]
+    ) -> Iterator[Track]:
         """The tracks of a video, the folder of its images being ``folder``."""
         try:
             reader, size = self._video(file, images)
@@ -110,7 +123,8 @@ class PoseTrack18ClipDataset(TrackClipDataset):
                     if frame in track:
                         raise BadSequenceError(
                             f'{where}: track_id must occur once in image {image["id"]}, got '
-                            f'{annotation["track_id"]} twice')
+                            f'{annotation["track_id"]} twice'
+                        )
                 except BadSequenceError as error:
                     self.reject(error)
                     continue
@@ -130,11 +144,13 @@ class PoseTrack18ClipDataset(TrackClipDataset):
         count = _whole(first, 'nframes', f'image {first["id"]}')
         frames = max(map(_frame_number, images))
         if frames >= count:
-            raise BadSequenceError(f'nframes must exceed the frame numbers, 0 to {frames}, got '
-                                   f'{count}')
+            raise BadSequenceError(
+                f'nframes must exceed the frame numbers, 0 to {frames}, got {count}'
+            )
         digits = len(path.stem)
-        reader = ImageReader(tuple(
-            str(path.with_name(f'{t:0{digits}d}{path.suffix}')) for t in range(count)))
+        reader = ImageReader(
+            tuple(str(path.with_name(f'{t:0{digits}d}{path.suffix}')) for t in range(count))
+        )
         if 'width' not in first and 'height' not in first:
             return reader, ImageReader((str(path),)).size()
         where = f'image {first["id"]}'
@@ -150,23 +166,28 @@ def _read_file(file: Path) -> dict[str, tuple[Path, list[dict], dict[int, list[d
     for field in ('images', 'annotations'):
         value = content.get(field) if isinstance(content, dict) else None
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise BadSequenceError(f'{file}: {field} must be a list of objects, got '
-                                   f'{type(value).__name__}')
+            raise BadSequenceError(
+                f'{file}: {field} must be a list of objects, got {type(value).__name__}'
+            )
     videos: dict[str, list[dict]] = {}
     for image in content['images']:
         where = f'{file}: image {image.get("id")}'
         _whole(image, 'id', where)
         name = image.get('file_name')
         if not isinstance(name, str) or not re.fullmatch(r'.*/\d+\.\w+', name):
-            raise BadSequenceError(f"{where}: file_name must be like "
-                                   f"'images/val/000342_mpii_test/000000.jpg', got {name!r}")
+            raise BadSequenceError(
+                f'{where}: file_name must be like '
+                f"'images/val/000342_mpii_test/000000.jpg', got {name!r}"
+            )
         videos.setdefault(str(Path(name).parent), []).append(image)
     known = {image['id'] for image in content['images']}
     people: dict[int, list[dict]] = {}
     for annotation in content['annotations']:
         if annotation.get('image_id') not in known:
-            raise BadSequenceError(f'{file}: annotation {annotation.get("id")}: image_id must be '
-                                   f'the id of an image, got {annotation.get("image_id")!r}')
+            raise BadSequenceError(
+                f'{file}: annotation {annotation.get("id")}: image_id must be '
+                f'the id of an image, got {annotation.get("image_id")!r}'
+            )
         people.setdefault(annotation['image_id'], []).append(annotation)
     return {folder: (file, images, people) for folder, images in videos.items()}
 
@@ -190,8 +211,13 @@ def _label(annotation: dict, size: tuple[int, int], where: str) -> PersonLabel:
         x, y, width, height = _numbers(annotation, 'bbox', 4, where)
         box = np.clip([x, y, x + width, y + height], 0, np.tile(np.asarray(size) - 1, 2))
     return PersonLabel(
-        points[:, :2].astype(np.float32), (points[:, 2] > 0) & inside_image(points[:, :2], size),
-        np.zeros(_JOINTS, bool), box, _whole(annotation, 'id', where), annotation['image_id'])
+        points[:, :2].astype(np.float32),
+        (points[:, 2] > 0) & inside_image(points[:, :2], size),
+        np.zeros(_JOINTS, bool),
+        box,
+        _whole(annotation, 'id', where),
+        annotation['image_id'],
+    )
 
 
 def _numbers(item: dict, field: str, count: int, where: str) -> np.ndarray:

@@ -1,4 +1,5 @@
 """How often an epoch shows each clip."""
+
 from __future__ import annotations
 
 import math
@@ -28,13 +29,16 @@ class RepeatSampler(DefaultSampler):
         ValueError: ``times`` leaves no item.
     """
 
-    def __init__(self, dataset: Sized, times: float = 1., shuffle: bool = True,
-                 seed: int | None = None) -> None:
+    def __init__(
+        self, dataset: Sized, times: float = 1.0, shuffle: bool = True, seed: int | None = None
+    ) -> None:
         super().__init__(dataset, shuffle=shuffle, seed=seed)
         size = round(times * len(dataset))
         if size < 1:
-            raise ValueError(f'RepeatSampler: times={times} of {len(dataset)} items is none; it '
-                             'must give at least one')
+            raise ValueError(
+                f'RepeatSampler: times={times} of {len(dataset)} items is none; it '
+                'must give at least one'
+            )
         self.num_samples = math.ceil(size / self.world_size)
         self.total_size = self.num_samples * self.world_size
 
@@ -45,6 +49,7 @@ class RepeatSampler(DefaultSampler):
         size = len(self.dataset)
         indices = []
         while len(indices) < self.total_size:
-            indices += (torch.randperm(size, generator=generator) if self.shuffle
-                        else torch.arange(size)).tolist()
-        return iter(indices[self.rank:self.total_size:self.world_size])
+            indices += (
+                torch.randperm(size, generator=generator) if self.shuffle else torch.arange(size)
+            ).tolist()
+        return iter(indices[self.rank : self.total_size : self.world_size])

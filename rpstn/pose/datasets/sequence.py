@@ -2,6 +2,7 @@
 
 N frames of a sequence, K joints.
 """
+
 from __future__ import annotations
 
 import pickle
@@ -58,8 +59,11 @@ class PoseSequence:
             self._refuse('keypoints', 'must be (N, K, 2)', f'shape {shape}')
         if shape[0] == 0:
             self._refuse('keypoints', 'must hold at least one frame', '0 frames')
-        for field, expected in (('labelled', shape[:2]), ('occluded', shape[:2]),
-                                ('boxes', (shape[0], 4))):
+        for field, expected in (
+            ('labelled', shape[:2]),
+            ('occluded', shape[:2]),
+            ('boxes', (shape[0], 4)),
+        ):
             found = np.shape(getattr(self, field))
             if found != expected:
                 self._refuse(field, f'must be {expected}', f'shape {found}')
@@ -68,15 +72,21 @@ class PoseSequence:
         broken = self.labelled & ~np.isfinite(self.keypoints).all(axis=2)
         if broken.any():
             frame, joint = np.argwhere(broken)[0]
-            self._refuse('keypoints', 'must be finite where labelled',
-                         f'{self.keypoints[frame, joint].tolist()} for joint {joint} of frame '
-                         f'{frame} ({broken.sum()} such joints)')
+            self._refuse(
+                'keypoints',
+                'must be finite where labelled',
+                f'{self.keypoints[frame, joint].tolist()} for joint {joint} of frame '
+                f'{frame} ({broken.sum()} such joints)',
+            )
         sides = self.boxes[:, 2:] - self.boxes[:, :2]
         flat = ~(np.isfinite(self.boxes).all(axis=1) & (sides > 0).all(axis=1))
         if flat.any():
             frame = int(np.flatnonzero(flat)[0])
-            self._refuse('boxes', 'must be finite with x1 < x2 and y1 < y2',
-                         f'{self.boxes[frame].tolist()} in frame {frame} ({flat.sum()} such boxes)')
+            self._refuse(
+                'boxes',
+                'must be finite with x1 < x2 and y1 < y2',
+                f'{self.boxes[frame].tolist()} in frame {frame} ({flat.sum()} such boxes)',
+            )
 
     def _refuse(self, field: str, allowed: str, found: str) -> None:
         raise BadSequenceError(f'{self.name} ({self.reader.path}): {field} {allowed}, got {found}')
@@ -94,8 +104,13 @@ class PackedSequences:
 
     def __init__(self, sequences: Iterable[PoseSequence]) -> None:
         sequences = list(sequences)
-        heads = [pickle.dumps((s.name, s.reader, s.image_size and tuple(map(int, s.image_size)),
-                               s.action), protocol=4) for s in sequences]
+        heads = [
+            pickle.dumps(
+                (s.name, s.reader, s.image_size and tuple(map(int, s.image_size)), s.action),
+                protocol=4,
+            )
+            for s in sequences
+        ]
         self._heads = np.frombuffer(b''.join(heads), np.uint8)
         self._head_ends = np.cumsum([0, *map(len, heads)])
         self._ends = np.cumsum([0, *map(len, sequences)])
@@ -107,7 +122,7 @@ class PackedSequences:
         if len(self._index) != len(sequences):
             names = [s.name for s in sequences]
             twice = next(n for n in names if names.count(n) > 1)
-            raise BadSequenceError(f"{twice}: two sequences have this name; names must be unique")
+            raise BadSequenceError(f'{twice}: two sequences have this name; names must be unique')
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -116,10 +131,19 @@ class PackedSequences:
         index = range(len(self))[index]
         # Pickled by this very object, never read from a file.
         name, reader, image_size, action = pickle.loads(
-            memoryview(self._heads[self._head_ends[index]:self._head_ends[index + 1]]))
+            memoryview(self._heads[self._head_ends[index] : self._head_ends[index + 1]])
+        )
         part = slice(self._ends[index], self._ends[index + 1])
-        return PoseSequence(name, reader, self._keypoints[part], self._labelled[part],
-                            self._occluded[part], self._boxes[part], image_size, action)
+        return PoseSequence(
+            name,
+            reader,
+            self._keypoints[part],
+            self._labelled[part],
+            self._occluded[part],
+            self._boxes[part],
+            image_size,
+            action,
+        )
 
     def first_frame(self, index: int) -> int:
         """The number of frames in all sequences before this one."""

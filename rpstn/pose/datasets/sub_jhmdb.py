@@ -1,4 +1,5 @@
 """sub-JHMDB: the clips of JHMDB that show the whole body."""
+
 from __future__ import annotations
 
 import logging
@@ -33,7 +34,11 @@ class SubJHMDBClipDataset(JHMDBClipDataset):
         names = read_split(Path(self.data_root) / self.SPLITS, self.split)
         classes = {name.partition('/')[0] for name in names}
         if (len(names), len(classes)) != (_CLIPS, _CLASSES):
-            print_log(f'{type(self).__name__}: split {self.split} in {self.data_root} lists '
-                      f'{len(names)} clips of {len(classes)} classes; sub-JHMDB has {_CLIPS} of '
-                      f'{_CLASSES}', logger='current', level=logging.WARNING)
+            print_log(
+                f'{type(self).__name__}: split {self.split} in {self.data_root} lists '
+                f'{len(names)} clips of {len(classes)} classes; sub-JHMDB has {_CLIPS} of '
+                f'{_CLASSES}',
+                logger='current',
+                level=logging.WARNING,
+            )
         yield from super().load_sequences()

@@ -2,6 +2,7 @@
 
 N frames of a clip, K joints.
 """
+
 from __future__ import annotations
 
 import zipfile
@@ -47,8 +48,14 @@ class TeacherClipDataset(ClipDataset):
 
     METAINFO = JHMDB15
 
-    def __init__(self, data_root: str = 'jhmdb_unlabelled', labels: str = 'teacher_labels',
-                 min_score: float = 0.5, min_joints: int = 8, **kwargs) -> None:
+    def __init__(
+        self,
+        data_root: str = 'jhmdb_unlabelled',
+        labels: str = 'teacher_labels',
+        min_score: float = 0.5,
+        min_joints: int = 8,
+        **kwargs,
+    ) -> None:
         self.labels = find_data(labels)
         self.min_score = min_score
         self.min_joints = min_joints
@@ -57,10 +64,14 @@ class TeacherClipDataset(ClipDataset):
     def load_sequences(self) -> Iterator[PoseSequence]:
         files = sorted(self.labels.rglob('*.npz'))
         if not files:
-            raise FileNotFoundError(f'{self.labels}: no labels (<class>/<clip>.npz) there; '
-                                    'tools/research/label_by_teacher.py writes them')
-        names = [self._metainfo['keypoint_id2name'][k]
-                 for k in range(len(self._metainfo['keypoint_id2name']))]
+            raise FileNotFoundError(
+                f'{self.labels}: no labels (<class>/<clip>.npz) there; '
+                'tools/research/label_by_teacher.py writes them'
+            )
+        names = [
+            self._metainfo['keypoint_id2name'][k]
+            for k in range(len(self._metainfo['keypoint_id2name']))
+        ]
         for file in files:
             try:
                 yield self._sequence(file, names)
@@ -76,24 +87,36 @@ class TeacherClipDataset(ClipDataset):
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise BadSequenceError(f'{file}: cannot be read ({error})') from None
         if fields['joints'].tolist() != names:
-            raise BadSequenceError(f'{file}: joints must be {names}, got '
-                                   f'{fields["joints"].tolist()}')
+            raise BadSequenceError(
+                f'{file}: joints must be {names}, got {fields["joints"].tolist()}'
+            )
         video = Path(self.data_root) / str(fields['video'])
         if not video.is_file():
             raise BadSequenceError(f'{file}: its video {video} does not exist')
         size = tuple(int(side) for side in fields['image_size'])
         keypoints = fields['keypoints'].astype(np.float32)
         # A score that is no number is below every threshold.
-        labelled = ((fields['scores'] >= self.min_score) & inside_image(keypoints, size)
-                    & np.isfinite(keypoints).all(-1))
-        enough = (labelled.sum(1) >= self.min_joints)
-        if enough.mean() < .5:
-            raise BadSequenceError(f'{file}: {enough.sum()} of {len(enough)} frames have '
-                                   f'{self.min_joints} joints of score {self.min_score}; at '
-                                   'least half are needed')
+        labelled = (
+            (fields['scores'] >= self.min_score)
+            & inside_image(keypoints, size)
+            & np.isfinite(keypoints).all(-1)
+        )
+        enough = labelled.sum(1) >= self.min_joints
+        if enough.mean() < 0.5:
+            raise BadSequenceError(
+                f'{file}: {enough.sum()} of {len(enough)} frames have '
+                f'{self.min_joints} joints of score {self.min_score}; at '
+                'least half are needed'
+            )
         boxes, _ = fill_boxes(fields['boxes'], np.full_like(fields['boxes'], np.nan))
         labelled &= enough[:, None]
-        return PoseSequence(str(file.relative_to(self.labels).with_suffix('')),
-                            VideoReader(str(video)), np.nan_to_num(keypoints), labelled,
-                            np.zeros_like(labelled), boxes.astype(np.float32), size,
-                            file.parent.name)
+        return PoseSequence(
+            str(file.relative_to(self.labels).with_suffix('')),
+            VideoReader(str(video)),
+            np.nan_to_num(keypoints),
+            labelled,
+            np.zeros_like(labelled),
+            boxes.astype(np.float32),
+            size,
+            file.parent.name,
+        )

@@ -2,6 +2,7 @@
 
 N frames of a sequence, T frames of a clip, K joints.
 """
+
 from __future__ import annotations
 
 import logging
@@ -88,9 +89,15 @@ class TrackClipDataset(ClipDataset):
         kwargs: see :class:`ClipDataset`.
     """
 
-    def __init__(self, data_root: str, frames_before: int | None = None,
-                 frames_after: int | None = None, max_gap: int = 4, check_frames: bool = True,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        data_root: str,
+        frames_before: int | None = None,
+        frames_after: int | None = None,
+        max_gap: int = 4,
+        check_frames: bool = True,
+        **kwargs,
+    ) -> None:
         self.keyed = frames_before is not None or frames_after is not None
         self.frames_before, self.frames_after = frames_before or 0, frames_after or 0
         self.max_gap = max_gap
@@ -104,10 +111,12 @@ class TrackClipDataset(ClipDataset):
             if length != self.frames_before + 1 + self.frames_after:
                 raise ValueError(
                     f'clip_len must be frames_before + 1 + frames_after = '
-                    f'{self.frames_before + 1 + self.frames_after}, got {length}')
+                    f'{self.frames_before + 1 + self.frames_after}, got {length}'
+                )
             if start != 'fixed':
-                raise ValueError("with frames_before or frames_after, start must be 'fixed', got "
-                                 f'{start!r}')
+                raise ValueError(
+                    f"with frames_before or frames_after, start must be 'fixed', got {start!r}"
+                )
         self._left_out: Counter[str] = Counter()
         super().__init__(data_root=data_root, **kwargs)
 
@@ -131,16 +140,23 @@ class TrackClipDataset(ClipDataset):
         self._ids_of: dict[str, np.ndarray] = {}
         items = super().load_data_list()
         # (all frames, 2): annotation and image, -1 where the person is not annotated.
-        self._ids = np.concatenate([self._ids_of[self.sequences[i].name]
-                                    for i in range(len(self.sequences))])
+        self._ids = np.concatenate(
+            [self._ids_of[self.sequences[i].name] for i in range(len(self.sequences))]
+        )
         del self._ids_of
         for what, count in self._left_out.items():
-            print_log(f'{type(self).__name__}: left out {count} {what}', logger='current',
-                      level=logging.WARNING)
+            print_log(
+                f'{type(self).__name__}: left out {count} {what}',
+                logger='current',
+                level=logging.WARNING,
+            )
         if not self.keyed:
             return items
-        return [dict(sequence=i, start=int(key)) for i in range(len(self.sequences))
-                for key in np.flatnonzero(self._annotations(i)[:, 0] >= 0)]
+        return [
+            dict(sequence=i, start=int(key))
+            for i in range(len(self.sequences))
+            for key in np.flatnonzero(self._annotations(i)[:, 0] >= 0)
+        ]
 
     def load_sequences(self) -> Iterator[PoseSequence]:
         folders: dict[str, set[str]] = {}
@@ -156,13 +172,20 @@ class TrackClipDataset(ClipDataset):
                 self._ids_of[sequence.name] = ids
                 yield sequence
         if mended:
-            print_log(f'{type(self).__name__}: {mended} annotations have no box with an area; that '
-                      'of their joints is used', logger='current', level=logging.WARNING)
+            print_log(
+                f'{type(self).__name__}: {mended} annotations have no box with an area; that '
+                'of their joints is used',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def _runs(self, frames: list[int]) -> list[list[int]]:
         """Labelled frames of a track, cut at wide gaps, unless each makes a clip of its own."""
-        cuts = [] if self.keyed else [
-            i for i in range(1, len(frames)) if frames[i] - frames[i - 1] > self.max_gap]
+        cuts = (
+            []
+            if self.keyed
+            else [i for i in range(1, len(frames)) if frames[i] - frames[i - 1] > self.max_gap]
+        )
         return [frames[a:b] for a, b in zip([0, *cuts], [*cuts, len(frames)])]
 
     def _extent(self, run: list[int], num_frames: int) -> tuple[int, int]:
@@ -176,17 +199,19 @@ class TrackClipDataset(ClipDataset):
             last = first + self.span - 1
         return max(first, 0), min(last, num_frames - 1)
 
-    def _to_sequence(self, track: Track,
-                     run: list[int]) -> tuple[PoseSequence, np.ndarray, int]:
+    def _to_sequence(self, track: Track, run: list[int]) -> tuple[PoseSequence, np.ndarray, int]:
         """The sequence of a run, (N, 2) ids of its frames, and how many boxes were replaced."""
         first, last = self._extent(run, track.num_frames)
         labels = [track.labels[frame] for frame in run]
         at = np.asarray(run) - first
-        keypoints, labelled, occluded = (np.stack([getattr(label, field) for label in labels])
-                                         for field in ('keypoints', 'labelled', 'occluded'))
+        keypoints, labelled, occluded = (
+            np.stack([getattr(label, field) for label in labels])
+            for field in ('keypoints', 'labelled', 'occluded')
+        )
         boxes, replaced = fill_boxes(
             np.stack([label.box for label in labels]).astype(float),
-            joints_boxes(keypoints, labelled, track.image_size))
+            joints_boxes(keypoints, labelled, track.image_size),
+        )
         frames = np.arange(last - first + 1)
         between = np.stack([np.interp(frames, at, side) for side in boxes.T], axis=1)
 
@@ -195,17 +220,26 @@ class TrackClipDataset(ClipDataset):
             every[at] = values
             return every
 
-        reader = (ImageReader(track.reader.paths[first:last + 1])
-                  if isinstance(track.reader, ImageReader) else VideoPart(track.reader, first))
+        reader = (
+            ImageReader(track.reader.paths[first : last + 1])
+            if isinstance(track.reader, ImageReader)
+            else VideoPart(track.reader, first)
+        )
         ids = np.array([(label.annotation_id, label.image_id) for label in labels], np.int64)
         sequence = PoseSequence(
-            f'{track.name}@{run[0]:06d}', reader, spread(keypoints, 0), spread(labelled, False),
-            spread(occluded, False), between.astype(np.float32), track.image_size)
+            f'{track.name}@{run[0]:06d}',
+            reader,
+            spread(keypoints, 0),
+            spread(labelled, False),
+            spread(occluded, False),
+            between.astype(np.float32),
+            track.image_size,
+        )
         return sequence, spread(ids, -1), replaced
 
     def _annotations(self, number: int) -> np.ndarray:
         first = self.sequences.first_frame(number)
-        return self._ids[first:first + int(self.sequences.lengths()[number])]
+        return self._ids[first : first + int(self.sequences.lengths()[number])]
 
     def clip_frames(self, number: int, start: int) -> tuple[np.ndarray, np.ndarray]:
         annotated = self._annotations(number)[:, 0] >= 0
@@ -235,9 +269,15 @@ def _coco_annotation(frame: dict) -> dict:
     x1, y1, x2, y2 = frame['bbox'][0].tolist()
     state = frame['keypoints_visible'][0] * (2 - frame['keypoints_occluded'][0])
     keypoints = np.concatenate([frame['keypoints'][0], state[:, None]], axis=1)
-    return dict(id=frame['id'], image_id=frame['img_id'], category_id=1, iscrowd=0,
-                bbox=[x1, y1, x2 - x1, y2 - y1], keypoints=keypoints.ravel().tolist(),
-                num_keypoints=int((state > 0).sum()))
+    return dict(
+        id=frame['id'],
+        image_id=frame['img_id'],
+        category_id=1,
+        iscrowd=0,
+        bbox=[x1, y1, x2 - x1, y2 - y1],
+        keypoints=keypoints.ravel().tolist(),
+        num_keypoints=int((state > 0).sum()),
+    )
 
 
 def _missing_file(reader: FrameReader, folders: dict[str, set[str]]) -> str | None:

@@ -2,6 +2,7 @@
 
 Shapes: N frames of a clip, K joints, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -20,13 +21,19 @@ from .pck import group_means, torso_joints
 def argmax_cells(heatmaps: np.ndarray) -> np.ndarray:
     """Cell x y of the largest value of each map, (K, h, w) -> (K, 2); (0, 0) if all are 0."""
     rows, columns = np.unravel_index(
-        heatmaps.reshape(len(heatmaps), -1).argmax(axis=1), heatmaps.shape[1:])
+        heatmaps.reshape(len(heatmaps), -1).argmax(axis=1), heatmaps.shape[1:]
+    )
     return np.stack([columns, rows], axis=1)
 
 
-def legacy_correct(predicted: np.ndarray, target: np.ndarray, torso: tuple[int, int],
-                   heatmap_size: tuple[int, int], thr: float = 0.2,
-                   plus_one: str = 'distance') -> np.ndarray:
+def legacy_correct(
+    predicted: np.ndarray,
+    target: np.ndarray,
+    torso: tuple[int, int],
+    heatmap_size: tuple[int, int],
+    thr: float = 0.2,
+    plus_one: str = 'distance',
+) -> np.ndarray:
     """Which joints of one clip the released formula counts right, (N, K) bool.
 
     With cells p of the predicted and g of the target maxima, and the first frame's torso g_a, g_b::
@@ -86,12 +93,17 @@ class LegacyPCK(BaseMetric):
 
     default_prefix = ''  # the names below are complete
 
-    def __init__(self, thr: float = 0.2, torso: tuple[str, str] | None = None, sigma: float = 2,
-                 plus_one: str = 'distance', **kwargs) -> None:
+    def __init__(
+        self,
+        thr: float = 0.2,
+        torso: tuple[str, str] | None = None,
+        sigma: float = 2,
+        plus_one: str = 'distance',
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         if plus_one not in ('distance', 'torso'):
-            raise ValueError("LegacyPCK: plus_one must be 'distance' or 'torso', got "
-                             f'{plus_one!r}')
+            raise ValueError(f"LegacyPCK: plus_one must be 'distance' or 'torso', got {plus_one!r}")
         self.thr = thr
         self.torso = torso
         self.sigma = sigma
@@ -100,14 +112,18 @@ class LegacyPCK(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Count the joints of each clip of a batch."""
         frames = [sample for sample in data_samples if not sample.get('padded', False)]
-        lengths = [sum(not frame.get('padded', False) for frame in clip.frames)
-                   for clip in data_batch['data_samples']]
+        lengths = [
+            sum(not frame.get('padded', False) for frame in clip.frames)
+            for clip in data_batch['data_samples']
+        ]
         if sum(lengths) != len(frames):
-            raise ValueError(f'LegacyPCK: the clips of the batch have {sum(lengths)} frames, the '
-                             f'predictions {len(frames)}')
+            raise ValueError(
+                f'LegacyPCK: the clips of the batch have {sum(lengths)} frames, the '
+                f'predictions {len(frames)}'
+            )
         for last, length in zip(np.cumsum(lengths), lengths):
             if length:
-                self._count(frames[last - length:last])
+                self._count(frames[last - length : last])
 
     def _count(self, frames: list[dict]) -> None:
         cells = [self._cells(frame) for frame in frames]
@@ -121,31 +137,36 @@ class LegacyPCK(BaseMetric):
     def _cells(self, frame: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Cells of the prediction and of the target, (K, 2) each, and whether there is a target."""
         if 'heatmaps' not in frame.get('pred_fields', {}):
-            raise ValueError('LegacyPCK needs predicted heatmaps: set '
-                             'model.test_cfg.output_heatmaps=True')
+            raise ValueError(
+                'LegacyPCK needs predicted heatmaps: set model.test_cfg.output_heatmaps=True'
+            )
         heatmaps = np.asarray(frame['pred_fields']['heatmaps'])
         truth = frame['gt_instances']
         visible = np.asarray(truth['keypoints_visible'], np.float32)
         visible = visible.reshape(1, heatmaps.shape[0], -1)[..., 0]
         # The inverse of MMPose's way from input pixels to the image.
-        center, scale, size = (np.asarray(frame[f'input_{key}'], float)
-                               for key in ('center', 'scale', 'size'))
+        center, scale, size = (
+            np.asarray(frame[f'input_{key}'], float) for key in ('center', 'scale', 'size')
+        )
         points = np.asarray(truth['keypoints'])[..., :2]
         points = (points - center + 0.5 * scale) / scale * size
         cells = np.array(heatmaps.shape[:0:-1])
         stride = (size / cells).astype(np.float32)
         targets, _ = generate_gaussian_heatmaps(
-            tuple(cells), points.astype(np.float32) / stride, visible, self.sigma)
+            tuple(cells), points.astype(np.float32) / stride, visible, self.sigma
+        )
         return argmax_cells(heatmaps), argmax_cells(targets), targets.any(axis=(1, 2))
 
     def compute_metrics(self, results: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
         """Fractions over all counted joints."""
         right, counted = (np.sum(values, axis=0) for values in zip(*results))
-        every = np.where(counted > 0, right / np.maximum(counted, 1), -1.)
+        every = np.where(counted > 0, right / np.maximum(counted, 1), -1.0)
         names = [self.dataset_meta['keypoint_id2name'][k] for k in range(len(every))]
         figures = group_means(every, names)
         prefix = f'legacy_PCK@{self.thr:g}'
-        print_log(f'Legacy PCK, not the standard one, in percent over {len(results)} frames\n'
-                  + format_table(['', *figures], [[prefix, *figures.values()]], scale=100),
-                  logger='current')
+        print_log(
+            f'Legacy PCK, not the standard one, in percent over {len(results)} frames\n'
+            + format_table(['', *figures], [[prefix, *figures.values()]], scale=100),
+            logger='current',
+        )
         return {f'{prefix}/{name}': value for name, value in figures.items()}

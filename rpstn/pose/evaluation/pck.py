@@ -2,6 +2,7 @@
 
 Shapes: N frames, K joints.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -18,8 +19,15 @@ from mmpose.registry import METRICS
 from rpstn.tables import format_table
 
 # The columns of the paper's tables, by the last word of a joint's name.
-GROUPS = {'Head': 'head', 'Sho.': 'shoulder', 'Elb.': 'elbow', 'Wri.': 'wrist', 'Hip': 'hip',
-          'Knee': 'knee', 'Ank.': 'ankle'}
+GROUPS = {
+    'Head': 'head',
+    'Sho.': 'shoulder',
+    'Elb.': 'elbow',
+    'Wri.': 'wrist',
+    'Hip': 'hip',
+    'Knee': 'knee',
+    'Ank.': 'ankle',
+}
 TORSO = ('right_shoulder', 'left_hip')
 # The diagonal MMPose's JhmdbPCKAccuracy uses.
 TORSO_OF_DATASET = {'jhmdb': ('left_shoulder', 'right_hip')}
@@ -49,8 +57,10 @@ def torso_joints(dataset_meta: dict, torso: tuple[str, str] | None, metric: str)
     name2id = dataset_meta['keypoint_name2id']
     missing = [name for name in names if name not in name2id]
     if missing:
-        raise ValueError(f'{metric}: torso joints {missing} are not among the joints of '
-                         f'{dataset or "the data set"}: {sorted(name2id)}; set torso=')
+        raise ValueError(
+            f'{metric}: torso joints {missing} are not among the joints of '
+            f'{dataset or "the data set"}: {sorted(name2id)}; set torso='
+        )
     return name2id[names[0]], name2id[names[1]]
 
 
@@ -83,8 +93,14 @@ class VideoPCK(BaseMetric):
 
     default_prefix = ''  # the names below are complete
 
-    def __init__(self, thr: float = 0.2, normalizers: Sequence[str] = NORMALIZERS,
-                 torso: tuple[str, str] | None = None, per_joint: bool = True, **kwargs) -> None:
+    def __init__(
+        self,
+        thr: float = 0.2,
+        normalizers: Sequence[str] = NORMALIZERS,
+        torso: tuple[str, str] | None = None,
+        per_joint: bool = True,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         unknown = [name for name in normalizers if name not in NORMALIZERS]
         if unknown:
@@ -103,17 +119,26 @@ class VideoPCK(BaseMetric):
             labelled = np.asarray(truth['keypoints_visible'])
             labelled = labelled.reshape(labelled.shape[0], labelled.shape[1], -1)[0, :, 0] > 0
             occluded = truth.get('keypoints_occluded')
-            self.results.append(dict(
-                # The path, too: data sets put together each count from 0. And that of the person:
-                # several may be in one image.
-                id=(None if sample.get('img_id') is None else
-                    (sample.get('img_path'), sample['img_id'], sample.get('id'))),
-                predicted=np.asarray(sample['pred_instances']['keypoints'])[0, :, :2],
-                keypoints=np.asarray(truth['keypoints'])[0, :, :2],
-                labelled=labelled,
-                occluded=(np.zeros_like(labelled) if occluded is None else
-                          np.asarray(occluded).reshape(-1) > 0),
-                bbox=np.asarray(truth['bboxes'])[0, :4]))
+            self.results.append(
+                dict(
+                    # The path, too: data sets put together each count from 0. And that of the
+                    # person: several may be in one image.
+                    id=(
+                        None
+                        if sample.get('img_id') is None
+                        else (sample.get('img_path'), sample['img_id'], sample.get('id'))
+                    ),
+                    predicted=np.asarray(sample['pred_instances']['keypoints'])[0, :, :2],
+                    keypoints=np.asarray(truth['keypoints'])[0, :, :2],
+                    labelled=labelled,
+                    occluded=(
+                        np.zeros_like(labelled)
+                        if occluded is None
+                        else np.asarray(occluded).reshape(-1) > 0
+                    ),
+                    bbox=np.asarray(truth['bboxes'])[0, :4],
+                )
+            )
 
     def _torso(self, keypoints: np.ndarray, labelled: np.ndarray) -> np.ndarray:
         """Length of the torso diagonal, (N,); 0 where it is unknown."""
@@ -126,10 +151,12 @@ class VideoPCK(BaseMetric):
         once = {(index if r['id'] is None else r['id']): r for index, r in enumerate(results)}
         predicted, keypoints, labelled, occluded, boxes = (
             np.stack([r[name] for r in once.values()])
-            for name in ('predicted', 'keypoints', 'labelled', 'occluded', 'bbox'))
-        sizes = dict(bbox=np.max(boxes[:, 2:] - boxes[:, :2], axis=-1),
-                     torso=(self._torso(keypoints, labelled) if 'torso' in self.normalizers
-                            else None))
+            for name in ('predicted', 'keypoints', 'labelled', 'occluded', 'bbox')
+        )
+        sizes = dict(
+            bbox=np.max(boxes[:, 2:] - boxes[:, :2], axis=-1),
+            torso=(self._torso(keypoints, labelled) if 'torso' in self.normalizers else None),
+        )
         metrics = {}
         for normalizer in self.normalizers:
             size = sizes[normalizer]
@@ -138,20 +165,26 @@ class VideoPCK(BaseMetric):
             def pck(mask: np.ndarray, size=size, known=known) -> np.ndarray:
                 factor = np.repeat(size[known, None], 2, axis=1)
                 return keypoint_pck_accuracy(
-                    predicted[known], keypoints[known], mask[known], self.thr, factor)[0]
+                    predicted[known], keypoints[known], mask[known], self.thr, factor
+                )[0]
 
-            figures = self._figures(pck(labelled), pck(labelled & ~occluded),
-                                    pck(labelled & occluded))
+            figures = self._figures(
+                pck(labelled), pck(labelled & ~occluded), pck(labelled & occluded)
+            )
             prefix = f'{normalizer}_PCK@{self.thr:g}'
             metrics.update({f'{prefix}/{name}': value for name, value in figures.items()})
             if not known.all():
-                print_log(f'{prefix}: {np.sum(~known)} of {len(known)} frames have no usable '
-                          f'{normalizer} and do not count', logger='current')
+                print_log(
+                    f'{prefix}: {np.sum(~known)} of {len(known)} frames have no usable '
+                    f'{normalizer} and do not count',
+                    logger='current',
+                )
         self._log_table(metrics, len(once))
         return metrics
 
-    def _figures(self, every: np.ndarray, visible: np.ndarray,
-                 occluded: np.ndarray) -> dict[str, float]:
+    def _figures(
+        self, every: np.ndarray, visible: np.ndarray, occluded: np.ndarray
+    ) -> dict[str, float]:
         """Named figures of per-joint PCKs (K,), over all, visible and occluded labels."""
         names = [self.dataset_meta['keypoint_id2name'][k] for k in range(len(every))]
         figures = group_means(every, names)
@@ -159,18 +192,28 @@ class VideoPCK(BaseMetric):
             figures['visible'] = mean_of_counted(visible)
             figures['occluded'] = mean_of_counted(occluded)
         if self.per_joint:
-            figures.update({f'joint/{name}': float(value) if value >= 0 else float('nan')
-                            for name, value in zip(names, every)})
+            figures.update(
+                {
+                    f'joint/{name}': float(value) if value >= 0 else float('nan')
+                    for name, value in zip(names, every)
+                }
+            )
         return figures
 
     def _log_table(self, metrics: dict[str, float], num_frames: int) -> None:
-        columns = list(dict.fromkeys(
-            name.split('/', 1)[1] for name in metrics if '/joint/' not in name))
+        columns = list(
+            dict.fromkeys(name.split('/', 1)[1] for name in metrics if '/joint/' not in name)
+        )
         prefixes = [f'{normalizer}_PCK@{self.thr:g}' for normalizer in self.normalizers]
-        rows = [[prefix, *(metrics.get(f'{prefix}/{column}') for column in columns)]
-                for prefix in prefixes]
-        print_log(f'PCK in percent over {num_frames} frames\n'
-                  + format_table(['', *columns], rows, scale=100), logger='current')
+        rows = [
+            [prefix, *(metrics.get(f'{prefix}/{column}') for column in columns)]
+            for prefix in prefixes
+        ]
+        print_log(
+            f'PCK in percent over {num_frames} frames\n'
+            + format_table(['', *columns], rows, scale=100),
+            logger='current',
+        )
 
 
 @EVALUATOR.register_module()

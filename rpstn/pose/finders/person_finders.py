@@ -5,6 +5,7 @@ All are of the kind :class:`rpstn.pose.streaming.tracks.PersonFinder`. Boxes are
 
 Shapes: N people, (H, W) image pixels.
 """
+
 from __future__ import annotations
 
 import warnings
@@ -23,8 +24,15 @@ from rpstn.engine.loading import load_all_weights, read_checkpoint
 
 from ..streaming.tracks import PersonFinder, WholeFrame, overlap
 
-__all__ = ['FinderError', 'MediaPipeFinder', 'MotionFinder', 'PersonFinder', 'RTMDetFinder',
-           'WholeFrame', 'build_finder']
+__all__ = [
+    'FinderError',
+    'MediaPipeFinder',
+    'MotionFinder',
+    'PersonFinder',
+    'RTMDetFinder',
+    'WholeFrame',
+    'build_finder',
+]
 
 FINDERS = ('frame', 'motion', 'mediapipe', 'rtmdet')
 NOBODY = np.zeros((0, 4), np.float32)
@@ -69,8 +77,14 @@ class MotionFinder:
             the background.
     """
 
-    def __init__(self, min_area: float = 0.01, reach: float = 0.04, margin: float = 0.1,
-                 history: int = 100, threshold: float = 25.) -> None:
+    def __init__(
+        self,
+        min_area: float = 0.01,
+        reach: float = 0.04,
+        margin: float = 0.1,
+        history: int = 100,
+        threshold: float = 25.0,
+    ) -> None:
         self.min_area = min_area
         self.reach = reach
         self.margin = margin
@@ -84,7 +98,8 @@ class MotionFinder:
         known = stream in self._backgrounds
         if not known:
             self._backgrounds[stream] = cv2.createBackgroundSubtractorMOG2(
-                self.history, self.threshold, detectShadows=True)
+                self.history, self.threshold, detectShadows=True
+            )
         mask = self._backgrounds[stream].apply(image)
         # 255 moves, 127 is a shadow. All of the first frame is new.
         self._moving[stream] = (mask == 255).astype(np.uint8) * known
@@ -96,8 +111,9 @@ class MotionFinder:
             return NOBODY
         height, width = moving.shape
         moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, _disc(1))
-        joined = cv2.morphologyEx(moving, cv2.MORPH_CLOSE,
-                                  _disc(round(self.reach * max(height, width) / 2)))
+        joined = cv2.morphologyEx(
+            moving, cv2.MORPH_CLOSE, _disc(round(self.reach * max(height, width) / 2))
+        )
         _, _, found, _ = cv2.connectedComponentsWithStats(joined)
         low, sides = found[1:, :2], found[1:, 2:4]  # the first is the background
         order = np.argsort(-sides.prod(axis=1), kind='stable')
@@ -132,16 +148,19 @@ class MediaPipeFinder:
         FinderError: mediapipe is not installed.
     """
 
-    def __init__(self, min_score: float = 0.5, margin: float = 0.1, scale: float = 1.) -> None:
+    def __init__(self, min_score: float = 0.5, margin: float = 0.1, scale: float = 1.0) -> None:
         try:
             from mediapipe.python.solutions import pose
         except ImportError:
-            raise FinderError('the finder mediapipe needs mediapipe 0.10.21: pip install '
-                              '--no-deps -r requirements/mediapipe.txt') from None
+            raise FinderError(
+                'the finder mediapipe needs mediapipe 0.10.21: pip install '
+                '--no-deps -r requirements/mediapipe.txt'
+            ) from None
         self.margin = margin
         self.scale = scale
-        self._pose = pose.Pose(static_image_mode=True, model_complexity=1,
-                               min_detection_confidence=min_score)
+        self._pose = pose.Pose(
+            static_image_mode=True, model_complexity=1, min_detection_confidence=min_score
+        )
 
     def observe(self, image: np.ndarray, stream: Hashable = 0) -> None:
         """Nothing to see in frames that are not searched."""
@@ -187,8 +206,13 @@ class RTMDetFinder:
         ModelError: the checkpoint cannot be read safely.
     """
 
-    def __init__(self, config: str = 'rtmdet_m_8xb32-300e_coco', checkpoint: str | None = None,
-                 device: str = 'cpu', min_score: float = 0.5) -> None:
+    def __init__(
+        self,
+        config: str = 'rtmdet_m_8xb32-300e_coco',
+        checkpoint: str | None = None,
+        device: str = 'cpu',
+        min_score: float = 0.5,
+    ) -> None:
         _require_mmdetection()
         self._detector = load_detector(config, checkpoint, device)
         self.min_score = min_score
@@ -216,8 +240,9 @@ def load_detector(config: str, checkpoint: str | None, device: str):
     """
     is_file = Path(config).suffix in ('.py', '.json', '.yaml', '.yml')
     if is_file and checkpoint is None:
-        raise FinderError(f'{config}: a config file of a detector needs a checkpoint beside it '
-                          '(--det-weights)')
+        raise FinderError(
+            f'{config}: a config file of a detector needs a checkpoint beside it (--det-weights)'
+        )
     for file in (config if is_file else None, checkpoint):
         if file and not file.startswith(('http://', 'https://')) and not Path(file).is_file():
             raise FinderError(f'{file}: no such file of a detector')
@@ -234,32 +259,48 @@ def load_detector(config: str, checkpoint: str | None, device: str):
 def _build_detector(config: str, checkpoint: str | None, device: str):
     # The detector's scope must not stay: another model finds the joints. Of weights that do not
     # fit MMEngine prints all names.
-    with (DefaultScope.overwrite_default_scope('mmdet'), redirect_stdout(StringIO()),
-          warnings.catch_warnings()):
+    with (
+        DefaultScope.overwrite_default_scope('mmdet'),
+        redirect_stdout(StringIO()),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings('ignore', 'Failed to add .*VisBackend', UserWarning)
         try:
             from mmdet.apis import DetInferencer
+
             return DetInferencer(config, checkpoint, device, show_progress=False)
         except ImportError as error:  # or built for another torch
-            raise FinderError(f'the finder rtmdet cannot import MMDetection: {error}. Install '
-                              f'with: {INSTALL_MMCV} && {INSTALL_MMDET}') from error
+            raise FinderError(
+                f'the finder rtmdet cannot import MMDetection: {error}. Install '
+                f'with: {INSTALL_MMCV} && {INSTALL_MMDET}'
+            ) from error
         except Exception as error:  # configs, names and downloads fail with errors of any kind
             used = config if checkpoint is None else f'{config} with {checkpoint}'
-            raise FinderError(f'the finder rtmdet cannot use {used} on {device}: '
-                              f'{type(error).__name__}: {" ".join(str(error).split())[:300]}'
-                              ) from error
+            raise FinderError(
+                f'the finder rtmdet cannot use {used} on {device}: '
+                f'{type(error).__name__}: {" ".join(str(error).split())[:300]}'
+            ) from error
 
 
 def _require_mmdetection() -> None:
-    lacking = {name: install for name, there, install in (
-        ('mmcv', find_spec('mmcv') is not None and find_spec('mmcv._ext') is not None,
-         INSTALL_MMCV),
-        ('mmdet', find_spec('mmdet') is not None, INSTALL_MMDET)) if not there}
+    lacking = {
+        name: install
+        for name, there, install in (
+            (
+                'mmcv',
+                find_spec('mmcv') is not None and find_spec('mmcv._ext') is not None,
+                INSTALL_MMCV,
+            ),
+            ('mmdet', find_spec('mmdet') is not None, INSTALL_MMDET),
+        )
+        if not there
+    }
     if lacking:
         raise FinderError(
             f'the finder rtmdet needs MMDetection on a full mmcv; not installed: '
             f'{", ".join(lacking)}. Install with: {" && ".join(lacking.values())}; or use motion '
-            'or mediapipe')
+            'or mediapipe'
+        )
 
 
 def label_of_people(classes: Sequence[str]) -> int:
@@ -274,8 +315,9 @@ def label_of_people(classes: Sequence[str]) -> int:
     raise FinderError(f'the detector knows no people, but: {", ".join(classes) or "nothing"}'[:300])
 
 
-def people_of(prediction: dict, min_score: float, label: int = 0,
-              max_iou: float = 0.7) -> np.ndarray:
+def people_of(
+    prediction: dict, min_score: float, label: int = 0, max_iou: float = 0.7
+) -> np.ndarray:
     """Boxes of people out of an answer of MMDetection's ``DetInferencer``.
 
     Args:
@@ -291,7 +333,10 @@ def people_of(prediction: dict, min_score: float, label: int = 0,
     scores, labels = np.array(prediction['scores']), np.array(prediction['labels'])
     kept: list[np.ndarray] = []
     for index in np.argsort(-scores, kind='stable'):
-        if labels[index] == label and scores[index] >= min_score and all(
-                overlap(boxes[index], box) <= max_iou for box in kept):
+        if (
+            labels[index] == label
+            and scores[index] >= min_score
+            and all(overlap(boxes[index], box) <= max_iou for box in kept)
+        ):
             kept.append(boxes[index])
     return np.reshape(kept, (-1, 4)).astype(np.float32)

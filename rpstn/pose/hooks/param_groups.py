@@ -1,4 +1,5 @@
 """Parameter groups of a running optimizer, for a model whose modules change while it is trained."""
+
 from __future__ import annotations
 
 import copy
@@ -8,8 +9,12 @@ from mmengine.optim import OptimWrapper, _ParamScheduler, build_optim_wrapper
 from torch import nn
 
 
-def regroup(optim_wrapper: OptimWrapper, schedulers: Sequence[_ParamScheduler], config: dict,
-            model: nn.Module) -> None:
+def regroup(
+    optim_wrapper: OptimWrapper,
+    schedulers: Sequence[_ParamScheduler],
+    config: dict,
+    model: nn.Module,
+) -> None:
     """Make the groups of an optimizer, in place, those it would have been built with for a model.
 
     Parameters that the model no longer has leave, with their state (e.g. momentum); those it has
@@ -29,8 +34,9 @@ def regroup(optim_wrapper: OptimWrapper, schedulers: Sequence[_ParamScheduler], 
     """
     optimizer = optim_wrapper.optimizer
     before = list(optimizer.param_groups)
-    place = {parameter: number for number, group in enumerate(before)
-             for parameter in group['params']}
+    place = {
+        parameter: number for number, group in enumerate(before) for parameter in group['params']
+    }
     fresh = build_optim_wrapper(model, copy.deepcopy(config)).optimizer.param_groups
     rules = {parameter: group for group in fresh for parameter in group['params']}
     # Of those that stay, one that learns, to see by it what schedules have done.

@@ -3,6 +3,7 @@
 Dang, Yin, Zhang, IEEE TIP 31, 2022: once JRE has learned the relations, a non-local block takes
 its place. https://arxiv.org/abs/2107.03591
 """
+
 from __future__ import annotations
 
 import gc
@@ -62,16 +63,27 @@ class RelationSwapHook(Hook):
 
     priority = 'ABOVE_NORMAL'  # before EMAHook, which loads weights, and CheckpointHook
 
-    def __init__(self, epoch: int | None = None, patience: int | None = None,
-                 min_delta: float = 0., monitor: str = 'torso_PCK@0.2/mean',
-                 relation: dict | None = None, keep: str | None = 'trainable',
-                 path: str = 'head.relation') -> None:
+    def __init__(
+        self,
+        epoch: int | None = None,
+        patience: int | None = None,
+        min_delta: float = 0.0,
+        monitor: str = 'torso_PCK@0.2/mean',
+        relation: dict | None = None,
+        keep: str | None = 'trainable',
+        path: str = 'head.relation',
+    ) -> None:
         if epoch is None and patience is None:
             raise ValueError('RelationSwapHook needs epoch=, patience= or both')
-        if (epoch is not None and epoch < 0) or (patience is not None and patience < 1) \
-                or min_delta < 0:
-            raise ValueError('RelationSwapHook takes epoch >= 0, patience >= 1, min_delta >= 0, '
-                             f'got {epoch}, {patience}, {min_delta}')
+        if (
+            (epoch is not None and epoch < 0)
+            or (patience is not None and patience < 1)
+            or min_delta < 0
+        ):
+            raise ValueError(
+                'RelationSwapHook takes epoch >= 0, patience >= 1, min_delta >= 0, '
+                f'got {epoch}, {patience}, {min_delta}'
+            )
         if keep not in KEEP:
             raise ValueError(f'RelationSwapHook: keep must be one of {KEEP}, got {keep!r}')
         self.epoch = epoch
@@ -91,30 +103,42 @@ class RelationSwapHook(Hook):
         """Refuse early what would fail at the swap."""
         model = runner.model
         if is_model_wrapper(model) and not isinstance(model, DistributedDataParallel):
-            raise NotImplementedError('RelationSwapHook can wrap a model anew in DDP only, got '
-                                      f'{type(model).__name__}')
+            raise NotImplementedError(
+                f'RelationSwapHook can wrap a model anew in DDP only, got {type(model).__name__}'
+            )
         if isinstance(runner.optim_wrapper, OptimWrapperDict):
-            raise NotImplementedError('RelationSwapHook takes a single optimizer, got '
-                                      f'{list(runner.optim_wrapper.keys())}')
+            raise NotImplementedError(
+                'RelationSwapHook takes a single optimizer, got '
+                f'{list(runner.optim_wrapper.keys())}'
+            )
         if isinstance(runner.optim_wrapper, OptimWrapper) and not isinstance(
-                (runner.cfg.get('optim_wrapper') or {}).get('optimizer'), dict):
-            raise ValueError('RelationSwapHook needs the config of the optimizer, whose rules new '
-                             'parameters follow: build the runner by Runner.from_cfg')
+            (runner.cfg.get('optim_wrapper') or {}).get('optimizer'), dict
+        ):
+            raise ValueError(
+                'RelationSwapHook needs the config of the optimizer, whose rules new '
+                'parameters follow: build the runner by Runner.from_cfg'
+            )
         owner, old = locate_relation(_unwrapped(runner), self.path)
         build_relation(self.relation, old, owner)
 
     def before_train(self, runner: Runner) -> None:
         """Refuse a training without epochs, or without the validation that is waited for."""
         if isinstance(runner.train_loop, IterBasedTrainLoop):
-            raise ValueError('RelationSwapHook needs a training by epochs, got '
-                             f'{type(runner.train_loop).__name__}')
+            raise ValueError(
+                'RelationSwapHook needs a training by epochs, got '
+                f'{type(runner.train_loop).__name__}'
+            )
         if self.patience is not None and runner.val_loop is None:
-            raise ValueError(f'RelationSwapHook(patience={self.patience}) waits for validations, '
-                             'and there are none: set val_dataloader, val_cfg and val_evaluator, '
-                             'or use epoch= alone')
+            raise ValueError(
+                f'RelationSwapHook(patience={self.patience}) waits for validations, '
+                'and there are none: set val_dataloader, val_cfg and val_evaluator, '
+                'or use epoch= alone'
+            )
         if self.patience is None and self.epoch >= runner.max_epochs and self.swapped_at is None:
-            runner.logger.warning(f'RelationSwapHook(epoch={self.epoch}) never swaps in a '
-                                  f'training of {runner.max_epochs} epochs')
+            runner.logger.warning(
+                f'RelationSwapHook(epoch={self.epoch}) never swaps in a '
+                f'training of {runner.max_epochs} epochs'
+            )
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Swap, if it is time."""
@@ -133,8 +157,11 @@ class RelationSwapHook(Hook):
             return f'{runner.epoch} epochs are done'
         if self.patience is None:
             return None
-        if (self._validated_at < runner.epoch and runner.epoch >= runner.val_begin
-                and runner.epoch % runner.val_interval == 0):
+        if (
+            self._validated_at < runner.epoch
+            and runner.epoch >= runner.val_begin
+            and runner.epoch % runner.val_interval == 0
+        ):
             # Resumed: MMEngine writes the checkpoint of an epoch before its validation.
             runner.val_loop.run()
         if self._waited < self.patience:
@@ -146,8 +173,10 @@ class RelationSwapHook(Hook):
         if self.patience is None or self.swapped_at is not None or metrics is None:
             return
         if self.monitor not in metrics:
-            raise ValueError(f'RelationSwapHook: the validation gives no {self.monitor!r}; set '
-                             f'monitor= to one of {sorted(metrics)}')
+            raise ValueError(
+                f'RelationSwapHook: the validation gives no {self.monitor!r}; set '
+                f'monitor= to one of {sorted(metrics)}'
+            )
         self._validated_at = runner.epoch
         if metrics[self.monitor] > self._best + self.min_delta:
             self._best, self._waited = float(metrics[self.monitor]), 0
@@ -157,8 +186,12 @@ class RelationSwapHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Tell what the weights are of."""
         checkpoint['meta'][_META] = dict(
-            self._signature(), swapped_at=self.swapped_at, best=self._best, waited=self._waited,
-            validated_at=self._validated_at)
+            self._signature(),
+            swapped_at=self.swapped_at,
+            best=self._best,
+            waited=self._waited,
+            validated_at=self._validated_at,
+        )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Before the weights are loaded: the modules they are of.
@@ -173,8 +206,10 @@ class RelationSwapHook(Hook):
                 self._swap(runner)
             self.swapped_at = saved['swapped_at']
         elif self.swapped_at is not None:
-            raise ValueError(f'the checkpoint is from before {self.path} was swapped, which this '
-                             f'model was after epoch {self.swapped_at}: start a new run with it')
+            raise ValueError(
+                f'the checkpoint is from before {self.path} was swapped, which this '
+                f'model was after epoch {self.swapped_at}: start a new run with it'
+            )
         if saved and runner._resume:
             self._best, self._waited = saved['best'], saved['waited']
             self._validated_at = saved['validated_at']
@@ -191,8 +226,10 @@ class RelationSwapHook(Hook):
         # By this config and not by what the file says: a file is not to choose what is built.
         for key, value in self._signature().items():
             if saved[key] != value:
-                raise ValueError(f'the checkpoint was swapped with {key}={saved[key]}, this '
-                                 f'RelationSwapHook has {key}={value}: give it the same')
+                raise ValueError(
+                    f'the checkpoint was swapped with {key}={saved[key]}, this '
+                    f'RelationSwapHook has {key}={value}: give it the same'
+                )
         return True
 
     def _signature(self) -> dict[str, str | None]:
@@ -207,8 +244,10 @@ class RelationSwapHook(Hook):
                 swap_relation(averaged.module, self.relation, self.keep, self.path, runner.seed)
                 averaged.module.requires_grad_(False)
                 averaged.avg_parameters = (
-                    averaged.module.state_dict() if averaged.update_buffers else
-                    dict(averaged.module.named_parameters()))
+                    averaged.module.state_dict()
+                    if averaged.update_buffers
+                    else dict(averaged.module.named_parameters())
+                )
         if is_model_wrapper(runner.model):
             # DDP reduces only the gradients it knew when it was built. The old one goes first: it
             # holds buckets as large as the model.
@@ -216,8 +255,9 @@ class RelationSwapHook(Hook):
             gc.collect()
             runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
         if isinstance(runner.optim_wrapper, OptimWrapper):
-            regroup(runner.optim_wrapper, runner.param_schedulers or (),
-                    runner.cfg.optim_wrapper, model)
+            regroup(
+                runner.optim_wrapper, runner.param_schedulers or (), runner.cfg.optim_wrapper, model
+            )
 
 
 def restore_swap(model: nn.Module, config: Config, checkpoint: dict) -> bool:
@@ -238,8 +278,9 @@ def restore_swap(model: nn.Module, config: Config, checkpoint: dict) -> bool:
     """
     for hook in config.get('custom_hooks') or ():
         if isinstance(hook, dict) and hook.get('type') in ('RelationSwapHook', RelationSwapHook):
-            hook = RelationSwapHook(**{k: v for k, v in hook.items()
-                                       if k not in ('type', 'priority')})
+            hook = RelationSwapHook(
+                **{k: v for k, v in hook.items() if k not in ('type', 'priority')}
+            )
             if hook.swapped_in(checkpoint):
                 swap_relation(model, hook.relation, hook.keep, hook.path)
                 return True

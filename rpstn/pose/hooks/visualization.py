@@ -1,4 +1,5 @@
 """Videos of predictions while testing and validating."""
+
 from __future__ import annotations
 
 import os
@@ -33,9 +34,16 @@ class ClipVisualizationHook(Hook):
         fps (float): of the videos. Defaults to 25.
     """
 
-    def __init__(self, enable: bool = False, interval: int = 1, kpt_thr: float = 0.1,
-                 show: bool = False, wait_time: float = 0., out_dir: str | None = None,
-                 fps: float = 25) -> None:
+    def __init__(
+        self,
+        enable: bool = False,
+        interval: int = 1,
+        kpt_thr: float = 0.1,
+        show: bool = False,
+        wait_time: float = 0.0,
+        out_dir: str | None = None,
+        fps: float = 25,
+    ) -> None:
         self.enable = enable
         self.interval = interval
         self.kpt_thr = kpt_thr
@@ -48,14 +56,24 @@ class ClipVisualizationHook(Hook):
         self._video: str | None = None
         self._frames: dict[int, PoseDataSample] = {}  # of the video being collected
 
-    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
-                        outputs: Sequence[PoseDataSample] | None = None) -> None:
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[PoseDataSample] | None = None,
+    ) -> None:
         """Collect a batch's frames, and draw the sequences that they end."""
         if self.enable:
             self._collect(runner, outputs, runner.test_dataloader.dataset, self.out_dir)
 
-    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
-                       outputs: Sequence[PoseDataSample] | None = None) -> None:
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[PoseDataSample] | None = None,
+    ) -> None:
         """As :meth:`after_test_iter`."""
         if self.enable:
             self._collect(runner, outputs, runner.val_dataloader.dataset, self._val_dir(runner))
@@ -75,8 +93,9 @@ class ClipVisualizationHook(Hook):
             return None
         return str(Path(self.out_dir) / f'epoch_{runner.epoch}')
 
-    def _collect(self, runner: Runner, samples: Sequence[PoseDataSample], dataset,
-                 out_dir: str | None) -> None:
+    def _collect(
+        self, runner: Runner, samples: Sequence[PoseDataSample], dataset, out_dir: str | None
+    ) -> None:
         for sample in samples:
             meta = sample.metainfo
             if meta.get('padded', False):
@@ -118,9 +137,15 @@ class ClipVisualizationHook(Hook):
         order = sorted(frames)
         for index, image in zip(order, dataset.read_frames(self._video, order), strict=True):
             self._visualizer.add_datasample(
-                self._video, cv2.cvtColor(image, cv2.COLOR_BGR2RGB), data_sample=frames[index],
-                draw_gt=False, draw_bbox=True, show=self.show, wait_time=self.wait_time,
-                kpt_thr=self.kpt_thr)
+                self._video,
+                cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
+                data_sample=frames[index],
+                draw_gt=False,
+                draw_bbox=True,
+                show=self.show,
+                wait_time=self.wait_time,
+                kpt_thr=self.kpt_thr,
+            )
             yield cv2.cvtColor(self._visualizer.get_image(), cv2.COLOR_RGB2BGR)
 
     def _write(self, path: Path, images: Iterator[np.ndarray]) -> None:
@@ -141,7 +166,8 @@ class ClipVisualizationHook(Hook):
 
     def _open(self, path: Path, image: np.ndarray) -> cv2.VideoWriter:
         writer = cv2.VideoWriter(
-            str(path), cv2.VideoWriter_fourcc(*'mp4v'), self.fps, image.shape[1::-1])
+            str(path), cv2.VideoWriter_fourcc(*'mp4v'), self.fps, image.shape[1::-1]
+        )
         if not writer.isOpened():
             raise OSError(f'{path}: OpenCV cannot write this video')
         return writer

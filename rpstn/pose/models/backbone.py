@@ -5,6 +5,7 @@ Baselines (Xiao et al., ECCV 2018), of which P is one, whole, and F one without 
 
 Shapes: B clips, T frames, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 import copy
@@ -37,8 +38,10 @@ def probe_backbone(backbone: torch.nn.Module, input_size: tuple[int, int]) -> tu
         with torch.no_grad():
             out = backbone(torch.zeros(1, 3, height, width))
     except RuntimeError as error:  # e.g. HRNet cannot add up branches of odd sizes
-        raise ValueError(f'{type(backbone).__name__} cannot take a {width}x{height} input '
-                         f'({error}): choose input sides that are multiples of 32') from error
+        raise ValueError(
+            f'{type(backbone).__name__} cannot take a {width}x{height} input '
+            f'({error}): choose input sides that are multiples of 32'
+        ) from error
     backbone.train(training)
     out = out[-1] if isinstance(out, (tuple, list)) else out
     channels, rows, columns = out.shape[1:]
@@ -46,7 +49,8 @@ def probe_backbone(backbone: torch.nn.Module, input_size: tuple[int, int]) -> tu
     if (rows * stride, columns * stride) != (height, width):
         raise ValueError(
             f'{type(backbone).__name__} makes a {columns}x{rows} map of a {width}x{height} input: '
-            f'choose input sides that are multiples of {2 ** (max(stride, 1) - 1).bit_length()}')
+            f'choose input sides that are multiples of {2 ** (max(stride, 1) - 1).bit_length()}'
+        )
     return channels, stride
 
 
@@ -57,8 +61,10 @@ def encode_frames(backbone: torch.nn.Module, clips: Tensor) -> Tensor:
         ValueError: the input is not a batch of clips.
     """
     if clips.ndim != 5 or clips.shape[2] != 3:
-        raise ValueError(f'{type(backbone).__name__} takes clips of shape (B, T, 3, H, W), got '
-                         f'{tuple(clips.shape)}')
+        raise ValueError(
+            f'{type(backbone).__name__} takes clips of shape (B, T, 3, H, W), got '
+            f'{tuple(clips.shape)}'
+        )
     # All frames in one batch: they depend on each other only in the head.
     return backbone.encoder(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
 
@@ -79,30 +85,44 @@ class FrameNetwork(BaseModule):
         init_cfg (dict, optional): MMEngine weight initialization.
     """
 
-    def __init__(self, backbone: dict, channels: int = 256, num_joints: int | None = None,
-                 heatmap_stride: int = 4, input_size: tuple[int, int] = (256, 256),
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        backbone: dict,
+        channels: int = 256,
+        num_joints: int | None = None,
+        heatmap_stride: int = 4,
+        input_size: tuple[int, int] = (256, 256),
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.backbone = MODELS.build(backbone)
         in_channels, stride = probe_backbone(self.backbone, input_size)
         doublings = (stride // heatmap_stride).bit_length() - 1
-        if stride != heatmap_stride * 2**max(doublings, 0):
+        if stride != heatmap_stride * 2 ** max(doublings, 0):
             fits = [stride >> n for n in range(stride.bit_length()) if stride % (1 << n) == 0]
             width, height = input_size
             raise ValueError(
                 f'{type(self.backbone).__name__} has stride {stride} on a {width}x{height} input, '
                 f'from which heatmap_stride={heatmap_stride} is no number of doublings away: use '
                 f'one of {fits}, or input sides that are multiples of '
-                f'{2 ** (stride - 1).bit_length()}')
+                f'{2 ** (stride - 1).bit_length()}'
+            )
         self.stride = stride
-        upsample = dict(deconv_out_channels=(channels, ) * doublings,
-                        deconv_kernel_sizes=(4, ) * doublings)
+        upsample = dict(
+            deconv_out_channels=(channels,) * doublings, deconv_kernel_sizes=(4,) * doublings
+        )
         if doublings == 0 and num_joints is None and in_channels != channels:
             # A backbone of high resolution, e.g. HRNet; P stays as MMPose has it.
-            upsample.update(conv_out_channels=(channels, ), conv_kernel_sizes=(1, ))
-        self.head = MODELS.build(dict(
-            type='HeatmapHead', in_channels=in_channels, out_channels=num_joints or channels,
-            final_layer=None if num_joints is None else dict(kernel_size=1), **upsample))
+            upsample.update(conv_out_channels=(channels,), conv_kernel_sizes=(1,))
+        self.head = MODELS.build(
+            dict(
+                type='HeatmapHead',
+                in_channels=in_channels,
+                out_channels=num_joints or channels,
+                final_layer=None if num_joints is None else dict(kernel_size=1),
+                **upsample,
+            )
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, C or K, h, w).
@@ -113,10 +133,12 @@ class FrameNetwork(BaseModule):
         """
         height, width = images.shape[-2:]
         if height % self.stride or width % self.stride:
-            raise ValueError(f'{type(self.backbone).__name__} takes images whose sides are '
-                             f'multiples of {self.stride}, got {width}x{height}')
+            raise ValueError(
+                f'{type(self.backbone).__name__} takes images whose sides are '
+                f'multiples of {self.stride}, got {width}x{height}'
+            )
         out = self.backbone(images)
-        return self.head.forward(out if isinstance(out, (tuple, list)) else (out, ))
+        return self.head.forward(out if isinstance(out, (tuple, list)) else (out,))
 
 
 @MODELS.register_module()
@@ -143,16 +165,26 @@ class RPSTNBackbone(BaseModule):
             fit.
     """
 
-    def __init__(self, encoder: dict, num_joints: int, initializer: dict | None = None,
-                 channels: int = 256, heatmap_stride: int = 4,
-                 input_size: tuple[int, int] = (256, 256), encoder_init: dict | None = None,
-                 initializer_init: dict | None = None, pretrained: str | dict | None = None,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        encoder: dict,
+        num_joints: int,
+        initializer: dict | None = None,
+        channels: int = 256,
+        heatmap_stride: int = 4,
+        input_size: tuple[int, int] = (256, 256),
+        encoder_init: dict | None = None,
+        initializer_init: dict | None = None,
+        pretrained: str | dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if pretrained is not None:
             if encoder_init is not None or initializer_init is not None:
-                raise ValueError('pretrained stands for both encoder_init and initializer_init: '
-                                 'give it, or these')
+                raise ValueError(
+                    'pretrained stands for both encoder_init and initializer_init: '
+                    'give it, or these'
+                )
             # All of their weights come from there; ImageNet's need not be read, or downloaded.
             encoder = {**encoder, 'init_cfg': None}
             initializer = initializer and {**initializer, 'init_cfg': None}
@@ -163,15 +195,22 @@ class RPSTNBackbone(BaseModule):
         self.input_size = tuple(input_size)
         common = dict(channels=channels, heatmap_stride=heatmap_stride, input_size=input_size)
         self.encoder = FrameNetwork(encoder, init_cfg=encoder_init, **common)
-        self.initializer = FrameNetwork(copy.deepcopy(initializer or encoder),
-                                        num_joints=num_joints, init_cfg=initializer_init, **common)
+        self.initializer = FrameNetwork(
+            copy.deepcopy(initializer or encoder),
+            num_joints=num_joints,
+            init_cfg=initializer_init,
+            **common,
+        )
 
     def init_weights(self) -> None:
         """As MMEngine's; then the weights of ``pretrained``."""
         super().init_weights()
         if self.pretrained is not None:
-            given = (dict(checkpoint=self.pretrained) if isinstance(self.pretrained, str)
-                     else self.pretrained)
+            given = (
+                dict(checkpoint=self.pretrained)
+                if isinstance(self.pretrained, str)
+                else self.pretrained
+            )
             load_single_frame(dict(P=self.initializer, F=self.encoder), **given)
 
     def start(self, images: Tensor) -> tuple[Tensor, Tensor]:

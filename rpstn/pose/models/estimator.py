@@ -2,6 +2,7 @@
 
 Shapes: B clips, T frames, K joints, (H, W) input pixels, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -45,18 +46,23 @@ class VideoPoseEstimator(TopdownPoseEstimator):
         for field in ('num_joints', 'channels'):
             ours, theirs = getattr(self.backbone, field), getattr(self.head, field)
             if ours != theirs:
-                raise ValueError(f'backbone has {field}={ours} and head {field}={theirs}: '
-                                 'give both the same number')
+                raise ValueError(
+                    f'backbone has {field}={ours} and head {field}={theirs}: '
+                    'give both the same number'
+                )
         decoder = self.head.decoder
         if decoder is not None:
             width, height = self.backbone.input_size
             stride = self.backbone.heatmap_stride
-            fits = dict(input_size=(width, height),
-                        heatmap_size=(width // stride, height // stride))
+            fits = dict(
+                input_size=(width, height), heatmap_size=(width // stride, height // stride)
+            )
             got = {name: tuple(int(n) for n in getattr(decoder, name)) for name in fits}
             if got != fits:
-                raise ValueError(f'with backbone.input_size={(width, height)} and heatmap_stride='
-                                 f'{stride} the codec needs {fits}, got {got}')
+                raise ValueError(
+                    f'with backbone.input_size={(width, height)} and heatmap_stride='
+                    f'{stride} the codec needs {fits}, got {got}'
+                )
 
     def _forward(self, inputs: Tensor, data_samples=None) -> Tensor:
         return self.head.propagate(self.extract_feat(inputs))
@@ -65,25 +71,30 @@ class VideoPoseEstimator(TopdownPoseEstimator):
         """Losses of clips (B, T, 3, H, W) with B clip samples."""
         return super().loss(inputs, frames_of(data_samples))
 
-    def predict(self, inputs: Tensor,
-                data_samples: Sequence[ClipDataSample]) -> list[PoseDataSample]:
+    def predict(
+        self, inputs: Tensor, data_samples: Sequence[ClipDataSample]
+    ) -> list[PoseDataSample]:
         """Predictions of clips (B, T, 3, H, W) with B clip samples."""
         frames = super().predict(inputs, frames_of(data_samples))
         return [frame for frame in frames if not frame.metainfo.get('padded', False)]
 
-    def add_pred_to_datasample(self, batch_pred_instances: InstanceList,
-                               batch_pred_fields: PixelDataList | None,
-                               batch_data_samples: Sequence[PoseDataSample]
-                               ) -> Sequence[PoseDataSample]:
+    def add_pred_to_datasample(
+        self,
+        batch_pred_instances: InstanceList,
+        batch_pred_fields: PixelDataList | None,
+        batch_data_samples: Sequence[PoseDataSample],
+    ) -> Sequence[PoseDataSample]:
         """As MMPose's, joints from the crop into the image, and turned where the crop was."""
-        samples = super().add_pred_to_datasample(batch_pred_instances, batch_pred_fields,
-                                                 batch_data_samples)
+        samples = super().add_pred_to_datasample(
+            batch_pred_instances, batch_pred_fields, batch_data_samples
+        )
         # MMPose's warp for unbiased data processing turns the other way round.
         sign = -1 if isinstance(self.head.decoder, UDPHeatmap) else 1
         for sample in samples:
-            rotation = float(np.ravel(sample.metainfo.get('bbox_rotation', 0.))[0])
+            rotation = float(np.ravel(sample.metainfo.get('bbox_rotation', 0.0))[0])
             if rotation:
                 keypoints = sample.pred_instances.keypoints
                 keypoints[..., :2] = rotate_about(
-                    keypoints[..., :2], sample.metainfo['input_center'], sign * rotation)
+                    keypoints[..., :2], sample.metainfo['input_center'], sign * rotation
+                )
         return samples

@@ -4,6 +4,7 @@ Dang, Yin, Zhang, IEEE TIP 31, 2022, figure 2. https://arxiv.org/abs/2107.03591
 
 Shapes: B clips, T frames, K joints, C channels, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 import torch
@@ -45,23 +46,40 @@ class RPSTNHead(HeatmapHead):
         ValueError: the decoder's heatmap size leaves JRPSP no valid kernel, or other norms.
     """
 
-    def __init__(self, num_joints: int, relation: dict | None, propagator: dict,
-                 channels: int = 256, norm_weight: float = 0.05, norms: str = 'paper',
-                 loss: dict | None = None, decoder: dict | None = None,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        num_joints: int,
+        relation: dict | None,
+        propagator: dict,
+        channels: int = 256,
+        norm_weight: float = 0.05,
+        norms: str = 'paper',
+        loss: dict | None = None,
+        decoder: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         if norms not in (*NORMS, 'none'):
-            raise ValueError(f"RPSTNHead: norms must be one of {(*NORMS, 'none')}, got {norms!r}")
+            raise ValueError(f'RPSTNHead: norms must be one of {(*NORMS, "none")}, got {norms!r}')
         loss = loss or dict(type='KeypointMSELoss', use_target_weight=True)
         # An empty init_cfg: HeatmapHead's default would overwrite what R and S start from.
-        super().__init__(in_channels=channels, out_channels=num_joints, deconv_out_channels=None,
-                         final_layer=None, loss=loss, decoder=decoder, init_cfg=init_cfg or [])
+        super().__init__(
+            in_channels=channels,
+            out_channels=num_joints,
+            deconv_out_channels=None,
+            final_layer=None,
+            loss=loss,
+            decoder=decoder,
+            init_cfg=init_cfg or [],
+        )
         self.num_joints = num_joints
         self.channels = channels
         self.norms = norms
-        self.relation = (nn.Identity() if relation is None else
-                         MODELS.build(dict(num_joints=num_joints, **relation)))
-        self.propagator = MODELS.build(
-            dict(num_joints=num_joints, channels=channels, **propagator))
+        self.relation = (
+            nn.Identity()
+            if relation is None
+            else MODELS.build(dict(num_joints=num_joints, **relation))
+        )
+        self.propagator = MODELS.build(dict(num_joints=num_joints, channels=channels, **propagator))
         self.norm = nn.Identity() if norms == 'none' else nn.BatchNorm2d(num_joints)
         if norms != 'none':
             nn.init.constant_(self.norm.weight, norm_weight)

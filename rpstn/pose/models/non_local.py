@@ -5,6 +5,7 @@ https://arxiv.org/abs/1711.07971
 
 Shapes: B maps, K joints, C' = K/2 channels, rounded down, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 import torch.nn.functional as F
@@ -85,7 +86,10 @@ class NonLocalRelation(BaseModule):
             ValueError: the number of channels is not ``num_joints``.
         """
         if heatmaps.shape[1] != self.num_joints:
-            raise ValueError(f'NonLocalRelation(num_joints={self.num_joints}) takes heatmaps of '
-                             f'{self.num_joints} channels, got {tuple(heatmaps.shape)}')
+            raise ValueError(
+                f'NonLocalRelation(num_joints={self.num_joints}) takes heatmaps of '
+                f'{self.num_joints} channels, got {tuple(heatmaps.shape)}'
+            )
         return heatmaps + self.out(
-            embedded_gaussian(self.theta(heatmaps), self.phi(heatmaps), self.g(heatmaps)))
+            embedded_gaussian(self.theta(heatmaps), self.phi(heatmaps), self.g(heatmaps))
+        )

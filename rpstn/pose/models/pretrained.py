@@ -5,6 +5,7 @@ trains from random weights.
 
 K joints of our network, K' of the checkpoint's.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -21,8 +22,9 @@ _LAST = 'head.final_layer.'
 _OWN = (_LAST, 'head.conv_layers.')
 
 
-def load_single_frame(networks: Mapping[str, nn.Module], checkpoint: str,
-                      joints: str | Sequence[str] | None = None) -> None:
+def load_single_frame(
+    networks: Mapping[str, nn.Module], checkpoint: str, joints: str | Sequence[str] | None = None
+) -> None:
     """Copy a single-frame model's backbone and deconvolutions into each network, and log the rest.
 
     The last layer, a 1x1 convolution to K' heatmaps, is not taken, as the joints are others - even
@@ -42,26 +44,41 @@ def load_single_frame(networks: Mapping[str, nn.Module], checkpoint: str,
     """
     saved = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', logger='silent')
     weights = saved.get('state_dict', saved) if isinstance(saved, dict) else {}
-    weights = {_our_name(key): value for key, value in weights.items()
-               if isinstance(value, Tensor) and not key.startswith('data_preprocessor.')}
+    weights = {
+        _our_name(key): value
+        for key, value in weights.items()
+        if isinstance(value, Tensor) and not key.startswith('data_preprocessor.')
+    }
     names = None if joints is None else _joint_names(saved, checkpoint)
-    ours = None if joints is None else list(
-        get_skeleton(joints).joints if isinstance(joints, str) else joints)
-    fits = {name: _fitting(network, weights, name, checkpoint)
-            for name, network in networks.items()}  # all, before any is changed
+    ours = (
+        None
+        if joints is None
+        else list(get_skeleton(joints).joints if isinstance(joints, str) else joints)
+    )
+    fits = {
+        name: _fitting(network, weights, name, checkpoint) for name, network in networks.items()
+    }  # all, before any is changed
     for name, network in networks.items():
         state = network.state_dict()
         new = [key for key in state if key not in fits[name] and not _is_counter(key)]
-        rows = (_copied_rows(state, weights, ours, names, checkpoint)
-                if ours is not None and f'{_LAST}weight' in state else {})
-        network.load_state_dict({**fits[name], **rows['state']} if rows else fits[name],
-                                strict=False)
+        rows = (
+            _copied_rows(state, weights, ours, names, checkpoint)
+            if ours is not None and f'{_LAST}weight' in state
+            else {}
+        )
+        network.load_state_dict(
+            {**fits[name], **rows['state']} if rows else fits[name], strict=False
+        )
         left = [key for key in weights if key not in fits[name]]
-        text = (f'{name}: {len(fits[name])} weights from {checkpoint}; of its own: '
-                f'{_shapes(new, state)}; not taken: {_shapes(left, weights)}')
+        text = (
+            f'{name}: {len(fits[name])} weights from {checkpoint}; of its own: '
+            f'{_shapes(new, state)}; not taken: {_shapes(left, weights)}'
+        )
         if rows:
-            text += (f'; rows of the last layer by name: {", ".join(rows["joints"]) or "none"}, '
-                     f'new: {", ".join(rows["others"]) or "none"}')
+            text += (
+                f'; rows of the last layer by name: {", ".join(rows["joints"]) or "none"}, '
+                f'new: {", ".join(rows["others"]) or "none"}'
+            )
         print_log(text, logger='current')
 
 
@@ -74,8 +91,9 @@ def _is_counter(key: str) -> bool:
     return key.endswith('.num_batches_tracked')  # which older checkpoints have not
 
 
-def _fitting(network: nn.Module, weights: dict[str, Tensor], name: str,
-             checkpoint: str) -> dict[str, Tensor]:
+def _fitting(
+    network: nn.Module, weights: dict[str, Tensor], name: str, checkpoint: str
+) -> dict[str, Tensor]:
     """The checkpoint's weights that the network takes: all, or ValueError."""
     state = network.state_dict()
     wanted = {key: value for key, value in state.items() if not key.startswith(_OWN)}
@@ -86,16 +104,21 @@ def _fitting(network: nn.Module, weights: dict[str, Tensor], name: str,
     if missing:
         problems.append(f'it lacks {len(missing)} weights, the first {missing[0]}')
     if other:
-        problems.append(f'of another shape are {len(other)} weights, the first '
-                        f'{_shapes(other[:1], weights)} for {tuple(wanted[other[0]].shape)}')
+        problems.append(
+            f'of another shape are {len(other)} weights, the first '
+            f'{_shapes(other[:1], weights)} for {tuple(wanted[other[0]].shape)}'
+        )
     if extra:
-        problems.append(f'the network lacks {len(extra)} weights, the first '
-                        f'{_shapes(extra[:1], weights)}')
+        problems.append(
+            f'the network lacks {len(extra)} weights, the first {_shapes(extra[:1], weights)}'
+        )
     if problems:
-        raise ValueError(f'{checkpoint} does not fit {name}, whose backbone is a '
-                         f'{_describe(network.backbone)}: {"; ".join(problems)}. It must hold a '
-                         'single-frame model (backbone.*, head.*) of the same backbone, '
-                         'deconvolutions and channels')
+        raise ValueError(
+            f'{checkpoint} does not fit {name}, whose backbone is a '
+            f'{_describe(network.backbone)}: {"; ".join(problems)}. It must hold a '
+            'single-frame model (backbone.*, head.*) of the same backbone, '
+            'deconvolutions and channels'
+        )
     return {key: weights[key] for key in wanted if key in weights}
 
 
@@ -112,13 +135,20 @@ def _joint_names(saved: dict, checkpoint: str) -> list[str]:
     meta = (saved.get('meta') or {}).get('dataset_meta') or {}
     names = meta.get('keypoint_id2name')
     if not names:
-        raise ValueError(f'{checkpoint}: meta.dataset_meta must name the joints, which '
-                         f'joints=... asks for, got {sorted(meta)}')
+        raise ValueError(
+            f'{checkpoint}: meta.dataset_meta must name the joints, which '
+            f'joints=... asks for, got {sorted(meta)}'
+        )
     return [names[k] for k in sorted(names)]
 
 
-def _copied_rows(state: dict[str, Tensor], weights: dict[str, Tensor], ours: list[str],
-                 theirs: list[str], checkpoint: str) -> dict:
+def _copied_rows(
+    state: dict[str, Tensor],
+    weights: dict[str, Tensor],
+    ours: list[str],
+    theirs: list[str],
+    checkpoint: str,
+) -> dict:
     """Our last layer with the rows of joints that both have."""
     rows = state[f'{_LAST}weight'].shape[0]
     if len(ours) != rows:
@@ -130,8 +160,10 @@ def _copied_rows(state: dict[str, Tensor], weights: dict[str, Tensor], ours: lis
     for key in (f'{_LAST}weight', f'{_LAST}bias'):
         if key not in weights or weights[key].shape != (len(theirs), *state[key].shape[1:]):
             got = tuple(weights[key].shape) if key in weights else 'none'
-            raise ValueError(f'{checkpoint}: {key} must have the shape '
-                             f'{(len(theirs), *state[key].shape[1:])}, got {got}')
+            raise ValueError(
+                f'{checkpoint}: {key} must have the shape '
+                f'{(len(theirs), *state[key].shape[1:])}, got {got}'
+            )
         copied[key] = state[key].clone()
         copied[key][to] = weights[key][at].to(copied[key].dtype)
     return dict(state=copied, joints=both, others=[name for name in ours if name not in theirs])

@@ -6,6 +6,7 @@ The authors' released code norms more than the paper says; ``norms='shared'`` is
 
 Shapes: B clips, K joints, C channels, (h, w) heatmap cells, (kh, kw) dynamic kernel.
 """
+
 from __future__ import annotations
 
 import torch
@@ -35,15 +36,24 @@ def dynamic_depthwise_conv(features: Tensor, kernels: Tensor) -> Tensor:
         # faster so than as one grouped convolution over the batch.
         dtype = torch.promote_types(features.dtype, torch.float32)
         with torch.autocast('cpu', enabled=False):
-            return torch.cat([
-                F.conv2d(frame[None].to(dtype, memory_format=torch.channels_last),
-                         kernel[:, None].to(dtype, memory_format=torch.channels_last),
-                         padding=padding, groups=channels)
-                for frame, kernel in zip(features, kernels)]).to(features.dtype)
+            return torch.cat(
+                [
+                    F.conv2d(
+                        frame[None].to(dtype, memory_format=torch.channels_last),
+                        kernel[:, None].to(dtype, memory_format=torch.channels_last),
+                        padding=padding,
+                        groups=channels,
+                    )
+                    for frame, kernel in zip(features, kernels)
+                ]
+            ).to(features.dtype)
     # One grouped convolution for the whole batch: a group is one channel of one sample.
-    out = F.conv2d(features.reshape(1, batch * channels, height, width),
-                   kernels.reshape(batch * channels, 1, *kernels.shape[2:]),
-                   padding=padding, groups=batch * channels)
+    out = F.conv2d(
+        features.reshape(1, batch * channels, height, width),
+        kernels.reshape(batch * channels, 1, *kernels.shape[2:]),
+        padding=padding,
+        groups=batch * channels,
+    )
     return out.view(batch, channels, height, width)
 
 
@@ -75,8 +85,10 @@ class Propagator(BaseModule):
         wanted = (self.num_joints, self.channels, self.channels)
         got = tuple(tensor.shape[1] for tensor in inputs)
         if wanted != got:
-            raise ValueError(f'{type(self).__name__} takes (heatmaps, features, next features) of '
-                             f'{wanted} channels, got {got}')
+            raise ValueError(
+                f'{type(self).__name__} takes (heatmaps, features, next features) of '
+                f'{wanted} channels, got {got}'
+            )
 
 
 class ReducedConv(nn.Module):
@@ -96,7 +108,8 @@ class ReducedConv(nn.Module):
         options = dict(stride=conv.stride, device=conv.weight.device, dtype=conv.weight.dtype)
         self.of_features, self.of_heatmaps = (
             skip_init(nn.Conv2d, inputs, conv.out_channels, conv.kernel_size, bias=bias, **options)
-            for inputs, bias in zip(self.channels, (True, False)))
+            for inputs, bias in zip(self.channels, (True, False))
+        )
         with torch.no_grad():
             first, then = reduce.weight[:, :, 0, 0].double(), conv.weight.double()
             weight = torch.einsum('dcij,ce->deij', then, first)
@@ -134,8 +147,14 @@ class JRPSP(Propagator):
         ValueError: other norms, or ``norm_filtered`` without a norm to share.
     """
 
-    def __init__(self, num_joints: int, channels: int = 256, norms: str = 'paper',
-                 norm_filtered: bool = False, init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        num_joints: int,
+        channels: int = 256,
+        norms: str = 'paper',
+        norm_filtered: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(num_joints, channels, init_cfg)
         if norms not in NORMS:
             raise ValueError(f'JRPSP: norms must be one of {NORMS}, got {norms!r}')
@@ -148,10 +167,17 @@ class JRPSP(Propagator):
         self.project = nn.Conv2d(channels, channels, 1) if shared else nn.Identity()
         self.reduce = nn.Conv2d(channels + num_joints, channels, 1)
         self.kernel = nn.Sequential(
-            *self._block(channels, padding=0), nn.ReLU(inplace=True), nn.MaxPool2d(2),
-            *self._block(channels), nn.ReLU(inplace=True), nn.MaxPool2d(2),
-            *self._block(channels), nn.ReLU(inplace=True), nn.MaxPool2d(2),
-            *self._block(channels))
+            *self._block(channels, padding=0),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            *self._block(channels),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            *self._block(channels),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            *self._block(channels),
+        )
         self.predict = nn.Conv2d(channels, num_joints, 1)
 
     @staticmethod
@@ -176,7 +202,8 @@ class JRPSP(Propagator):
                 raise ValueError(
                     f'JRPSP makes a kernel of {size} from a heatmap side of {side} cells; it must '
                     f'be odd. Sides that fit: {fits}, and so on (8k + 2 to 8k + 9, k odd); with '
-                    f'heatmaps of a quarter of the input, e.g. inputs of 128, 192, 256 or 320')
+                    f'heatmaps of a quarter of the input, e.g. inputs of 128, 192, 256 or 320'
+                )
         return kernel
 
     def check_heatmap_size(self, heatmap_size: tuple[int, int]) -> None:
@@ -225,9 +252,14 @@ class JRPSP(Propagator):
         weights were made exact in bfloat16, which their product is not.
         """
         layers = self.reduce, self.kernel[0]
-        if (isinstance(self.norm, nn.Identity) and isinstance(self.reduce, nn.Conv2d)
-                and self.reduce.in_channels > 9 * self.num_joints
-                and not all(torch.equal(layer.weight, layer.weight.bfloat16().to(layer.weight))
-                            for layer in layers)):
+        if (
+            isinstance(self.norm, nn.Identity)
+            and isinstance(self.reduce, nn.Conv2d)
+            and self.reduce.in_channels > 9 * self.num_joints
+            and not all(
+                torch.equal(layer.weight, layer.weight.bfloat16().to(layer.weight))
+                for layer in layers
+            )
+        ):
             self.kernel[0] = ReducedConv(*layers)
             self.reduce = nn.Identity()

@@ -4,6 +4,7 @@ Dang, Yin, Zhang, IEEE TIP 31, 2022. https://arxiv.org/abs/2107.03591
 
 Shapes: B clips, K joints, C channels, (h, w) heatmap cells of any number.
 """
+
 from __future__ import annotations
 
 import torch
@@ -31,14 +32,16 @@ class CatPropagator(Propagator):
         init_cfg (dict, optional): MMEngine weight initialization.
     """
 
-    def __init__(self, num_joints: int, channels: int = 256,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(self, num_joints: int, channels: int = 256, init_cfg: dict | None = None) -> None:
         super().__init__(num_joints, channels, init_cfg)
         self.fuse = nn.Sequential(
-            nn.Conv2d(2 * channels + num_joints, channels, 1), nn.BatchNorm2d(channels),
+            nn.Conv2d(2 * channels + num_joints, channels, 1),
+            nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
-            nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True))
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+        )
         self.predict = nn.Conv2d(channels, num_joints, 1)
 
     def forward(self, heatmaps: Tensor, features: Tensor, next_features: Tensor) -> Tensor:
@@ -61,8 +64,7 @@ class NoPropagator(Propagator):
         init_cfg (dict, optional): MMEngine weight initialization.
     """
 
-    def __init__(self, num_joints: int, channels: int = 256,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(self, num_joints: int, channels: int = 256, init_cfg: dict | None = None) -> None:
         super().__init__(num_joints, channels, init_cfg)
         self.predict = nn.Conv2d(channels, num_joints, 1)
 

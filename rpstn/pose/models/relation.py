@@ -5,6 +5,7 @@ Videos", IEEE TIP 31, 2022, figure 3. https://arxiv.org/abs/2107.03591
 
 Shapes: B maps, K joints, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 import torch
@@ -75,17 +76,18 @@ class JRE(BaseModule):
         ValueError: another layout.
     """
 
-    def __init__(self, num_joints: int, layout: str = 'paper',
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self, num_joints: int, layout: str = 'paper', init_cfg: dict | None = None
+    ) -> None:
         super().__init__(init_cfg)
         if layout not in LAYOUTS:
-            raise ValueError(f'{type(self).__name__}: layout must be one of {LAYOUTS}, '
-                             f'got {layout!r}')
+            raise ValueError(
+                f'{type(self).__name__}: layout must be one of {LAYOUTS}, got {layout!r}'
+            )
         self.num_joints = num_joints
         self.layout = layout
         self.g = nn.Conv2d(num_joints, num_joints, 1)
-        self.out = nn.Sequential(
-            nn.Conv2d(num_joints, num_joints, 1), nn.BatchNorm2d(num_joints))
+        self.out = nn.Sequential(nn.Conv2d(num_joints, num_joints, 1), nn.BatchNorm2d(num_joints))
         nn.init.zeros_(self.out[1].weight)
 
     def init_weights(self) -> None:
@@ -105,8 +107,10 @@ class JRE(BaseModule):
             ValueError: the number of channels is not ``num_joints``.
         """
         if heatmaps.shape[1] != self.num_joints:
-            raise ValueError(f'{type(self).__name__}(num_joints={self.num_joints}) takes heatmaps '
-                             f'of {self.num_joints} channels, got {tuple(heatmaps.shape)}')
+            raise ValueError(
+                f'{type(self).__name__}(num_joints={self.num_joints}) takes heatmaps '
+                f'of {self.num_joints} channels, got {tuple(heatmaps.shape)}'
+            )
         g = self.g(heatmaps).flatten(2)
         related = self.relation(heatmaps).to(g.dtype) @ g
         if self.layout == 'released':
@@ -130,13 +134,16 @@ class PriorRelation(JRE):
         ValueError: no skeleton has that name, or it has not ``num_joints`` joints.
     """
 
-    def __init__(self, num_joints: int, skeleton: str | Skeleton,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self, num_joints: int, skeleton: str | Skeleton, init_cfg: dict | None = None
+    ) -> None:
         super().__init__(num_joints, init_cfg=init_cfg)
         skeleton = get_skeleton(skeleton)
         if skeleton.num_joints != num_joints:
-            raise ValueError(f'PriorRelation(num_joints={num_joints}) needs a skeleton of '
-                             f'{num_joints} joints, {skeleton.name} has {skeleton.num_joints}')
+            raise ValueError(
+                f'PriorRelation(num_joints={num_joints}) needs a skeleton of '
+                f'{num_joints} joints, {skeleton.name} has {skeleton.num_joints}'
+            )
         # Follows from the config, so a checkpoint holds what a JRE's does.
         self.register_buffer('graph', skeleton_relation(skeleton), persistent=False)
 

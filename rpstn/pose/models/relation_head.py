@@ -4,6 +4,7 @@ Dang, Yin, Zhang, IEEE TIP 31, 2022, figure 3, for the joints of a single image.
 
 Shapes: B images, K joints, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 from mmpose.models.heads import AssociativeEmbeddingHead, BaseHead, CPMHead, HeatmapHead, MSPNHead
@@ -49,9 +50,11 @@ class RelationHead(BaseHead):
         _check(self.head)
         self.num_joints = self.out_channels = joints = self.head.out_channels
         if relation.get('num_joints', joints) != joints:
-            raise ValueError(f'relation.num_joints={relation["num_joints"]}, but '
-                             f'{type(self.head).__name__}.out_channels={joints}: leave num_joints '
-                             'out, it is taken from the head')
+            raise ValueError(
+                f'relation.num_joints={relation["num_joints"]}, but '
+                f'{type(self.head).__name__}.out_channels={joints}: leave num_joints '
+                'out, it is taken from the head'
+            )
         self.relation = MODELS.build({**relation, 'num_joints': joints})
         # Loss and prediction of MMPose's heads start with self.forward(features). With this one
         # in its place, on this instance, they run as they are, overridden methods included.
@@ -73,13 +76,15 @@ class RelationHead(BaseHead):
         """Z (B, K, h, w) of a backbone's feature maps; of several stages, the list of theirs."""
         return self.head.forward(feats)
 
-    def predict(self, feats: Features, batch_data_samples: OptSampleList,
-                test_cfg: dict | None = None) -> Predictions:
+    def predict(
+        self, feats: Features, batch_data_samples: OptSampleList, test_cfg: dict | None = None
+    ) -> Predictions:
         """Joints, and heatmaps if asked for, as the wrapped head predicts them."""
         return self.head.predict(feats, batch_data_samples, test_cfg=test_cfg or {})
 
-    def loss(self, feats: Features, batch_data_samples: OptSampleList,
-             train_cfg: dict | None = None) -> dict:
+    def loss(
+        self, feats: Features, batch_data_samples: OptSampleList, train_cfg: dict | None = None
+    ) -> dict:
         """Losses, as the wrapped head computes them."""
         return self.head.loss(feats, batch_data_samples, train_cfg=train_cfg or {})
 
@@ -94,7 +99,7 @@ class RelationHead(BaseHead):
             return
         for key in ours:
             if not key.startswith(f'{prefix}relation.'):
-                state_dict[f'{prefix}head.{key[len(prefix):]}'] = state_dict.pop(key)
+                state_dict[f'{prefix}head.{key[len(prefix) :]}'] = state_dict.pop(key)
 
 
 def _check(head: nn.Module) -> None:
@@ -104,9 +109,11 @@ def _check(head: nn.Module) -> None:
         raise ValueError(
             f'RelationHead takes a head that gives one heatmap per joint: '
             f'{", ".join(kind.__name__ for kind in _SUPPORTED)} and subclasses such as ViPNASHead, '
-            f'but not {", ".join(kind.__name__ for kind in _REFUSED)}; got {name}')
+            f'but not {", ".join(kind.__name__ for kind in _REFUSED)}; got {name}'
+        )
     if getattr(head.decoder, 'heatmap_type', 'gaussian') != 'gaussian':
         raise ValueError(
             f'RelationHead relates one heatmap per joint; the codec {type(head.decoder).__name__}('
             f'heatmap_type={head.decoder.heatmap_type!r}) of {name} gives '
-            f"{head.out_channels} maps: use heatmap_type='gaussian'")
+            f"{head.out_channels} maps: use heatmap_type='gaussian'"
+        )

@@ -2,6 +2,7 @@
 
 Shapes: B maps, K joints, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -28,25 +29,35 @@ class RelationSequence(BaseModule):
         ValueError: no relations, or more frozen than there are.
     """
 
-    def __init__(self, num_joints: int, relations: Sequence[dict | nn.Module], frozen: int = 0,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        num_joints: int,
+        relations: Sequence[dict | nn.Module],
+        frozen: int = 0,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if not relations or not 0 <= frozen <= len(relations):
-            raise ValueError('RelationSequence takes one relation or more, and frozen from 0 to '
-                             f'their number, got {len(relations)} and frozen={frozen}')
+            raise ValueError(
+                'RelationSequence takes one relation or more, and frozen from 0 to '
+                f'their number, got {len(relations)} and frozen={frozen}'
+            )
         self.num_joints = num_joints
         self.frozen = frozen
         # MMEngine's list hands init_weights on, PyTorch's does not.
         self.relations = ModuleList(
-            relation if isinstance(relation, nn.Module) else
-            MODELS.build(dict(num_joints=num_joints, **relation)) for relation in relations)
+            relation
+            if isinstance(relation, nn.Module)
+            else MODELS.build(dict(num_joints=num_joints, **relation))
+            for relation in relations
+        )
         for relation in self.relations[:frozen]:
             relation.requires_grad_(False)
 
     def train(self, mode: bool = True) -> RelationSequence:
         """As PyTorch's; frozen relations stay in evaluation mode."""
         super().train(mode)
-        for relation in self.relations[:self.frozen]:
+        for relation in self.relations[: self.frozen]:
             relation.eval()
         return self
 
@@ -57,8 +68,13 @@ class RelationSequence(BaseModule):
         return heatmaps
 
 
-def swap_relation(model: nn.Module, relation: dict, keep: str | None = 'trainable',
-                  path: str = 'head.relation', seed: int = 0) -> None:
+def swap_relation(
+    model: nn.Module,
+    relation: dict,
+    keep: str | None = 'trainable',
+    path: str = 'head.relation',
+    seed: int = 0,
+) -> None:
     """Put another relation module in the place of a model's, or behind it.
 
     Args:
@@ -77,8 +93,9 @@ def swap_relation(model: nn.Module, relation: dict, keep: str | None = 'trainabl
     if keep == 'frozen':
         for parameter in old.parameters():
             parameter.grad = None
-    setattr(owner, path.rpartition('.')[2],
-            new.to(next(model.parameters()).device).train(old.training))
+    setattr(
+        owner, path.rpartition('.')[2], new.to(next(model.parameters()).device).train(old.training)
+    )
 
 
 def locate_relation(model: nn.Module, path: str) -> tuple[nn.Module, nn.Module]:
@@ -86,8 +103,9 @@ def locate_relation(model: nn.Module, path: str) -> tuple[nn.Module, nn.Module]:
     try:
         return model.get_submodule(path.rpartition('.')[0]), model.get_submodule(path)
     except AttributeError as error:
-        raise ValueError(f'{type(model).__name__} has no relation module to swap at path='
-                         f'{path!r}: {error}') from None
+        raise ValueError(
+            f'{type(model).__name__} has no relation module to swap at path={path!r}: {error}'
+        ) from None
 
 
 def build_relation(relation: dict, old: nn.Module, owner: nn.Module, seed: int = 0) -> nn.Module:

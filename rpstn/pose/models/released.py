@@ -5,6 +5,7 @@ in ``_PARTS``. ``configs/_base_/released.py`` describes how that network differs
 
 Shapes: K joints, C channels.
 """
+
 from __future__ import annotations
 
 import re
@@ -73,13 +74,18 @@ class ReleasedNetwork:
     @property
     def options(self) -> dict:
         """What to merge into that config. No weights are to be downloaded."""
+
         def resnet(depth: int) -> dict:
             return dict(type='ResNet', depth=depth, init_cfg=None)
 
-        return dict(model=dict(
-            backbone=dict(encoder=resnet(self.encoder_depth),
-                          initializer=resnet(self.initializer_depth)),
-            head=dict(propagator=dict(norm_filtered=self.variant == 'jhmdb'))))
+        return dict(
+            model=dict(
+                backbone=dict(
+                    encoder=resnet(self.encoder_depth), initializer=resnet(self.initializer_depth)
+                ),
+                head=dict(propagator=dict(norm_filtered=self.variant == 'jhmdb')),
+            )
+        )
 
 
 def released_weights(saved: object) -> dict[str, Tensor]:
@@ -94,13 +100,19 @@ def released_weights(saved: object) -> dict[str, Tensor]:
     """
     weights = saved.get('state_dict', saved) if isinstance(saved, Mapping) else saved
     if not isinstance(weights, Mapping) or not weights:
-        raise ReleasedWeightsError('holds no state dict, bare or under state_dict, but a '
-                                   f'{type(weights).__name__}')
-    others = [str(name) for name, value in weights.items()
-              if not (isinstance(name, str) and isinstance(value, Tensor))]
+        raise ReleasedWeightsError(
+            f'holds no state dict, bare or under state_dict, but a {type(weights).__name__}'
+        )
+    others = [
+        str(name)
+        for name, value in weights.items()
+        if not (isinstance(name, str) and isinstance(value, Tensor))
+    ]
     if others:
-        raise ReleasedWeightsError(f'not all of it are weights: {_some(others)}; a state dict, '
-                                   'bare or under state_dict, was expected')
+        raise ReleasedWeightsError(
+            f'not all of it are weights: {_some(others)}; a state dict, '
+            'bare or under state_dict, was expected'
+        )
     return {re.sub(r'^module\.', '', name): value for name, value in weights.items()}
 
 
@@ -116,24 +128,31 @@ def inspect_released(weights: Mapping[str, Tensor], variant: str | None = None) 
     """
     if variant not in (None, *VARIANTS.values()):
         raise ReleasedWeightsError(
-            f'variant must be one of {tuple(VARIANTS.values())}, got {variant!r}')
+            f'variant must be one of {tuple(VARIANTS.values())}, got {variant!r}'
+        )
     final = weights.get('pose_net.final_layer.weight')
     if final is None:
-        raise ReleasedWeightsError('pose_net.final_layer.weight is missing, whose shape tells the '
-                                   'number of joints: not the weights of a released RPSTN')
+        raise ReleasedWeightsError(
+            'pose_net.final_layer.weight is missing, whose shape tells the '
+            'number of joints: not the weights of a released RPSTN'
+        )
     joints = final.shape[0] if final.ndim else 0
     if joints not in VARIANTS:
         allowed = ' or '.join(f'{k} ({name})' for k, name in VARIANTS.items())
-        raise ReleasedWeightsError(f'a released RPSTN has {allowed} joints, '
-                                   f'pose_net.final_layer.weight has {joints}')
+        raise ReleasedWeightsError(
+            f'a released RPSTN has {allowed} joints, pose_net.final_layer.weight has {joints}'
+        )
     return ReleasedNetwork(
         initializer_depth=_depth(weights, [f'pose_net.layer{n}' for n in (1, 2, 3, 4)]),
         encoder_depth=_depth(weights, [f'fea_ext.{n}' for n in (4, 5, 6, 7)]),
-        num_joints=joints, variant=variant or VARIANTS[joints])
+        num_joints=joints,
+        variant=variant or VARIANTS[joints],
+    )
 
 
-def convert_weights(weights: Mapping[str, Tensor],
-                    model: nn.Module) -> tuple[OrderedDict[str, Tensor], list[str]]:
+def convert_weights(
+    weights: Mapping[str, Tensor], model: nn.Module
+) -> tuple[OrderedDict[str, Tensor], list[str]]:
     """Rename released weights to those of ``model``.
 
     Conv_a's input channels change places: the release concatenates heatmaps and features, we
@@ -169,8 +188,15 @@ def convert_weights(weights: Mapping[str, Tensor],
         converted[name] = value.detach().to(ours.dtype, copy=True)
     unused = [name for name in weights if name.startswith(_UNUSED)]
     unexpected = [name for name in weights if name not in taken and name not in unused]
-    faults = [f'{len(names)} {what}: {_some(names)}' for what, names in (
-        ('missing', missing), ('unexpected', unexpected), ('of another shape', misshapen)) if names]
+    faults = [
+        f'{len(names)} {what}: {_some(names)}'
+        for what, names in (
+            ('missing', missing),
+            ('unexpected', unexpected),
+            ('of another shape', misshapen),
+        )
+        if names
+    ]
     if faults:
         raise ReleasedWeightsError(f'not the weights of a released RPSTN: {"; ".join(faults)}')
     return converted, unused
@@ -184,15 +210,23 @@ def released_name(name: str) -> str:
 
 def _depth(weights: Mapping[str, Tensor], layers: list[str]) -> int:
     """The depth of a ResNet with these four layers."""
-    blocks = tuple(len({match[1] for name in weights
-                        if (match := re.match(rf'{re.escape(layer)}\.(\d+)\.', name))})
-                   for layer in layers)
+    blocks = tuple(
+        len(
+            {
+                match[1]
+                for name in weights
+                if (match := re.match(rf'{re.escape(layer)}\.(\d+)\.', name))
+            }
+        )
+        for layer in layers
+    )
     bottlenecks = f'{layers[0]}.0.conv3.weight' in weights
     if (bottlenecks, blocks) not in _DEPTHS:
         kind = 'bottleneck' if bottlenecks else 'basic'
         raise ReleasedWeightsError(
             f'{layers[0]} and on have {", ".join(map(str, blocks))} {kind} blocks, which is no '
-            f'ResNet of {", ".join(map(str, _DEPTHS.values()))} layers')
+            f'ResNet of {", ".join(map(str, _DEPTHS.values()))} layers'
+        )
     return _DEPTHS[bottlenecks, blocks]
 
 

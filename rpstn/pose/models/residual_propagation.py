@@ -5,6 +5,7 @@ Dang, Yin, Zhang, IEEE TIP 31, 2022, figures 2 and 5, with a shortcut as in resi
 
 Shapes: B clips, K joints, C channels, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 import torch
@@ -46,8 +47,14 @@ class ResidualJRPSP(JRPSP):
         ValueError: ``init_weights``: the checkpoint's last layer is none of C -> K.
     """
 
-    def __init__(self, num_joints: int, channels: int = 256, carry: bool = False,
-                 pretrained: str | None = None, init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        num_joints: int,
+        channels: int = 256,
+        carry: bool = False,
+        pretrained: str | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(num_joints, channels, init_cfg=init_cfg)
         self.pretrained = pretrained
         self.carry = _Carry(num_joints, channels) if carry else None
@@ -71,8 +78,10 @@ class ResidualJRPSP(JRPSP):
         wanted = {name: tuple(value.shape) for name, value in self.predict.state_dict().items()}
         got = {name: None if value is None else tuple(value.shape) for name, value in last.items()}
         if got != wanted:
-            raise ValueError(f'{self.pretrained}: {_LAST}weight and bias must have the shapes '
-                             f'{wanted}, got {got}')
+            raise ValueError(
+                f'{self.pretrained}: {_LAST}weight and bias must have the shapes '
+                f'{wanted}, got {got}'
+            )
         self.predict.load_state_dict(last)
 
     def forward(self, heatmaps: Tensor, features: Tensor, next_features: Tensor) -> Tensor:
@@ -80,7 +89,8 @@ class ResidualJRPSP(JRPSP):
         self.check_channels(heatmaps, features, next_features)
         # By its module, where an export finds it.
         found = next_features + propagation.dynamic_depthwise_conv(
-            next_features, self.kernels(heatmaps, features))
+            next_features, self.kernels(heatmaps, features)
+        )
         if self.carry is None:
             return self.predict(found)
         change, gate = self.carry(torch.cat([features, heatmaps, next_features], dim=1))

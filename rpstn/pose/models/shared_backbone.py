@@ -3,6 +3,7 @@
 Shapes: B clips, T frames, N images, K joints, C channels, (H, W) input pixels, (h, w) heatmap
 cells.
 """
+
 from __future__ import annotations
 
 from mmengine.model import BaseModule
@@ -37,9 +38,16 @@ class SharedBackbone(BaseModule):
         ValueError: ``init_weights``: ``pretrained`` does not fit.
     """
 
-    def __init__(self, encoder: dict, num_joints: int, channels: int = 64,
-                 heatmap_stride: int = 4, input_size: tuple[int, int] = (256, 256),
-                 pretrained: str | dict | None = None, init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        encoder: dict,
+        num_joints: int,
+        channels: int = 64,
+        heatmap_stride: int = 4,
+        input_size: tuple[int, int] = (256, 256),
+        pretrained: str | dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.pretrained = pretrained
         self.num_joints = num_joints
@@ -48,8 +56,9 @@ class SharedBackbone(BaseModule):
         self.input_size = tuple(input_size)
         if pretrained is not None:  # all weights come from there, so ImageNet's need not be read
             encoder = _without_weights(encoder)
-        self.encoder = FrameNetwork(encoder, channels=channels, heatmap_stride=heatmap_stride,
-                                    input_size=input_size)
+        self.encoder = FrameNetwork(
+            encoder, channels=channels, heatmap_stride=heatmap_stride, input_size=input_size
+        )
         self.heatmaps = nn.Conv2d(channels, num_joints, 1)
         nn.init.normal_(self.heatmaps.weight, std=0.001)  # as MMPose's heatmap heads start
         nn.init.zeros_(self.heatmaps.bias)
@@ -58,8 +67,11 @@ class SharedBackbone(BaseModule):
         """As MMEngine's; then the weights of ``pretrained``."""
         super().init_weights()
         if self.pretrained is not None:
-            given = (dict(checkpoint=self.pretrained) if isinstance(self.pretrained, str)
-                     else self.pretrained)
+            given = (
+                dict(checkpoint=self.pretrained)
+                if isinstance(self.pretrained, str)
+                else self.pretrained
+            )
             load_single_frame(dict(PF=_as_single_frame(self)), **given)
 
     def initializer(self, images: Tensor) -> Tensor:
@@ -97,6 +109,11 @@ def _as_single_frame(shared: SharedBackbone) -> nn.Module:
 
 def _without_weights(config: dict) -> dict:
     """A backbone's config, and those nested in it, without ``init_cfg``."""
-    return {key: None if key == 'init_cfg' else
-            _without_weights(value) if isinstance(value, dict) else value
-            for key, value in config.items()}
+    return {
+        key: None
+        if key == 'init_cfg'
+        else _without_weights(value)
+        if isinstance(value, dict)
+        else value
+        for key, value in config.items()
+    }

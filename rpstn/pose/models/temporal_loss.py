@@ -2,6 +2,7 @@
 
 Shapes: B clips, T frames, K joints, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 import torch
@@ -35,15 +36,22 @@ class TemporalMSELoss(KeypointMSELoss):
         self.clip_len = clip_len
         self.temporal_weight = temporal_weight
 
-    def forward(self, output: Tensor, target: Tensor, target_weights: Tensor | None = None,
-                mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        output: Tensor,
+        target: Tensor,
+        target_weights: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Loss of heatmaps (B*T, K, h, w) with targets of this shape and weights (B*T, K)."""
         loss = super().forward(output, target, target_weights, mask)
         if not self.temporal_weight or self.clip_len == 1:
             return loss
         if len(output) % self.clip_len:
-            raise ValueError(f'TemporalMSELoss(clip_len={self.clip_len}) takes whole clips, got '
-                             f'{len(output)} frames')
+            raise ValueError(
+                f'TemporalMSELoss(clip_len={self.clip_len}) takes whole clips, got '
+                f'{len(output)} frames'
+            )
         error, both = (self._clips(output.float() - target), self._clips(target_weights))
         change = torch.square(error[:, 1:] - error[:, :-1])
         if both is not None:

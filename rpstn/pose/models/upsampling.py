@@ -6,6 +6,7 @@ convolutions and depthwise-separable ones (Howard et al., MobileNets, 2017).
 
 Shapes: N images, C channels, (H, W) input pixels, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -34,30 +35,37 @@ def probe_maps(backbone: nn.Module, input_size: tuple[int, int]) -> list[tuple[i
         outs = backbone(torch.zeros(1, 3, height, width))
     backbone.train(training)
     found = []
-    for out in (outs if isinstance(outs, (tuple, list)) else [outs]):
+    for out in outs if isinstance(outs, (tuple, list)) else [outs]:
         channels, rows, columns = out.shape[1:]
         stride = max(height // rows, 1)
         if (rows * stride, columns * stride) != (height, width):
-            raise ValueError(f'{type(backbone).__name__} makes a {columns}x{rows} map of a '
-                             f'{width}x{height} input: choose input sides that are multiples of '
-                             f'{2 ** (stride - 1).bit_length()}')
+            raise ValueError(
+                f'{type(backbone).__name__} makes a {columns}x{rows} map of a '
+                f'{width}x{height} input: choose input sides that are multiples of '
+                f'{2 ** (stride - 1).bit_length()}'
+            )
         found.append((channels, stride))
     return found
 
 
-def conv_norm(inputs: int, outputs: int, kernel: int = 1, groups: int = 1,
-              activate: bool = True) -> list[nn.Module]:
+def conv_norm(
+    inputs: int, outputs: int, kernel: int = 1, groups: int = 1, activate: bool = True
+) -> list[nn.Module]:
     """Convolution of the same size, batch norm and, with ``activate``, ReLU."""
-    return [nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False),
-            nn.BatchNorm2d(outputs), *([nn.ReLU(inplace=True)] if activate else [])]
+    return [
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+        *([nn.ReLU(inplace=True)] if activate else []),
+    ]
 
 
 class SeparableConv(nn.Sequential):
     """Depthwise 5x5 and pointwise convolution, each with batch norm and ReLU."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 5) -> None:
-        super().__init__(*conv_norm(inputs, inputs, kernel, groups=inputs),
-                         *conv_norm(inputs, outputs))
+        super().__init__(
+            *conv_norm(inputs, inputs, kernel, groups=inputs), *conv_norm(inputs, outputs)
+        )
 
 
 @MODELS.register_module()
@@ -81,9 +89,16 @@ class UpsampledBackbone(BaseModule):
         ValueError: the backbone's coarsest stride is no number of doublings from ``stride``.
     """
 
-    def __init__(self, backbone: dict, channels: int = 64, width: int = 128, stride: int = 4,
-                 input_size: tuple[int, int] = (256, 256), frozen: bool = False,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        backbone: dict,
+        channels: int = 64,
+        width: int = 128,
+        stride: int = 4,
+        input_size: tuple[int, int] = (256, 256),
+        frozen: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.frozen = frozen
         self.backbone = MODELS.build(backbone)
@@ -94,17 +109,23 @@ class UpsampledBackbone(BaseModule):
         coarsest = max(levels, default=0)
         steps = (coarsest // stride).bit_length() - 1 if coarsest else 0
         if coarsest != stride << steps:
-            raise ValueError(f'{type(self.backbone).__name__} has maps of strides '
-                             f'{[s for _, s in maps]}, from none of which stride={stride} is '
-                             'reached by doublings')
+            raise ValueError(
+                f'{type(self.backbone).__name__} has maps of strides '
+                f'{[s for _, s in maps]}, from none of which stride={stride} is '
+                'reached by doublings'
+            )
         self.coarsest = coarsest
         strides = [stride << n for n in range(steps, -1, -1)]  # coarse to fine
         self.taken = [levels[s][0] if s in levels else None for s in strides]
         self.laterals = nn.ModuleList(
             nn.Sequential(*conv_norm(levels[s][1], width, activate=False))
-            if s in levels else nn.Identity() for s in strides)
+            if s in levels
+            else nn.Identity()
+            for s in strides
+        )
         self.smooth = nn.ModuleList(
-            SeparableConv(width, channels if s == stride else width) for s in strides)
+            SeparableConv(width, channels if s == stride else width) for s in strides
+        )
         self.train(self.training)
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
@@ -116,11 +137,13 @@ class UpsampledBackbone(BaseModule):
         """
         height, width = images.shape[-2:]
         if height % self.coarsest or width % self.coarsest:
-            raise ValueError(f'UpsampledBackbone of {type(self.backbone).__name__} takes images '
-                             f'whose sides are multiples of {self.coarsest}, got {width}x{height}')
+            raise ValueError(
+                f'UpsampledBackbone of {type(self.backbone).__name__} takes images '
+                f'whose sides are multiples of {self.coarsest}, got {width}x{height}'
+            )
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             outs = self.backbone(images)
-            return (self.merge(outs if isinstance(outs, (tuple, list)) else (outs, )), )
+            return (self.merge(outs if isinstance(outs, (tuple, list)) else (outs,)),)
 
     def train(self, mode: bool = True) -> UpsampledBackbone:
         """As Module's; if frozen, all stays in evaluation mode, without gradients."""
@@ -134,8 +157,7 @@ class UpsampledBackbone(BaseModule):
         merged = None
         for taken, lateral, smooth in zip(self.taken, self.laterals, self.smooth):
             if merged is not None:
-                merged = F.interpolate(merged, scale_factor=2, mode='bilinear',
-                                       align_corners=False)
+                merged = F.interpolate(merged, scale_factor=2, mode='bilinear', align_corners=False)
             if taken is not None:
                 added = lateral(maps[taken])
                 merged = added if merged is None else merged + added

@@ -2,6 +2,7 @@
 
 Boxes are x1 y1 x2 y2 and joints x y, in 0-based image pixels. K joints.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -24,7 +25,7 @@ def checked_box(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         BoxError: it has no area, or lies outside the image.
     """
     box = np.asarray(box, np.float32)
-    if box.shape != (4, ) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
+    if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
         raise BoxError(f'a box needs x1 < x2 and y1 < y2, got {box.tolist()}')
     _check_inside(box, size)
     return box
@@ -32,8 +33,9 @@ def checked_box(box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _check_inside(box: np.ndarray, size: tuple[int, int]) -> None:
     if (box[:2] >= size).any() or (box[2:] <= 0).any():
-        raise BoxError(f'the box {box.tolist()} lies outside the image of '
-                       f'{size[0]}x{size[1]} pixels')
+        raise BoxError(
+            f'the box {box.tolist()} lies outside the image of {size[0]}x{size[1]} pixels'
+        )
 
 
 class FixedBox:
@@ -86,9 +88,15 @@ class FollowedBox(FixedBox):
 
     MAX_CHANGE, GROWTH, GROWN = 4 / 3, 1.1, 1.5
 
-    def __init__(self, box: np.ndarray | None = None, min_score: float = 0.3,
-                 margin: float = 0.1, min_share: float = 1 / 3, most: float = 2 / 3,
-                 min_side: float = 0.05) -> None:
+    def __init__(
+        self,
+        box: np.ndarray | None = None,
+        min_score: float = 0.3,
+        margin: float = 0.1,
+        min_share: float = 1 / 3,
+        most: float = 2 / 3,
+        min_side: float = 0.05,
+    ) -> None:
         super().__init__(box)
         self.min_score = min_score
         self.margin = margin
@@ -123,8 +131,9 @@ class FollowedBox(FixedBox):
                 high = self.box[2:] + np.clip(centre + sides / 2 - self.box[2:], least, most)
                 centre, sides = (low + high) / 2, high - low
             else:
-                sides = before * np.clip(np.sqrt(sides / before), 1 / self.MAX_CHANGE,
-                                         self.MAX_CHANGE)
+                sides = before * np.clip(
+                    np.sqrt(sides / before), 1 / self.MAX_CHANGE, self.MAX_CHANGE
+                )
         if self.box is None or found >= self.most * total:
             self.sure = sides
         self.box = np.concatenate([centre - sides / 2, centre + sides / 2]).astype(np.float32)

@@ -2,6 +2,7 @@
 
 Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
@@ -65,5 +66,6 @@ class TorchStepper:
 
     def _normalized(self, crops: Tensor) -> Tensor:
         # MMEngine's part of the preprocessor: device, channel order, mean and std.
-        return ImgDataPreprocessor.forward(
-            self.model.data_preprocessor, dict(inputs=list(crops)))['inputs']
+        return ImgDataPreprocessor.forward(self.model.data_preprocessor, dict(inputs=list(crops)))[
+            'inputs'
+        ]

@@ -13,6 +13,7 @@ by being resampled.) The crop rather stays where it is until the person has move
 
 Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -81,29 +82,47 @@ class StreamingRPSTN:
         ValueError: there is no config, or it does not say how to crop; an option is out of range.
     """
 
-    def __init__(self, stepper: Stepper | VideoPoseEstimator, config: Config | None = None, *,
-                 finder: PersonFinder | None = None, max_people: int = 1,
-                 reset_every: int | None = None, min_score: float = 0.3, keep_iou: float = 0.7,
-                 find_every: int = 1, max_lost: int = 50, cropper: Cropper | None = None,
-                 decoder=None) -> None:
+    def __init__(
+        self,
+        stepper: Stepper | VideoPoseEstimator,
+        config: Config | None = None,
+        *,
+        finder: PersonFinder | None = None,
+        max_people: int = 1,
+        reset_every: int | None = None,
+        min_score: float = 0.3,
+        keep_iou: float = 0.7,
+        find_every: int = 1,
+        max_lost: int = 50,
+        cropper: Cropper | None = None,
+        decoder=None,
+    ) -> None:
         if isinstance(stepper, VideoPoseEstimator):
             config = config or getattr(stepper, 'cfg', None)
             decoder = decoder or stepper.head.decoder
             stepper = TorchStepper(stepper)
         if config is None and (cropper is None or decoder is None):
             raise ValueError('StreamingRPSTN needs a config, or both cropper and decoder')
-        for name, value, least in (('max_people', max_people, 0), ('find_every', find_every, 1),
-                                   ('reset_every', reset_every, 1), ('max_lost', max_lost, 0)):
+        for name, value, least in (
+            ('max_people', max_people, 0),
+            ('find_every', find_every, 1),
+            ('reset_every', reset_every, 1),
+            ('max_lost', max_lost, 0),
+        ):
             if value is not None and value < least:
                 raise ValueError(f'{name} must be at least {least}, got {value}')
         if max_people > 1 and (finder is None or isinstance(finder, WholeFrame)):
-            raise ValueError(f'max_people={max_people} needs a finder that tells people apart; the '
-                             'whole frame is for one')
+            raise ValueError(
+                f'max_people={max_people} needs a finder that tells people apart; the '
+                'whole frame is for one'
+            )
         self.stepper = stepper
         self.cropper = cropper or Cropper.from_config(config)
         if self.cropper.input_size != tuple(stepper.input_size):
-            raise ValueError(f'the config crops to {self.cropper.input_size} pixels, the stepper '
-                             f'takes {tuple(stepper.input_size)}')
+            raise ValueError(
+                f'the config crops to {self.cropper.input_size} pixels, the stepper '
+                f'takes {tuple(stepper.input_size)}'
+            )
         self.decoder = decoder or KEYPOINT_CODECS.build(config.model.head.decoder)
         self.finder = finder or WholeFrame()
         self.max_people = max_people
@@ -114,8 +133,9 @@ class StreamingRPSTN:
         self.max_lost = max_lost
         self._streams: dict[Hashable, Stream] = {}
 
-    def step(self, frame: np.ndarray, boxes: Boxes | None = None,
-             stream: Hashable = 0) -> StreamPoses:
+    def step(
+        self, frame: np.ndarray, boxes: Boxes | None = None, stream: Hashable = 0
+    ) -> StreamPoses:
         """The people in the next frame of one stream.
 
         Args:
@@ -135,8 +155,9 @@ class StreamingRPSTN:
         return self.step_streams({stream: frame}, {} if boxes is None else {stream: boxes})[stream]
 
     @torch.inference_mode()
-    def step_streams(self, frames: Mapping[Hashable, np.ndarray],
-                     boxes: Mapping[Hashable, Boxes] | None = None) -> dict[Hashable, StreamPoses]:
+    def step_streams(
+        self, frames: Mapping[Hashable, np.ndarray], boxes: Mapping[Hashable, Boxes] | None = None
+    ) -> dict[Hashable, StreamPoses]:
         """The next frames of several streams, by name, as :meth:`step` takes one.
 
         Streams need not come in every call; one that is left out stands still.
@@ -146,8 +167,10 @@ class StreamingRPSTN:
             raise ValueError(f'boxes of streams without a frame: {sorted(map(str, extra))}')
         for name, image in frames.items():  # before anything is changed
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-                raise ValueError(f'stream {name!r}: a frame must be (H, W, 3) BGR uint8, got '
-                                 f'{image.shape} {image.dtype}')
+                raise ValueError(
+                    f'stream {name!r}: a frame must be (H, W, 3) BGR uint8, got '
+                    f'{image.shape} {image.dtype}'
+                )
             for box in given.setdefault(name, {}).values():
                 if box is not None:
                     checked_box(box, image.shape[1::-1])
@@ -162,8 +185,9 @@ class StreamingRPSTN:
         self._streams.pop(stream, None)
         self.finder.forget(stream)
 
-    def _place(self, name: Hashable, image: np.ndarray,
-               given: Mapping[int, np.ndarray | None]) -> list[Task]:
+    def _place(
+        self, name: Hashable, image: np.ndarray, given: Mapping[int, np.ndarray | None]
+    ) -> list[Task]:
         """Who is to be looked for, and where."""
         stream = self._streams.setdefault(name, Stream())
         self.finder.observe(image, name)
@@ -186,8 +210,9 @@ class StreamingRPSTN:
             tasks += self._find(name, stream, image, tasks)
         return sorted(tasks, key=lambda task: task.track.person)
 
-    def _find(self, name: Hashable, stream: Stream, image: np.ndarray,
-              tasks: Sequence[Task]) -> list[Task]:
+    def _find(
+        self, name: Hashable, stream: Stream, image: np.ndarray, tasks: Sequence[Task]
+    ) -> list[Task]:
         """Boxes for those who are lost, and for newcomers."""
         followed = {task.track.person for task in tasks}
         lost = [track for person, track in stream.tracks.items() if person not in followed]
@@ -197,13 +222,18 @@ class StreamingRPSTN:
             return []
         last = np.tile(image.shape[1::-1], 2) - 1
         boxes = np.clip(np.reshape(self.finder.find(image, name), (-1, 4)), 0, last)
-        free = [box for box in boxes[has_area(boxes)].astype(np.float32)
-                if all(overlap(box, task.box) < 0.3 for task in tasks)]
+        free = [
+            box
+            for box in boxes[has_area(boxes)].astype(np.float32)
+            if all(overlap(box, task.box) < 0.3 for task in tasks)
+        ]
         found = []
         for track in lost:  # the nearest one; those lost first choose first
             if free:
-                away = [np.linalg.norm((box[:2] + box[2:] - track.box[:2] - track.box[2:]) / 2)
-                        for box in free]
+                away = [
+                    np.linalg.norm((box[:2] + box[2:] - track.box[:2] - track.box[2:]) / 2)
+                    for box in free
+                ]
                 found.append((track, free.pop(int(np.argmin(away)))))
         found += [(stream.add(self._follower()), box) for box in free[:room]]
         for track, box in found:
@@ -231,8 +261,11 @@ class StreamingRPSTN:
         """One batch of those who start, and one of those who are carried on."""
         for task in tasks:
             task.track.age += 1
-        starts = [task.track.heatmaps is None or (
-            self.reset_every is not None and task.track.age >= self.reset_every) for task in tasks]
+        starts = [
+            task.track.heatmaps is None
+            or (self.reset_every is not None and task.track.age >= self.reset_every)
+            for task in tasks
+        ]
         for start in (True, False):
             batch = [task for task, its in zip(tasks, starts) if its == start]
             if batch:
@@ -246,12 +279,15 @@ class StreamingRPSTN:
             heatmaps, features = self.stepper.start(crops)
         else:
             heatmaps, features = self.stepper.step(
-                crops, _together([task.track.heatmaps for task in tasks]),
-                _together([task.track.features for task in tasks]))
+                crops,
+                _together([task.track.heatmaps for task in tasks]),
+                _together([task.track.features for task in tasks]),
+            )
         for i, task in enumerate(tasks):
             joints, scores = self._decode(heatmaps[i], task.crop)
-            lost = task.track.found(task, joints, scores, heatmaps[i:i + 1], features[i:i + 1],
-                                    start)
+            lost = task.track.found(
+                task, joints, scores, heatmaps[i : i + 1], features[i : i + 1], start
+            )
             task.pose = PersonPose(task.track.person, task.box, joints, scores, start, lost)
 
     def _decode(self, heatmaps: Tensor, crop: Crop) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ Boxes are x1 y1 x2 y2 and joints x y, in 0-based image pixels.
 
 Shapes: N people, K joints, C channels, (H, W) image pixels, (h, w) heatmap cells.
 """
+
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterator, Sequence
@@ -115,16 +116,24 @@ class Track:
     retry: bool = False
     """Whether P is to look at the follower's box next."""
 
-    def found(self, task: Task, joints: np.ndarray, scores: np.ndarray, heatmaps: Tensor,
-              features: Tensor, started: bool) -> bool:
+    def found(
+        self,
+        task: Task,
+        joints: np.ndarray,
+        scores: np.ndarray,
+        heatmaps: Tensor,
+        features: Tensor,
+        started: bool,
+    ) -> bool:
         """Take note of a frame; returns whether the person is lost in it.
 
         A frame of P is not the end even if nothing in it is certain, but carried on to the next:
         the batch norm behind both P and the propagation has statistics mostly of the latter, and
         can leave P's peaks at a small part of their height.
         """
-        self.rough = task.rough or (self.rough and not started
-                                    and np.array_equal(task.box, self.box))
+        self.rough = task.rough or (
+            self.rough and not started and np.array_equal(task.box, self.box)
+        )
         self.box = task.box
         self.age = 0 if started else self.age
         self.follower.update(joints, scores)
@@ -186,12 +195,15 @@ class Stream:
         neighbours' are not; a person whose box was given is never dropped.
         """
         kept: list[PersonPose] = []
-        for task in sorted(tasks, key=lambda task: (not task.given, task.pose.lost,
-                                                    task.track.person)):
+        for task in sorted(
+            tasks, key=lambda task: (not task.given, task.pose.lost, task.track.person)
+        ):
             pose = task.pose
             side = (pose.box[2:] - pose.box[:2]).max()
-            double = any(np.linalg.norm(pose.joints - other.joints, axis=1).mean() < side / 20
-                         for other in kept)
+            double = any(
+                np.linalg.norm(pose.joints - other.joints, axis=1).mean() < side / 20
+                for other in kept
+            )
             if double and not task.given:
                 del self.tracks[pose.person]
             else:

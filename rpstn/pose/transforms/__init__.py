@@ -1,9 +1,16 @@
 """Transforms of clips; importing this registers them with MMPose."""
+
 from .formatting import PackClipInputs
 from .frames import ClipBBox, ForEachFrame
 from .loading import LoadClip
 from .skeletons import MapClipJoints
 from .stretch import TopdownStretch
 
-__all__ = ['ClipBBox', 'ForEachFrame', 'LoadClip', 'MapClipJoints', 'PackClipInputs',
-           'TopdownStretch']
+__all__ = [
+    'ClipBBox',
+    'ForEachFrame',
+    'LoadClip',
+    'MapClipJoints',
+    'PackClipInputs',
+    'TopdownStretch',
+]

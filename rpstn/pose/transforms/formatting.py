@@ -1,4 +1,5 @@
 """From the results of a clip to tensors and data samples."""
+
 from __future__ import annotations
 
 import torch
@@ -8,10 +9,26 @@ from mmpose.registry import TRANSFORMS
 
 from ..structures import ClipDataSample
 
-_META_KEYS = ('id', 'img_id', 'img_path', 'video', 'frame_index', 'padded', 'category_id',
-              'ori_shape', 'img_shape', 'input_size', 'input_center', 'input_scale',
-              'bbox_rotation', 'flip', 'flip_direction', 'flip_indices', 'dataset_name',
-              'raw_ann_info')
+_META_KEYS = (
+    'id',
+    'img_id',
+    'img_path',
+    'video',
+    'frame_index',
+    'padded',
+    'category_id',
+    'ori_shape',
+    'img_shape',
+    'input_size',
+    'input_center',
+    'input_scale',
+    'bbox_rotation',
+    'flip',
+    'flip_direction',
+    'flip_indices',
+    'dataset_name',
+    'raw_ann_info',
+)
 
 
 @TRANSFORMS.register_module()
@@ -26,8 +43,9 @@ class PackClipInputs(BaseTransform):
         pack_transformed (bool): keep the joints in input pixels, for drawing.
     """
 
-    def __init__(self, meta_keys: tuple[str, ...] = _META_KEYS,
-                 pack_transformed: bool = False) -> None:
+    def __init__(
+        self, meta_keys: tuple[str, ...] = _META_KEYS, pack_transformed: bool = False
+    ) -> None:
         self.pack_frame = PackPoseInputs(meta_keys=meta_keys, pack_transformed=pack_transformed)
 
     def transform(self, results: dict) -> dict:
@@ -41,10 +59,14 @@ class PackClipInputs(BaseTransform):
             samples.append(sample)
         shapes = {tuple(image.shape) for image in inputs}
         if len(shapes) > 1:
-            raise ValueError(f"{results['video']}: the frames of a clip must have one size, got "
-                             f'{sorted(shapes)}; crop them, e.g. with TopdownAffine')
-        return dict(inputs=torch.stack(inputs),
-                    data_samples=ClipDataSample(samples, metainfo=dict(video=results['video'])))
+            raise ValueError(
+                f'{results["video"]}: the frames of a clip must have one size, got '
+                f'{sorted(shapes)}; crop them, e.g. with TopdownAffine'
+            )
+        return dict(
+            inputs=torch.stack(inputs),
+            data_samples=ClipDataSample(samples, metainfo=dict(video=results['video'])),
+        )
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(pack_frame={self.pack_frame})'

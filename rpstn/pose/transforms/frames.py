@@ -2,6 +2,7 @@
 
 T frames of a clip, K joints.
 """
+
 from __future__ import annotations
 
 import random
@@ -96,10 +97,14 @@ def _apply(transform: Callable, frame: dict) -> dict | None:
     frame = transform(frame)
     if frame is None:
         return None
-    if frame.get('flip') and frame['flip_direction'] in ('horizontal', 'vertical') \
-            and 'keypoints_occluded' in frame:
+    if (
+        frame.get('flip')
+        and frame['flip_direction'] in ('horizontal', 'vertical')
+        and 'keypoints_occluded' in frame
+    ):
         frame['keypoints_occluded'] = frame['keypoints_occluded'].take(
-            frame['flip_indices'], axis=1)
+            frame['flip_indices'], axis=1
+        )
     return {**earlier, **frame}
 
 
@@ -109,7 +114,7 @@ def _random_state() -> tuple:
 
 def _same_state(a: tuple, b: tuple) -> bool:
     # Python's state is a tuple of numbers; NumPy's holds an array at position 1.
-    return (a[1] == b[1] and a[0][2:] == b[0][2:] and np.array_equal(a[0][1], b[0][1]))
+    return a[1] == b[1] and a[0][2:] == b[0][2:] and np.array_equal(a[0][1], b[0][1])
 
 
 def _set_random_state(state: tuple) -> None:

@@ -1,4 +1,5 @@
 """Reading the images of a clip."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -41,7 +42,8 @@ class LoadClip(BaseTransform):
                 raise UnreadableFrameError(
                     f'{results["reader"].path}: frame {frame["frame_index"]} '
                     f'({Path(frame["img_path"]).name}) has {size[0]}x{size[1]} pixels, the '
-                    f'annotation states {stated[0]}x{stated[1]}; its joints would not fit')
+                    f'annotation states {stated[0]}x{stated[1]}; its joints would not fit'
+                )
             frame['img'] = image
             frame['img_shape'] = frame['ori_shape'] = image.shape[:2]
         return results
@@ -64,11 +66,13 @@ class _ImageInMemory:
 def _single_image(results: dict) -> dict:
     """An image and its box as a clip of one frame, whose joints are not known."""
     path, image = results['img_path'], results.get('img')
-    reader = ImageReader((path, )) if image is None else _ImageInMemory(path, image)
+    reader = ImageReader((path,)) if image is None else _ImageInMemory(path, image)
     count = len(results['keypoint_id2name'])
     flags = np.zeros(count, bool)
-    frame = frame_info(0, path, path, 0, False, np.asarray(results['bbox'])[0],
-                       np.zeros((count, 2)), flags, flags)
+    frame = frame_info(
+        0, path, path, 0, False, np.asarray(results['bbox'])[0], np.zeros((count, 2)), flags, flags
+    )
     frame['bbox_score'] = np.asarray(results['bbox_score'], np.float32)
-    return dict(video=path, reader=reader, image_size=None,
-                frames=[{**shared_metainfo(results), **frame}])
+    return dict(
+        video=path, reader=reader, image_size=None, frames=[{**shared_metainfo(results), **frame}]
+    )

@@ -2,6 +2,7 @@
 
 K joints of the source, K' of the target.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -35,8 +36,9 @@ class MapClipJoints(BaseTransform):
 
     def __init__(self, source: str, target: str) -> None:
         if target not in _METAINFO:
-            raise ValueError(f'MapClipJoints: target must be one of {sorted(_METAINFO)}, '
-                             f'got {target!r}')
+            raise ValueError(
+                f'MapClipJoints: target must be one of {sorted(_METAINFO)}, got {target!r}'
+            )
         self.source, self.target = get_skeleton(source).name, target
         self.members = joint_mapping(source, target)
         self.shared = shared_metainfo(parse_pose_metainfo(_METAINFO[target]))
@@ -44,14 +46,25 @@ class MapClipJoints(BaseTransform):
     def transform(self, results: dict) -> dict:
         for frame in results['frames']:
             keypoints = map_joints(frame['keypoints'], self.source, self.target)
-            labelled, occluded = (np.stack([
-                reduce(flags[:, list(indices)], axis=1) if indices else np.zeros(len(flags))
-                for indices in self.members], axis=1).astype(np.float32)
-                for flags, reduce in ((frame['keypoints_visible'], np.min),
-                                      (frame['keypoints_occluded'], np.max)))
-            frame.update(keypoints=np.nan_to_num(keypoints).astype(np.float32),
-                         keypoints_visible=labelled, keypoints_occluded=occluded * labelled,
-                         **self.shared)
+            labelled, occluded = (
+                np.stack(
+                    [
+                        reduce(flags[:, list(indices)], axis=1) if indices else np.zeros(len(flags))
+                        for indices in self.members
+                    ],
+                    axis=1,
+                ).astype(np.float32)
+                for flags, reduce in (
+                    (frame['keypoints_visible'], np.min),
+                    (frame['keypoints_occluded'], np.max),
+                )
+            )
+            frame.update(
+                keypoints=np.nan_to_num(keypoints).astype(np.float32),
+                keypoints_visible=labelled,
+                keypoints_occluded=occluded * labelled,
+                **self.shared,
+            )
         return results
 
     def __repr__(self) -> str:

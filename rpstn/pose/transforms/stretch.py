@@ -1,4 +1,5 @@
 """Cutting a box out with its sides stretched to the input's, as the authors' released code does."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -25,11 +26,15 @@ class TopdownStretch(TopdownAffine):
     def transform(self, results: dict) -> dict:
         """Warp ``img``, and ``keypoints`` into ``transformed_keypoints``, as TopdownAffine does."""
         center, scale = results['bbox_center'][0], results['bbox_scale'][0]
-        rotation = results['bbox_rotation'][0] if 'bbox_rotation' in results else 0.
+        rotation = results['bbox_rotation'][0] if 'bbox_rotation' in results else 0.0
         crop = Crop(center, scale, self.input_size, rotation, keep_aspect=False)
         results['img'] = crop.cut(results['img'])
         keypoints = np.array(results['keypoints'], np.float32)
         keypoints[..., :2] = crop.to_input(keypoints[..., :2])
-        results.update(transformed_keypoints=keypoints, input_size=self.input_size,
-                       input_center=center, input_scale=scale)
+        results.update(
+            transformed_keypoints=keypoints,
+            input_size=self.input_size,
+            input_center=center,
+            input_scale=scale,
+        )
         return results

@@ -5,6 +5,7 @@ a depth that puts visible limbs before the trunk and hidden ones behind it, smoo
 
 Shape letters: N frames, J skeleton joints; the 13 image joints are Penn Action's.
 """
+
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, percentile_filter
 
@@ -22,13 +23,21 @@ _TORSO = _LENGTHS['lumbar'] + _LENGTHS['thorax']
 _CHAINS = tuple(
     (f'{side}_{child}', f'{side}_{parent}', _LENGTHS[bone], reach)
     for side in ('left', 'right')
-    for child, parent, bone, reach in (('elbow', 'shoulder', 'upper_arm', .13),
-                                       ('wrist', 'elbow', 'forearm', .24),
-                                       ('knee', 'hip', 'thigh', .10),
-                                       ('ankle', 'knee', 'shank', .10)))
+    for child, parent, bone, reach in (
+        ('elbow', 'shoulder', 'upper_arm', 0.13),
+        ('wrist', 'elbow', 'forearm', 0.24),
+        ('knee', 'hip', 'thigh', 0.10),
+        ('ankle', 'knee', 'shank', 0.10),
+    )
+)
 # Where a joint that is never labelled is put: an anchor, and shares of the way hip to shoulder.
-_FALLBACK = dict(head=('neck', .4), elbow=('shoulder', -.6), wrist=('shoulder', -1.0),
-                 knee=('hip', -.85), ankle=('hip', -1.7))
+_FALLBACK = dict(
+    head=('neck', 0.4),
+    elbow=('shoulder', -0.6),
+    wrist=('shoulder', -1.0),
+    knee=('hip', -0.85),
+    ankle=('hip', -1.7),
+)
 
 
 def smooth(values: np.ndarray, sigma: float) -> np.ndarray:
@@ -75,9 +84,13 @@ def complete(keypoints: np.ndarray, known: np.ndarray) -> np.ndarray:
         if not ever[[_PENN[f'{s}_{name}'] for s in ('left', 'right')]].any():
             for side in ('left', 'right'):
                 points[:, _PENN[f'{side}_{name}']] = points[:, _PENN[f'{side}_{other}']] + (
-                    0, sign * extent)
-    shoulders, hips = (np.mean([points[:, _PENN[f'{s}_{n}']] for s in ('left', 'right')], 0)
-                       for n in ('shoulder', 'hip'))
+                    0,
+                    sign * extent,
+                )
+    shoulders, hips = (
+        np.mean([points[:, _PENN[f'{s}_{n}']] for s in ('left', 'right')], 0)
+        for n in ('shoulder', 'hip')
+    )
     for joint in np.flatnonzero(~ever):
         side, _, name = PENN_NAMES[joint].rpartition('_')
         if name in _FALLBACK:
@@ -89,6 +102,7 @@ def complete(keypoints: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def pixels_per_metre(points: np.ndarray) -> np.ndarray:
     """(N,) the size of the person, from the least foreshortened of trunk, thighs and shins."""
+
     def length(a, b):
         return np.linalg.norm(points[:, _PENN[a]] - points[:, _PENN[b]], axis=-1)
 
@@ -112,16 +126,16 @@ def _far_side(points, hidden, scale, up) -> np.ndarray:
     """
     left = [i for n, i in _PENN.items() if n.startswith('left')]
     right = [i for n, i in _PENN.items() if n.startswith('right')]
-    votes = .7 * (hidden[:, left].sum(1) - hidden[:, right].sum(1))
+    votes = 0.7 * (hidden[:, left].sum(1) - hidden[:, right].sum(1))
     ahead = np.stack([-up[:, 1], up[:, 0]], -1)  # to the picture's right of an upright trunk
     neck = (points[:, _PENN['left_shoulder']] + points[:, _PENN['right_shoulder']]) / 2
-    lean = ((points[:, 0] - neck) * ahead).sum(-1) / (.12 * scale)
+    lean = ((points[:, 0] - neck) * ahead).sum(-1) / (0.12 * scale)
     for side in ('left', 'right'):
         hip, knee, ankle = (points[:, _PENN[f'{side}_{n}']] for n in ('hip', 'knee', 'ankle'))
-        lean = lean + ((knee - (hip + ankle) / 2) * ahead).sum(-1) / (.25 * scale)
+        lean = lean + ((knee - (hip + ankle) / 2) * ahead).sum(-1) / (0.25 * scale)
     votes = votes + np.clip(lean, -2, 2)
     # People turn seldom: the vote of a second or two counts more than that of the moment.
-    return np.tanh(.8 * smooth(votes, 5) + 1.6 * smooth(votes, 25))
+    return np.tanh(0.8 * smooth(votes, 5) + 1.6 * smooth(votes, 25))
 
 
 def lift(points: np.ndarray, hidden: np.ndarray, push: np.ndarray) -> ScreenBody:
@@ -134,43 +148,46 @@ def lift(points: np.ndarray, hidden: np.ndarray, push: np.ndarray) -> ScreenBody
     """
     n = len(points)
     scale = pixels_per_metre(points)
-    xyz = {name: np.concatenate([points[:, i], np.zeros((n, 1))], -1)
-           for name, i in _PENN.items()}
+    xyz = {name: np.concatenate([points[:, i], np.zeros((n, 1))], -1) for name, i in _PENN.items()}
     shoulders = (xyz['left_shoulder'] + xyz['right_shoulder']) / 2
     hips = (xyz['left_hip'] + xyz['right_hip']) / 2
     up = normalize(shoulders - hips + [0, -1e-3, 0])
     far = _far_side(points, hidden, scale, up[:, :2])
     across = {}
-    for name, width in (('shoulder', 2 * _LENGTHS['shoulder_half']),
-                        ('hip', 2 * _LENGTHS['hip_half'])):
+    for name, width in (
+        ('shoulder', 2 * _LENGTHS['shoulder_half']),
+        ('hip', 2 * _LENGTHS['hip_half']),
+    ):
         wide = xyz[f'left_{name}'] - xyz[f'right_{name}']
-        deep = np.sqrt(np.maximum((width * scale) ** 2 - (wide ** 2).sum(-1), 0)) * far
+        deep = np.sqrt(np.maximum((width * scale) ** 2 - (wide**2).sum(-1), 0)) * far
         wide[:, 2] = deep
         across[name] = wide
-        for side, sign in (('left', .5), ('right', -.5)):
+        for side, sign in (('left', 0.5), ('right', -0.5)):
             xyz[f'{side}_{name}'][:, 2] = sign * deep
     turn = smooth(up[:, 0] * across['shoulder'][:, 1] - up[:, 1] * across['shoulder'][:, 0], 3)
-    facing = np.tanh(turn / (.12 * scale))  # 1 towards the camera
+    facing = np.tanh(turn / (0.12 * scale))  # 1 towards the camera
     short = np.sqrt(np.maximum((_TORSO * scale) ** 2 - ((shoulders - hips) ** 2).sum(-1), 0))
-    bent = smooth(-facing * np.where(short > .6 * _TORSO * scale, short, 0), 3)
+    bent = smooth(-facing * np.where(short > 0.6 * _TORSO * scale, short, 0), 3)
     up = smooth(normalize(np.concatenate([(shoulders - hips)[:, :2], bent[:, None]], -1)), 1)
 
     for child, parent, length, reach in _CHAINS:
         mid = points[:, _PENN[child]] - points[:, _PENN[parent]]
-        room = np.sqrt(np.maximum((length * scale) ** 2 - (mid ** 2).sum(-1), 0))
+        room = np.sqrt(np.maximum((length * scale) ** 2 - (mid**2).sum(-1), 0))
         side = smooth(np.where(hidden[:, _PENN[child]], 1.0, -1.0), 1.5)
-        root = xyz[f'{child.split("_")[0]}_{"shoulder" if reach > .1 else "hip"}'][:, 2]
+        root = xyz[f'{child.split("_")[0]}_{"shoulder" if reach > 0.1 else "hip"}'][:, 2]
         # Away from the trunk by its share, and further where the limb is foreshortened.
-        xyz[child][:, 2] = .6 * root + side * np.maximum(reach * scale, np.minimum(
-            .5 * room, 1.5 * reach * scale))
-    xyz['head'][:, 2] = scale * smooth(np.where(hidden[:, 0], .12, -.04), 1.5)
+        xyz[child][:, 2] = 0.6 * root + side * np.maximum(
+            reach * scale, np.minimum(0.5 * room, 1.5 * reach * scale)
+        )
+    xyz['head'][:, 2] = scale * smooth(np.where(hidden[:, 0], 0.12, -0.04), 1.5)
     for name, i in _PENN.items():
         xyz[name][:, 2] += push[:, i] * scale
 
-    frames = np.stack([_frame(up, across[n], far, scale) for n in ('hip', 'shoulder', 'shoulder')],
-                      1)
+    frames = np.stack(
+        [_frame(up, across[n], far, scale) for n in ('hip', 'shoulder', 'shoulder')], 1
+    )
     joints = _derive(xyz, shoulders, hips, frames, scale)
-    sun = normalize(np.array([-.35, -.8, -.5]))
+    sun = normalize(np.array([-0.35, -0.8, -0.5]))
     return ScreenBody(joints, np.repeat(scale[:, None], len(JOINTS), 1), frames, sun)
 
 
@@ -195,16 +212,18 @@ def _derive(xyz, shoulders, hips, frames, scale) -> np.ndarray:
     joints[:, INDEX['waist']] = hips + share * (shoulders - hips)
     joints[:, INDEX['neck']] = shoulders
     for side in ('left', 'right'):
-        elbow, wrist, knee, ankle = (xyz[f'{side}_{n}']
-                                     for n in ('elbow', 'wrist', 'knee', 'ankle'))
+        elbow, wrist, knee, ankle = (
+            xyz[f'{side}_{n}'] for n in ('elbow', 'wrist', 'knee', 'ankle')
+        )
         unit = scale[:, None]
-        joints[:, INDEX[f'{side}_hand']] = wrist + .8 * _LENGTHS['hand'] * unit * normalize(
-            smooth(normalize(wrist - elbow), 1))
+        joints[:, INDEX[f'{side}_hand']] = wrist + 0.8 * _LENGTHS['hand'] * unit * normalize(
+            smooth(normalize(wrist - elbow), 1)
+        )
         shin = normalize(ankle - knee + [0, 1e-3, 0])
         ahead = frames[:, 0, :, 0]
-        ahead = normalize(ahead - .8 * (ahead * shin).sum(-1, keepdims=True) * shin + .25 * shin)
+        ahead = normalize(ahead - 0.8 * (ahead * shin).sum(-1, keepdims=True) * shin + 0.25 * shin)
         ahead = normalize(smooth(ahead, 1.5))
-        drop = .04 * unit * shin
-        joints[:, INDEX[f'{side}_heel']] = ankle + drop - .03 * unit * ahead
-        joints[:, INDEX[f'{side}_toe']] = ankle + drop + .16 * unit * ahead
+        drop = 0.04 * unit * shin
+        joints[:, INDEX[f'{side}_heel']] = ankle + drop - 0.03 * unit * ahead
+        joints[:, INDEX[f'{side}_toe']] = ankle + drop + 0.16 * unit * ahead
     return joints

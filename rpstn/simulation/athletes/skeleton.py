@@ -5,16 +5,34 @@ at z = 0. Body frames are (..., 3, 3) matrices whose columns are the forward, le
 
 Shape letters: N frames, J skeleton joints.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
 
 JOINTS = (
-    'pelvis', 'waist', 'neck', 'head',
-    'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow',
-    'left_wrist', 'right_wrist', 'left_hand', 'right_hand',
-    'left_hip', 'right_hip', 'left_knee', 'right_knee',
-    'left_ankle', 'right_ankle', 'left_heel', 'right_heel', 'left_toe', 'right_toe',
+    'pelvis',
+    'waist',
+    'neck',
+    'head',
+    'left_shoulder',
+    'right_shoulder',
+    'left_elbow',
+    'right_elbow',
+    'left_wrist',
+    'right_wrist',
+    'left_hand',
+    'right_hand',
+    'left_hip',
+    'right_hip',
+    'left_knee',
+    'right_knee',
+    'left_ankle',
+    'right_ankle',
+    'left_heel',
+    'right_heel',
+    'left_toe',
+    'right_toe',
 )
 INDEX = {name: i for i, name in enumerate(JOINTS)}
 SIDES = np.array([1.0, -1.0])  # left, right along the Y axis
@@ -27,6 +45,7 @@ class Proportions:
     The means are Drillis and Contini's (1966) shares of the stature, shoulder and hip widths
     taken between the joint centres.
     """
+
     stature: float
     thigh: float
     shank: float
@@ -37,22 +56,33 @@ class Proportions:
     hand: float
     shoulder_half: float
     hip_half: float
-    lumbar: float     # pelvis to waist
-    thorax: float     # waist to the level of the shoulders
-    neck: float       # level of the shoulders to the base of the skull
-    head: float       # base of the skull to the centre of the head
+    lumbar: float  # pelvis to waist
+    thorax: float  # waist to the level of the shoulders
+    neck: float  # level of the shoulders to the base of the skull
+    head: float  # base of the skull to the centre of the head
 
     SHARES = dict(
-        thigh=.245, shank=.246, ankle_height=.039, foot=.152, upper_arm=.186, forearm=.146,
-        hand=.075, shoulder_half=.112, hip_half=.052, lumbar=.105, thorax=.183, neck=.055,
-        head=.058)
+        thigh=0.245,
+        shank=0.246,
+        ankle_height=0.039,
+        foot=0.152,
+        upper_arm=0.186,
+        forearm=0.146,
+        hand=0.075,
+        shoulder_half=0.112,
+        hip_half=0.052,
+        lumbar=0.105,
+        thorax=0.183,
+        neck=0.055,
+        head=0.058,
+    )
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> 'Proportions':
         """A stature of 1.5 to 1.95 m, each segment varying by 4 % (standard deviation)."""
         stature = float(np.clip(rng.normal(1.72, 0.10), 1.5, 1.95))
         lengths = {
-            name: stature * share * float(np.clip(rng.normal(1, .04), .9, 1.1))
+            name: stature * share * float(np.clip(rng.normal(1, 0.04), 0.9, 1.1))
             for name, share in cls.SHARES.items()
         }
         return cls(stature=stature, **lengths)
@@ -69,6 +99,7 @@ class Proportions:
 @dataclass(frozen=True)
 class Skeleton:
     """A moving skeleton: joints (N, J, 3) in metres and the frames (N, 3, 3) of its trunk."""
+
     joints: np.ndarray
     pelvis_frame: np.ndarray
     chest_frame: np.ndarray
@@ -113,8 +144,8 @@ def two_bone_ik(root, target, pole, first: float, second: float):
     reach = np.linalg.norm(delta, axis=-1, keepdims=True)
     direction = delta / np.maximum(reach, 1e-9)
     reach = np.clip(reach, abs(first - second) + 1e-4, (first + second) * 0.9995)
-    along = (first ** 2 + reach ** 2 - second ** 2) / (2 * reach)
-    aside = np.sqrt(np.maximum(first ** 2 - along ** 2, 0))
+    along = (first**2 + reach**2 - second**2) / (2 * reach)
+    aside = np.sqrt(np.maximum(first**2 - along**2, 0))
     side = normalize(pole - (pole * direction).sum(-1, keepdims=True) * direction)
     return root + along * direction + aside * side, root + reach * direction
 
@@ -146,20 +177,22 @@ class Poser:
         """Sets pelvis (N, 3), spine, head, hips and shoulders from the three frames."""
         body, n = self.body, len(self.joints)
         self.frames = tuple(
-            np.broadcast_to(f, (n, 3, 3)) for f in (pelvis_frame, chest_frame, head_frame))
+            np.broadcast_to(f, (n, 3, 3)) for f in (pelvis_frame, chest_frame, head_frame)
+        )
         pelvis_frame, chest_frame, head_frame = self.frames
         waist = pelvis + body.lumbar * pelvis_frame[..., 2]
         neck = waist + body.thorax * chest_frame[..., 2]
         skull = neck + body.neck * normalize(chest_frame[..., 2] + head_frame[..., 2])
         head = skull + body.head * head_frame[..., 2] + 0.1 * body.head * head_frame[..., 0]
-        for name, value in zip(('pelvis', 'waist', 'neck', 'head'), (pelvis, waist, neck, head),
-                               strict=True):
+        for name, value in zip(
+            ('pelvis', 'waist', 'neck', 'head'), (pelvis, waist, neck, head), strict=True
+        ):
             self._set(name, value)
         side = SIDES[:, None]
-        self._set_pair('hip', pelvis[:, None]
-                       + body.hip_half * side * pelvis_frame[:, None, :, 1])
-        self._set_pair('shoulder', neck[:, None]
-                       + body.shoulder_half * side * chest_frame[:, None, :, 1])
+        self._set_pair('hip', pelvis[:, None] + body.hip_half * side * pelvis_frame[:, None, :, 1])
+        self._set_pair(
+            'shoulder', neck[:, None] + body.shoulder_half * side * chest_frame[:, None, :, 1]
+        )
         return self
 
     def legs(self, ankles, knee_pole, foot_direction) -> 'Poser':
@@ -183,7 +216,8 @@ class Poser:
     def reach(self, wrists, elbow_pole, hand_direction=None) -> 'Poser':
         """Sets the arms so that the wrists come to `wrists` (N, 2, 3)."""
         elbows, wrists = two_bone_ik(
-            self.pair('shoulder'), wrists, elbow_pole, self.body.upper_arm, self.body.forearm)
+            self.pair('shoulder'), wrists, elbow_pole, self.body.upper_arm, self.body.forearm
+        )
         return self._arms(elbows, wrists, hand_direction)
 
     def swing(self, upper_direction, forearm_direction, hand_direction=None) -> 'Poser':
@@ -197,8 +231,10 @@ class Poser:
             hand_direction = wrists - elbows
         self._set_pair('elbow', elbows)
         self._set_pair('wrist', wrists)
-        self._set_pair('hand', wrists + self.body.hand * normalize(
-            np.broadcast_to(hand_direction, wrists.shape)))
+        self._set_pair(
+            'hand',
+            wrists + self.body.hand * normalize(np.broadcast_to(hand_direction, wrists.shape)),
+        )
         return self
 
     def skeleton(self) -> Skeleton:

@@ -2,6 +2,7 @@
 
 Shape letters: N frames.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ class Repetitions:
         share: (N,) in [0, 1), the share of the running repetition that is over.
         effort: (N,) amplitude of the running repetition, around 1.
     """
+
     count: np.ndarray
     share: np.ndarray
     effort: np.ndarray
@@ -26,13 +28,15 @@ class Repetitions:
         Args:
             down: the share of a repetition that its first half takes, in (0, 1).
         """
-        warped = np.where(self.share < down, 0.5 * self.share / down,
-                          0.5 + 0.5 * (self.share - down) / (1 - down))
+        warped = np.where(
+            self.share < down, 0.5 * self.share / down, 0.5 + 0.5 * (self.share - down) / (1 - down)
+        )
         return 0.5 - 0.5 * np.cos(2 * np.pi * warped)
 
 
-def repetitions(rng: np.random.Generator, times: np.ndarray, period: float,
-                variation: float = 0.07) -> Repetitions:
+def repetitions(
+    rng: np.random.Generator, times: np.ndarray, period: float, variation: float = 0.07
+) -> Repetitions:
     """Repetitions of about `period` seconds from a random phase, tempo and amplitude uneven.
 
     Args:
@@ -40,16 +44,20 @@ def repetitions(rng: np.random.Generator, times: np.ndarray, period: float,
         variation: standard deviation of tempo and amplitude between repetitions, relative.
     """
     num = int(np.ceil(times[-1] / (0.7 * period))) + 3
-    periods = period * np.clip(rng.normal(1, variation, num), .75, 1.3)
-    efforts = np.clip(rng.normal(1, variation, num), .8, 1.15)
+    periods = period * np.clip(rng.normal(1, variation, num), 0.75, 1.3)
+    efforts = np.clip(rng.normal(1, variation, num), 0.8, 1.15)
     starts = np.concatenate(([0.0], np.cumsum(periods)))
     count = np.interp(times + rng.uniform(0, periods[0]), starts, np.arange(num + 1.0))
     index = np.minimum(count.astype(int), num - 1)
     return Repetitions(count, count - index, efforts[index])
 
 
-def sway(rng: np.random.Generator, times: np.ndarray, size: float,
-         frequencies: tuple[float, float] = (0.15, 0.9)) -> np.ndarray:
+def sway(
+    rng: np.random.Generator,
+    times: np.ndarray,
+    size: float,
+    frequencies: tuple[float, float] = (0.15, 0.9),
+) -> np.ndarray:
     """(N,) smooth noise of standard deviation `size`: three slow sines of random phase."""
     frequency = rng.uniform(*frequencies, 3)
     phase = rng.uniform(0, 2 * np.pi, 3)

@@ -2,6 +2,7 @@
 
 Shape letters: N frames, K image joints.
 """
+
 from collections.abc import Iterator
 
 import numpy as np
@@ -32,10 +33,16 @@ def joint_names(joints: str) -> tuple[str, ...]:
     return JOINT_NAMES[joints]
 
 
-def annotated_scene(keypoints: np.ndarray, labelled: np.ndarray, occluded: np.ndarray,
-                    size: tuple[int, int], seed: int | tuple[int, ...] = 0,
-                    joints: str = 'penn13', motion_blur: bool = True,
-                    samples: int = 3) -> Scene:
+def annotated_scene(
+    keypoints: np.ndarray,
+    labelled: np.ndarray,
+    occluded: np.ndarray,
+    size: tuple[int, int],
+    seed: int | tuple[int, ...] = 0,
+    joints: str = 'penn13',
+    motion_blur: bool = True,
+    samples: int = 3,
+) -> Scene:
     """The scene of a body whose joints lie where they are labelled.
 
     Joints labelled as hidden are behind another part of the body or behind a thing; the depth
@@ -55,8 +62,10 @@ def annotated_scene(keypoints: np.ndarray, labelled: np.ndarray, occluded: np.nd
     names = joint_names(joints)
     keypoints = np.asarray(keypoints, float)
     if keypoints.shape[1:] != (len(names), 2) or not len(keypoints):
-        raise ValueError(f'keypoints must be (N, {len(names)}, 2) for {joints}, N >= 1, '
-                         f'got shape {keypoints.shape}')
+        raise ValueError(
+            f'keypoints must be (N, {len(names)}, 2) for {joints}, N >= 1, '
+            f'got shape {keypoints.shape}'
+        )
     for field, value in (('labelled', labelled), ('occluded', occluded)):
         if np.shape(value) != keypoints.shape[:2]:
             raise ValueError(f'{field} must be {keypoints.shape[:2]}, got shape {np.shape(value)}')
@@ -84,13 +93,29 @@ def annotated_scene(keypoints: np.ndarray, labelled: np.ndarray, occluded: np.nd
 
     bare = hidden & ~label(primitives, look, points, PENN_NAMES, size)[1]
     covers = cover_joints(cover_rng, points, bare, seen, scale)
-    return Scene(tuple(size), primitives, look, paint_canvas, matrices, grade, tuple(covers),
-                 _shadow(primitives, points, scale), .5 if motion_blur else 0.0, samples)
+    return Scene(
+        tuple(size),
+        primitives,
+        look,
+        paint_canvas,
+        matrices,
+        grade,
+        tuple(covers),
+        _shadow(primitives, points, scale),
+        0.5 if motion_blur else 0.0,
+        samples,
+    )
 
 
-def render_sequence(keypoints: np.ndarray, labelled: np.ndarray, occluded: np.ndarray,
-                    size: tuple[int, int], seed: int | tuple[int, ...] = 0,
-                    joints: str = 'penn13', **kwargs) -> Iterator[np.ndarray]:
+def render_sequence(
+    keypoints: np.ndarray,
+    labelled: np.ndarray,
+    occluded: np.ndarray,
+    size: tuple[int, int],
+    seed: int | tuple[int, ...] = 0,
+    joints: str = 'penn13',
+    **kwargs,
+) -> Iterator[np.ndarray]:
     """The frames of :func:`annotated_scene`, one (H, W, 3) uint8 BGR picture at a time."""
     scene = annotated_scene(keypoints, labelled, occluded, size, seed, joints, **kwargs)
     return (scene.render(frame) for frame in range(len(scene)))
@@ -114,7 +139,7 @@ def _settle(points, hidden, seen, look: Appearance, size) -> Primitives:
         wrong = wrong_front.sum() + 3 * wrong_back.sum()
         if wrong < least:
             best, least = primitives, wrong
-        push = push + .22 * smooth(wrong_front, 2) - .30 * smooth(wrong_back, 2)
+        push = push + 0.22 * smooth(wrong_front, 2) - 0.30 * smooth(wrong_back, 2)
     return best
 
 
@@ -122,19 +147,18 @@ def _standpoint(points, scale, size) -> tuple[Camera, np.ndarray]:
     """A level camera that puts the floor under the lowest feet; the person is 6 m away."""
     distance, height = 6.0, 1.3
     focal = float(np.median(scale)) * distance
-    floor = float(np.percentile(points[:, -2:, 1].max(1), 80)) + .07 * float(np.median(scale))
+    floor = float(np.percentile(points[:, -2:, 1].max(1), 80)) + 0.07 * float(np.median(scale))
     centre = np.array([(size[0] - 1) / 2, floor - focal * height / distance])
     rotation = np.array([[0, -1.0, 0], [0, 0, -1.0], [1.0, 0, 0]])
-    camera = Camera(np.array([-distance, 0, height]), rotation, focal, centre,
-                    np.eye(2, 3)[None])
+    camera = Camera(np.array([-distance, 0, height]), rotation, focal, centre, np.eye(2, 3)[None])
     return camera, np.array([0, 0, 1.0])
 
 
 def _shadow(primitives: Primitives, points, scale) -> Shadow:
     """The body thrown flat to the floor at the height of its lower foot."""
-    floor = smooth(points[:, -2:, 1].max(1), 6)[:, None, None] + .05 * scale[:, None, None]
+    floor = smooth(points[:, -2:, 1].max(1), 6)[:, None, None] + 0.05 * scale[:, None, None]
     ends = np.stack([primitives.capsules[..., :2], primitives.capsules[..., 3:5]], 2).astype(float)
     above = floor - ends[..., 1]
-    ends[..., 0] += .25 * above
-    ends[..., 1] = floor - .12 * above
-    return Shadow(ends, .6 * primitives.capsules[..., 6:].mean(-1), .35)
+    ends[..., 0] += 0.25 * above
+    ends[..., 1] = floor - 0.12 * above
+    return Shadow(ends, 0.6 * primitives.capsules[..., 6:].mean(-1), 0.35)

@@ -1,4 +1,5 @@
 """Clips of synthetic athletes for training and tests; no files needed."""
+
 from collections.abc import Iterator, Sequence
 
 from mmpose.registry import DATASETS
@@ -37,17 +38,31 @@ class SyntheticClipDataset(ClipDataset):
 
     METAINFO: dict = PENN13
 
-    def __init__(self, num_sequences: int = 100, num_frames: int = 40,
-                 image_size: tuple[int, int] = (192, 192), seed: int = 0,
-                 motions: Sequence[str] = tuple(MOTIONS), occluder_prob: float = 0.3,
-                 motion_blur: bool = True, camera_movement: float = 1.0, fps: float = 25.0,
-                 joints: str = 'penn13', cache_mb: int = 0, **kwargs) -> None:
+    def __init__(
+        self,
+        num_sequences: int = 100,
+        num_frames: int = 40,
+        image_size: tuple[int, int] = (192, 192),
+        seed: int = 0,
+        motions: Sequence[str] = tuple(MOTIONS),
+        occluder_prob: float = 0.3,
+        motion_blur: bool = True,
+        camera_movement: float = 1.0,
+        fps: float = 25.0,
+        joints: str = 'penn13',
+        cache_mb: int = 0,
+        **kwargs,
+    ) -> None:
         unknown = set(motions) - set(MOTIONS)
         if unknown or not motions:
-            raise ValueError(f'motions must be out of {sorted(MOTIONS)}, at least one, '
-                             f'got {list(motions)}')
-        for field, value in (('num_sequences', num_sequences), ('num_frames', num_frames),
-                             *zip(('width', 'height'), image_size, strict=True)):
+            raise ValueError(
+                f'motions must be out of {sorted(MOTIONS)}, at least one, got {list(motions)}'
+            )
+        for field, value in (
+            ('num_sequences', num_sequences),
+            ('num_frames', num_frames),
+            *zip(('width', 'height'), image_size, strict=True),
+        ):
             if value < 1:
                 raise ValueError(f'{field} must be at least 1, got {value}')
         if not 0 <= occluder_prob <= 1:
@@ -55,9 +70,18 @@ class SyntheticClipDataset(ClipDataset):
         self.joint_names = joint_names(joints)
         self.cache_mb = cache_mb
         self._readers = [
-            SyntheticReader((seed, i), num_frames, tuple(int(v) for v in image_size),
-                            tuple(motions), occluder_prob, motion_blur, camera_movement, fps)
-            for i in range(num_sequences)]
+            SyntheticReader(
+                (seed, i),
+                num_frames,
+                tuple(int(v) for v in image_size),
+                tuple(motions),
+                occluder_prob,
+                motion_blur,
+                camera_movement,
+                fps,
+            )
+            for i in range(num_sequences)
+        ]
         kwargs.setdefault('metainfo', METAINFO[joints])
         super().__init__(**kwargs)
 
@@ -68,5 +92,10 @@ class SyntheticClipDataset(ClipDataset):
             yield PoseSequence(
                 name=f'{motion}/{i:05d}',
                 reader=CachedReader(reader, self.cache_mb) if self.cache_mb else reader,
-                keypoints=keypoints, labelled=labelled, occluded=occluded,
-                boxes=reader.boxes(), image_size=reader.image_size, action=motion)
+                keypoints=keypoints,
+                labelled=labelled,
+                occluded=occluded,
+                boxes=reader.boxes(),
+                image_size=reader.image_size,
+                action=motion,
+            )

@@ -1,4 +1,5 @@
 """Writes rendered frames for Penn Action's labels, in Penn Action's own layout."""
+
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -47,7 +48,8 @@ def _check_rendered(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).is_file():
         raise RealFramesError(
             f'{folder}: holds frames without {MARKER}, so they may be the real ones of Penn '
-            'Action; rendered frames go only to an empty or a marked folder. Choose another --out.')
+            'Action; rendered frames go only to an empty or a marked folder. Choose another --out.'
+        )
 
 
 def _remove_rendered(folder: Path) -> None:
@@ -71,18 +73,22 @@ def select(root: Path, wanted: Sequence[str] = ()) -> list[PoseSequence]:
     Raises:
         ValueError: a name that no label file has, or the number 0.
     """
-    dataset = PennActionDataset(data_root=str(root), subset='all', check_frames=False,
-                                start='fixed')
-    sequences = {s.name: s for s in map(dataset.sequences.__getitem__,
-                                        range(len(dataset.sequences)))}
+    dataset = PennActionDataset(
+        data_root=str(root), subset='all', check_frames=False, start='fixed'
+    )
+    sequences = {
+        s.name: s for s in map(dataset.sequences.__getitem__, range(len(dataset.sequences)))
+    }
     if not wanted:
         return list(sequences.values())
     if len(wanted) == 1 and wanted[0] not in sequences and wanted[0].isdigit():
         return _spread([sequences[name] for name in sorted(sequences)], int(wanted[0]))
     unknown = [name for name in wanted if name not in sequences]
     if unknown:
-        raise ValueError(f'{root / "labels"}: no usable sequence is called '
-                         f'{", ".join(unknown)}; names are like {next(iter(sequences))}')
+        raise ValueError(
+            f'{root / "labels"}: no usable sequence is called '
+            f'{", ".join(unknown)}; names are like {next(iter(sequences))}'
+        )
     return [sequences[name] for name in wanted]
 
 
@@ -102,8 +108,7 @@ def is_complete(folder: Path, num_frames: int) -> bool:
     return all(f'{t:06d}.jpg' in present for t in range(1, num_frames + 1))
 
 
-def write_sequence(sequence: PoseSequence, frames: Path, seed: int = 0,
-                   quality: int = 92) -> int:
+def write_sequence(sequence: PoseSequence, frames: Path, seed: int = 0, quality: int = 92) -> int:
     """Renders one sequence to `frames`/NNNN; the folder appears only when it is complete.
 
     It is marked as rendered, and takes the place only of another that is.
@@ -122,8 +127,13 @@ def write_sequence(sequence: PoseSequence, frames: Path, seed: int = 0,
     partial.mkdir(parents=True)
     (partial / MARKER).write_text(_NOTICE)
     number = int.from_bytes(sequence.name.encode()[:16], 'big')
-    pictures = render_sequence(sequence.keypoints, sequence.labelled, sequence.occluded,
-                               sequence.image_size, (seed, number))
+    pictures = render_sequence(
+        sequence.keypoints,
+        sequence.labelled,
+        sequence.occluded,
+        sequence.image_size,
+        (seed, number),
+    )
     for t, picture in enumerate(pictures, 1):
         path = partial / f'{t:06d}.jpg'
         if not cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, quality]):
@@ -133,8 +143,14 @@ def write_sequence(sequence: PoseSequence, frames: Path, seed: int = 0,
     return len(sequence)
 
 
-def export(root: Path, out: Path, sequences: Sequence[PoseSequence], overwrite: bool = False,
-           workers: int = 1, seed: int = 0) -> Iterator[tuple[str, int, bool]]:
+def export(
+    root: Path,
+    out: Path,
+    sequences: Sequence[PoseSequence],
+    overwrite: bool = False,
+    workers: int = 1,
+    seed: int = 0,
+) -> Iterator[tuple[str, int, bool]]:
     """Writes labels and rendered frames of the sequences to `out`.
 
     Args:

@@ -2,6 +2,7 @@
 
 Shape letters: N frames, K image joints.
 """
+
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _LIMITS = 2.5  # the background canvas is at most this many pictures wide and hi
 @dataclass(frozen=True)
 class Animation:
     """A skeleton in front of a camera: what the labels are made from."""
+
     skeleton: Skeleton
     camera: Camera
     scene: Scene
@@ -48,6 +50,7 @@ class SyntheticReader:
         fps: frames per second.
         azimuth, elevation, fill, tracking: see Camera.random; None draws them.
     """
+
     seed: tuple[int, ...]
     num_frames: int = 40
     image_size: tuple[int, int] = (192, 192)
@@ -71,7 +74,8 @@ class SyntheticReader:
         for i in indices:
             if not 0 <= i < self.num_frames:
                 raise UnreadableFrameError(
-                    f'{self.path}: frame must be in [0, {self.num_frames}), got {i}')
+                    f'{self.path}: frame must be in [0, {self.num_frames}), got {i}'
+                )
         scene = animate(self).scene
         drawn = {i: scene.render(i) for i in set(indices)}
         return [drawn[i].copy() for i in indices]
@@ -87,8 +91,9 @@ class SyntheticReader:
         keypoints = animation.camera.project(world)[0].astype(np.float32)
         scene = animation.scene
         covered = cover_masks(scene.occluders, len(scene), scene.size)
-        labelled, occluded = label(scene.primitives, scene.look, keypoints, tuple(names),
-                                   scene.size, covered)
+        labelled, occluded = label(
+            scene.primitives, scene.look, keypoints, tuple(names), scene.size, covered
+        )
         return keypoints, labelled, occluded
 
     def boxes(self) -> np.ndarray:
@@ -126,6 +131,7 @@ _FRAMES = _FrameCache()
 @dataclass(frozen=True)
 class CachedReader:
     """A reader that keeps rendered frames in memory, up to `limit_mb` in each process."""
+
     reader: SyntheticReader
     limit_mb: int
 
@@ -139,7 +145,7 @@ class CachedReader:
 
 def _joint(skeleton: Skeleton, name: str) -> np.ndarray:
     if name == 'belly':
-        return .35 * skeleton['pelvis'] + .65 * skeleton['waist']
+        return 0.35 * skeleton['pelvis'] + 0.65 * skeleton['waist']
     return skeleton[name]
 
 
@@ -154,15 +160,23 @@ def animate(reader: SyntheticReader) -> Animation:
     motion = str(motion_rng.choice(reader.motions))
     body = Proportions.random(motion_rng)
     skeleton = MOTIONS[motion](motion_rng, body, times)
-    camera = Camera.random(camera_rng, skeleton, times, reader.image_size,
-                           reader.camera_movement, reader.tracking, reader.azimuth,
-                           reader.elevation, reader.fill)
-    sun = normalize(np.array([*camera_rng.normal(0, .7, 2), camera_rng.uniform(.9, 1.6)]))
+    camera = Camera.random(
+        camera_rng,
+        skeleton,
+        times,
+        reader.image_size,
+        reader.camera_movement,
+        reader.tracking,
+        reader.azimuth,
+        reader.elevation,
+        reader.fill,
+    )
+    sun = normalize(np.array([*camera_rng.normal(0, 0.7, 2), camera_rng.uniform(0.9, 1.6)]))
     look = Appearance.random(look_rng, body.stature)
     primitives = build_primitives(camera.view(skeleton, sun), look)
     origin, canvas_size, matrices = _canvas(camera.affine, reader.image_size)
-    shadow = _shadow(camera, skeleton, look, sun, look_rng.uniform(.2, .6))
-    shutter = look_rng.uniform(.15, .8) if reader.motion_blur else 0.0
+    shadow = _shadow(camera, skeleton, look, sun, look_rng.uniform(0.2, 0.6))
+    shutter = look_rng.uniform(0.15, 0.8) if reader.motion_blur else 0.0
     middle = skeleton.joints.mean((0, 1))
 
     def paint_canvas():
@@ -178,12 +192,22 @@ def animate(reader: SyntheticReader) -> Animation:
         for _ in range(int(occluder_rng.integers(1, 3))):
             frame = int(occluder_rng.integers(reader.num_frames))
             capsule = primitives.capsules[frame, occluder_rng.integers(len(CAPSULES))]
-            occluder = random_occluder(occluder_rng, canvas_size, matrices, frame,
-                                       capsule[3:5], height)
+            occluder = random_occluder(
+                occluder_rng, canvas_size, matrices, frame, capsule[3:5], height
+            )
             if _covered_share(primitives, [*occluders, occluder], reader) < _MOST_COVERED:
                 occluders.append(occluder)
-    scene = Scene(reader.image_size, primitives, look, paint_canvas, matrices, grade,
-                  tuple(occluders), shadow, float(shutter))
+    scene = Scene(
+        reader.image_size,
+        primitives,
+        look,
+        paint_canvas,
+        matrices,
+        grade,
+        tuple(occluders),
+        shadow,
+        float(shutter),
+    )
     return Animation(skeleton, camera, scene, motion)
 
 
@@ -203,8 +227,9 @@ def _canvas(affine: np.ndarray, size: tuple[int, int]):
     """
     width, height = size
     corners = np.array([(0, 0), (width, 0), (0, height), (width, height)], float)
-    seen = np.linalg.solve(affine[:, None, :, :2],
-                           (corners - affine[:, None, :, 2])[..., None])[..., 0]
+    seen = np.linalg.solve(affine[:, None, :, :2], (corners - affine[:, None, :, 2])[..., None])[
+        ..., 0
+    ]
     low, high = seen.min((0, 1)) - 2, seen.max((0, 1)) + 2
     middle, extent = (low + high) / 2, np.minimum(high - low, _LIMITS * np.array(size))
     origin = np.floor(middle - extent / 2)
@@ -213,15 +238,18 @@ def _canvas(affine: np.ndarray, size: tuple[int, int]):
     return origin, tuple(int(v) for v in np.ceil(extent)), matrices
 
 
-def _shadow(camera: Camera, skeleton: Skeleton, look: Appearance, sun: np.ndarray,
-            strength: float) -> Shadow:
+def _shadow(
+    camera: Camera, skeleton: Skeleton, look: Appearance, sun: np.ndarray, strength: float
+) -> Shadow:
     ends = [[INDEX[c.start], INDEX[c.end]] for c in CAPSULES]
     # The trunk's capsules go from shoulder to hip, to stand for its ellipsoids as well.
-    ends += [[INDEX['left_shoulder'], INDEX['left_hip']],
-             [INDEX['right_shoulder'], INDEX['right_hip']]]
+    ends += [
+        [INDEX['left_shoulder'], INDEX['left_hip']],
+        [INDEX['right_shoulder'], INDEX['right_hip']],
+    ]
     points = skeleton.joints[:, ends]
     points = points - points[..., 2:] / sun[2] * sun
     points[..., 2] = 0
     pixels, scale = camera.project(points)
-    radii = np.array([(c.start_radius + c.end_radius) / 2 for c in CAPSULES] + [.1, .1])
+    radii = np.array([(c.start_radius + c.end_radius) / 2 for c in CAPSULES] + [0.1, 0.1])
     return Shadow(pixels, scale.mean(-1) * radii * look.stature / 1.72, float(strength))

@@ -6,6 +6,7 @@ centre by small angles), so that background, shadow, body and labels move togeth
 
 Shape letters: N frames, J skeleton joints.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ class ScreenBody:
             left, up.
         light: (N, 3) or (3,) unit vector towards the light, in the camera frame.
     """
+
     joints: np.ndarray
     scale: np.ndarray
     frames: np.ndarray
@@ -40,6 +42,7 @@ class Camera:
         focal: pixels. centre: (2,) principal point in pixels.
         affine: (N, 2, 3) movement of the picture of each frame.
     """
+
     position: np.ndarray
     rotation: np.ndarray
     focal: float
@@ -47,10 +50,18 @@ class Camera:
     affine: np.ndarray
 
     @classmethod
-    def random(cls, rng: np.random.Generator, skeleton: Skeleton, times: np.ndarray,
-               size: tuple[int, int], movement: float = 1.0, tracking: bool | None = None,
-               azimuth: float | None = None, elevation: float | None = None,
-               fill: float | None = None) -> 'Camera':
+    def random(
+        cls,
+        rng: np.random.Generator,
+        skeleton: Skeleton,
+        times: np.ndarray,
+        size: tuple[int, int],
+        movement: float = 1.0,
+        tracking: bool | None = None,
+        azimuth: float | None = None,
+        elevation: float | None = None,
+        fill: float | None = None,
+    ) -> 'Camera':
         """A camera somewhere around the athlete who fills a random share of the picture.
 
         Args:
@@ -64,19 +75,28 @@ class Camera:
         points = skeleton.joints.reshape(-1, 3)
         target = (points.min(0) + points.max(0)) / 2
         azimuth = rng.uniform(0, 2 * np.pi) if azimuth is None else azimuth
-        elevation = np.radians(np.clip(rng.normal(9, 10), -8, 42)) \
-            if elevation is None else elevation
+        elevation = (
+            np.radians(np.clip(rng.normal(9, 10), -8, 42)) if elevation is None else elevation
+        )
         distance = rng.uniform(2.8, 7.0)
-        away = np.array([np.cos(elevation) * np.cos(azimuth),
-                         np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
+        away = np.array(
+            [
+                np.cos(elevation) * np.cos(azimuth),
+                np.cos(elevation) * np.sin(azimuth),
+                np.sin(elevation),
+            ]
+        )
         position = target + distance * away
-        position[2] = max(position[2], .15)
+        position[2] = max(position[2], 0.15)
         forward = normalize(target - position)
         right = normalize(np.cross(forward, [0, 0, 1.0]))
         rotation = np.stack([right, np.cross(forward, right), forward])
-        tracking = bool(rng.random() < .6) if tracking is None else tracking
-        fill = (rng.uniform(.62, .97) if rng.random() > .08 else rng.uniform(1.1, 1.5)) \
-            if fill is None else fill
+        tracking = bool(rng.random() < 0.6) if tracking is None else tracking
+        fill = (
+            (rng.uniform(0.62, 0.97) if rng.random() > 0.08 else rng.uniform(1.1, 1.5))
+            if fill is None
+            else fill
+        )
 
         seen = (skeleton.joints - position) @ rotation.T
         plane = seen[..., :2] / seen[..., 2:]
@@ -84,31 +104,35 @@ class Camera:
         if tracking:
             length = max(3, len(times) // 4) | 1
             padded = np.pad(middle, ((length // 2, length // 2), (0, 0)), mode='edge')
-            follow = np.stack([np.convolve(padded[:, i], np.ones(length) / length, 'valid')
-                               for i in range(2)], -1)
+            follow = np.stack(
+                [np.convolve(padded[:, i], np.ones(length) / length, 'valid') for i in range(2)], -1
+            )
             follow[:, 1] = follow[:, 1].mean()
         else:
             follow = np.zeros_like(middle) + (plane.min((0, 1)) + plane.max((0, 1))) / 2
         moved = plane - follow[:, None]
-        extent = moved.max((0, 1)) - moved.min((0, 1)) + .16 / distance * 2
+        extent = moved.max((0, 1)) - moved.min((0, 1)) + 0.16 / distance * 2
         focal = float(fill * np.min(np.array(size) / extent))
         centre = (np.array(size) - 1) / 2
         room = np.maximum(np.array(size) - focal * extent, 0) / 2
-        offset = rng.uniform(-1, 1, 2) * np.minimum(room, .12 * np.array(size))
+        offset = rng.uniform(-1, 1, 2) * np.minimum(room, 0.12 * np.array(size))
         offset -= focal * (moved.max((0, 1)) + moved.min((0, 1))) / 2
         wobble = movement * rng.uniform(0, 1) ** 2
         unit = max(size) / 100
-        zoom = 1 + sway(rng, times, .012 * wobble) + wobble * rng.uniform(-.04, .04) * (
-            times / max(times[-1], 1e-6))
-        roll = rng.normal(0, .015 * movement) + sway(rng, times, .006 * wobble)
-        shift = np.stack([sway(rng, times, .8 * wobble * unit, (.3, 2.5)) for _ in range(2)], -1)
+        zoom = (
+            1
+            + sway(rng, times, 0.012 * wobble)
+            + wobble * rng.uniform(-0.04, 0.04) * (times / max(times[-1], 1e-6))
+        )
+        roll = rng.normal(0, 0.015 * movement) + sway(rng, times, 0.006 * wobble)
+        shift = np.stack([sway(rng, times, 0.8 * wobble * unit, (0.3, 2.5)) for _ in range(2)], -1)
         shift = shift + offset - focal * follow
         return cls(position, rotation, focal, centre, _affine(zoom, roll, shift, centre))
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """World points (N, ..., 3) to pixels (N, ..., 2) and pixels per metre (N, ...)."""
         seen = (points - self.position) @ self.rotation.T
-        depth = np.maximum(seen[..., 2], .05)
+        depth = np.maximum(seen[..., 2], 0.05)
         plane = self.focal * seen[..., :2] / depth[..., None] + self.centre
         extra = (1,) * (points.ndim - 2)
         matrix = self.affine[:, :, :2].reshape(-1, *extra, 2, 2)
@@ -129,8 +153,10 @@ class Camera:
         roll[:, :2, :2] = self.affine[:, :, :2] / self.zoom[:, None, None]
         roll[:, 2, 2] = 1
         turn = roll @ self.rotation
-        frames = np.stack([turn @ f for f in (
-            skeleton.pelvis_frame, skeleton.chest_frame, skeleton.head_frame)], 1)
+        frames = np.stack(
+            [turn @ f for f in (skeleton.pelvis_frame, skeleton.chest_frame, skeleton.head_frame)],
+            1,
+        )
         joints = np.concatenate([pixels, (depth * unit.mean())[..., None]], -1)
         return ScreenBody(joints, scale, frames, turn @ light)
 

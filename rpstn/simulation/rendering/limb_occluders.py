@@ -2,6 +2,7 @@
 
 Shape letters: N frames, K image joints.
 """
+
 from __future__ import annotations
 
 import zlib
@@ -17,19 +18,25 @@ from rpstn.skeletons import get_skeleton
 from .occluders import Occluder, random_occluder
 
 _SPRITE = 64  # pixels of the drawn thing's side
-_SIZES = .2, .4  # of a thing over a limb, in larger sides of the person's box
+_SIZES = 0.2, 0.4  # of a thing over a limb, in larger sides of the person's box
 _SEGMENTS = (('shoulder', 'elbow'), ('elbow', 'wrist'), ('hip', 'knee'), ('knee', 'ankle'))
 
 
 def limb_segments(joints: str) -> np.ndarray:
     """(8, 2) indices of the two ends of both sides' upper and lower arms and legs."""
     skeleton = get_skeleton(joints)
-    return np.array([[skeleton.index(f'{side}_{end}') for end in ends]
-                     for side in ('left', 'right') for ends in _SEGMENTS])
+    return np.array(
+        [
+            [skeleton.index(f'{side}_{end}') for end in ends]
+            for side in ('left', 'right')
+            for ends in _SEGMENTS
+        ]
+    )
 
 
-def limb_cover(rng: np.random.Generator, ends: np.ndarray, size: float,
-               picture: np.ndarray | None = None) -> Occluder:
+def limb_cover(
+    rng: np.random.Generator, ends: np.ndarray, size: float, picture: np.ndarray | None = None
+) -> Occluder:
     """Something that hides a part of a limb and moves with it, but does not show how it lies.
 
     A random point of the limb is under a random point of the thing, whose shape, size and
@@ -47,24 +54,25 @@ def limb_cover(rng: np.random.Generator, ends: np.ndarray, size: float,
         image = rng.uniform(0, 255, 3) + rng.normal(0, 60, (4, 4, 3))
     else:
         high, wide = picture.shape[:2]
-        side = int(min(high, wide) * rng.uniform(.15, .4))
+        side = int(min(high, wide) * rng.uniform(0.15, 0.4))
         y, x = int(rng.integers(high - side + 1)), int(rng.integers(wide - side + 1))
-        image = picture[y:y + side, x:x + side].astype(float)
-    image = cv2.resize(np.clip(image, 0, 255).astype(np.uint8), (_SPRITE, _SPRITE),
-                       interpolation=cv2.INTER_CUBIC)
+        image = picture[y : y + side, x : x + side].astype(float)
+    image = cv2.resize(
+        np.clip(image, 0, 255).astype(np.uint8), (_SPRITE, _SPRITE), interpolation=cv2.INTER_CUBIC
+    )
     alpha = np.zeros((_SPRITE, _SPRITE), np.uint8)
     middle = (_SPRITE - 1) / 2
     # A superellipse, from round to square; 29 of 32 pixels wide, so that its rim is soft.
     angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    power = rng.uniform(.3, 1)
-    rim = np.stack([np.sign(f(angles)) * np.abs(f(angles))**power for f in (np.cos, np.sin)], -1)
+    power = rng.uniform(0.3, 1)
+    rim = np.stack([np.sign(f(angles)) * np.abs(f(angles)) ** power for f in (np.cos, np.sin)], -1)
     cv2.fillPoly(alpha, [np.rint((middle + 29 * rim) * 8).astype(np.int32)], 255, cv2.LINE_AA, 3)
 
     stretch, angle = rng.uniform(1, 1.4), rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = turn * (size / 2 / 29 * np.array([stretch, 1 / stretch]))
     on_limb = ends[:, 0] + rng.random() * (ends[:, 1] - ends[:, 0])
-    direction, distance = rng.uniform(0, 2 * np.pi), .8 * np.sqrt(rng.random())
+    direction, distance = rng.uniform(0, 2 * np.pi), 0.8 * np.sqrt(rng.random())
     in_thing = middle + 29 * distance * np.array([np.cos(direction), np.sin(direction)])
     matrices = np.empty((len(ends), 2, 3))
     matrices[:, :, :2] = linear
@@ -72,8 +80,9 @@ def limb_cover(rng: np.random.Generator, ends: np.ndarray, size: float,
     return Occluder(image, alpha, matrices)
 
 
-def _covered(occluder: Occluder, frame: int, keypoints: np.ndarray,
-             size: tuple[int, int]) -> np.ndarray:
+def _covered(
+    occluder: Occluder, frame: int, keypoints: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
     """(K,) bool, joints (K, 2) that lie under the occluder."""
     at = np.rint(keypoints).astype(int)
     inside = ((at >= 0) & (at < size)).all(-1)
@@ -82,12 +91,15 @@ def _covered(occluder: Occluder, frame: int, keypoints: np.ndarray,
 
 
 def _stacked(frames: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
-    return (np.stack([frame['keypoints'][0] for frame in frames]),
-            np.stack([frame['keypoints_visible'][0] > 0 for frame in frames]))
+    return (
+        np.stack([frame['keypoints'][0] for frame in frames]),
+        np.stack([frame['keypoints_visible'][0] > 0 for frame in frames]),
+    )
 
 
-def _draw(frames: Sequence[dict], occluder: Occluder, covered: np.ndarray,
-          shown: Sequence[bool]) -> None:
+def _draw(
+    frames: Sequence[dict], occluder: Occluder, covered: np.ndarray, shown: Sequence[bool]
+) -> None:
     """Paint it in the frames ``shown``, (N,), and mark joints ``covered``, (N, K), in place."""
     for number, frame in enumerate(frames):
         if not shown[number]:
@@ -96,7 +108,8 @@ def _draw(frames: Sequence[dict], occluder: Occluder, covered: np.ndarray,
         occluder.paint(frame['img'], number)
         hidden = covered[number][None] & (frame['keypoints_visible'] > 0)
         frame['keypoints_occluded'] = np.maximum(
-            frame['keypoints_occluded'], hidden.astype(np.float32))
+            frame['keypoints_occluded'], hidden.astype(np.float32)
+        )
 
 
 @TRANSFORMS.register_module()
@@ -122,9 +135,15 @@ class ClipOccluders(BaseTransform):
         ValueError: an unknown skeleton.
     """
 
-    def __init__(self, joints: str = 'jhmdb15', prob: float = 0.5, most: int = 2,
-                 limb_share: float = 0.6, passing: float = 0.,
-                 most_covered: float = 0.5) -> None:
+    def __init__(
+        self,
+        joints: str = 'jhmdb15',
+        prob: float = 0.5,
+        most: int = 2,
+        limb_share: float = 0.6,
+        passing: float = 0.0,
+        most_covered: float = 0.5,
+    ) -> None:
         self.joints, self.prob, self.most = joints, prob, most
         self.limb_share, self.passing, self.most_covered = limb_share, passing, most_covered
         self.segments = limb_segments(joints)
@@ -142,12 +161,14 @@ class ClipOccluders(BaseTransform):
         total = np.zeros(labelled.shape, bool)
         for _ in range(int(rng.integers(1, self.most + 1))):
             occluder = (self._limb if rng.random() < self.limb_share else self._thing)(
-                rng, frames, keypoints, labelled, height, size)
+                rng, frames, keypoints, labelled, height, size
+            )
             if occluder is None:
                 continue
             shown = self._shown(rng, len(frames))
-            covered = np.stack([_covered(occluder, n, keypoints[n], size) & shown[n]
-                                for n in range(len(frames))])
+            covered = np.stack(
+                [_covered(occluder, n, keypoints[n], size) & shown[n] for n in range(len(frames))]
+            )
             share = ((total | covered) & labelled).sum() / max(labelled.sum(), 1)
             if share <= self.most_covered:
                 total |= covered
@@ -159,14 +180,14 @@ class ClipOccluders(BaseTransform):
         if frames == 1 or rng.random() >= self.passing:
             return np.ones(frames, bool)
         change = rng.integers(1, frames)
-        return (np.arange(frames) >= change) ^ (rng.random() < .25)
+        return (np.arange(frames) >= change) ^ (rng.random() < 0.25)
 
     def _limb(self, rng, frames, keypoints, labelled, height, size) -> Occluder | None:
         whole = labelled[:, self.segments].all((0, 2))  # in all frames, or it would jump
         if not whole.any():
             return None
         ends = keypoints[:, self.segments[rng.choice(np.flatnonzero(whole))]]
-        picture = frames[0]['img'] if rng.random() < .5 else None
+        picture = frames[0]['img'] if rng.random() < 0.5 else None
         return limb_cover(rng, ends, height * rng.uniform(*_SIZES), picture)
 
     def _thing(self, rng, frames, keypoints, labelled, height, size) -> Occluder | None:
@@ -175,13 +196,15 @@ class ClipOccluders(BaseTransform):
             return None
         target = keypoints[frame, rng.choice(np.flatnonzero(labelled[frame]))]
         matrices = np.tile(np.eye(2, 3), (len(frames), 1, 1))
-        drift = rng.normal(0, .01, 2) * height
+        drift = rng.normal(0, 0.01, 2) * height
         matrices[:, :, 2] = (np.arange(len(frames)) - frame)[:, None] * drift
         return random_occluder(rng, size, matrices, frame, target, height)
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(joints={self.joints!r}, prob={self.prob}, '
-                f'most={self.most}, limb_share={self.limb_share}, passing={self.passing})')
+        return (
+            f'{type(self).__name__}(joints={self.joints!r}, prob={self.prob}, '
+            f'most={self.most}, limb_share={self.limb_share}, passing={self.passing})'
+        )
 
 
 @TRANSFORMS.register_module()
@@ -214,18 +237,20 @@ class SpanOccluders(BaseTransform):
 
     def _cover(self, frame: dict, rng: np.random.Generator) -> None:
         order = rng.permutation(len(self.segments))
-        share, cloudy = rng.uniform(*_SIZES), bool(rng.random() < .5)
+        share, cloudy = rng.uniform(*_SIZES), bool(rng.random() < 0.5)
         keypoints, labelled = _stacked([frame])
         whole = [n for n in order if labelled[0, self.segments[n]].all()]
         if not whole:
             return
         box = frame['bbox'][0]
         size = frame['img'].shape[1::-1]
-        occluder = limb_cover(rng, keypoints[:, self.segments[whole[0]]],
-                              share * float((box[2:] - box[:2]).max()),
-                              None if cloudy else frame['img'])
+        occluder = limb_cover(
+            rng,
+            keypoints[:, self.segments[whole[0]]],
+            share * float((box[2:] - box[:2]).max()),
+            None if cloudy else frame['img'],
+        )
         _draw([frame], occluder, _covered(occluder, 0, keypoints[0], size)[None], [True])
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(joints={self.joints!r}, span={self.span}, '
-                f'seed={self.seed})')
+        return f'{type(self).__name__}(joints={self.joints!r}, span={self.span}, seed={self.seed})'

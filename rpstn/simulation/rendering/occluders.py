@@ -2,6 +2,7 @@
 
 Shape letters: N frames, (H, W) canvas pixels.
 """
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ class Occluder:
         image: (H, W, 3) uint8 BGR. alpha: (H, W) uint8.
         matrices: (N, 2, 3) from the layer's pixels to the picture's.
     """
+
     image: np.ndarray
     alpha: np.ndarray
     matrices: np.ndarray
@@ -55,13 +57,15 @@ class Occluder:
         return out
 
 
-def cover_masks(occluders: Sequence[Occluder], num_frames: int,
-                size: tuple[int, int]) -> np.ndarray | None:
+def cover_masks(
+    occluders: Sequence[Occluder], num_frames: int, size: tuple[int, int]
+) -> np.ndarray | None:
     """(N, H, W) bool, what lies under an occluder; None if there are none."""
     if not occluders:
         return None
-    return np.stack([
-        np.maximum.reduce([o.mask(i, size) for o in occluders]) > 127 for i in range(num_frames)])
+    return np.stack(
+        [np.maximum.reduce([o.mask(i, size) for o in occluders]) > 127 for i in range(num_frames)]
+    )
 
 
 class _Brush:
@@ -89,77 +93,113 @@ class _Brush:
 
 
 def _shades(rng: np.random.Generator) -> tuple[list, list]:
-    base = rng.uniform(20, 210, 3) * rng.uniform(.5, 1)
-    return base.tolist(), (base * rng.uniform(.6, .85)).tolist()
+    base = rng.uniform(20, 210, 3) * rng.uniform(0.5, 1)
+    return base.tolist(), (base * rng.uniform(0.6, 0.85)).tolist()
 
 
 def _furniture(rng, brush: _Brush, at, height: float) -> None:
     light, dark = _shades(rng)
-    width = height * rng.uniform(.25, .7)
-    top = at[1] - height * rng.uniform(.05, .15)
-    x0, x1 = at[0] - width * rng.uniform(.3, .7), at[0] + width * rng.uniform(.3, .7)
-    floor = top + height * rng.uniform(.3, .8)
-    if rng.random() < .5:  # a crate or a sofa
+    width = height * rng.uniform(0.25, 0.7)
+    top = at[1] - height * rng.uniform(0.05, 0.15)
+    x0, x1 = at[0] - width * rng.uniform(0.3, 0.7), at[0] + width * rng.uniform(0.3, 0.7)
+    floor = top + height * rng.uniform(0.3, 0.8)
+    if rng.random() < 0.5:  # a crate or a sofa
         brush.box((x0, top), (x1, floor), light)
-        brush.box((x0, top), (x1, top + .15 * (floor - top)), dark)
+        brush.box((x0, top), (x1, top + 0.15 * (floor - top)), dark)
     else:  # a table or a bench
-        thick = height * rng.uniform(.1, .2)
+        thick = height * rng.uniform(0.1, 0.2)
         brush.box((x0, top), (x1, top + thick), light)
-        leg = height * rng.uniform(.03, .06)
+        leg = height * rng.uniform(0.03, 0.06)
         for x in (x0, x1 - leg):
             brush.box((x, top + thick), (x + leg, floor), dark)
 
 
 def _pole(rng, brush: _Brush, at, height: float) -> None:
     light, dark = _shades(rng)
-    half, slant = height * rng.uniform(.03, .08), height * rng.normal(0, .05)
+    half, slant = height * rng.uniform(0.03, 0.08), height * rng.normal(0, 0.05)
     reach = 2 * height
-    for edge, colour in ((half, light), (half * .3, dark)):
-        brush.polygon([(at[0] - half + slant, at[1] - reach), (at[0] - half + 2 * edge + slant,
-                      at[1] - reach), (at[0] - half + 2 * edge - slant, at[1] + reach),
-                      (at[0] - half - slant, at[1] + reach)], colour)
+    for edge, colour in ((half, light), (half * 0.3, dark)):
+        brush.polygon(
+            [
+                (at[0] - half + slant, at[1] - reach),
+                (at[0] - half + 2 * edge + slant, at[1] - reach),
+                (at[0] - half + 2 * edge - slant, at[1] + reach),
+                (at[0] - half - slant, at[1] + reach),
+            ],
+            colour,
+        )
 
 
 def _plant(rng, brush: _Brush, at, height: float) -> None:
     base = np.array([rng.uniform(20, 70), rng.uniform(70, 150), rng.uniform(20, 90)])
-    size = height * rng.uniform(.12, .22)
-    root = np.array([at[0] + rng.normal(0, .3) * size, at[1] + rng.uniform(1.2, 2.0) * size])
+    size = height * rng.uniform(0.12, 0.22)
+    root = np.array([at[0] + rng.normal(0, 0.3) * size, at[1] + rng.uniform(1.2, 2.0) * size])
     for _ in range(int(rng.integers(16, 34))):
-        tip = np.asarray(at) + rng.normal(0, .6, 2) * size
+        tip = np.asarray(at) + rng.normal(0, 0.6, 2) * size
         leaf, angle = tip - root, np.arctan2(*(tip - root)[::-1])
-        brush.ellipse(root + .7 * leaf, (np.linalg.norm(leaf) * .42, size * rng.uniform(.12, .3)),
-                      angle, (base * rng.uniform(.5, 1.4)).tolist())
+        brush.ellipse(
+            root + 0.7 * leaf,
+            (np.linalg.norm(leaf) * 0.42, size * rng.uniform(0.12, 0.3)),
+            angle,
+            (base * rng.uniform(0.5, 1.4)).tolist(),
+        )
     pot = rng.uniform(30, 180, 3).tolist()
-    brush.polygon([root + (-.5 * size, 0), root + (.5 * size, 0), root + (.38 * size, size),
-                   root + (-.38 * size, size)], pot)
+    brush.polygon(
+        [
+            root + (-0.5 * size, 0),
+            root + (0.5 * size, 0),
+            root + (0.38 * size, size),
+            root + (-0.38 * size, size),
+        ],
+        pot,
+    )
 
 
 def _passer_by(rng, brush: _Brush, at, height: float) -> None:
     """Somebody near the camera, seen from behind or from the side, from the head down."""
     shirt, trousers = _shades(rng)
-    hair = (rng.uniform(10, 90) * np.array([.7, .85, 1.0])).tolist()
-    skin = (np.array([110, 140, 185]) * rng.uniform(.5, 1.1)).tolist()
+    hair = (rng.uniform(10, 90) * np.array([0.7, 0.85, 1.0])).tolist()
+    skin = (np.array([110, 140, 185]) * rng.uniform(0.5, 1.1)).tolist()
     size = height * rng.uniform(1.15, 1.9)
-    top = at[1] - size * rng.uniform(.08, .4)
-    x, wide = at[0], size * rng.uniform(.075, .13)
-    waist = top + .48 * size
-    brush.box((x - .35 * wide, top + .1 * size), (x + .35 * wide, top + .2 * size), skin)
+    top = at[1] - size * rng.uniform(0.08, 0.4)
+    x, wide = at[0], size * rng.uniform(0.075, 0.13)
+    waist = top + 0.48 * size
+    brush.box((x - 0.35 * wide, top + 0.1 * size), (x + 0.35 * wide, top + 0.2 * size), skin)
     for side in (-1, 1):
-        brush.ellipse((x + side * wide * 1.05, top + .34 * size), (.042 * size, .18 * size), 0,
-                      trousers if rng.random() < .2 else shirt)
-        brush.ellipse((x + side * wide * .5, waist + .25 * size), (.07 * size, .32 * size), 0,
-                      trousers)
-    brush.polygon([(x - wide, top + .19 * size), (x - .4 * wide, top + .165 * size),
-                   (x + .4 * wide, top + .165 * size), (x + wide, top + .19 * size),
-                   (x + .85 * wide, waist), (x - .85 * wide, waist)], shirt)
-    brush.ellipse((x, top + .075 * size), (.055 * size, .075 * size), 0, hair)
+        brush.ellipse(
+            (x + side * wide * 1.05, top + 0.34 * size),
+            (0.042 * size, 0.18 * size),
+            0,
+            trousers if rng.random() < 0.2 else shirt,
+        )
+        brush.ellipse(
+            (x + side * wide * 0.5, waist + 0.25 * size), (0.07 * size, 0.32 * size), 0, trousers
+        )
+    brush.polygon(
+        [
+            (x - wide, top + 0.19 * size),
+            (x - 0.4 * wide, top + 0.165 * size),
+            (x + 0.4 * wide, top + 0.165 * size),
+            (x + wide, top + 0.19 * size),
+            (x + 0.85 * wide, waist),
+            (x - 0.85 * wide, waist),
+        ],
+        shirt,
+    )
+    brush.ellipse((x, top + 0.075 * size), (0.055 * size, 0.075 * size), 0, hair)
 
 
 _KINDS = dict(furniture=_furniture, pole=_pole, plant=_plant, passer_by=_passer_by)
 
 
-def random_occluder(rng: np.random.Generator, size: tuple[int, int], matrices: np.ndarray,
-                    frame: int, target: np.ndarray, height: float) -> Occluder:
+def random_occluder(
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    matrices: np.ndarray,
+    frame: int,
+    target: np.ndarray,
+    height: float,
+) -> Occluder:
     """Something that covers the point `target` of the picture in one frame.
 
     Args:
@@ -170,7 +210,7 @@ def random_occluder(rng: np.random.Generator, size: tuple[int, int], matrices: n
     kind = str(rng.choice(list(_KINDS)))
     drift = np.zeros(2)
     if kind == 'passer_by':
-        drift[0] = rng.choice([-1, 0, 1]) * rng.uniform(.004, .03) * height
+        drift[0] = rng.choice([-1, 0, 1]) * rng.uniform(0.004, 0.03) * height
     matrices = matrices.copy()
     steps = np.arange(len(matrices)) - frame
     matrices[:, :, 2] += steps[:, None] * drift
@@ -178,8 +218,8 @@ def random_occluder(rng: np.random.Generator, size: tuple[int, int], matrices: n
     at = np.linalg.solve(linear, np.asarray(target) - move)
     brush = _Brush(size)
     _KINDS[kind](rng, brush, at, height / np.sqrt(np.linalg.det(linear)))
-    if rng.random() < .4:  # nearer than the focus
-        sigma = rng.uniform(.4, 1.0) * height / 150
+    if rng.random() < 0.4:  # nearer than the focus
+        sigma = rng.uniform(0.4, 1.0) * height / 150
         brush.alpha = cv2.GaussianBlur(brush.alpha, (0, 0), sigma)
         filled = cv2.dilate(brush.image, np.ones((5, 5), np.uint8))
         empty = ~brush.image.any(-1)

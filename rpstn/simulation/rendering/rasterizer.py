@@ -4,6 +4,7 @@ The samples are shifted by parts of a pixel as well, so that their mean is free 
 
 Shape letters: N frames, S samples, P capsules, E ellipsoids, (h, w) region of the picture.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,19 +15,24 @@ from .surfaces import capsule_surface, ellipsoid_surface
 # Where in the pixel the samples lie: a rotated grid, and more of them for fast movement.
 _SHIFTS = {
     1: ((0.0, 0.0),),
-    3: ((-.33, 0.0), (.17, -.33), (.17, .33)),
-    4: ((-.125, -.375), (.375, -.125), (-.375, .125), (.125, .375)),
-    6: ((-.42, -.08), (.08, .42), (.25, -.42), (-.25, .25), (.42, .08), (-.08, -.25)),
-    12: tuple((x, y) for x, y in zip(np.linspace(-.45, .45, 12),
-                                     (np.arange(12) * 5 % 12 - 5.5) / 12, strict=True)),
+    3: ((-0.33, 0.0), (0.17, -0.33), (0.17, 0.33)),
+    4: ((-0.125, -0.375), (0.375, -0.125), (-0.375, 0.125), (0.125, 0.375)),
+    6: ((-0.42, -0.08), (0.08, 0.42), (0.25, -0.42), (-0.25, 0.25), (0.42, 0.08), (-0.08, -0.25)),
+    12: tuple(
+        (x, y)
+        for x, y in zip(
+            np.linspace(-0.45, 0.45, 12), (np.arange(12) * 5 % 12 - 5.5) / 12, strict=True
+        )
+    ),
 }
-AMBIENT, DIFFUSE = np.float32(.66), np.float32(.40)
+AMBIENT, DIFFUSE = np.float32(0.66), np.float32(0.40)
 _FAR = np.float32(1e9)
 
 
 @dataclass(frozen=True)
 class Buffers:
     """What the rasterizer leaves for the region at (x, y): code, light (S, h, w)."""
+
     x: int
     y: int
     code: np.ndarray
@@ -42,7 +48,7 @@ def sample(primitives: Primitives, frame: int, num: int, shutter: float) -> tupl
     Returns:
         capsules (S, P, 8), centres (S, E, 3), inverses (S, E, 3, 3) and half extents (S, E, 2).
     """
-    moments = (np.arange(num, dtype=np.float32) + .5) / num - .5
+    moments = (np.arange(num, dtype=np.float32) + 0.5) / num - 0.5
     out = []
     last = len(primitives.capsules) - 1
     for values in (primitives.capsules, primitives.centres, primitives.axes):
@@ -54,8 +60,10 @@ def sample(primitives: Primitives, frame: int, num: int, shutter: float) -> tupl
         after = values[frame + 1] if frame < last else 2 * now - before
         if values is primitives.capsules:  # radii must not go below zero
             before, after = before.copy(), after.copy()
-            before[:, 6:], after[:, 6:] = np.maximum(before[:, 6:], .1), np.maximum(
-                after[:, 6:], .1)
+            before[:, 6:], after[:, 6:] = (
+                np.maximum(before[:, 6:], 0.1),
+                np.maximum(after[:, 6:], 0.1),
+            )
         move = np.where(moments[(...,) + (None,) * now.ndim] < 0, now - before, after - now)
         out.append(now + np.float32(shutter) * moments[(...,) + (None,) * now.ndim] * move)
     capsules, centres, axes = out
@@ -74,8 +82,14 @@ def num_samples(primitives: Primitives, frame: int, shutter: float, least: int =
     return 12 if far > 14 else 6 if far > 5 else least
 
 
-def rasterize(primitives: Primitives, look: Appearance, frame: int, size: tuple[int, int],
-              num: int = 4, shutter: float = 0.0) -> Buffers | None:
+def rasterize(
+    primitives: Primitives,
+    look: Appearance,
+    frame: int,
+    size: tuple[int, int],
+    num: int = 4,
+    shutter: float = 0.0,
+) -> Buffers | None:
     """Part, material and light of every sample of the pixels that the body may cover.
 
     Args:
@@ -86,12 +100,22 @@ def rasterize(primitives: Primitives, look: Appearance, frame: int, size: tuple[
         None where the body is outside the picture.
     """
     capsules, centres, inverses, extents = sample(primitives, frame, num, shutter)
-    low = np.concatenate([np.minimum(capsules[..., :2] - capsules[..., 6:7],
-                                     capsules[..., 3:5] - capsules[..., 7:8]).min(0),
-                          (centres[..., :2] - extents).min(0)])
-    high = np.concatenate([np.maximum(capsules[..., :2] + capsules[..., 6:7],
-                                      capsules[..., 3:5] + capsules[..., 7:8]).max(0),
-                           (centres[..., :2] + extents).max(0)])
+    low = np.concatenate(
+        [
+            np.minimum(
+                capsules[..., :2] - capsules[..., 6:7], capsules[..., 3:5] - capsules[..., 7:8]
+            ).min(0),
+            (centres[..., :2] - extents).min(0),
+        ]
+    )
+    high = np.concatenate(
+        [
+            np.maximum(
+                capsules[..., :2] + capsules[..., 6:7], capsules[..., 3:5] + capsules[..., 7:8]
+            ).max(0),
+            (centres[..., :2] + extents).max(0),
+        ]
+    )
     limit = np.array(size)
     low = np.clip(np.floor(low), 0, limit).astype(int)
     high = np.clip(np.ceil(high) + 1, 0, limit).astype(int)
@@ -114,8 +138,9 @@ def rasterize(primitives: Primitives, look: Appearance, frame: int, size: tuple[
             hit, z, codes, shade = _capsule(i, px, py, capsules[:, i], look, sun)
         else:
             e = i - len(CAPSULES)
-            hit, z, codes, shade = _ellipsoid(e, px, py, centres[:, e], inverses[:, e],
-                                              primitives.axes[frame, e], look, sun)
+            hit, z, codes, shade = _ellipsoid(
+                e, px, py, centres[:, e], inverses[:, e], primitives.axes[frame, e], look, sun
+            )
         region = (slice(None), rows, columns)
         hit &= z < depth[region]
         np.copyto(depth[region], z, where=hit)
@@ -142,10 +167,10 @@ def ellipsoid_code(e: int, ball, look: Appearance) -> np.ndarray:
     forward, left, up = ball
     if ELLIPSOIDS[e][0] == 'head':
         base = PART['head'] * len(MATERIALS)
-        line = up - (1.25 * forward - .35 if look.hairline < 1 else .78 * np.ones_like(up))
-        material = np.where(line > .75 - look.hairline, MATERIAL['hair'], MATERIAL['skin'])
-        eyes = (forward > .6) & (np.abs(np.abs(left) - .38) < .15) & (np.abs(up - .06) < .085)
-        mouth = (forward > .6) & (np.abs(left) < .24) & (np.abs(up + .52) < .05)
+        line = up - (1.25 * forward - 0.35 if look.hairline < 1 else 0.78 * np.ones_like(up))
+        material = np.where(line > 0.75 - look.hairline, MATERIAL['hair'], MATERIAL['skin'])
+        eyes = (forward > 0.6) & (np.abs(np.abs(left) - 0.38) < 0.15) & (np.abs(up - 0.06) < 0.085)
+        mouth = (forward > 0.6) & (np.abs(left) < 0.24) & (np.abs(up + 0.52) < 0.05)
         material[eyes | mouth] = MATERIAL['eye']
         return (base + material).astype(np.uint8)
     half = np.where(left > 0, PART['left_torso'], PART['right_torso']) * len(MATERIALS)
@@ -155,10 +180,13 @@ def ellipsoid_code(e: int, ball, look: Appearance) -> np.ndarray:
     if look.shirt_print == 'stripes':
         material = np.where(np.sin(11 * up) > 0, MATERIAL['print'], material)
     elif ELLIPSOIDS[e][0] == 'chest' and look.shirt_print == 'block':
-        material = np.where((forward > .2) & (np.abs(left) < .42) & (np.abs(up - .12) < .3),
-                            MATERIAL['print'], material)
+        material = np.where(
+            (forward > 0.2) & (np.abs(left) < 0.42) & (np.abs(up - 0.12) < 0.3),
+            MATERIAL['print'],
+            material,
+        )
     elif look.shirt_print == 'panel':
-        material = np.where(forward < -.1, MATERIAL['print'], material)
+        material = np.where(forward < -0.1, MATERIAL['print'], material)
     return (half + material).astype(np.uint8)
 
 

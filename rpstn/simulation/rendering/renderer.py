@@ -2,6 +2,7 @@
 
 Shape letters: N frames, P capsules, S samples, (H, W) picture pixels.
 """
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,7 @@ from .rasterizer import num_samples, rasterize
 class Shadow:
     """The shadow on the floor: ends (N, P, 2, 2) and half width (N, P) in pixels, its strength
     in [0, 1]."""
+
     ends: np.ndarray
     radii: np.ndarray
     strength: float
@@ -33,6 +35,7 @@ class Grade:
         noise: (H + 32, W + 32) int16, from which each frame takes a piece.
         offsets: (N, 2) where each frame takes it.
     """
+
     table: np.ndarray
     blur: float
     noise: np.ndarray
@@ -41,15 +44,18 @@ class Grade:
     @classmethod
     def random(cls, rng: np.random.Generator, num_frames: int, size: tuple[int, int]) -> 'Grade':
         levels = np.arange(256)[:, None] / 255
-        gamma = np.exp(rng.normal(0, .18))
-        cast = np.clip(rng.normal(1, .05, 3), .85, 1.15)
-        contrast, shift = rng.uniform(.78, 1.12), rng.uniform(-12, 16)
-        table = 255 * contrast * cast * levels ** gamma + shift + 127 * (1 - contrast)
-        noise = rng.normal(0, rng.uniform(.5, 4.5), (size[1] + 32, size[0] + 32))
-        blur = float(rng.uniform(.4, .9) * max(size) / 192) if rng.random() < .35 else 0.0
-        return cls(np.clip(np.rint(table), 0, 255).astype(np.uint8), blur,
-                   np.rint(noise).astype(np.int16),
-                   rng.integers(0, 33, (num_frames, 2)))
+        gamma = np.exp(rng.normal(0, 0.18))
+        cast = np.clip(rng.normal(1, 0.05, 3), 0.85, 1.15)
+        contrast, shift = rng.uniform(0.78, 1.12), rng.uniform(-12, 16)
+        table = 255 * contrast * cast * levels**gamma + shift + 127 * (1 - contrast)
+        noise = rng.normal(0, rng.uniform(0.5, 4.5), (size[1] + 32, size[0] + 32))
+        blur = float(rng.uniform(0.4, 0.9) * max(size) / 192) if rng.random() < 0.35 else 0.0
+        return cls(
+            np.clip(np.rint(table), 0, 255).astype(np.uint8),
+            blur,
+            np.rint(noise).astype(np.int16),
+            rng.integers(0, 33, (num_frames, 2)),
+        )
 
     def apply(self, image: np.ndarray, frame: int) -> np.ndarray:
         if self.blur:
@@ -57,7 +63,7 @@ class Grade:
         image = cv2.LUT(image, self.table[None])
         dy, dx = self.offsets[frame]
         height, width = image.shape[:2]
-        noise = cv2.merge([self.noise[dy:dy + height, dx:dx + width]] * 3)
+        noise = cv2.merge([self.noise[dy : dy + height, dx : dx + width]] * 3)
         return cv2.add(image, noise, dtype=cv2.CV_8U)
 
 
@@ -72,6 +78,7 @@ class Scene:
         shutter: open time of the shutter as a share of the time between frames; 0 for none.
         samples: per pixel; more where the movement is fast.
     """
+
     size: tuple[int, int]
     primitives: Primitives
     look: Appearance
@@ -96,8 +103,9 @@ class Scene:
 
     def render(self, frame: int) -> np.ndarray:
         """One picture (H, W, 3) uint8 BGR; the same however often and in whatever order."""
-        image = cv2.warpAffine(self._canvas, self.matrices[frame], self.size,
-                               borderMode=cv2.BORDER_REFLECT_101)
+        image = cv2.warpAffine(
+            self._canvas, self.matrices[frame], self.size, borderMode=cv2.BORDER_REFLECT_101
+        )
         if self.shadow is not None:
             _darken(image, self.shadow, frame)
         self._paint_body(image, frame)
@@ -118,7 +126,7 @@ class Scene:
         colour[hit] = self.look.palette[flat[hit]] * buffers.light.reshape(-1)[hit, None]
         colour = colour.reshape(num, height, width, 3).sum(0)
         bare = (buffers.code == 0).sum(0, dtype=np.float32)[..., None]
-        region = image[buffers.y:buffers.y + height, buffers.x:buffers.x + width]
+        region = image[buffers.y : buffers.y + height, buffers.x : buffers.x + width]
         colour += bare * region
         colour *= np.float32(1 / num)
         np.minimum(colour, 255, out=colour)
@@ -131,7 +139,7 @@ class Scene:
         buffers = rasterize(self.primitives, self.look, frame, self.size, 1)
         if buffers is not None:
             code = buffers.code[0] // len(MATERIALS)
-            out[buffers.y:buffers.y + code.shape[0], buffers.x:buffers.x + code.shape[1]] = code
+            out[buffers.y : buffers.y + code.shape[0], buffers.x : buffers.x + code.shape[1]] = code
         for occluder in self.occluders:
             out[occluder.mask(frame, self.size) > 127] = 255
         return out

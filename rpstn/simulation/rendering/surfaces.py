@@ -4,6 +4,7 @@ The picture is drawn and the labels are made by these two functions, so that bot
 what lies in front. Lines of sight are parallel to the depth axis; x, y, depth and radii are all
 in pixels. Every argument broadcasts.
 """
+
 import numpy as np
 
 
@@ -33,8 +34,11 @@ def capsule_surface(px, py, ax, ay, az, bx, by, bz, ra, rb):
     h2 = r * r - across2 - rest * rest
     h = np.sqrt(np.maximum(h2, 0))
     inverse = 1 / r
-    normal = ((rest * ux - across * uy) * inverse, (rest * uy + across * ux) * inverse,
-              -h * inverse)
+    normal = (
+        (rest * ux - across * uy) * inverse,
+        (rest * uy + across * ux) * inverse,
+        -h * inverse,
+    )
     return h2 > 0, az + t * dz - h, t, normal
 
 

@@ -5,17 +5,24 @@ another limb, the far half of the torso behind the near one, or an occluder.
 
 Shape letters: N frames, K image joints, P capsules, E ellipsoids.
 """
+
 import numpy as np
 
 from ..athletes.body import CAPSULES, ELLIPSOIDS, MATERIALS, PART, Appearance, Primitives
 from .rasterizer import ellipsoid_code
 from .surfaces import capsule_surface, ellipsoid_surface
 
-_LIMB_ENDS = dict(shoulder=('upper_arm', 'torso'), elbow=('upper_arm', 'forearm'),
-                  wrist=('forearm', 'hand'), hip=('thigh', 'torso'), knee=('thigh', 'shin'),
-                  ankle=('shin', 'foot'))
-_MIDDLE = dict(head=('head',), neck=('neck', 'left_torso', 'right_torso'),
-               belly=('left_torso', 'right_torso'))
+_LIMB_ENDS = dict(
+    shoulder=('upper_arm', 'torso'),
+    elbow=('upper_arm', 'forearm'),
+    wrist=('forearm', 'hand'),
+    hip=('thigh', 'torso'),
+    knee=('thigh', 'shin'),
+    ankle=('shin', 'foot'),
+)
+_MIDDLE = dict(
+    head=('head',), neck=('neck', 'left_torso', 'right_torso'), belly=('left_torso', 'right_torso')
+)
 
 
 def own_parts(joint: str) -> frozenset[int]:
@@ -43,7 +50,8 @@ def front_part(primitives: Primitives, look: Appearance, pixels: np.ndarray) -> 
     for e in range(len(ELLIPSOIDS)):
         rows = np.moveaxis(primitives.inverses[:, e], 0, -1)[..., None]
         hit, depth, ball = ellipsoid_surface(
-            px[..., 0], py[..., 0], primitives.centres[:, e].T[..., None], rows)
+            px[..., 0], py[..., 0], primitives.centres[:, e].T[..., None], rows
+        )
         depths.append(np.where(hit, depth, np.inf)[..., None])
         parts.append(ellipsoid_code(e, ball, look)[..., None] // len(MATERIALS))
     depth, part = np.concatenate(depths, -1), np.concatenate(parts, -1)
@@ -52,9 +60,14 @@ def front_part(primitives: Primitives, look: Appearance, pixels: np.ndarray) -> 
     return np.where(np.isfinite(np.take_along_axis(depth, first, -1)[..., 0]), front, 0)
 
 
-def label(primitives: Primitives, look: Appearance, keypoints: np.ndarray,
-          names: tuple[str, ...], size: tuple[int, int],
-          covered: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def label(
+    primitives: Primitives,
+    look: Appearance,
+    keypoints: np.ndarray,
+    names: tuple[str, ...],
+    size: tuple[int, int],
+    covered: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Which joints count and which are hidden.
 
     Args:
@@ -68,8 +81,9 @@ def label(primitives: Primitives, look: Appearance, keypoints: np.ndarray,
     pixels = np.rint(keypoints).astype(int)
     labelled = ((pixels >= 0) & (pixels < size)).all(-1)
     front = front_part(primitives, look, pixels)
-    occluded = np.stack([~np.isin(front[:, k], list(own_parts(name)))
-                         for k, name in enumerate(names)], 1)
+    occluded = np.stack(
+        [~np.isin(front[:, k], list(own_parts(name))) for k, name in enumerate(names)], 1
+    )
     if covered is not None:
         inside = np.clip(pixels, 0, np.array(size) - 1)
         occluded |= covered[np.arange(len(pixels))[:, None], inside[..., 1], inside[..., 0]]

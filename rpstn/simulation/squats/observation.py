@@ -2,6 +2,7 @@
 
 Shape letters: T frames, V joints.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from scipy.spatial.transform import Rotation
 VIEWS = ('front', 'around', 'any')
 # From the world (x ahead of the person, y to their left, z up) to a camera in front of them.
 _FACING = np.array([[0.0, 1, 0], [0, 0, -1], [-1, 0, 0]])
-_DEPTH_NOISE = 2.0   # monocular estimates err more along the line of sight
-_RHYTHM = 3.0        # frames over which the slow half of the noise lasts
+_DEPTH_NOISE = 2.0  # monocular estimates err more along the line of sight
+_RHYTHM = 3.0  # frames over which the slow half of the noise lasts
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class JointSensor:
     Raises:
         ValueError: a field is not allowed.
     """
+
     view: str = 'around'
     noise: float = 0.0
     bias: float = 0.0
@@ -43,7 +45,7 @@ class JointSensor:
     def __post_init__(self) -> None:
         if self.view not in VIEWS:
             raise ValueError(f'view must be one of {VIEWS}, got {self.view!r}')
-        for field, most in (('noise', 1), ('bias', 1), ('scale', .3), ('missing', .9)):
+        for field, most in (('noise', 1), ('bias', 1), ('scale', 0.3), ('missing', 0.9)):
             if not 0 <= getattr(self, field) <= most:
                 raise ValueError(f'{field} must be in [0, {most}], got {getattr(self, field)!r}')
 
@@ -59,15 +61,16 @@ class JointSensor:
             (T, V, 3) float64 in the camera's frame, NaN where a joint is lost.
         """
         middle = np.nanmean(joints, (0, 1))
-        seen = (joints - middle) @ self._rotation(rng).T * np.clip(
-            1 + self.scale * rng.normal(), .5, 1.5)
-        errors = self.noise * np.sqrt(.5) * (
-            rng.normal(size=seen.shape) + _slow(rng, seen.shape))
-        seen = seen + [1, 1, _DEPTH_NOISE] * (
-            errors + self.bias * rng.normal(size=seen.shape[1:]))
+        seen = (
+            (joints - middle)
+            @ self._rotation(rng).T
+            * np.clip(1 + self.scale * rng.normal(), 0.5, 1.5)
+        )
+        errors = self.noise * np.sqrt(0.5) * (rng.normal(size=seen.shape) + _slow(rng, seen.shape))
+        seen = seen + [1, 1, _DEPTH_NOISE] * (errors + self.bias * rng.normal(size=seen.shape[1:]))
         if self.view == 'any':
             seen = seen @ Rotation.from_quat(rng.normal(size=4)).as_matrix().T
-        seen = seen + rng.uniform([-.4, -.3, 2.2], [.4, .3, 4.5])
+        seen = seen + rng.uniform([-0.4, -0.3, 2.2], [0.4, 0.3, 4.5])
         if self.missing:
             level = _slow(rng, seen.shape[:2])
             seen[level < np.quantile(level, self.missing)] = np.nan
@@ -87,4 +90,3 @@ def _slow(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     # A smoothed white noise has the variance 1 / (2 sqrt(pi) sigma); wrapping keeps it at the ends.
     noise = gaussian_filter1d(rng.normal(size=shape), _RHYTHM, axis=0, mode='wrap')
     return noise * np.sqrt(2 * np.sqrt(np.pi) * _RHYTHM)
-

@@ -10,6 +10,7 @@ up, metres, the floor at z = 0, the ankles at x = 0.
 
 Shape letters: T frames, V joints; pairs are left, right.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -24,46 +25,101 @@ from .squat_form import SquatForm, SquatStyle
 # Joints of the head, forward, left and up from the base of the neck, in shares of the stature:
 # fitted by hand to the distances in two frames of the Waseda set.
 _FACE = {
-    'neck_base': (.020, 0, .060), 'head_top': (.010, 0, .124), 'nose': (.080, 0, .067),
-    'eye': (.061, .019, .088), 'eye_inner': (.065, .009, .088), 'eye_outer': (.055, .028, .088),
-    'ear': (.011, .041, .083), 'mouth': (.073, .014, .047),
+    'neck_base': (0.020, 0, 0.060),
+    'head_top': (0.010, 0, 0.124),
+    'nose': (0.080, 0, 0.067),
+    'eye': (0.061, 0.019, 0.088),
+    'eye_inner': (0.065, 0.009, 0.088),
+    'eye_outer': (0.055, 0.028, 0.088),
+    'ear': (0.011, 0.041, 0.083),
+    'mouth': (0.073, 0.014, 0.047),
 }
-_NECK_RISE = 0.8     # base of the neck above the line of the shoulders, of Proportions.neck
-_SOLE = 0.028        # heights of heel and toes above the floor, metres
-_HEEL, _BALL, _TIP = -.16, .66, .82  # along the foot, from the ankle, of Proportions.foot
+_NECK_RISE = 0.8  # base of the neck above the line of the shoulders, of Proportions.neck
+_SOLE = 0.028  # heights of heel and toes above the floor, metres
+_HEEL, _BALL, _TIP = -0.16, 0.66, 0.82  # along the foot, from the ankle, of Proportions.foot
 
 # The standing legs: degrees of the shank forward, of the thigh up from the level.
 _STANDING_TILT, _STANDING_RISE = 4.0, 86.0
 # How much of each fault is there while standing.
 _STANDING_SPINE, _STANDING_HEAD, _STANDING_VALGUS = 0.3, 0.5, 0.3
-_GAZE = 0.45         # the part of the chest's pitch that the head goes along with
+_GAZE = 0.45  # the part of the chest's pitch that the head goes along with
 _MOST_LEAN, _MOST_TILT = np.radians(54), np.radians(70)  # of the trunk, of the shanks
 
 # De Leva (1996), men: mass of both legs and arms, of trunk with head; the centres of the trunk up
 # from hips to shoulders, of the limbs' segments down from their upper ends.
-_MASS = dict(thigh=.283, shank=.087, foot=.027, trunk=.504, arms=.099)
-_TRUNK_CENTRE, _THIGH_CENTRE, _SHANK_CENTRE, _ARM_CENTRE = .60, .41, .45, .58
+_MASS = dict(thigh=0.283, shank=0.087, foot=0.027, trunk=0.504, arms=0.099)
+_TRUNK_CENTRE, _THIGH_CENTRE, _SHANK_CENTRE, _ARM_CENTRE = 0.60, 0.41, 0.45, 0.58
 
-_SIDED = ('shoulder', 'elbow', 'wrist', 'hand', 'hip', 'knee', 'ankle', 'heel', 'foot',
-          'foot_index', 'eye_inner', 'eye', 'eye_outer', 'ear', 'mouth')
+_SIDED = (
+    'shoulder',
+    'elbow',
+    'wrist',
+    'hand',
+    'hip',
+    'knee',
+    'ankle',
+    'heel',
+    'foot',
+    'foot_index',
+    'eye_inner',
+    'eye',
+    'eye_outer',
+    'ear',
+    'mouth',
+)
 _PARENTS = dict(
-    shoulder='neck', elbow='*shoulder', wrist='*elbow', hand='*wrist', hip='pelvis', knee='*hip',
-    ankle='*knee', heel='*ankle', foot='*ankle', foot_index='*foot', eye_inner='nose',
-    eye='*eye_inner', eye_outer='*eye', ear='*eye_outer', mouth='nose')
+    shoulder='neck',
+    elbow='*shoulder',
+    wrist='*elbow',
+    hand='*wrist',
+    hip='pelvis',
+    knee='*hip',
+    ankle='*knee',
+    heel='*ankle',
+    foot='*ankle',
+    foot_index='*foot',
+    eye_inner='nose',
+    eye='*eye_inner',
+    eye_outer='*eye',
+    ear='*eye_outer',
+    mouth='nose',
+)
 
 # All that is simulated; rpstn.skeletons.map_joints makes other skeletons of it.
 SIMULATED = Skeleton(
     'simulated',
-    ('pelvis', 'waist', 'neck', 'neck_base', 'head_top', 'nose',
-     *(f'{side}_{part}' for part in _SIDED for side in ('left', 'right'))),
-    (('pelvis', 'waist'), ('waist', 'neck'), ('neck', 'neck_base'), ('neck_base', 'head_top'),
-     ('neck_base', 'nose'),
-     *((_PARENTS[part].replace('*', f'{side}_'), f'{side}_{part}')
-       for side in ('left', 'right') for part in _SIDED)))
+    (
+        'pelvis',
+        'waist',
+        'neck',
+        'neck_base',
+        'head_top',
+        'nose',
+        *(f'{side}_{part}' for part in _SIDED for side in ('left', 'right')),
+    ),
+    (
+        ('pelvis', 'waist'),
+        ('waist', 'neck'),
+        ('neck', 'neck_base'),
+        ('neck_base', 'head_top'),
+        ('neck_base', 'nose'),
+        *(
+            (_PARENTS[part].replace('*', f'{side}_'), f'{side}_{part}')
+            for side in ('left', 'right')
+            for part in _SIDED
+        ),
+    ),
+)
 
 
-def simulate_squat(body: Proportions, form: SquatForm, times: np.ndarray, course: np.ndarray,
-                   style: SquatStyle | None = None, seed: int = 0) -> np.ndarray:
+def simulate_squat(
+    body: Proportions,
+    form: SquatForm,
+    times: np.ndarray,
+    course: np.ndarray,
+    style: SquatStyle | None = None,
+    seed: int = 0,
+) -> np.ndarray:
     """Squats of a body, in the joints of :data:`SIMULATED`.
 
     Args:
@@ -82,7 +138,7 @@ def simulate_squat(body: Proportions, form: SquatForm, times: np.ndarray, course
     """
     style = style or SquatStyle()
     rng, size = np.random.default_rng(seed), style.sway
-    noise = [sway(rng, times, size * each) for each in (.004, .004, .012, .03, .08)]
+    noise = [sway(rng, times, size * each) for each in (0.004, 0.004, 0.012, 0.03, 0.08)]
     pelvis, knees = _legs(body, form, style, course)
     pelvis[:, :2] += np.stack(noise[:2], -1)
     bend = np.radians(form.spine_flexion - form.spine_extension) * _fade(course, _STANDING_SPINE)
@@ -92,8 +148,11 @@ def simulate_squat(body: Proportions, form: SquatForm, times: np.ndarray, course
     def upper_body(lean):
         chest = lean + (1 - share) * bend
         poser = Poser(body, len(times)).trunk(
-            pelvis, body_frame(lean - share * bend), body_frame(chest),
-            body_frame(_GAZE * chest - face + noise[3], noise[4]))
+            pelvis,
+            body_frame(lean - share * bend),
+            body_frame(chest),
+            body_frame(_GAZE * chest - face + noise[3], noise[4]),
+        )
         squat_arms(np.random.default_rng(seed), poser, course)
         return poser, chest
 
@@ -107,10 +166,15 @@ def simulate_squat(body: Proportions, form: SquatForm, times: np.ndarray, course
     feet = np.stack([np.full(2, np.cos(outward)), SIDES * np.sin(outward), np.zeros(2)], -1)
     ankles = np.stack([np.zeros(2), SIDES * style.half_stance, np.full(2, body.ankle_height)], -1)
     turn = np.radians(form.knee_valgus) * (1 + style.asymmetry * SIDES)
-    poser.legs(ankles[None], _turned_inward(poser.pair('hip'), knees, ankles, turn
-                                            * _fade(course, _STANDING_VALGUS)[:, None]), feet)
+    poser.legs(
+        ankles[None],
+        _turned_inward(
+            poser.pair('hip'), knees, ankles, turn * _fade(course, _STANDING_VALGUS)[:, None]
+        ),
+        feet,
+    )
     # The upper back carries on the bend of the spine up to the neck.
-    return _collect(poser, body_frame(chest + .4 * bend)[..., 2], ankles, feet)
+    return _collect(poser, body_frame(chest + 0.4 * bend)[..., 2], ankles, feet)
 
 
 def squat_joints(*args, skeleton: str | Skeleton = 'cocoplus19', **kwargs) -> np.ndarray:
@@ -127,8 +191,9 @@ def _fade(course: np.ndarray, standing: float) -> np.ndarray:
     return standing + (1 - standing) * course
 
 
-def _legs(body: Proportions, form: SquatForm, style: SquatStyle,
-          course: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _legs(
+    body: Proportions, form: SquatForm, style: SquatStyle, course: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Pelvis (T, 3) and knees (T, 2, 3), before sway and valgus.
 
     The knees move over the toes; hip, knee and ankle of a side make the two bones of the leg.
@@ -136,25 +201,37 @@ def _legs(body: Proportions, form: SquatForm, style: SquatStyle,
     outward = np.radians(style.toe_out)
     sine = (_TIP * body.foot + form.knee_travel) / body.shank
     if abs(sine) > np.sin(_MOST_TILT):
-        raise ValueError(f'knee_travel must leave the shank within {np.degrees(_MOST_TILT):.0f} '
-                         f'degrees of the upright, got {form.knee_travel} m with a shank of '
-                         f'{body.shank:.3f} m and toes {_TIP * body.foot:.3f} m ahead of the ankle')
+        raise ValueError(
+            f'knee_travel must leave the shank within {np.degrees(_MOST_TILT):.0f} '
+            f'degrees of the upright, got {form.knee_travel} m with a shank of '
+            f'{body.shank:.3f} m and toes {_TIP * body.foot:.3f} m ahead of the ankle'
+        )
     tilt = np.radians(_STANDING_TILT) * (1 - course) + np.arcsin(sine) * course
 
     def aside(tilt):  # of the knee from the hip
         return style.half_stance + body.shank * np.sin(tilt) * np.sin(outward) - body.hip_half
 
-    square = body.thigh ** 2 - aside(np.arcsin(sine)) ** 2  # of the thigh in the sagittal plane
+    square = body.thigh**2 - aside(np.arcsin(sine)) ** 2  # of the thigh in the sagittal plane
     if square <= (1.1 * form.depth) ** 2:
-        raise ValueError(f'depth must be within reach of a thigh of {body.thigh:.3f} m with feet '
-                         f'{2 * style.half_stance:.3f} m apart, got {form.depth} m')
+        raise ValueError(
+            f'depth must be within reach of a thigh of {body.thigh:.3f} m with feet '
+            f'{2 * style.half_stance:.3f} m apart, got {form.depth} m'
+        )
     lowest = np.arcsin(-form.depth / np.sqrt(square))
     rise = np.radians(_STANDING_RISE) * (1 - course) + lowest * course
-    knee = np.stack([body.shank * np.sin(tilt) * np.cos(outward), aside(tilt) + body.hip_half,
-                     body.ankle_height + body.shank * np.cos(tilt)], -1)
-    thigh = np.sqrt(body.thigh ** 2 - aside(tilt) ** 2)
-    pelvis = np.stack([knee[:, 0] - thigh * np.cos(rise), np.zeros_like(tilt),
-                       knee[:, 2] + thigh * np.sin(rise)], -1)
+    knee = np.stack(
+        [
+            body.shank * np.sin(tilt) * np.cos(outward),
+            aside(tilt) + body.hip_half,
+            body.ankle_height + body.shank * np.cos(tilt),
+        ],
+        -1,
+    )
+    thigh = np.sqrt(body.thigh**2 - aside(tilt) ** 2)
+    pelvis = np.stack(
+        [knee[:, 0] - thigh * np.cos(rise), np.zeros_like(tilt), knee[:, 2] + thigh * np.sin(rise)],
+        -1,
+    )
     return pelvis, knee[:, None] * np.stack([np.ones(2), SIDES, np.ones(2)], -1)
 
 
@@ -164,15 +241,17 @@ def _balanced_lean(body: Proportions, style: SquatStyle, pelvis, knees, arms) ->
     `arms` (T,): how far ahead of the shoulders the arms' centre of mass is, in metres.
     """
     hip, knee = pelvis[:, 0], knees[..., 0].mean(1)
-    legs = _MASS['thigh'] * (hip + _THIGH_CENTRE * (knee - hip)) \
-        + _MASS['shank'] * (1 - _SHANK_CENTRE) * knee \
-        + _MASS['foot'] * .5 * (_HEEL + _TIP) * body.foot
+    legs = (
+        _MASS['thigh'] * (hip + _THIGH_CENTRE * (knee - hip))
+        + _MASS['shank'] * (1 - _SHANK_CENTRE) * knee
+        + _MASS['foot'] * 0.5 * (_HEEL + _TIP) * body.foot
+    )
     upper = (_MASS['trunk'] + _MASS['arms']) * hip + _MASS['arms'] * arms
     lever = (body.lumbar + body.thorax) * (_MASS['trunk'] * _TRUNK_CENTRE + _MASS['arms'])
     sine = (style.balance - legs - upper) / lever
     # Nobody leans back, or further than that, to stay in balance: bounds without a kink.
     for bound, sign in ((np.sin(_MOST_LEAN), 1), (0, -1)):
-        sine = bound - sign * .06 * np.logaddexp(0, sign * (bound - sine) / .06)
+        sine = bound - sign * 0.06 * np.logaddexp(0, sign * (bound - sine) / 0.06)
     return np.arcsin(sine)
 
 
@@ -181,7 +260,7 @@ def _arms_ahead(poser: Poser) -> np.ndarray:
     shoulder, elbow, wrist = (poser.pair(name)[..., 0] for name in ('shoulder', 'elbow', 'wrist'))
     # The upper arm and the forearm with the hand weigh about the same.
     elbow, wrist = elbow - shoulder, wrist - shoulder
-    return (.5 * (_ARM_CENTRE * elbow + elbow + _ARM_CENTRE * (wrist - elbow))).mean(1)
+    return (0.5 * (_ARM_CENTRE * elbow + elbow + _ARM_CENTRE * (wrist - elbow))).mean(1)
 
 
 def _turned_inward(hips, knees, ankles, angle: np.ndarray) -> np.ndarray:
@@ -208,6 +287,10 @@ def _collect(poser: Poser, upward, ankles, feet) -> np.ndarray:
         for side, mirror in (('left', 1), ('right', -1)) if place[1] else (('', 1),):
             offset = body.stature * np.array(place) * [1, mirror, 1]
             values[f'{side}_{name}' if side else name] = neck + head @ offset
-    return np.stack([
-        np.broadcast_to(values[name], neck.shape) if name in values else joints[:, INDEX[name]]
-        for name in SIMULATED.joints], 1)
+    return np.stack(
+        [
+            np.broadcast_to(values[name], neck.shape) if name in values else joints[:, INDEX[name]]
+            for name in SIMULATED.joints
+        ],
+        1,
+    )

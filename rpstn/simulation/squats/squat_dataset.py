@@ -2,6 +2,7 @@
 
 T frames, V skeleton joints.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -53,29 +54,41 @@ class SyntheticSquatDataset(SkeletonDataset):
 
     METAINFO = dict(classes=SQUAT_CLASSES, skeleton='cocoplus19', unit='m')
 
-    def __init__(self, num_sequences: int = 700, part: str = 'train', num_subjects: int = 20,
-                 repetitions: Sequence[int] = (1, 3), skeleton: str = 'cocoplus19',
-                 fps: float = 30.0, sensor: dict | None = None, seed: int = 0,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        num_sequences: int = 700,
+        part: str = 'train',
+        num_subjects: int = 20,
+        repetitions: Sequence[int] = (1, 3),
+        skeleton: str = 'cocoplus19',
+        fps: float = 30.0,
+        sensor: dict | None = None,
+        seed: int = 0,
+        **kwargs,
+    ) -> None:
         if part not in PARTS:
             raise ValueError(f'part must be one of {PARTS}, got {part!r}')
         low, high = repetitions
         for field, value, least in (
-                ('num_sequences', num_sequences, 1), ('num_subjects', num_subjects, 1),
-                ('fewest repetitions', low, 1), ('most repetitions', high, low),
-                ('seed', seed, 0)):
+            ('num_sequences', num_sequences, 1),
+            ('num_subjects', num_subjects, 1),
+            ('fewest repetitions', low, 1),
+            ('most repetitions', high, low),
+            ('seed', seed, 0),
+        ):
             if not isinstance(value, int) or value < least:
                 raise ValueError(f'{field} must be an integer of at least {least}, got {value!r}')
         if not 1 <= fps <= 1000:
             raise ValueError(f'fps must be in [1, 1000], got {fps!r}')
         if 'skeleton' in (kwargs.get('metainfo') or {}):
-            raise ValueError("the skeleton must be given as 'skeleton', not in 'metainfo', got "
-                             f"{kwargs['metainfo']!r}")
+            raise ValueError(
+                "the skeleton must be given as 'skeleton', not in 'metainfo', got "
+                f'{kwargs["metainfo"]!r}'
+            )
         self.skeleton = get_skeleton(skeleton).name
         self.num_sequences, self.num_subjects = num_sequences, num_subjects
         self.part, self.repetitions, self.fps, self.seed = part, (low, high), fps, seed
-        self.sensor = JointSensor(
-            **{**dict(noise=.008, bias=.005, scale=.03), **(sensor or {})})
+        self.sensor = JointSensor(**{**dict(noise=0.008, bias=0.005, scale=0.03), **(sensor or {})})
         super().__init__(**kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -92,8 +105,11 @@ class SyntheticSquatDataset(SkeletonDataset):
             joints = self._joints(index, label, *people[subject])
             yield SkeletonSequence(
                 f'{person}/{label.replace(" ", "_")}/{index:05d}',
-                f'{type(self).__name__}(seed={self.seed})', label,
-                joints[None].astype(np.float32), dict(subject=person, split=self.part))
+                f'{type(self).__name__}(seed={self.seed})',
+                label,
+                joints[None].astype(np.float32),
+                dict(subject=person, split=self.part),
+            )
 
     def _rng(self, kind: int, number: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, PARTS.index(self.part), kind, number])
@@ -103,14 +119,19 @@ class SyntheticSquatDataset(SkeletonDataset):
         body = random_body(rng)
         return body, SquatStyle.random(rng, body)
 
-    def _joints(self, index: int, label: str, body: Proportions,
-                style: SquatStyle) -> np.ndarray:
+    def _joints(self, index: int, label: str, body: Proportions, style: SquatStyle) -> np.ndarray:
         """(T, V, 3) of one sequence."""
         rng = self._rng(1, index)
         low, high = self.repetitions
         tempo = SquatTempo.random(rng, int(rng.integers(low, high + 1)))
         times, course = tempo.course(self.fps, rng)
-        joints = squat_joints(body, SquatForm.random(rng, label), times, course,
-                              style.varied(rng), int(rng.integers(2 ** 31)),
-                              skeleton=self.skeleton)
+        joints = squat_joints(
+            body,
+            SquatForm.random(rng, label),
+            times,
+            course,
+            style.varied(rng),
+            int(rng.integers(2**31)),
+            skeleton=self.skeleton,
+        )
         return self.sensor.observe(joints, rng)

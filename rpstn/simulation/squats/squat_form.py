@@ -5,6 +5,7 @@ Squat Classification", CVPRW 2019.
 
 Shape letters: T frames.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
@@ -14,8 +15,14 @@ import numpy as np
 
 from ..athletes.skeleton import Proportions
 
-_GOOD = dict(knee_valgus=(0.0, 5.0), spine_flexion=(0.0, 8.0), spine_extension=(0.0, 0.0),
-             head_pitch=(-6.0, 8.0), depth=(-0.02, 0.07), knee_travel=(-0.04, 0.01))
+_GOOD = dict(
+    knee_valgus=(0.0, 5.0),
+    spine_flexion=(0.0, 8.0),
+    spine_extension=(0.0, 0.0),
+    head_pitch=(-6.0, 8.0),
+    depth=(-0.02, 0.07),
+    knee_travel=(-0.04, 0.01),
+)
 # The class that each fault makes, by the paper's name and in its order, and the parameters that
 # have left the range of a good squat.
 _FAULTS: dict[str, dict[str, tuple[float, float]]] = {
@@ -38,7 +45,7 @@ def random_body(rng: np.random.Generator) -> Proportions:
     they are in the bones; this decides how straight hip, knee and shoulder look while standing.
     """
     body = Proportions.random(rng)
-    return replace(body, hip_half=body.shoulder_half * rng.uniform(.6, .75))
+    return replace(body, hip_half=body.shoulder_half * rng.uniform(0.6, 0.75))
 
 
 def _check_fields(settings, allowed: dict[str, tuple[float, float]]) -> None:
@@ -46,8 +53,10 @@ def _check_fields(settings, allowed: dict[str, tuple[float, float]]) -> None:
     for name, (low, high) in allowed.items():
         value = getattr(settings, name)
         if not isinstance(value, (int, float, np.number)) or not low <= value <= high:
-            raise ValueError(f'{type(settings).__name__}.{name} must be a number in '
-                             f'[{low}, {high}], got {value!r}')
+            raise ValueError(
+                f'{type(settings).__name__}.{name} must be a number in '
+                f'[{low}, {high}], got {value!r}'
+            )
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,7 @@ class SquatForm:
     Raises:
         ValueError: a parameter is out of :attr:`RANGES`, or the spine bends both ways.
     """
+
     knee_valgus: float = 0.0
     spine_flexion: float = 0.0
     spine_extension: float = 0.0
@@ -77,21 +87,29 @@ class SquatForm:
     knee_travel: float = -0.02
 
     RANGES: ClassVar[dict[str, tuple[float, float]]] = dict(
-        knee_valgus=(0, 60), spine_flexion=(0, 80), spine_extension=(0, 60),
-        head_pitch=(-60, 80), depth=(-0.35, 0.2), knee_travel=(-0.2, 0.2))
+        knee_valgus=(0, 60),
+        spine_flexion=(0, 80),
+        spine_extension=(0, 60),
+        head_pitch=(-60, 80),
+        depth=(-0.35, 0.2),
+        knee_travel=(-0.2, 0.2),
+    )
 
     def __post_init__(self) -> None:
         _check_fields(self, self.RANGES)
         if self.spine_flexion and self.spine_extension:
-            raise ValueError('SquatForm: spine_flexion and spine_extension exclude each other, '
-                             f'got {self.spine_flexion} and {self.spine_extension} degrees')
+            raise ValueError(
+                'SquatForm: spine_flexion and spine_extension exclude each other, '
+                f'got {self.spine_flexion} and {self.spine_extension} degrees'
+            )
 
     @classmethod
     def random(cls, rng: np.random.Generator, label: str) -> SquatForm:
         """A form of the class `label`, one of :data:`SQUAT_CLASSES`: how strong the fault is is
         drawn, and so are the other parameters, within what is still good form."""
-        return cls(**{name: float(rng.uniform(*limits))
-                      for name, limits in form_ranges(label).items()})
+        return cls(
+            **{name: float(rng.uniform(*limits)) for name, limits in form_ranges(label).items()}
+        )
 
 
 def form_ranges(label: str) -> dict[str, tuple[float, float]]:
@@ -119,6 +137,7 @@ class SquatTempo:
     Raises:
         ValueError: a field is out of :attr:`RANGES`.
     """
+
     repetitions: int = 1
     standing: float = 0.8
     descent: float = 1.3
@@ -127,8 +146,13 @@ class SquatTempo:
     variation: float = 0.0
 
     RANGES: ClassVar[dict[str, tuple[float, float]]] = dict(
-        repetitions=(1, 100), standing=(0, 60), descent=(0.2, 60), pause=(0, 60),
-        ascent=(0.2, 60), variation=(0, 0.25))
+        repetitions=(1, 100),
+        standing=(0, 60),
+        descent=(0.2, 60),
+        pause=(0, 60),
+        ascent=(0.2, 60),
+        variation=(0, 0.25),
+    )
 
     def __post_init__(self) -> None:
         _check_fields(self, self.RANGES)
@@ -138,11 +162,18 @@ class SquatTempo:
     @classmethod
     def random(cls, rng: np.random.Generator, repetitions: int) -> SquatTempo:
         """Quick to slow: 2 to 6 seconds a squat, the pause mostly short."""
-        return cls(repetitions, rng.uniform(.4, 1.4), rng.uniform(.8, 2.2),
-                   rng.uniform(0, 1) ** 2 * .9, rng.uniform(.7, 1.8), .08)
+        return cls(
+            repetitions,
+            rng.uniform(0.4, 1.4),
+            rng.uniform(0.8, 2.2),
+            rng.uniform(0, 1) ** 2 * 0.9,
+            rng.uniform(0.7, 1.8),
+            0.08,
+        )
 
-    def course(self, fps: float, rng: np.random.Generator | None = None
-               ) -> tuple[np.ndarray, np.ndarray]:
+    def course(
+        self, fps: float, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """How far down the athlete is at each frame.
 
         Args:
@@ -157,12 +188,12 @@ class SquatTempo:
         spans = np.tile([self.standing, self.descent, self.pause, self.ascent], (number, 1))
         reached = np.ones(number + 1)
         if rng is not None:
-            spans *= np.clip(rng.normal(1, self.variation, spans.shape), .5, 1.5)
-            reached -= np.clip(np.abs(rng.normal(0, self.variation / 5, number + 1)), 0, .1)
+            spans *= np.clip(rng.normal(1, self.variation, spans.shape), 0.5, 1.5)
+            reached -= np.clip(np.abs(rng.normal(0, self.variation / 5, number + 1)), 0, 0.1)
         knots = np.concatenate([[0], np.cumsum(np.append(spans.ravel(), self.standing))])
         times = np.arange(int(knots[-1] * fps + 1e-6) + 1) / fps
         way = np.interp(times, knots, np.append(np.tile([0, 0, 1, 1], number), [0, 0]))
-        smooth = way ** 3 * (10 + way * (6 * way - 15))  # least jerk: Flash and Hogan, 1985
+        smooth = way**3 * (10 + way * (6 * way - 15))  # least jerk: Flash and Hogan, 1985
         running = np.searchsorted(knots[4::4], times, side='right')
         return times, smooth * reached[running]
 
@@ -182,6 +213,7 @@ class SquatStyle:
     Raises:
         ValueError: a field is out of :attr:`RANGES`.
     """
+
     half_stance: float = 0.18
     toe_out: float = 15.0
     balance: float = 0.03
@@ -189,8 +221,12 @@ class SquatStyle:
     sway: float = 0.0
 
     RANGES: ClassVar[dict[str, tuple[float, float]]] = dict(
-        half_stance=(0.05, 0.45), toe_out=(-10, 50), balance=(-0.03, 0.12), asymmetry=(-1, 1),
-        sway=(0, 5))
+        half_stance=(0.05, 0.45),
+        toe_out=(-10, 50),
+        balance=(-0.03, 0.12),
+        asymmetry=(-1, 1),
+        sway=(0, 5),
+    )
 
     def __post_init__(self) -> None:
         _check_fields(self, self.RANGES)
@@ -198,14 +234,25 @@ class SquatStyle:
     @classmethod
     def random(cls, rng: np.random.Generator, body: Proportions) -> SquatStyle:
         """Feet about as far apart as the shoulders, for a body of these proportions."""
-        return cls(body.stature * rng.uniform(.07, .12), rng.uniform(5, 30),
-                   rng.uniform(.0, .04), float(np.clip(rng.normal(0, .15), -.3, .3)),
-                   rng.uniform(.5, 1.5))
+        return cls(
+            body.stature * rng.uniform(0.07, 0.12),
+            rng.uniform(5, 30),
+            rng.uniform(0.0, 0.04),
+            float(np.clip(rng.normal(0, 0.15), -0.3, 0.3)),
+            rng.uniform(0.5, 1.5),
+        )
 
     def varied(self, rng: np.random.Generator) -> SquatStyle:
         """The same person in another recording: every field by a little."""
-        spread = dict(half_stance=.008, toe_out=2.0, balance=.005, asymmetry=.08, sway=.1)
-        return SquatStyle(**{
-            field.name: float(np.clip(rng.normal(getattr(self, field.name), spread[field.name]),
-                                      *self.RANGES[field.name]))
-            for field in fields(self)})
+        spread = dict(half_stance=0.008, toe_out=2.0, balance=0.005, asymmetry=0.08, sway=0.1)
+        return SquatStyle(
+            **{
+                field.name: float(
+                    np.clip(
+                        rng.normal(getattr(self, field.name), spread[field.name]),
+                        *self.RANGES[field.name],
+                    )
+                )
+                for field in fields(self)
+            }
+        )

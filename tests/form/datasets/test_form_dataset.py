@@ -1,4 +1,5 @@
 """Skeletons from archives and tables, and from MMAction2's own files, good and bad."""
+
 import csv
 import logging
 import pickle
@@ -37,10 +38,19 @@ class Tree:
     def __init__(self, root):
         self.root = root
         rng = np.random.default_rng(0)
-        self.arrays = {f's{i}': rng.normal(size=(10 + i, 19, 3)).astype(np.float32)
-                       for i in range(6)}
-        self.rows = [dict(name=f's{i}', label=LABELS[i % 3], split='test' if i > 3 else 'train',
-                          day=f'{i // 2}', frames=str(10 + i)) for i in range(6)]
+        self.arrays = {
+            f's{i}': rng.normal(size=(10 + i, 19, 3)).astype(np.float32) for i in range(6)
+        }
+        self.rows = [
+            dict(
+                name=f's{i}',
+                label=LABELS[i % 3],
+                split='test' if i > 3 else 'train',
+                day=f'{i // 2}',
+                frames=str(10 + i),
+            )
+            for i in range(6)
+        ]
 
     def write(self):
         np.savez(self.root / 'keypoints3d.npz', **self.arrays)
@@ -63,12 +73,21 @@ def tree(tmp_path):
 def test_items_are_in_the_format_of_mmaction(tree, serialize_data):
     tree.arrays['s1'][3, 4] = np.nan
     data = tree.load(serialize_data=serialize_data, bad_data='raise')
-    assert data.metainfo == dict(skeleton='mediapipe19', unit='cm',
-                                 classes=('depth', 'good', 'toes'))
+    assert data.metainfo == dict(
+        skeleton='mediapipe19', unit='cm', classes=('depth', 'good', 'toes')
+    )
     item = data[1]
     np.testing.assert_array_equal(item.pop('keypoint'), tree.arrays['s1'][None])
-    assert item == dict(frame_dir='s1', label=0, total_frames=11, start_index=0, modality='Pose',
-                        split='train', day='0', sample_idx=1)
+    assert item == dict(
+        frame_dir='s1',
+        label=0,
+        total_frames=11,
+        start_index=0,
+        modality='Pose',
+        split='train',
+        day='0',
+        sample_idx=1,
+    )
     assert [data[i]['label'] for i in range(6)] == data.labels() == [2, 0, 1, 2, 0, 1]
     assert data.class_counts() == dict(depth=2, good=2, toes=2)
     assert [data.get_cat_ids(i) for i in range(3)] == [[2], [0], [1]]
@@ -94,8 +113,12 @@ def test_split_is_applied_and_classes_do_not_depend_on_it(tree):
     assert [d['frame_dir'] for d in train] == ['s0', 's1', 's2', 's3']
     assert [d['frame_dir'] for d in test] == ['s4', 's5']
     assert train.metainfo['classes'] == test.metainfo['classes'] == ('depth', 'toes')
-    nested = tree.load(split=[dict(type='given', part='train'),
-                              dict(type='leave_days_out', fold=1, num_folds='all', part='test')])
+    nested = tree.load(
+        split=[
+            dict(type='given', part='train'),
+            dict(type='leave_days_out', fold=1, num_folds='all', part='test'),
+        ]
+    )
     assert [d['frame_dir'] for d in nested] == ['s2', 's3']
     with pytest.raises(ValueError, match=r"keypoints3d.npz.*no field 'subject', it has \['day'"):
         tree.load(split=dict(type='leave_group_out', group='subject', fold=0, part='train'))
@@ -103,10 +126,19 @@ def test_split_is_applied_and_classes_do_not_depend_on_it(tree):
 
 def test_pipeline_of_mmaction_runs_whatever_the_scope(tree):
     tree.write()
-    data = DATASETS.build(dict(
-        type='SkeletonFormDataset', data_root=str(tree.root), multi_class=True,
-        pipeline=[dict(type='UniformSampleFrames', clip_len=8), dict(type='PoseDecode'),
-                  dict(type='FormatGCNInput', num_person=1), dict(type='PackActionInputs')]))
+    data = DATASETS.build(
+        dict(
+            type='SkeletonFormDataset',
+            data_root=str(tree.root),
+            multi_class=True,
+            pipeline=[
+                dict(type='UniformSampleFrames', clip_len=8),
+                dict(type='PoseDecode'),
+                dict(type='FormatGCNInput', num_person=1),
+                dict(type='PackActionInputs'),
+            ],
+        )
+    )
     packed = data[0]
     assert packed['inputs'].shape == (1, 1, 8, 19, 3)
     assert packed['data_samples'].gt_label.tolist() == [0, 0, 1]
@@ -133,8 +165,9 @@ def test_a_failing_transform_names_the_sequence(tree):
 def test_every_other_column_is_a_group(tree):
     for i, row in enumerate(tree.rows):
         row.update(room=('hall', 'gym')[i % 2], width='64', height='48')
-    data = tree.load(split=dict(type='leave_group_out', group='room', num_folds='all', fold=0,
-                                part='test'))
+    data = tree.load(
+        split=dict(type='leave_group_out', group='room', num_folds='all', fold=0, part='test')
+    )
     assert [d['frame_dir'] for d in data] == ['s1', 's3', 's5']
     assert data[0]['room'] == 'gym' and 'img_shape' not in data[0]
     tree.arrays = {name: array[:, :17, :2] for name, array in tree.arrays.items()}
@@ -151,9 +184,14 @@ def test_what_the_converters_write_is_read(tmp_path, tree):
         for (name, joints), classes in zip(tree.arrays.items(), labels):
             files.write(name, joints, classes, dict(split='train', fps=25.0))
     for kind in (dict(), dict(ann_file='annotations.pkl')):
-        data = SkeletonFormDataset(str(tmp_path / 'out'), multi_class=True, bad_data='raise',
-                                   metainfo=dict(classes=('depth', 'good', 'toes')),
-                                   split=dict(type='given', part='train'), **kind)
+        data = SkeletonFormDataset(
+            str(tmp_path / 'out'),
+            multi_class=True,
+            bad_data='raise',
+            metainfo=dict(classes=('depth', 'good', 'toes')),
+            split=dict(type='given', part='train'),
+            **kind,
+        )
         assert len(data) == 6 and data[0]['fps'] == '25.0'
         for item, classes in zip(data, labels):
             np.testing.assert_array_equal(item['keypoint'][0], tree.arrays[item['frame_dir']])
@@ -295,15 +333,18 @@ def test_clips_that_are_long_enough_by_choice(tree):
 def test_damaged_files_are_named(tree):
     tree.write()
     content = (tree.root / 'keypoints3d.npz').read_bytes()
-    for bad in (b'', b'not an archive', content[:len(content) // 2]):
+    for bad in (b'', b'not an archive', content[: len(content) // 2]):
         (tree.root / 'keypoints3d.npz').write_bytes(bad)
         with pytest.raises(BadSkeletonError, match=r'keypoints3d.npz: must be an .npz archive'):
             SkeletonFormDataset(str(tree.root))
     np.save((tree.root / 'keypoints3d.npz').open('wb'), np.zeros(3))
     with pytest.raises(BadSkeletonError, match=r'keypoints3d.npz: must be an .npz archive'):
         SkeletonFormDataset(str(tree.root))
-    for text, message in (('', 'columns must include'), ('name,form\na,b\n', "got .*'form'"),
-                          (b'name,label\n\xff\xfe,x\n', 'UTF-8')):
+    for text, message in (
+        ('', 'columns must include'),
+        ('name,form\na,b\n', "got .*'form'"),
+        (b'name,label\n\xff\xfe,x\n', 'UTF-8'),
+    ):
         (tree.root / 'labels.csv').write_bytes(text if isinstance(text, bytes) else text.encode())
         with pytest.raises(BadSkeletonError, match=f'labels.csv: .*{message}'):
             SkeletonFormDataset(str(tree.root))
@@ -320,21 +361,38 @@ def test_damaged_files_are_named(tree):
 
 def annotations(count=4):
     rng = np.random.default_rng(1)
-    return [dict(frame_dir=f'clip{i}', label=i % 2, total_frames=5 + i, img_shape=(48, 64),
-                 original_shape=(48, 64), keypoint=rng.random((1, 5 + i, 17, 2)).astype('f2'),
-                 keypoint_score=rng.random((1, 5 + i, 17)).astype('f2')) for i in range(count)]
+    return [
+        dict(
+            frame_dir=f'clip{i}',
+            label=i % 2,
+            total_frames=5 + i,
+            img_shape=(48, 64),
+            original_shape=(48, 64),
+            keypoint=rng.random((1, 5 + i, 17, 2)).astype('f2'),
+            keypoint_score=rng.random((1, 5 + i, 17)).astype('f2'),
+        )
+        for i in range(count)
+    ]
 
 
 def dump(path, content):
     path.write_bytes(pickle.dumps(content))
-    return dict(data_root=str(path.parent), ann_file=path.name,
-                metainfo=dict(skeleton='coco17', unit='px'))
+    return dict(
+        data_root=str(path.parent), ann_file=path.name, metainfo=dict(skeleton='coco17', unit='px')
+    )
 
 
 def test_annotation_files_of_mmaction_give_what_mmaction_reads(tmp_path):
     path = tmp_path / 'coco.pkl'
-    config = dump(path, dict(split=dict(sub_train=['clip0', 'clip2', 'clip3'], sub_val=['clip1'],
-                                        view_val=['clip3']), annotations=annotations()))
+    config = dump(
+        path,
+        dict(
+            split=dict(
+                sub_train=['clip0', 'clip2', 'clip3'], sub_val=['clip1'], view_val=['clip3']
+            ),
+            annotations=annotations(),
+        ),
+    )
     for part in ('sub_train', 'sub_val', 'view_val'):
         ours = SkeletonFormDataset(split=dict(type='given', part=part), **config)
         theirs = PoseDataset(str(path), pipeline=[], split=part)
@@ -343,8 +401,14 @@ def test_annotation_files_of_mmaction_give_what_mmaction_reads(tmp_path):
             for key in ('keypoint', 'keypoint_score'):
                 assert mine[key].dtype == np.float32
                 np.testing.assert_array_equal(mine[key], other[key])
-            for key in ('frame_dir', 'label', 'total_frames', 'img_shape', 'start_index',
-                        'modality'):
+            for key in (
+                'frame_dir',
+                'label',
+                'total_frames',
+                'img_shape',
+                'start_index',
+                'modality',
+            ):
                 assert mine[key] == other[key]
     assert ours.metainfo['classes'] == ('0', '1')
 
@@ -362,12 +426,18 @@ def test_annotation_files_without_split_and_with_bad_entries(tmp_path):
     config['metainfo']['classes'] = ('good', 'bad')
     data = SkeletonFormDataset(**config)
     assert [d['frame_dir'] for d in data] == ['clip7', 'clip8']
-    found = [(name, reason.split(': ', 1)[1].split(' must')[0])
-             for name, reason in data.skipped.items()]
+    found = [
+        (name, reason.split(': ', 1)[1].split(' must')[0]) for name, reason in data.skipped.items()
+    ]
     assert sorted(found) == [
-        ('annotation 4', 'it'), ('clip0', 'fields'), ('clip1', 'keypoint'),
-        ('clip2', 'keypoint_score'), ('clip3', 'total_frames'), ('clip5', 'label'),
-        ('clip6', 'fields')]
+        ('annotation 4', 'it'),
+        ('clip0', 'fields'),
+        ('clip1', 'keypoint'),
+        ('clip2', 'keypoint_score'),
+        ('clip3', 'total_frames'),
+        ('clip5', 'label'),
+        ('clip6', 'fields'),
+    ]
     for content in (7, dict(data_list=[])):
         with pytest.raises(BadSkeletonError, match=r"list.pkl: must be a list .*'annotations'"):
             SkeletonFormDataset(**dump(tmp_path / 'list.pkl', content))
@@ -391,6 +461,7 @@ def test_the_real_squats():
     assert len(train) == 932
     # In centimetres, thighs are as long as people's.
     hip, knee = map(get_skeleton('mediapipe19').index, ('left_hip', 'left_knee'))
-    thighs = [np.linalg.norm(d['keypoint'][0, :, hip] - d['keypoint'][0, :, knee], axis=-1)
-              for d in data]
+    thighs = [
+        np.linalg.norm(d['keypoint'][0, :, hip] - d['keypoint'][0, :, knee], axis=-1) for d in data
+    ]
     assert 25 < np.nanmedian(np.concatenate(thighs)) < 60

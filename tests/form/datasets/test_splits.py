@@ -1,4 +1,5 @@
 """Splits of labelled sequences: whole groups, strata, nesting, and what is refused."""
+
 import csv
 from collections import Counter
 
@@ -20,15 +21,32 @@ def table(seed=0, groups=9, classes=3, n=200):
     days = rng.integers(0, groups, n)
     days[:groups] = np.arange(groups)
     labels = (rng.integers(0, classes, n) * rng.integers(0, 2, n) + days) % classes
-    return labels.tolist(), dict(day=[f'day{d}' for d in days],
-                                 split=[('train', 'test')[int(v)] for v in rng.random(n) < 0.3])
+    return labels.tolist(), dict(
+        day=[f'day{d}' for d in days],
+        split=[('train', 'test')[int(v)] for v in rng.random(n) < 0.3],
+    )
 
 
 def folds(labels, fields, num_folds, **kwargs):
     count = len(set(fields['day'])) if num_folds == 'all' else num_folds
-    return [tuple(split_indices(dict(type='leave_group_out', group='day', num_folds=num_folds,
-                                     fold=fold, part=part, **kwargs), labels, fields)
-                  for part in ('train', 'test')) for fold in range(count)]
+    return [
+        tuple(
+            split_indices(
+                dict(
+                    type='leave_group_out',
+                    group='day',
+                    num_folds=num_folds,
+                    fold=fold,
+                    part=part,
+                    **kwargs,
+                ),
+                labels,
+                fields,
+            )
+            for part in ('train', 'test')
+        )
+        for fold in range(count)
+    ]
 
 
 @pytest.mark.parametrize('num_folds', [2, 4, 'all'])
@@ -70,8 +88,10 @@ def test_inner_folds_see_only_what_the_outer_leaves():
     inner_days = []
     for fold in range(3):
         inner = dict(type='leave_days_out', fold=fold, num_folds=3)
-        train, test = (split_indices([{**outer, 'part': 'train'}, {**inner, 'part': part}],
-                                     labels, fields) for part in ('train', 'test'))
+        train, test = (
+            split_indices([{**outer, 'part': 'train'}, {**inner, 'part': part}], labels, fields)
+            for part in ('train', 'test')
+        )
         assert not set(days[train]) & set(days[test])
         assert set(days[train]) | set(days[test]) == set(days) - held_out
         inner_days += sorted(set(days[test]))
@@ -80,9 +100,13 @@ def test_inner_folds_see_only_what_the_outer_leaves():
 
 def test_leave_days_out_is_leave_group_out_of_days():
     labels, fields = table()
-    named, general = (split_indices(dict(type=kind, fold=2, part='test', **more), labels, fields)
-                      for kind, more in (('leave_days_out', {}),
-                                         ('leave_group_out', dict(group='day', num_folds=4))))
+    named, general = (
+        split_indices(dict(type=kind, fold=2, part='test', **more), labels, fields)
+        for kind, more in (
+            ('leave_days_out', {}),
+            ('leave_group_out', dict(group='day', num_folds=4)),
+        )
+    )
     assert (named == general).all()
 
 
@@ -90,8 +114,10 @@ def test_random_split_takes_its_part_of_each_class():
     labels = [0] * 50 + [1] * 10 + [2] * 5
     fractions = {}
     for seed in (0, 1):
-        train, test = (split_indices(dict(type='random', fraction=0.8, seed=seed, part=part),
-                                     labels, {}) for part in ('train', 'test'))
+        train, test = (
+            split_indices(dict(type='random', fraction=0.8, seed=seed, part=part), labels, {})
+            for part in ('train', 'test')
+        )
         assert sorted([*train, *test]) == list(range(65))
         assert Counter(np.array(labels)[train].tolist()) == {0: 40, 1: 8, 2: 4}
         fractions[seed] = train.tolist()
@@ -107,8 +133,9 @@ def test_each_combination_of_labels_is_a_stratum():
 
 
 def test_given_parts_of_one_or_several_splits():
-    assert split_indices(dict(type='given', part='test'), [0, 1, 0],
-                         dict(split=['train', 'test', 'test'])).tolist() == [1, 2]
+    assert split_indices(
+        dict(type='given', part='test'), [0, 1, 0], dict(split=['train', 'test', 'test'])
+    ).tolist() == [1, 2]
     several = dict(split=[('xsub_train', 'xview_val'), ('xsub_val',), ()])
     assert split_indices(dict(type='given', part='xview_val'), [0, 0, 0], several).tolist() == [0]
     assert split_indices(None, [0, 1], {}).tolist() == [0, 1]
@@ -117,24 +144,30 @@ def test_given_parts_of_one_or_several_splits():
 LEAVE = dict(type='leave_group_out', group='day', fold=0, part='train')
 
 
-@pytest.mark.parametrize('split, message', [
-    (dict(type='kfold', part='train'), "type must be one of .*'given'.* got 'kfold'"),
-    (dict(part='train'), 'type must be one of'),
-    (dict(type='given', part='val'), r"part must be one of \['test', 'train'\], got 'val'"),
-    (dict(type='given'), "missing 1 required positional argument: 'part'"),
-    (dict(type='random', part='val'), r"part must be one of \('train', 'test'\), got 'val'"),
-    (dict(type='random', part='train', fraction=80), 'fraction must lie between 0 and 1, got 80'),
-    (dict(type='random', part='test', fraction=0.999), 'leaves none of 200 sequences'),
-    ({**LEAVE, 'part': 'all'}, "part must be one of .* got 'all'"),
-    ({**LEAVE, 'group': 'subject'}, r"no field 'subject', it has \['day', 'room', 'split'\]"),
-    ({**LEAVE, 'num_folds': 10}, "2 to the number of groups 'day', 9, got 10"),
-    ({**LEAVE, 'num_folds': 1}, 'got 1'),
-    ({**LEAVE, 'fold': 4}, 'fold must be 0 to 3, got 4'),
-    ({**LEAVE, 'fold': -1}, 'fold must be 0 to 3, got -1'),
-    ({**LEAVE, 'fold': 9, 'num_folds': 'all'}, 'fold must be 0 to 8, got 9'),
-    ({**LEAVE, 'group': 'room'}, "group 'room' is missing for 200 of 200 sequences"),
-    ({**LEAVE, 'days': 3}, "unexpected keyword argument 'days'"),
-])
+@pytest.mark.parametrize(
+    'split, message',
+    [
+        (dict(type='kfold', part='train'), "type must be one of .*'given'.* got 'kfold'"),
+        (dict(part='train'), 'type must be one of'),
+        (dict(type='given', part='val'), r"part must be one of \['test', 'train'\], got 'val'"),
+        (dict(type='given'), "missing 1 required positional argument: 'part'"),
+        (dict(type='random', part='val'), r"part must be one of \('train', 'test'\), got 'val'"),
+        (
+            dict(type='random', part='train', fraction=80),
+            'fraction must lie between 0 and 1, got 80',
+        ),
+        (dict(type='random', part='test', fraction=0.999), 'leaves none of 200 sequences'),
+        ({**LEAVE, 'part': 'all'}, "part must be one of .* got 'all'"),
+        ({**LEAVE, 'group': 'subject'}, r"no field 'subject', it has \['day', 'room', 'split'\]"),
+        ({**LEAVE, 'num_folds': 10}, "2 to the number of groups 'day', 9, got 10"),
+        ({**LEAVE, 'num_folds': 1}, 'got 1'),
+        ({**LEAVE, 'fold': 4}, 'fold must be 0 to 3, got 4'),
+        ({**LEAVE, 'fold': -1}, 'fold must be 0 to 3, got -1'),
+        ({**LEAVE, 'fold': 9, 'num_folds': 'all'}, 'fold must be 0 to 8, got 9'),
+        ({**LEAVE, 'group': 'room'}, "group 'room' is missing for 200 of 200 sequences"),
+        ({**LEAVE, 'days': 3}, "unexpected keyword argument 'days'"),
+    ],
+)
 def test_what_is_refused_is_named(split, message):
     labels, fields = table()
     with pytest.raises(ValueError, match=message):
@@ -150,8 +183,11 @@ def test_folds_of_the_real_squats():
     found = folds(labels, fields, 4)
     # Results are compared across releases, so the folds must not move with scikit-learn's.
     assert [sorted({fields['day'][i][:4] for i in test}) for _, test in found] == [
-        ['1204', '1205', '1304'], ['0205', '0305', '1804', '2104'], ['0604', '1704', '2004'],
-        ['0504', '0905', '1404', '1904']]
+        ['1204', '1205', '1304'],
+        ['0205', '0305', '1804', '2104'],
+        ['0604', '1704', '2004'],
+        ['0504', '0905', '1404', '1904'],
+    ]
     assert [len(test) for _, test in found] == [378, 281, 263, 241]
     for train, test in found:
         assert len(set(np.array(labels)[train])) == len(set(np.array(labels)[test])) == 7

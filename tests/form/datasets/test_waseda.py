@@ -1,4 +1,5 @@
 """The Waseda squat set: true frames, and trees in its layout with every fault."""
+
 import json
 import time
 
@@ -32,8 +33,10 @@ def motion(frames, seed=0):
 
 def content(joints, numbers=None):
     numbers = range(len(joints)) if numbers is None else numbers
-    return {str(n): {'index': n, '3d_joint': pdist(frame).tolist()}
-            for n, frame in zip(numbers, joints, strict=True)}
+    return {
+        str(n): {'index': n, '3d_joint': pdist(frame).tolist()}
+        for n, frame in zip(numbers, joints, strict=True)
+    }
 
 
 def write(root, folder, name, what):
@@ -82,18 +85,45 @@ def test_missing_frames_are_nan_at_their_time(tmp_path):
 
 
 def test_classes_have_the_names_of_the_paper_whatever_the_spelling(tmp_path):
-    folders = ('bad_innner_thigh', 'bad_inner_thigh', 'bad_back_round', 'bad_back_warp',
-               'bad_head', 'bad_shallow', 'bad_toe', 'good')
+    folders = (
+        'bad_innner_thigh',
+        'bad_inner_thigh',
+        'bad_back_round',
+        'bad_back_warp',
+        'bad_head',
+        'bad_shallow',
+        'bad_toe',
+        'good',
+    )
     for i, folder in enumerate(folders):
         write(tmp_path, folder, NAME if i else 'squat', content(motion(3, i)))
     (tmp_path / 'README.txt').write_text('beside the class folders')
     data = WasedaSquatDataset(str(tmp_path), bad_data='raise')
     names = {d['frame_dir'].split('/')[0]: data.metainfo['classes'][d['label']] for d in data}
-    assert names == dict(zip(folders, (
-        'inward knee', 'inward knee', 'round back', 'warped back', 'upwards head', 'shallowness',
-        'frontal knee', 'good')))
-    assert data.metainfo['classes'] == ('inward knee', 'round back', 'warped back',
-                                        'upwards head', 'shallowness', 'frontal knee', 'good')
+    assert names == dict(
+        zip(
+            folders,
+            (
+                'inward knee',
+                'inward knee',
+                'round back',
+                'warped back',
+                'upwards head',
+                'shallowness',
+                'frontal knee',
+                'good',
+            ),
+        )
+    )
+    assert data.metainfo['classes'] == (
+        'inward knee',
+        'round back',
+        'warped back',
+        'upwards head',
+        'shallowness',
+        'frontal knee',
+        'good',
+    )
     assert {d['frame_dir']: d['day'] for d in data}['bad_innner_thigh/squat'] == ''
 
 
@@ -177,8 +207,10 @@ def test_true_frames_of_the_release():
     with pytest.raises(BadSkeletonError, match='skipped 2 of 2 .*at least 2 frames, got 1'):
         WasedaSquatDataset(str(REAL))
     data = WasedaSquatDataset(str(REAL), min_frames=1, bad_data='raise')
-    assert sorted(d['frame_dir'] for d in data) == ['bad_back_round/0918_squat_000016',
-                                                    'good/0918_squat_000001']
+    assert sorted(d['frame_dir'] for d in data) == [
+        'bad_back_round/0918_squat_000016',
+        'good/0918_squat_000001',
+    ]
     for item in data:
         folder, name = item['frame_dir'].split('/')
         (frame,) = json.loads((REAL / folder / FOLDER / f'{name}.json').read_text()).values()

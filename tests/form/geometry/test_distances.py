@@ -1,4 +1,5 @@
 """Distances against loops, their invariances, and joints recovered from them."""
+
 import itertools
 import json
 import math
@@ -21,7 +22,8 @@ from rpstn.pose.datasets import find_data
 
 COORDINATES = st.floats(-1e3, 1e3).map(lambda x: round(x, 4))
 BODIES = st.tuples(st.integers(2, 8), st.integers(2, 3)).flatmap(
-    lambda shape: hnp.arrays(np.float64, (2, *shape), elements=COORDINATES))
+    lambda shape: hnp.arrays(np.float64, (2, *shape), elements=COORDINATES)
+)
 SEEDS = st.integers(0, 2**32 - 1)
 quick = settings(max_examples=60, deadline=None)
 
@@ -38,8 +40,16 @@ def orthogonal(seed: int, dims: int = 3, reflect: bool = False) -> np.ndarray:
 
 def loop(joints: np.ndarray) -> np.ndarray:
     """Distances of (N, V, D), one at a time."""
-    return np.array([[math.dist(frame[i], frame[j]) for i in range(len(frame))
-                      for j in range(i + 1, len(frame))] for frame in joints])
+    return np.array(
+        [
+            [
+                math.dist(frame[i], frame[j])
+                for i in range(len(frame))
+                for j in range(i + 1, len(frame))
+            ]
+            for frame in joints
+        ]
+    )
 
 
 @pytest.mark.parametrize('frames', [1, 3, 511, 512, 513, 1300])
@@ -71,7 +81,8 @@ def test_leading_dimensions_kind_and_dtype_are_kept(leading, kind):
     got = pairwise_distances(given)
     assert type(got) is type(given) and got.dtype == given.dtype and got.shape == (*leading, 10)
     np.testing.assert_allclose(
-        got if kind == 'array' else got.detach().numpy(), expected, rtol=1e-5)
+        got if kind == 'array' else got.detach().numpy(), expected, rtol=1e-5
+    )
 
 
 def test_any_memory_layout_is_read_rightly():
@@ -79,8 +90,13 @@ def test_any_memory_layout_is_read_rightly():
     expected = loop(joints)
     readonly = joints.copy()
     readonly.flags.writeable = False
-    for same in (np.asfortranarray(joints), joints[::-1].copy()[::-1], readonly,
-                 joints.astype('>f8'), joints.transpose(2, 1, 0).copy().transpose(2, 1, 0)):
+    for same in (
+        np.asfortranarray(joints),
+        joints[::-1].copy()[::-1],
+        readonly,
+        joints.astype('>f8'),
+        joints.transpose(2, 1, 0).copy().transpose(2, 1, 0),
+    ):
         np.testing.assert_allclose(pairwise_distances(same), expected, rtol=1e-13)
     tensor = torch.from_numpy(joints.transpose(2, 0, 1).copy()).permute(1, 2, 0)
     np.testing.assert_allclose(pairwise_distances(tensor).numpy(), expected, rtol=1e-13)
@@ -99,8 +115,9 @@ def test_half_precision_neither_overflows_nor_loses_more_than_its_own_rounding(d
     joints = torch.tensor(skeletons(4, 19, 3, scale=60)).to(dtype)
     got = pairwise_distances(joints)
     assert got.dtype == dtype and got.isfinite().all()
-    np.testing.assert_allclose(got.double().numpy(), loop(joints.double().numpy()),
-                               rtol=torch.finfo(dtype).eps)
+    np.testing.assert_allclose(
+        got.double().numpy(), loop(joints.double().numpy()), rtol=torch.finfo(dtype).eps
+    )
 
 
 @pytest.mark.parametrize('gradient', [False, True])
@@ -145,16 +162,20 @@ def test_batches_can_be_traced():
 def test_rotation_translation_and_reflection_change_no_distance(joints, seed, reflect, shift):
     dims = joints.shape[-1]
     moved = joints @ orthogonal(seed, dims, reflect) + shift * skeletons(dims, seed=seed)
-    np.testing.assert_allclose(pairwise_distances(moved), pairwise_distances(joints),
-                               atol=1e-10 * max(1, np.abs(moved).max()))
+    np.testing.assert_allclose(
+        pairwise_distances(moved),
+        pairwise_distances(joints),
+        atol=1e-10 * max(1, np.abs(moved).max()),
+    )
 
 
 @quick
 @given(BODIES, st.floats(1e-3, 1e3), st.booleans())
 def test_distances_scale_with_the_joints(joints, factor, mirrored):
     scaled = joints * (-factor if mirrored else factor)
-    np.testing.assert_allclose(pairwise_distances(scaled), factor * pairwise_distances(joints),
-                               rtol=1e-10)
+    np.testing.assert_allclose(
+        pairwise_distances(scaled), factor * pairwise_distances(joints), rtol=1e-10
+    )
 
 
 @quick
@@ -174,20 +195,27 @@ def test_a_matrix_holds_each_distance_twice():
     assert matrix.shape == (2, 3, 6, 6)
     for i, j in itertools.product(range(6), repeat=2):
         np.testing.assert_allclose(
-            matrix[..., i, j], np.linalg.norm(joints[..., i, :] - joints[..., j, :], axis=-1),
-            atol=1e-14)
+            matrix[..., i, j],
+            np.linalg.norm(joints[..., i, :] - joints[..., j, :], axis=-1),
+            atol=1e-14,
+        )
     assert torch.autograd.gradcheck(
         lambda d: to_condensed(from_condensed(d), check=False) * from_condensed(d)[:, 0, 1:2],
-        torch.rand(2, 6, dtype=torch.float64, requires_grad=True))
+        torch.rand(2, 6, dtype=torch.float64, requires_grad=True),
+    )
 
 
-@pytest.mark.parametrize('entries, message', [
-    ({(1, 0, 2): .5}, r'symmetric, got D\[1, 0, 2\] = 0.5 and D\[1, 2, 0\] = 1'),
-    ({(1, 2, 0): math.nan}, r'symmetric, got D\[1, 0, 2\] = 1 and D\[1, 2, 0\] = nan'),
-    ({(1, 1, 1): .25}, r'from itself must be 0, got D\[1, 1, 1\] = 0.25'),
-    ({(0, 0, 1): -1, (0, 1, 0): -1}, r'not be negative, got D\[0, 0, 1\] = -1'),
-    ({(0, 2, 1): math.inf, (0, 1, 2): math.inf}, r'finite, got D\[0, 1, 2\] = inf')],
-    ids=['asymmetric', 'NaN on one side', 'diagonal', 'negative', 'infinite'])
+@pytest.mark.parametrize(
+    'entries, message',
+    [
+        ({(1, 0, 2): 0.5}, r'symmetric, got D\[1, 0, 2\] = 0.5 and D\[1, 2, 0\] = 1'),
+        ({(1, 2, 0): math.nan}, r'symmetric, got D\[1, 0, 2\] = 1 and D\[1, 2, 0\] = nan'),
+        ({(1, 1, 1): 0.25}, r'from itself must be 0, got D\[1, 1, 1\] = 0.25'),
+        ({(0, 0, 1): -1, (0, 1, 0): -1}, r'not be negative, got D\[0, 0, 1\] = -1'),
+        ({(0, 2, 1): math.inf, (0, 1, 2): math.inf}, r'finite, got D\[0, 1, 2\] = inf'),
+    ],
+    ids=['asymmetric', 'NaN on one side', 'diagonal', 'negative', 'infinite'],
+)
 @pytest.mark.parametrize('kind', [np.array, torch.tensor])
 def test_what_is_no_distance_matrix_is_refused_by_its_entry(entries, message, kind):
     matrix = np.ones((2, 3, 3)) - np.eye(3)
@@ -195,8 +223,7 @@ def test_what_is_no_distance_matrix_is_refused_by_its_entry(entries, message, ki
         matrix[at] = value
     with pytest.raises(ValueError, match=message):
         to_condensed(kind(matrix))
-    np.testing.assert_array_equal(to_condensed(kind(matrix), check=False)[..., 0],
-                                  matrix[:, 0, 1])
+    np.testing.assert_array_equal(to_condensed(kind(matrix), check=False)[..., 0], matrix[:, 0, 1])
 
 
 def test_rounding_and_missing_joints_are_allowed_in_a_distance_matrix():
@@ -213,11 +240,19 @@ def test_a_number_of_pairs_that_no_skeleton_has_is_refused(pairs):
             function(np.ones((3, pairs)))
 
 
-@pytest.mark.parametrize('wrong, error, message', [
-    (np.ones((3, 5), int), TypeError, 'joints must be .* floating-point numbers, got dtype torch'),
-    ([[1., 2.]], TypeError, 'got list'),
-    (np.ones(3), ValueError, r'shape \(\.\.\., V, D\), got \(3,\)')],
-    ids=['integers', 'list', 'one dimension'])
+@pytest.mark.parametrize(
+    'wrong, error, message',
+    [
+        (
+            np.ones((3, 5), int),
+            TypeError,
+            'joints must be .* floating-point numbers, got dtype torch',
+        ),
+        ([[1.0, 2.0]], TypeError, 'got list'),
+        (np.ones(3), ValueError, r'shape \(\.\.\., V, D\), got \(3,\)'),
+    ],
+    ids=['integers', 'list', 'one dimension'],
+)
 def test_what_are_no_joints_is_refused(wrong, error, message):
     with pytest.raises(error, match=message):
         pairwise_distances(wrong)
@@ -249,14 +284,18 @@ def test_coinciding_and_flat_and_straight_skeletons_come_back_too():
 def test_residual_is_the_share_of_what_the_dimensions_leave_out():
     # A regular simplex of 5 points has 4 equal eigenvalues.
     simplex = np.ones(10)
-    for dims, share in ((1, .75), (2, .5), (3, .25), (4, 0)):
+    for dims, share in ((1, 0.75), (2, 0.5), (3, 0.25), (4, 0)):
         _, residual = joints_from_distances(simplex, dims=dims, return_residual=True)
         assert residual == pytest.approx(share, abs=1e-9)
     # 1, 1, 3 break the triangle inequality: eigenvalues 4.5, 0, and a negative one.
-    _, residual = joints_from_distances(np.array([1., 3., 1.]), dims=2, return_residual=True)
-    values = np.linalg.eigvalsh(-.5 * (np.eye(3) - 1 / 3) @ np.array(
-        [[0, 1, 9], [1, 0, 1], [9, 1, 0.]]) @ (np.eye(3) - 1 / 3))
-    assert values.min() < -.1
+    _, residual = joints_from_distances(np.array([1.0, 3.0, 1.0]), dims=2, return_residual=True)
+    values = np.linalg.eigvalsh(
+        -0.5
+        * (np.eye(3) - 1 / 3)
+        @ np.array([[0, 1, 9], [1, 0, 1], [9, 1, 0.0]])
+        @ (np.eye(3) - 1 / 3)
+    )
+    assert values.min() < -0.1
     assert residual == pytest.approx(-values[values < 0].sum() / np.abs(values).sum())
 
 
@@ -272,14 +311,14 @@ def test_real_waseda_frames_are_distances_of_points_in_space():
             joints, residual = joints_from_distances(distances, return_residual=True)
             assert joints.shape == (19, 3) and residual < 1e-6
             np.testing.assert_allclose(pairwise_distances(joints), distances, atol=1e-6)
-            assert joints_from_distances(distances, dims=2, return_residual=True)[1] > .01
+            assert joints_from_distances(distances, dims=2, return_residual=True)[1] > 0.01
 
 
 def turning_body(frames: int = 60) -> np.ndarray:
     """(T, V, 3), a body that moves smoothly, its principal axes changing order all the time."""
     time = np.linspace(0, 3 * math.pi, frames)[:, None, None]
     sizes = 2 + np.sin(time + np.array([0, 2, 4]))
-    return (skeletons(9, 3, seed=1) + .3 * np.sin(time + skeletons(9, 3, seed=2))) * sizes
+    return (skeletons(9, 3, seed=1) + 0.3 * np.sin(time + skeletons(9, 3, seed=2))) * sizes
 
 
 @pytest.mark.parametrize('leading', [(), (2,)])
@@ -301,8 +340,9 @@ def test_aligned_frames_move_as_the_body_did(leading):
 
 def test_one_frame_can_be_aligned_with_nothing():
     distances = pairwise_distances(skeletons(1, 5, 3))
-    np.testing.assert_array_equal(joints_from_distances(distances, align=True),
-                                  joints_from_distances(distances))
+    np.testing.assert_array_equal(
+        joints_from_distances(distances, align=True), joints_from_distances(distances)
+    )
 
 
 @pytest.mark.parametrize('align', [False, True])
@@ -312,7 +352,8 @@ def test_gradients_through_scaling_match_finite_differences(align):
     # What does not depend on the choice of axes: distances themselves, and the volume of a
     # tetrahedron, squared.
     assert torch.autograd.gradcheck(
-        lambda d: pairwise_distances(joints_from_distances(d, align=align)), distances)
+        lambda d: pairwise_distances(joints_from_distances(d, align=align)), distances
+    )
 
     def volume(d):
         place = joints_from_distances(d, align=align)
@@ -321,10 +362,16 @@ def test_gradients_through_scaling_match_finite_differences(align):
     assert torch.autograd.gradcheck(volume, distances)
 
 
-@pytest.mark.parametrize('points', [
-    torch.cat([torch.eye(3), -torch.eye(3)]), torch.eye(4)[:, :3], torch.zeros(4, 3),
-    torch.tensor([[0., 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])],
-    ids=['octahedron', 'corner', 'one point', 'square'])
+@pytest.mark.parametrize(
+    'points',
+    [
+        torch.cat([torch.eye(3), -torch.eye(3)]),
+        torch.eye(4)[:, :3],
+        torch.zeros(4, 3),
+        torch.tensor([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]),
+    ],
+    ids=['octahedron', 'corner', 'one point', 'square'],
+)
 def test_gradients_through_scaling_are_finite_where_axes_are_not_determined(points):
     distances = pairwise_distances(points.double()).requires_grad_()
     back = joints_from_distances(distances)
@@ -340,7 +387,7 @@ def test_scaling_keeps_kind_and_dtype():
     assert joints_from_distances(torch.tensor(distances)).dtype == torch.float32
 
 
-@pytest.mark.parametrize('value', [-.5, math.nan, math.inf])
+@pytest.mark.parametrize('value', [-0.5, math.nan, math.inf])
 def test_distances_that_are_none_are_refused_by_their_entry(value):
     distances = np.ones((2, 10))
     distances[1, 4] = value

@@ -1,4 +1,5 @@
 """Limb normalization against the tree walked limb by limb, and its invariances."""
+
 import numpy as np
 import pytest
 import torch
@@ -16,8 +17,7 @@ quick = settings(max_examples=40, deadline=None)
 
 
 def body(name: str, *leading: int, seed: int = 0, dims: int = 3) -> np.ndarray:
-    return np.random.default_rng(seed).normal(
-        size=(*leading, SKELETONS[name].num_joints, dims))
+    return np.random.default_rng(seed).normal(size=(*leading, SKELETONS[name].num_joints, dims))
 
 
 def limbs(joints: np.ndarray, name: str) -> np.ndarray:
@@ -36,8 +36,12 @@ def directions(joints: np.ndarray, name: str) -> np.ndarray:
 
 def chosen(name: str, kind: str) -> list[int]:
     skeleton = SKELETONS[name]
-    return {'none': [], 'head': list(skeleton.head_limbs), 'body': list(skeleton.body_limbs),
-            'full': list(range(len(skeleton.limbs)))}[kind]
+    return {
+        'none': [],
+        'head': list(skeleton.head_limbs),
+        'body': list(skeleton.body_limbs),
+        'full': list(range(len(skeleton.limbs))),
+    }[kind]
 
 
 def walk(joints: np.ndarray, name: str, kind: str) -> np.ndarray:
@@ -46,7 +50,7 @@ def walk(joints: np.ndarray, name: str, kind: str) -> np.ndarray:
     for number, (parent, child) in enumerate(SKELETONS[name].limb_indices):
         limb = joints[child] - joints[parent]
         if number in chosen(name, kind):
-            limb = limb / np.sqrt((limb ** 2).sum())
+            limb = limb / np.sqrt((limb**2).sum())
         moved[child] = moved[parent] + limb
     return moved
 
@@ -88,15 +92,18 @@ def test_two_bodies_in_one_pose_become_equal(name, pose, proportions):
     parents = np.array(SKELETONS[name].parents)
     other = joints.copy()
     for number, (parent, child) in enumerate(SKELETONS[name].limb_indices):
-        other[:, child] = other[:, parent] + limbs(joints, name)[:, number] * rng.uniform(.3, 3)
+        other[:, child] = other[:, parent] + limbs(joints, name)[:, number] * rng.uniform(0.3, 3)
     assert (parents == -1).sum() == 1 and not np.allclose(other, joints)
-    np.testing.assert_allclose(normalize_limbs(other, name, 'full'),
-                               normalize_limbs(joints, name, 'full'), atol=1e-9)
+    np.testing.assert_allclose(
+        normalize_limbs(other, name, 'full'), normalize_limbs(joints, name, 'full'), atol=1e-9
+    )
     # 'head' and 'body' take away what they name, and no more.
     for kind in ('head', 'body'):
         rest = [n for n in range(len(parents) - 1) if n not in chosen(name, kind)]
-        assert not np.allclose(lengths(normalize_limbs(other, name, kind), name)[:, rest],
-                               lengths(normalize_limbs(joints, name, kind), name)[:, rest])
+        assert not np.allclose(
+            lengths(normalize_limbs(other, name, kind), name)[:, rest],
+            lengths(normalize_limbs(joints, name, kind), name)[:, rest],
+        )
 
 
 @quick
@@ -106,8 +113,11 @@ def test_turning_moving_and_mirroring_may_come_before_or_after(name, kind, seed,
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     turn[0] *= np.linalg.det(turn) * (-1 if reflect else 1)
     shift = rng.normal(size=3)
-    np.testing.assert_allclose(normalize_limbs(joints @ turn + shift, name, kind),
-                               normalize_limbs(joints, name, kind) @ turn + shift, atol=1e-9)
+    np.testing.assert_allclose(
+        normalize_limbs(joints @ turn + shift, name, kind),
+        normalize_limbs(joints, name, kind) @ turn + shift,
+        atol=1e-9,
+    )
 
 
 @quick
@@ -115,8 +125,11 @@ def test_turning_moving_and_mirroring_may_come_before_or_after(name, kind, seed,
 def test_exchanging_left_and_right_may_come_before_or_after_on_a_symmetric_tree(name, kind, seed):
     flip = list(SKELETONS[name].flip_indices)
     joints = body(name, 3, seed=seed)
-    np.testing.assert_allclose(normalize_limbs(joints[:, flip], name, kind),
-                               normalize_limbs(joints, name, kind)[:, flip], atol=1e-12)
+    np.testing.assert_allclose(
+        normalize_limbs(joints[:, flip], name, kind),
+        normalize_limbs(joints, name, kind)[:, flip],
+        atol=1e-12,
+    )
 
 
 @pytest.mark.parametrize('name', ['coco17', 'mediapipe33', 'mediapipe19', 'penn13'])
@@ -124,9 +137,11 @@ def test_exchanging_left_and_right_may_come_before_or_after_on_a_symmetric_tree(
 def test_elsewhere_it_changes_where_the_body_lies_but_for_the_head(name, kind):
     skeleton = SKELETONS[name]
     flip, joints = list(skeleton.flip_indices), body(name, 3)
-    below = [j for j, joint in enumerate(skeleton.joints)
-             if joint.split('_')[-1] not in ('head', 'nose', 'eye', 'inner', 'outer', 'ear',
-                                             'mouth')]
+    below = [
+        j
+        for j, joint in enumerate(skeleton.joints)
+        if joint.split('_')[-1] not in ('head', 'nose', 'eye', 'inner', 'outer', 'ear', 'mouth')
+    ]
     before = normalize_limbs(joints[:, flip], name, kind)[:, below]
     after = normalize_limbs(joints, name, kind)[:, flip][:, below]
     np.testing.assert_allclose(pairwise_distances(before), pairwise_distances(after), atol=1e-9)
@@ -154,8 +169,9 @@ def test_a_limb_without_length_stays_one_and_has_a_finite_gradient(kind):
 def test_gradients_match_finite_differences():
     joints = torch.tensor(body('penn13', 2, dims=2), requires_grad=True)
     for kind in LIMB_KINDS[1:]:
-        assert torch.autograd.gradcheck(lambda x, kind=kind: normalize_limbs(x, 'penn13', kind),
-                                        joints)
+        assert torch.autograd.gradcheck(
+            lambda x, kind=kind: normalize_limbs(x, 'penn13', kind), joints
+        )
 
 
 @pytest.mark.parametrize('kind', LIMB_KINDS[1:])
@@ -201,12 +217,16 @@ def test_training_works_after_a_first_use_in_inference_mode():
     assert joints.grad.isfinite().all()
 
 
-@pytest.mark.parametrize('arguments, error, message', [
-    ((np.zeros((2, 17, 3)), 'coco17', 'legs'), ValueError, "kind must be one of .* got 'legs'"),
-    ((np.zeros((2, 18, 3)), 'coco17'), ValueError, r'coco17 takes joints .* got \(2, 18, 3\)'),
-    ((np.zeros((2, 17, 3)), 'coco18'), ValueError, "unknown skeleton 'coco18'; known are"),
-    ((np.zeros((2, 17, 3), int), 'coco17'), TypeError, 'floating-point numbers')],
-    ids=['kind', 'joints', 'skeleton', 'integers'])
+@pytest.mark.parametrize(
+    'arguments, error, message',
+    [
+        ((np.zeros((2, 17, 3)), 'coco17', 'legs'), ValueError, "kind must be one of .* got 'legs'"),
+        ((np.zeros((2, 18, 3)), 'coco17'), ValueError, r'coco17 takes joints .* got \(2, 18, 3\)'),
+        ((np.zeros((2, 17, 3)), 'coco18'), ValueError, "unknown skeleton 'coco18'; known are"),
+        ((np.zeros((2, 17, 3), int), 'coco17'), TypeError, 'floating-point numbers'),
+    ],
+    ids=['kind', 'joints', 'skeleton', 'integers'],
+)
 def test_what_does_not_fit_is_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         normalize_limbs(*arguments)

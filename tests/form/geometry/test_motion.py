@@ -1,4 +1,5 @@
 """Angles, repetitions, tempo, gaps and outliers: known answers, NumPy's own, real squats."""
+
 import csv
 import math
 
@@ -32,22 +33,25 @@ def random(*shape: int, seed: int = 0) -> np.ndarray:
 def squatting(right, left=None, name: str = 'mediapipe19') -> np.ndarray:
     """(T, V, 3) whose angles shoulder - hip - knee are those given, in degrees."""
     skeleton = SKELETONS[name]
-    joints = np.broadcast_to(random(skeleton.num_joints, 3),
-                             (len(right), skeleton.num_joints, 3)).copy()
+    joints = np.broadcast_to(
+        random(skeleton.num_joints, 3), (len(right), skeleton.num_joints, 3)
+    ).copy()
     for side, angle in (('right', right), ('left', right if left is None else left)):
         angle = np.radians(np.asarray(angle, float))
-        shoulder, hip, knee = (skeleton.index(f'{side}_{part}')
-                               for part in ('shoulder', 'hip', 'knee'))
-        joints[:, shoulder] = joints[:, hip] + [0, .5, 0]
-        joints[:, knee] = joints[:, hip] + .4 * np.stack(
-            [np.sin(angle), np.cos(angle), 0 * angle], -1)
+        shoulder, hip, knee = (
+            skeleton.index(f'{side}_{part}') for part in ('shoulder', 'hip', 'knee')
+        )
+        joints[:, shoulder] = joints[:, hip] + [0, 0.5, 0]
+        joints[:, knee] = joints[:, hip] + 0.4 * np.stack(
+            [np.sin(angle), np.cos(angle), 0 * angle], -1
+        )
     return joints
 
 
 def squats(depth: float = 80, times: int = 1, still: int = 10, down: int = 20) -> np.ndarray:
     """Angles of ``times`` squats from 175 degrees to ``depth`` and back, standing between."""
     bend = 175 - (175 - depth) * np.sin(np.linspace(0, math.pi, down)) ** 2
-    return np.concatenate([np.full(still, 175.), *[np.r_[bend, np.full(still, 175.)]] * times])
+    return np.concatenate([np.full(still, 175.0), *[np.r_[bend, np.full(still, 175.0)]] * times])
 
 
 @pytest.fixture(scope='module')
@@ -93,12 +97,19 @@ def test_gradients_of_angles_match_finite_differences():
     assert torch.autograd.gradcheck(joint_angle, points)
 
 
-@pytest.mark.parametrize('a, c', [((1., 0, 0), (2., 0, 0)), ((1., 0, 0), (-1., 0, 0)),
-                                  ((1., 0, 0), (-1., 1e-7, 0)), ((.1, .2, .3), (.3, .6, .9))],
-                         ids=['0', '180', 'nearly 180', 'nearly 0'])
+@pytest.mark.parametrize(
+    'a, c',
+    [
+        ((1.0, 0, 0), (2.0, 0, 0)),
+        ((1.0, 0, 0), (-1.0, 0, 0)),
+        ((1.0, 0, 0), (-1.0, 1e-7, 0)),
+        ((0.1, 0.2, 0.3), (0.3, 0.6, 0.9)),
+    ],
+    ids=['0', '180', 'nearly 180', 'nearly 0'],
+)
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
 def test_gradients_of_straight_and_folded_limbs_are_finite(a, c, dtype):
-    a, b, c = (torch.tensor(p, dtype=dtype, requires_grad=True) for p in (a, (0., 0, 0), c))
+    a, b, c = (torch.tensor(p, dtype=dtype, requires_grad=True) for p in (a, (0.0, 0, 0), c))
     joint_angle(a, b, c).backward()
     for point in (a, b, c):
         assert point.grad.isfinite().all() and point.grad.norm() < 200
@@ -124,8 +135,9 @@ def test_angles_keep_dtype_and_broadcast():
 
 
 @pytest.mark.parametrize('name', SKELETONS)
-@pytest.mark.parametrize('side, expected', [('right', [170, 90]), ('left', [100, NAN]),
-                                            ('both', [135, 90])])
+@pytest.mark.parametrize(
+    'side, expected', [('right', [170, 90]), ('left', [100, NAN]), ('both', [135, 90])]
+)
 def test_the_standing_angle_of_a_side(name, side, expected):
     joints = squatting([170, 90], [100, 80], name)
     joints[1, SKELETONS[name].index('left_knee'), 0] = NAN
@@ -142,32 +154,51 @@ def test_each_repetition_starts_with_the_last_standing_frame_and_ends_with_the_n
     assert len(starts) == len(whole) == times and [start for start, _ in whole] == starts
     for start, end in whole:
         assert angle[start] > 150 >= angle[start + 1] and angle[end] > 150 >= angle[end - 1]
-        assert (angle[start + 1:end] <= 150).all()
+        assert (angle[start + 1 : end] <= 150).all()
     assert all(isinstance(frame, int) for pair in whole for frame in pair)
 
 
-@pytest.mark.parametrize('angle, starts, whole', [
-    ([175] * 20, [], []),
-    ([90] * 20, [], []),
-    ([145] * 20, [], []),
-    ([NAN] * 20, [], []),
-    ([], [], []),
-    ([90] * 8 + [170] * 8, [], []),
-    ([170] * 8 + [90] * 8, [7], []),
-    ([90] * 8 + [170] * 8 + [90] * 8, [15], []),
-    ([90] * 8 + [170] * 8 + [90] * 8 + [170] * 8, [15], [(15, 24)]),
-    ([170] + [90] * 8 + [170], [0], [(0, 9)]),
-    ([145] * 5 + [170] * 5 + [145] * 3 + [90] * 8 + [145] * 3 + [170] * 5, [9], [(9, 24)]),
-    ([170] * 8 + [NAN] * 4 + [90] * 8 + [NAN] * 4 + [170] * 8, [7], [(7, 24)]),
-    ([170] * 8 + [90] * 2 + [170] * 8, [], []),
-    ([170] * 8 + [90] * 5 + [170] * 2 + [90] * 5 + [170] * 8, [7], [(7, 20)]),
-    ([170] * 8 + [90] * 5 + [170] * 3 + [90] * 5 + [170] * 8, [7, 15], [(7, 13), (15, 21)]),
-    ([170] * 8 + [142] * 8 + [170] * 8, [], []),
-    ([170] * 8 + [90] * 2 + [170] + [90] * 5 + [170] * 8, [7], [(7, 16)]),
-], ids=['never bends', 'never stands', 'in between only', 'unknown', 'no frames', 'rises only',
-        'bends only', 'starts and ends bent', 'starts bent', 'stands for one frame at the ends',
-        'starts in between', 'unknown on the way', 'a short dip', 'a short rise', 'a long rise',
-        'within the hysteresis', 'the shorter of two short runs goes first'])
+@pytest.mark.parametrize(
+    'angle, starts, whole',
+    [
+        ([175] * 20, [], []),
+        ([90] * 20, [], []),
+        ([145] * 20, [], []),
+        ([NAN] * 20, [], []),
+        ([], [], []),
+        ([90] * 8 + [170] * 8, [], []),
+        ([170] * 8 + [90] * 8, [7], []),
+        ([90] * 8 + [170] * 8 + [90] * 8, [15], []),
+        ([90] * 8 + [170] * 8 + [90] * 8 + [170] * 8, [15], [(15, 24)]),
+        ([170] + [90] * 8 + [170], [0], [(0, 9)]),
+        ([145] * 5 + [170] * 5 + [145] * 3 + [90] * 8 + [145] * 3 + [170] * 5, [9], [(9, 24)]),
+        ([170] * 8 + [NAN] * 4 + [90] * 8 + [NAN] * 4 + [170] * 8, [7], [(7, 24)]),
+        ([170] * 8 + [90] * 2 + [170] * 8, [], []),
+        ([170] * 8 + [90] * 5 + [170] * 2 + [90] * 5 + [170] * 8, [7], [(7, 20)]),
+        ([170] * 8 + [90] * 5 + [170] * 3 + [90] * 5 + [170] * 8, [7, 15], [(7, 13), (15, 21)]),
+        ([170] * 8 + [142] * 8 + [170] * 8, [], []),
+        ([170] * 8 + [90] * 2 + [170] + [90] * 5 + [170] * 8, [7], [(7, 16)]),
+    ],
+    ids=[
+        'never bends',
+        'never stands',
+        'in between only',
+        'unknown',
+        'no frames',
+        'rises only',
+        'bends only',
+        'starts and ends bent',
+        'starts bent',
+        'stands for one frame at the ends',
+        'starts in between',
+        'unknown on the way',
+        'a short dip',
+        'a short rise',
+        'a long rise',
+        'within the hysteresis',
+        'the shorter of two short runs goes first',
+    ],
+)
 def test_starts_and_repetitions_of_known_motions(angle, starts, whole):
     joints = squatting(angle)
     assert canonical_starts(joints, 'mediapipe19') == starts
@@ -193,7 +224,7 @@ def test_a_clip_cut_at_a_start_has_one_at_its_first_frame(seed, times):
         cut = canonical_starts(joints[start:], 'mediapipe19')
         assert cut == [other - start for other in starts if other >= start]
     for start, end in repetitions(joints, 'mediapipe19'):
-        assert repetitions(joints[start:end + 1], 'mediapipe19') == [(0, end - start)]
+        assert repetitions(joints[start : end + 1], 'mediapipe19') == [(0, end - start)]
 
 
 def test_the_side_decides_which_leg_counts():
@@ -206,18 +237,24 @@ def test_the_side_decides_which_leg_counts():
 
 
 def test_real_squats_are_mostly_one_repetition_each(real_squats):
-    counts = [len(repetitions(fill_gaps(remove_outliers(joints), 5), 'mediapipe19'))
-              for joints in real_squats.values()]
-    assert np.mean(np.array(counts) == 1) > .9
+    counts = [
+        len(repetitions(fill_gaps(remove_outliers(joints), 5), 'mediapipe19'))
+        for joints in real_squats.values()
+    ]
+    assert np.mean(np.array(counts) == 1) > 0.9
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(side='front'), r"side must be one of \('right', 'left', 'both'\), got 'front'"),
-    (dict(skeleton='coco17'), r'coco17 takes joints .* got \(40, 19, 3\)'),
-    (dict(hysteresis=-1), 'hysteresis must be at least 0 .* got -1'),
-    (dict(min_frames=0), 'min_frames at least 1, got 10 and 0'),
-    (dict(joints=np.zeros((2, 40, 19, 3))), r'shape \(T, V, D\), got \(2, 40, 19, 3\)')],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else '')
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(side='front'), r"side must be one of \('right', 'left', 'both'\), got 'front'"),
+        (dict(skeleton='coco17'), r'coco17 takes joints .* got \(40, 19, 3\)'),
+        (dict(hysteresis=-1), 'hysteresis must be at least 0 .* got -1'),
+        (dict(min_frames=0), 'min_frames at least 1, got 10 and 0'),
+        (dict(joints=np.zeros((2, 40, 19, 3))), r'shape \(T, V, D\), got \(2, 40, 19, 3\)'),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else '',
+)
 def test_what_cannot_be_searched_for_repetitions_is_refused(arguments, message):
     for function in (canonical_starts, repetitions):
         with pytest.raises(ValueError, match=message):
@@ -233,8 +270,9 @@ def test_resampling_is_numpys_interpolation_of_each_channel(seed, frames, wanted
     at = np.linspace(start, end, wanted)
     assert got.shape == (wanted, 2, 3)
     for i, j in np.ndindex(2, 3):
-        np.testing.assert_allclose(got[:, i, j], np.interp(at, np.arange(frames), x[:, i, j]),
-                                   atol=1e-9)
+        np.testing.assert_allclose(
+            got[:, i, j], np.interp(at, np.arange(frames), x[:, i, j]), atol=1e-9
+        )
 
 
 @pytest.mark.parametrize('kind', [np.asarray, torch.tensor])
@@ -252,15 +290,17 @@ def test_resampling_to_as_many_frames_changes_nothing_not_even_nan(kind):
 
 def test_gradients_of_resampling_match_finite_differences():
     x = torch.tensor(random(6, 2), requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: resample(x, 9, .3, 4.7), x)
-    x = torch.tensor([1., NAN, 3., 4.], requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: resample(x, 9, 0.3, 4.7), x)
+    x = torch.tensor([1.0, NAN, 3.0, 4.0], requires_grad=True)
     resample(x, 7).nansum().backward()
     assert x.grad.isfinite().all()
 
 
-@pytest.mark.parametrize('frames, arguments', [
-    (0, (5,)), (5, (0,)), (5, (3, -1)), (5, (3, 0, 4.5)), (5, (3, 3, 2))],
-    ids=['no frames', 'to none', 'before the start', 'behind the end', 'backwards'])
+@pytest.mark.parametrize(
+    'frames, arguments',
+    [(0, (5,)), (5, (0,)), (5, (3, -1)), (5, (3, 0, 4.5)), (5, (3, 3, 2))],
+    ids=['no frames', 'to none', 'before the start', 'behind the end', 'backwards'],
+)
 def test_what_cannot_be_resampled_is_refused(frames, arguments):
     with pytest.raises(ValueError, match=r'needs num_frames >= 1 and 0 <= start <= end <= T - 1'):
         resample(np.zeros((frames, 2)), *arguments)
@@ -288,17 +328,19 @@ def test_gaps_are_filled_as_one_by_one(seed, frames, max_gap, share):
     rng = np.random.default_rng(seed)
     joints = rng.normal(size=(frames, 3, 2))
     joints[rng.random((frames, 3)) < share] = NAN
-    np.testing.assert_allclose(fill_gaps(joints, max_gap), fill_one_by_one(joints, max_gap),
-                               atol=1e-12)
+    np.testing.assert_allclose(
+        fill_gaps(joints, max_gap), fill_one_by_one(joints, max_gap), atol=1e-12
+    )
 
 
 def test_gaps_of_known_length():
     x = np.array([NAN, NAN, 1, NAN, 3, NAN, NAN, NAN, 7, NAN])[:, None, None]
     for max_gap, expected in (
-            (0, x[:, 0, 0]),
-            (1, [NAN, NAN, 1, 2, 3, NAN, NAN, NAN, 7, 7]),
-            (2, [1, 1, 1, 2, 3, NAN, NAN, NAN, 7, 7]),
-            (3, [1, 1, 1, 2, 3, 4, 5, 6, 7, 7])):
+        (0, x[:, 0, 0]),
+        (1, [NAN, NAN, 1, 2, 3, NAN, NAN, NAN, 7, 7]),
+        (2, [1, 1, 1, 2, 3, NAN, NAN, NAN, 7, 7]),
+        (3, [1, 1, 1, 2, 3, 4, 5, 6, 7, 7]),
+    ):
         np.testing.assert_allclose(fill_gaps(x, max_gap)[:, 0, 0], expected)
     empty = np.full((4, 2, 3), NAN)
     np.testing.assert_array_equal(fill_gaps(empty, 10), empty)
@@ -320,7 +362,7 @@ def test_gradients_of_filled_gaps_are_shared_among_their_ends():
     joints[:, 1] = NAN
     joints.requires_grad_()
     fill_gaps(joints, 3)[:, 0].sum().backward()
-    torch.testing.assert_close(joints.grad[:, 0, 0], torch.tensor([2., 0, 0, 2, 1]).double())
+    torch.testing.assert_close(joints.grad[:, 0, 0], torch.tensor([2.0, 0, 0, 2, 1]).double())
     assert (joints.grad[:, 1] == 0).all()
 
 
@@ -332,21 +374,21 @@ def test_gaps_of_what_is_no_sequence_are_refused(joints, max_gap):
 
 def walking(frames: int = 60) -> np.ndarray:
     """(T, 19, 3): a body of 1.7 m that sways and goes 3 m."""
-    body = random(19, 3, seed=3) * [.2, .45, .15]
+    body = random(19, 3, seed=3) * [0.2, 0.45, 0.15]
     time = np.linspace(0, 1, frames)[:, None, None]
-    return body + .1 * np.sin(12 * time + np.arange(19)[:, None]) + time * [3., 0, 0]
+    return body + 0.1 * np.sin(12 * time + np.arange(19)[:, None]) + time * [3.0, 0, 0]
 
 
 def test_clean_motion_loses_nothing_and_wild_joints_nothing_but_themselves():
     joints = walking()
     np.testing.assert_array_equal(remove_outliers(joints), joints)
     dirty = joints.copy()
-    dirty[10, 3] *= 2000              # a wrong depth
-    dirty[20, 5] += [0, .6, 0]        # a jump within the reach of a body
-    dirty[0, 7] += [5., 0, 0]         # at the ends, too
+    dirty[10, 3] *= 2000  # a wrong depth
+    dirty[20, 5] += [0, 0.6, 0]  # a jump within the reach of a body
+    dirty[0, 7] += [5.0, 0, 0]  # at the ends, too
     dirty[59, 18, 1] -= 5
-    dirty[30:33, 2] = NAN             # missing before
-    dirty[40:44, 4] += [0, 0, 9.]     # longer than the window tells, but out of reach
+    dirty[30:33, 2] = NAN  # missing before
+    dirty[40:44, 4] += [0, 0, 9.0]  # longer than the window tells, but out of reach
     expected = dirty.copy()
     for frame, joint in ((10, 3), (20, 5), (0, 7), (59, 18), (slice(40, 44), 4)):
         expected[frame, joint] = NAN
@@ -359,7 +401,7 @@ def test_clean_motion_loses_nothing_and_wild_joints_nothing_but_themselves():
 
 
 @quick
-@example(155531610, 1.)  # at the end of the sequence, where windows hold an even number of frames
+@example(155531610, 1.0)  # at the end of the sequence, where windows hold an even number of frames
 @given(SEEDS, st.floats(1e-2, 1e3))
 def test_outliers_are_the_same_wherever_and_however_large_the_body_is(seed, scale):
     rng = np.random.default_rng(seed)
@@ -369,21 +411,22 @@ def test_outliers_are_the_same_wherever_and_however_large_the_body_is(seed, scal
     turned = joints.copy()
     turned[..., [0, 2]] = turned[..., [2, 0]]
     turned = turned * [1, -1, 1] * scale + 5 * scale * spin[0].round(3)
-    np.testing.assert_array_equal(np.isnan(remove_outliers(turned)),
-                                  np.isnan(remove_outliers(joints))[..., [2, 1, 0]])
+    np.testing.assert_array_equal(
+        np.isnan(remove_outliers(turned)), np.isnan(remove_outliers(joints))[..., [2, 1, 0]]
+    )
 
 
 def test_a_sequence_that_is_wrong_altogether_shows_only_against_a_known_reach():
     joints = walking()
     joints[:, ::2] += random(10, 3) * 50
-    assert np.isnan(remove_outliers(joints)[..., 0]).mean() < .1
+    assert np.isnan(remove_outliers(joints)[..., 0]).mean() < 0.1
     kept = remove_outliers(joints, max_reach=2.5)
     spread = kept - np.nanmedian(kept, axis=1, keepdims=True)
     assert np.nanmax(np.linalg.norm(spread, axis=-1)) < 5
 
 
 def test_all_missing_and_empty_sequences_stay_as_they_are():
-    for joints in (np.full((4, 19, 3), NAN), np.zeros((0, 19, 3)), np.full((1, 19, 3), 2.)):
+    for joints in (np.full((4, 19, 3), NAN), np.zeros((0, 19, 3)), np.full((1, 19, 3), 2.0)):
         np.testing.assert_array_equal(remove_outliers(joints), joints)
 
 
@@ -395,16 +438,24 @@ def test_real_outliers_go_and_real_motion_stays(real_squats):
         pytest.skip(f'needs real data: {error}')
     assert np.nanmax(np.abs(wild)) > 2000
     clean = remove_outliers(wild)
-    assert np.nanmax(np.abs(clean)) < 500 and np.isnan(clean[..., 0]).mean() < .03
-    removed = [np.isnan(remove_outliers(joints)[..., 0]).sum() - np.isnan(joints[..., 0]).sum()
-               for joints in real_squats.values()]
-    assert np.mean(removed) < .01 * 19 * 100  # of some 100 frames
+    assert np.nanmax(np.abs(clean)) < 500 and np.isnan(clean[..., 0]).mean() < 0.03
+    removed = [
+        np.isnan(remove_outliers(joints)[..., 0]).sum() - np.isnan(joints[..., 0]).sum()
+        for joints in real_squats.values()
+    ]
+    assert np.mean(removed) < 0.01 * 19 * 100  # of some 100 frames
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(window=4), 'odd window, got .*window=4'), (dict(threshold=0), 'threshold=0'),
-    (dict(max_jump=-1), 'max_jump=-1'), (dict(max_reach=0), 'max_reach=0')],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else '')
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(window=4), 'odd window, got .*window=4'),
+        (dict(threshold=0), 'threshold=0'),
+        (dict(max_jump=-1), 'max_jump=-1'),
+        (dict(max_reach=0), 'max_reach=0'),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else '',
+)
 def test_limits_that_are_none_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         remove_outliers(walking(), **arguments)

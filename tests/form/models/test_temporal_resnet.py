@@ -1,4 +1,5 @@
 """The network over time: figure 8 layer by layer, its formula written out, and its options."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,7 @@ def lively(module: nn.Module, seed: int = 0) -> nn.Module:
     for norm in module.modules():
         if isinstance(norm, nn.BatchNorm1d):
             for values in (norm.weight.data, norm.running_var):
-                values.copy_(.5 + torch.rand(values.shape, generator=generator))
+                values.copy_(0.5 + torch.rand(values.shape, generator=generator))
             for values in (norm.bias.data, norm.running_mean):
                 values.copy_(torch.randn(values.shape, generator=generator))
     return module
@@ -87,7 +88,7 @@ def test_the_formula_written_out(kernel_size):
                 y = conv_bn(y, stride).relu()
             x = y + conv_bn(x, 2)
     torch.testing.assert_close(got, x, rtol=1e-4, atol=1e-5)
-    assert (got < 0).float().mean() > .1  # no ReLU behind the sum
+    assert (got < 0).float().mean() > 0.1  # no ReLU behind the sum
     assert next(weights, None) is None and next(norms, None) is None
 
 
@@ -124,14 +125,15 @@ def test_options_change_depth_width_and_kernel():
     convs = [m for m in network.modules() if isinstance(m, nn.Conv1d)]
     assert [m.kernel_size[0] for m in convs] == [5, 5, 5, 5, 1, 5, 5, 5, 1]
     assert sum(p.numel() for p in network.parameters()) == (
-        5 * 26 * 32 + 64 + 2 * (3 * (5 * 32 * 32 + 64) + 32 * 32 + 64))
+        5 * 26 * 32 + 64 + 2 * (3 * (5 * 32 * 32 + 64) + 32 * 32 + 64)
+    )
     for kernel_size in (4, 0, -1):
         with pytest.raises(ValueError, match=f'kernel_size must be odd, got {kernel_size}'):
             TemporalResNet1D(kernel_size=kernel_size)
 
 
 def test_dropout_takes_whole_channels_of_the_residual_in_training_alone():
-    layer = lively(TemporalResidual(64, 3, dropout=.5))
+    layer = lively(TemporalResidual(64, 3, dropout=0.5))
     x = torch.randn(8, 64, 20)
     for norm in (m for m in layer.modules() if isinstance(m, nn.BatchNorm1d)):
         norm.eval()  # so that training differs by dropout alone
@@ -140,12 +142,12 @@ def test_dropout_takes_whole_channels_of_the_residual_in_training_alone():
         layer.dropout.eval()
         whole = layer(x) - layer.shortcut(x)
     dropped = (residual.abs() < 1e-5).all(2)
-    assert .4 < dropped[whole.abs().amax(2) > 1e-3].float().mean() < .6
+    assert 0.4 < dropped[whole.abs().amax(2) > 1e-3].float().mean() < 0.6
     torch.testing.assert_close(residual[~dropped], 2 * whole[~dropped], atol=1e-4, rtol=1e-4)
     # Figure 8 has none.
     assert not [m for m in TemporalResNet1D().modules() if isinstance(m, nn.Dropout1d)]
-    network = TemporalResNet1D(3, 8, 2, dropout=.3)
-    assert [m.p for m in network.modules() if isinstance(m, nn.Dropout1d)] == [.3, .3]
+    network = TemporalResNet1D(3, 8, 2, dropout=0.3)
+    assert [m.p for m in network.modules() if isinstance(m, nn.Dropout1d)] == [0.3, 0.3]
 
 
 def test_gradients_are_exact_and_reach_every_parameter():
@@ -163,11 +165,11 @@ def test_one_clip_is_seen_as_among_others():
 
 
 def test_it_is_registered_and_loads_what_it_stored():
-    config = dict(type='TemporalResNet1D', in_channels=4, channels=8, num_layers=1, dropout=.1)
+    config = dict(type='TemporalResNet1D', in_channels=4, channels=8, num_layers=1, dropout=0.1)
     first, second = MODELS.build(dict(config)), MODELS.build(dict(config))
     second.load_state_dict(lively(first).state_dict(), strict=True)
     x = torch.randn(2, 4, 9)
     torch.testing.assert_close(first.eval()(x), second.eval()(x))
-    pretrained = MODELS.build(dict(config, init_cfg=dict(type='Constant', layer='Conv1d', val=.5)))
+    pretrained = MODELS.build(dict(config, init_cfg=dict(type='Constant', layer='Conv1d', val=0.5)))
     pretrained.init_weights()
-    assert (pretrained.stem[0].weight == .5).all()
+    assert (pretrained.stem[0].weight == 0.5).all()

@@ -1,4 +1,5 @@
 """Random changes: what they change and what they must not, how much, and how it is drawn."""
+
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
@@ -9,12 +10,7 @@ from scipy import stats
 from scipy.spatial.transform import Rotation
 
 from rpstn.form.geometry.distances import pairwise_distances
-from rpstn.form.transforms import (
-    JitterSkeleton,
-    MirrorSkeleton,
-    RotateSkeleton,
-    StretchSkeleton,
-)
+from rpstn.form.transforms import JitterSkeleton, MirrorSkeleton, RotateSkeleton, StretchSkeleton
 from rpstn.skeletons import SKELETONS, get_skeleton
 
 quick = settings(max_examples=30, deadline=None)
@@ -28,9 +24,12 @@ def seeded():
     np.random.seed(0)
 
 
-def body(frames=20, joints=19, dims=3, persons=1, seed=0, scale=30., offset=100.):
-    return np.random.default_rng(seed).normal(
-        offset, scale, (persons, frames, joints, dims)).astype(np.float32)
+def body(frames=20, joints=19, dims=3, persons=1, seed=0, scale=30.0, offset=100.0):
+    return (
+        np.random.default_rng(seed)
+        .normal(offset, scale, (persons, frames, joints, dims))
+        .astype(np.float32)
+    )
 
 
 def apply(transform, keypoint, name='rep', **others):
@@ -85,12 +84,12 @@ def test_scores_stay_with_their_joints():
 
 def test_a_mirror_is_as_frequent_as_asked_for():
     keypoint = body(frames=2)
-    for prob, low, high in ((0, 0, 0), (1, 400, 400), (.25, 75, 125)):
+    for prob, low, high in ((0, 0, 0), (1, 400, 400), (0.25, 75, 125)):
         transform = MirrorSkeleton('mediapipe19', prob)
         results = [transform(dict(keypoint=keypoint)) for _ in range(400)]
         assert low <= sum(r['mirrored'] for r in results) <= high
         assert all((r['keypoint'] is keypoint) != r['mirrored'] for r in results)
-    for prob in (-.1, 1.1):
+    for prob in (-0.1, 1.1):
         with pytest.raises(ValueError, match=rf'prob must lie in 0..1, got {prob}'):
             MirrorSkeleton('mediapipe19', prob)
 
@@ -98,8 +97,9 @@ def test_a_mirror_is_as_frequent_as_asked_for():
 @pytest.mark.parametrize('clips', [None, 3])
 def test_mirror_images_follow_as_clips_of_their_own(clips):
     keypoint, score = body(12, persons=2), np.random.rand(2, 12, 19)
-    results = dict(keypoint=keypoint, keypoint_score=score, **(
-        {} if clips is None else dict(num_clips=clips)))
+    results = dict(
+        keypoint=keypoint, keypoint_score=score, **({} if clips is None else dict(num_clips=clips))
+    )
     got = TRANSFORMS.build(dict(type='AddMirrored', skeleton='mediapipe19'))(dict(results))
     mirror = MirrorSkeleton('mediapipe19', prob=1)(dict(results))
     for key in ('keypoint', 'keypoint_score'):
@@ -111,15 +111,25 @@ def test_mirror_images_follow_as_clips_of_their_own(clips):
         frames = slice(number * 12 // (clips or 1), (number + 1) * 12 // (clips or 1))
         np.testing.assert_array_equal(shaped[number, ..., :3], keypoint[:, frames])
         np.testing.assert_array_equal(
-            shaped[number + (clips or 1), ..., :3], mirror['keypoint'][:, frames])
+            shaped[number + (clips or 1), ..., :3], mirror['keypoint'][:, frames]
+        )
 
 
 # --- rotation
 
 
-@pytest.mark.parametrize('options, dims', [
-    (dict(), 3), (dict(), 2), (dict(angles=(10, 180, 40)), 3), (dict(angles=45), 2),
-    (dict(angles=[45]), 2), (dict(seed=0), 3), (dict(seed=4), 2)])
+@pytest.mark.parametrize(
+    'options, dims',
+    [
+        (dict(), 3),
+        (dict(), 2),
+        (dict(angles=(10, 180, 40)), 3),
+        (dict(angles=45), 2),
+        (dict(angles=[45]), 2),
+        (dict(seed=0), 3),
+        (dict(seed=4), 2),
+    ],
+)
 def test_a_rotation_keeps_distances_and_the_middle(options, dims):
     keypoint = body(persons=2, dims=dims)
     got = apply(RotateSkeleton(**options), keypoint)
@@ -129,7 +139,10 @@ def test_a_rotation_keeps_distances_and_the_middle(options, dims):
     # All frames and persons alike: distances between frames are kept, too.
     np.testing.assert_allclose(
         np.linalg.norm(np.diff(got, axis=1), axis=-1),
-        np.linalg.norm(np.diff(keypoint, axis=1), axis=-1), rtol=1e-4, atol=1e-4)
+        np.linalg.norm(np.diff(keypoint, axis=1), axis=-1),
+        rtol=1e-4,
+        atol=1e-4,
+    )
 
 
 @given(hnp.arrays(np.float64, (1, 2, 5, 3), elements=COORDINATES), st.integers(0, 2**32 - 1))
@@ -142,11 +155,12 @@ def test_any_rotation_keeps_distances(keypoint, seed):
 def test_any_rotation_is_drawn_uniformly():
     drawn = matrices(RotateSkeleton('any'), 4000)
     np.testing.assert_allclose(np.linalg.det(drawn), 1)
-    np.testing.assert_allclose(drawn @ drawn.transpose(0, 2, 1), np.tile(np.eye(3), (4000, 1, 1)),
-                               atol=1e-12)
+    np.testing.assert_allclose(
+        drawn @ drawn.transpose(0, 2, 1), np.tile(np.eye(3), (4000, 1, 1)), atol=1e-12
+    )
     # Each entry has mean 0 and variance 1/3; that of the mean is 1/3 / 4000, its deviation .0091.
-    assert np.abs(drawn.mean(0)).max() < .04
-    np.testing.assert_allclose(drawn.var(0), 1 / 3, atol=.03)
+    assert np.abs(drawn.mean(0)).max() < 0.04
+    np.testing.assert_allclose(drawn.var(0), 1 / 3, atol=0.03)
     # Each is uniform in -1..1 (Archimedes), and the angle has the density (1 - cos) / pi.
     for row, column in np.ndindex(3, 3):
         assert stats.kstest(drawn[:, row, column], 'uniform', (-1, 2)).pvalue > 1e-4
@@ -171,7 +185,7 @@ def test_angles_keep_to_their_limits_about_x_then_y_then_z():
 
 
 def test_angles_in_the_plane():
-    corners = np.array([[1., 0], [0, 1], [-1, 0], [0, -1]])[None, None]
+    corners = np.array([[1.0, 0], [0, 1], [-1, 0], [0, -1]])[None, None]
     for angles, limit in ((20, 20), ('any', 180)):
         transform = RotateSkeleton(angles)
         turned = np.stack([apply(transform, corners)[0, 0, 0] for _ in range(500)])
@@ -188,13 +202,19 @@ def test_a_seed_turns_each_sequence_in_a_way_of_its_own():
     for name, matrix in zip(names[::-1], drawn[::-1]):  # whatever came before
         np.testing.assert_array_equal(matrices(RotateSkeleton(seed=1), 1, name)[0], matrix)
     differences = np.abs(np.array(drawn)[:, None] - drawn).max((2, 3))
-    assert (differences[~np.eye(40, dtype=bool)] > .01).all()
-    assert np.abs(np.mean(drawn, 0)).max() < .35
-    assert np.abs(matrices(other, 1, 'rep_0')[0] - drawn[0]).max() > .01
+    assert (differences[~np.eye(40, dtype=bool)] > 0.01).all()
+    assert np.abs(np.mean(drawn, 0)).max() < 0.35
+    assert np.abs(matrices(other, 1, 'rep_0')[0] - drawn[0]).max() > 0.01
     # The same in every run and on every machine.
     np.testing.assert_allclose(
-        drawn[0], [[.802886, -.303330, .513190], [.437967, .884164, -.162599],
-                   [-.404423, .355309, .842732]], atol=1e-6)
+        drawn[0],
+        [
+            [0.802886, -0.303330, 0.513190],
+            [0.437967, 0.884164, -0.162599],
+            [-0.404423, 0.355309, 0.842732],
+        ],
+        atol=1e-6,
+    )
     np.random.seed(3)
     first = np.random.rand()
     np.random.seed(3)
@@ -202,15 +222,19 @@ def test_a_seed_turns_each_sequence_in_a_way_of_its_own():
     assert np.random.rand() == first  # it leaves the common generator alone
     assert (matrices(RotateSkeleton(seed=0), 2)[0] == matrices(RotateSkeleton(seed=0), 1)).all()
     unseeded = matrices(RotateSkeleton(), 2)
-    assert np.abs(unseeded[0] - unseeded[1]).max() > .01
+    assert np.abs(unseeded[0] - unseeded[1]).max() > 0.01
 
 
 def test_missing_joints_stay_missing_and_alone():
     keypoint = body()
     gap = keypoint.copy()
     gap[0, 3, 4], gap[0, 7, 5, 2] = np.nan, np.nan
-    for transform in (RotateSkeleton(), StretchSkeleton(.1), JitterSkeleton(.1, .1),
-                      RotateSkeleton(seed=1)):
+    for transform in (
+        RotateSkeleton(),
+        StretchSkeleton(0.1),
+        JitterSkeleton(0.1, 0.1),
+        RotateSkeleton(seed=1),
+    ):
         got = np.isnan(apply(transform, gap)).any(-1)
         assert got[0, 3, 4] and got[0, 7, 5] and got.sum() == 2
     with pytest.warns(RuntimeWarning):
@@ -232,19 +256,19 @@ def test_each_axis_is_stretched_by_its_own_factor():
     keypoint = body()
     factors = []
     for _ in range(800):
-        ratio = apply(StretchSkeleton((.05, 0, .3)), keypoint) / keypoint
+        ratio = apply(StretchSkeleton((0.05, 0, 0.3)), keypoint) / keypoint
         np.testing.assert_allclose(ratio, np.broadcast_to(ratio[0, 0, 0], ratio.shape), rtol=1e-5)
         factors.append(ratio[0, 0, 0])
     logarithms = np.log(factors)
-    np.testing.assert_allclose(logarithms.std(0), (.05, 0, .3), rtol=.1, atol=1e-6)
-    np.testing.assert_allclose(logarithms.mean(0), 0, atol=.04)
-    assert abs(np.corrcoef(logarithms[:, 0], logarithms[:, 2])[0, 1]) < .15
+    np.testing.assert_allclose(logarithms.std(0), (0.05, 0, 0.3), rtol=0.1, atol=1e-6)
+    np.testing.assert_allclose(logarithms.mean(0), 0, atol=0.04)
+    assert abs(np.corrcoef(logarithms[:, 0], logarithms[:, 2])[0, 1]) < 0.15
     # One number for all of them still draws one factor for each axis.
-    x, y = (apply(StretchSkeleton(.2), body(dims=2)) / body(dims=2))[0, 0, 0]
+    x, y = (apply(StretchSkeleton(0.2), body(dims=2)) / body(dims=2))[0, 0, 0]
     assert x != y
     np.testing.assert_array_equal(apply(StretchSkeleton(0), keypoint), keypoint)
     with pytest.raises(ValueError, match=r'scales must be >= 0, got \(0.1, -0.1\)'):
-        StretchSkeleton((.1, -.1))
+        StretchSkeleton((0.1, -0.1))
 
 
 # --- jitter
@@ -252,49 +276,61 @@ def test_each_axis_is_stretched_by_its_own_factor():
 
 def size_of(keypoint):
     """The root mean square distance from the middle, frame by frame."""
-    return np.sqrt(np.mean([np.sum((joint - frame.mean(0)) ** 2)
-                            for person in keypoint for frame in person for joint in frame]))
+    return np.sqrt(
+        np.mean(
+            [
+                np.sum((joint - frame.mean(0)) ** 2)
+                for person in keypoint
+                for frame in person
+                for joint in frame
+            ]
+        )
+    )
 
 
-@pytest.mark.parametrize('scale', [.3, 400])
+@pytest.mark.parametrize('scale', [0.3, 400])
 @pytest.mark.parametrize('dims', [2, 3])
 def test_white_noise_is_a_share_of_the_body(scale, dims):
     keypoint = body(120, dims=dims, scale=scale).astype(np.float64)
     keypoint += scale * np.arange(120)[:, None, None]  # whoever walks does not grow
-    noise = apply(JitterSkeleton(white=.05), keypoint) - keypoint
-    assert noise.std() == pytest.approx(.05 * size_of(keypoint), rel=.05)
-    assert abs(noise.mean()) < .1 * noise.std()
+    noise = apply(JitterSkeleton(white=0.05), keypoint) - keypoint
+    assert noise.std() == pytest.approx(0.05 * size_of(keypoint), rel=0.05)
+    assert abs(noise.mean()) < 0.1 * noise.std()
     whitened = noise / noise.std()
     assert stats.kstest(whitened.ravel(), 'norm').pvalue > 1e-4
     steps = (whitened[:, 1:] * whitened[:, :-1]).mean()
     joints = (whitened[:, :, 1:] * whitened[:, :, :-1]).mean()
-    assert abs(steps) < .05 and abs(joints) < .05
+    assert abs(steps) < 0.05 and abs(joints) < 0.05
 
 
 def test_drift_is_slow_and_as_large_as_told_at_its_knots():
     keypoint = body(71, persons=2).astype(np.float64)
-    noise = np.stack([apply(JitterSkeleton(drift=.1, knots=8), keypoint) - keypoint
-                      for _ in range(8)]) / size_of(keypoint)
-    assert noise[:, :, ::10].std() == pytest.approx(.1, rel=.05)
+    noise = np.stack(
+        [apply(JitterSkeleton(drift=0.1, knots=8), keypoint) - keypoint for _ in range(8)]
+    ) / size_of(keypoint)
+    assert noise[:, :, ::10].std() == pytest.approx(0.1, rel=0.05)
     # Straight in between: all second differences but those at the knots are 0.
     bends = np.abs(np.diff(noise, 2, axis=2)).max((0, 1, 3, 4))
-    assert (bends[9::10] > .001).all() and np.delete(bends, range(9, 69, 10)).max() < 1e-12
+    assert (bends[9::10] > 0.001).all() and np.delete(bends, range(9, 69, 10)).max() < 1e-12
     flat = noise[:, :, ::10].reshape(16, 8, -1)
-    for first, second in ((flat[:, :-1], flat[:, 1:]), (flat[::2], flat[1::2]),
-                          (flat[..., :-3], flat[..., 3:])):  # knots, persons, joints
-        assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < .06
+    for first, second in (
+        (flat[:, :-1], flat[:, 1:]),
+        (flat[::2], flat[1::2]),
+        (flat[..., :-3], flat[..., 3:]),
+    ):  # knots, persons, joints
+        assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.06
 
 
 def test_noise_adds_up_and_has_factors_for_axes():
     keypoint = body(71).astype(np.float64)
-    noise = apply(JitterSkeleton(white=.03, drift=.04, axes=(1, 0, 3)), keypoint) - keypoint
+    noise = apply(JitterSkeleton(white=0.03, drift=0.04, axes=(1, 0, 3)), keypoint) - keypoint
     share = noise.std((0, 1, 2)) / size_of(keypoint)
     # Between two knots, the drift's variance is 2/3 of that at them, in the mean.
-    expected = np.hypot(.03, .04 * (2 / 3) ** .5)
-    np.testing.assert_allclose(share, expected * np.array([1, 0, 3]), rtol=.12)
+    expected = np.hypot(0.03, 0.04 * (2 / 3) ** 0.5)
+    np.testing.assert_allclose(share, expected * np.array([1, 0, 3]), rtol=0.12)
     np.testing.assert_array_equal(apply(JitterSkeleton(), keypoint), keypoint)
-    assert np.isfinite(apply(JitterSkeleton(.1, .1), keypoint[:, :1])).all()
-    assert np.isfinite(apply(JitterSkeleton(.1, .1, knots=2), keypoint[:, :3])).all()
+    assert np.isfinite(apply(JitterSkeleton(0.1, 0.1), keypoint[:, :1])).all()
+    assert np.isfinite(apply(JitterSkeleton(0.1, 0.1, knots=2), keypoint[:, :3])).all()
 
 
 def test_missing_joints_do_not_count_into_the_size():
@@ -303,23 +339,28 @@ def test_missing_joints_do_not_count_into_the_size():
     gap = keypoint.copy()
     gap[0, :, 3] = np.nan
     np.random.seed(1)
-    noise = (apply(JitterSkeleton(.1), gap) - gap)[0][:, [j for j in range(19) if j != 3]]
+    noise = (apply(JitterSkeleton(0.1), gap) - gap)[0][:, [j for j in range(19) if j != 3]]
     rest = np.delete(keypoint, 3, axis=2)
-    assert noise.std() == pytest.approx(.1 * size_of(rest), rel=.05)
+    assert noise.std() == pytest.approx(0.1 * size_of(rest), rel=0.05)
 
 
 def test_bad_noise_is_refused():
-    for options in (dict(white=-.1), dict(drift=-.1), dict(knots=1)):
+    for options in (dict(white=-0.1), dict(drift=-0.1), dict(knots=1)):
         with pytest.raises(ValueError, match='white >= 0, drift >= 0 and knots >= 2, got'):
             JitterSkeleton(**options)
 
 
 def test_transforms_are_registered_and_tell_what_they_do():
     for config, text in (
-            (dict(type='MirrorSkeleton', skeleton='penn13'),
-             "MirrorSkeleton(skeleton='penn13', prob=0.5)"),
-            (dict(type='RotateSkeleton', seed=3), "RotateSkeleton(angles='any', seed=3)"),
-            (dict(type='StretchSkeleton', scales=.1), 'StretchSkeleton(scales=0.1)'),
-            (dict(type='JitterSkeleton', white=.01),
-             'JitterSkeleton(white=0.01, drift=0.0, knots=8, axes=None)')):
+        (
+            dict(type='MirrorSkeleton', skeleton='penn13'),
+            "MirrorSkeleton(skeleton='penn13', prob=0.5)",
+        ),
+        (dict(type='RotateSkeleton', seed=3), "RotateSkeleton(angles='any', seed=3)"),
+        (dict(type='StretchSkeleton', scales=0.1), 'StretchSkeleton(scales=0.1)'),
+        (
+            dict(type='JitterSkeleton', white=0.01),
+            'JitterSkeleton(white=0.01, drift=0.0, knots=8, axes=None)',
+        ),
+    ):
         assert repr(TRANSFORMS.build(config)) == text

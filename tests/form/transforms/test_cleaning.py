@@ -1,4 +1,5 @@
 """Repair: gaps up to their limit, outliers, smoothing; made and real recordings."""
+
 import csv
 import warnings
 
@@ -17,7 +18,7 @@ except FileNotFoundError:
 real = pytest.mark.skipif(REAL is None, reason='squat_mediapipe19 is not there')
 
 
-def recording(frames=40, joints=19, persons=1, noise=.2, seed=0) -> np.ndarray:
+def recording(frames=40, joints=19, persons=1, noise=0.2, seed=0) -> np.ndarray:
     """(M, T, V, 3) in centimetres: a body of some 40 cm that moves slowly."""
     rng = np.random.default_rng(seed)
     body = rng.normal(0, 30, (persons, 1, joints, 3))
@@ -44,18 +45,26 @@ def test_gaps_are_bridged_up_to_their_limit(max_gap):
     keypoint = recording()
     gap = keypoint.copy()
     for joint, length in enumerate((1, 4, 5)):
-        gap[0, 10:10 + length, joint] = np.nan
+        gap[0, 10 : 10 + length, joint] = np.nan
     gap[0, :4, 5], gap[0, -5:, 6] = np.nan, np.nan
     got = cleaned(gap, max_gap=max_gap)
-    for joint, length, known in ((0, 1, slice(10, 11)), (1, 4, slice(10, 14)),
-                                 (2, 5, slice(10, 15)), (5, 4, slice(0, 4)),
-                                 (6, 5, slice(-5, None))):
+    for joint, length, known in (
+        (0, 1, slice(10, 11)),
+        (1, 4, slice(10, 14)),
+        (2, 5, slice(10, 15)),
+        (5, 4, slice(0, 4)),
+        (6, 5, slice(-5, None)),
+    ):
         filled = ~np.isnan(got[0, known, joint])
         assert filled.all() if length <= max_gap else not filled.any()
     if max_gap == 4:
         first, last = keypoint[0, 9, 1], keypoint[0, 14, 1]
-        np.testing.assert_allclose(got[0, 10:14, 1], first + (last - first)
-                                   * np.arange(1, 5)[:, None] / 5, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            got[0, 10:14, 1],
+            first + (last - first) * np.arange(1, 5)[:, None] / 5,
+            rtol=1e-5,
+            atol=1e-5,
+        )
         np.testing.assert_array_equal(got[0, :4, 5], np.repeat(keypoint[0, 4:5, 5], 4, 0))
     known = ~np.isnan(gap)
     np.testing.assert_array_equal(got[known], keypoint[known])
@@ -91,34 +100,38 @@ def test_persons_are_cleaned_by_themselves():
     got = cleaned(keypoint)
     np.testing.assert_array_equal(got[0], keypoint[0])
     for person in range(2):
-        np.testing.assert_array_equal(got[person], cleaned(keypoint[person:person + 1])[0])
+        np.testing.assert_array_equal(got[person], cleaned(keypoint[person : person + 1])[0])
 
 
-@pytest.mark.parametrize('sigma', [.7, 1, 2.5])
+@pytest.mark.parametrize('sigma', [0.7, 1, 2.5])
 def test_smoothing_takes_as_much_noise_as_a_gaussian_does(sigma):
     rng = np.random.default_rng(0)
     still = rng.normal(0, 30, (1, 1, 19, 3)).repeat(400, 1)
-    noise = rng.normal(0, .5, still.shape)
+    noise = rng.normal(0, 0.5, still.shape)
     got = cleaned((still + noise).astype(np.float32), sigma=sigma) - still
-    kernel = np.exp(-np.arange(-20, 21) ** 2 / (2 * sigma ** 2))
+    kernel = np.exp(-(np.arange(-20, 21) ** 2) / (2 * sigma**2))
     kernel /= kernel.sum()
     for joint, axis in np.ndindex(19, 3):
-        np.testing.assert_allclose(got[0, 25:-25, joint, axis], np.convolve(
-            noise[0, :, joint, axis], kernel, 'same')[25:-25], atol=2e-3)
-    assert got.std() / noise.std() == pytest.approx((kernel ** 2).sum() ** .5, rel=.03)
+        np.testing.assert_allclose(
+            got[0, 25:-25, joint, axis],
+            np.convolve(noise[0, :, joint, axis], kernel, 'same')[25:-25],
+            atol=2e-3,
+        )
+    assert got.std() / noise.std() == pytest.approx((kernel**2).sum() ** 0.5, rel=0.03)
     # The ends are held: a straight line keeps its middle, a constant all.
     np.testing.assert_allclose(cleaned(still, sigma=sigma), still, atol=1e-9)
 
 
 def test_joints_with_gaps_left_are_not_smoothed_and_spoil_no_others():
-    keypoint = recording(noise=.5)
+    keypoint = recording(noise=0.5)
     keypoint[0, 5:20, 3] = np.nan
     got = cleaned(keypoint, sigma=1, max_gap=3)
     np.testing.assert_array_equal(got[0, :, 3], keypoint[0, :, 3])
     others = [joint for joint in range(19) if joint != 3]
-    assert (np.abs(got - keypoint)[0, :, others].max((1, 2)) > .1).all()
+    assert (np.abs(got - keypoint)[0, :, others].max((1, 2)) > 0.1).all()
     np.testing.assert_array_equal(
-        got[0, :, others], cleaned(recording(noise=.5), sigma=1)[0, :, others])
+        got[0, :, others], cleaned(recording(noise=0.5), sigma=1)[0, :, others]
+    )
 
 
 def test_what_is_never_known_stays_unknown():
@@ -131,11 +144,12 @@ def test_what_is_never_known_stays_unknown():
 
 
 def test_bad_limits_are_refused():
-    for options in (dict(max_gap=-1), dict(sigma=-.5)):
+    for options in (dict(max_gap=-1), dict(sigma=-0.5)):
         with pytest.raises(ValueError, match='max_gap and sigma must be >= 0, got'):
             CleanSkeleton(**options)
-    assert repr(TRANSFORMS.build(dict(type='CleanSkeleton', sigma=1.))) == (
-        'CleanSkeleton(max_gap=10, outliers=True, max_reach=None, sigma=1.0)')
+    assert repr(TRANSFORMS.build(dict(type='CleanSkeleton', sigma=1.0))) == (
+        'CleanSkeleton(max_gap=10, outliers=True, max_reach=None, sigma=1.0)'
+    )
 
 
 @real
@@ -148,14 +162,14 @@ def test_real_recordings_with_wild_joints_come_back_to_body_size():
     tame = [name for name in names if reach(arrays[name]).max() < 80][::30]
     assert len(wild) == 3 and len(tame) > 5
     for name in wild:
-        got = cleaned(arrays[name][None], max_reach=200.)[0]
+        got = cleaned(arrays[name][None], max_reach=200.0)[0]
         assert np.nanmax(reach(arrays[name])) > 5000 and np.nanmax(reach(got)) <= 400, name
         # Nothing but what was taken out, or was missing, is different.
-        kept = ~np.isnan(remove_outliers(arrays[name], max_reach=200.))
+        kept = ~np.isnan(remove_outliers(arrays[name], max_reach=200.0))
         np.testing.assert_array_equal(got[kept], arrays[name][kept])
     for name in tame:
-        got = cleaned(arrays[name][None], max_reach=200.)[0]
-        assert (got != arrays[name]).any(-1).mean() < .03, name
+        got = cleaned(arrays[name][None], max_reach=200.0)[0]
+        assert (got != arrays[name]).any(-1).mean() < 0.03, name
 
 
 def reach(joints):
@@ -171,7 +185,7 @@ def reach(joints):
 def test_missing_joints_are_filled():
     keypoint = recording()
     keypoint[0, 3, 4] = np.nan
-    for value in (0., -1.):
+    for value in (0.0, -1.0):
         got = FillMissing(value)(dict(keypoint=keypoint))['keypoint']
         assert (got[0, 3, 4] == value).all() and got.dtype == np.float32
         known = ~np.isnan(keypoint)
@@ -180,7 +194,7 @@ def test_missing_joints_are_filled():
     assert repr(TRANSFORMS.build(dict(type='FillMissing'))) == 'FillMissing(value=0.0)'
 
 
-@pytest.mark.parametrize('unit', [1, 100., 'body'])
+@pytest.mark.parametrize('unit', [1, 100.0, 'body'])
 @pytest.mark.parametrize('dims', [2, 3])
 def test_the_middle_comes_to_0_and_units_become_1(unit, dims):
     keypoint = recording(persons=2)[..., :dims] + 500
@@ -193,9 +207,9 @@ def test_the_middle_comes_to_0_and_units_become_1(unit, dims):
     assert got.dtype == np.float32 and np.isnan(got).sum() == dims
     # One shift and one scale for all, so that movement stays.
     centred = before - np.nanmean(before, axis=(0, 1, 2))
-    size = np.sqrt(np.nanmean(centred ** 2)) if unit == 'body' else unit
+    size = np.sqrt(np.nanmean(centred**2)) if unit == 'body' else unit
     np.testing.assert_allclose(got, centred / size, atol=1e-4)
-    assert (np.nanmean(got ** 2) == pytest.approx(1, rel=1e-4)) == (unit == 'body')
+    assert (np.nanmean(got**2) == pytest.approx(1, rel=1e-4)) == (unit == 'body')
 
 
 def test_units_that_are_none_are_refused():

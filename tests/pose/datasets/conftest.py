@@ -1,4 +1,5 @@
 """Small trees in the layouts of the original downloads, written anew for every test."""
+
 from __future__ import annotations
 
 import logging
@@ -47,15 +48,28 @@ class PennTree:
         self.root, self.width, self.height = root, width, height
         (root / 'labels').mkdir(parents=True)
 
-    def add(self, name: str, frames: int = 6, train: int = 1, action: str = 'squat',
-            write_frames: bool = True, **fields) -> dict:
+    def add(
+        self,
+        name: str,
+        frames: int = 6,
+        train: int = 1,
+        action: str = 'squat',
+        write_frames: bool = True,
+        **fields,
+    ) -> dict:
         rng = np.random.default_rng(int(name))
         content = dict(
-            x=rng.uniform(12, 50, (frames, 13)), y=rng.uniform(12, 40, (frames, 13)),
+            x=rng.uniform(12, 50, (frames, 13)),
+            y=rng.uniform(12, 40, (frames, 13)),
             visibility=np.ones((frames, 13), np.uint8),
-            bbox=np.tile([10.0, 10, 55, 45], (frames, 1)), train=np.array([[train]]),
-            nframes=np.array([[frames]], np.uint8), action=action, pose='front',
-            dimensions=np.array([[self.height, self.width, frames]], np.uint16), **{})
+            bbox=np.tile([10.0, 10, 55, 45], (frames, 1)),
+            train=np.array([[train]]),
+            nframes=np.array([[frames]], np.uint8),
+            action=action,
+            pose='front',
+            dimensions=np.array([[self.height, self.width, frames]], np.uint16),
+            **{},
+        )
         content.update(fields)
         scipy.io.savemat(self.label(name), content)
         if write_frames:
@@ -78,9 +92,16 @@ class JHMDBTree:
     def __init__(self, root: Path, width: int = 64, height: int = 48) -> None:
         self.root, self.width, self.height = root, width, height
 
-    def add(self, name: str, frames: int = 8, train: bool = True, images: int | None = None,
-            video: int | None = None, joints: np.ndarray | None = None,
-            mask: np.ndarray | None = None) -> np.ndarray:
+    def add(
+        self,
+        name: str,
+        frames: int = 8,
+        train: bool = True,
+        images: int | None = None,
+        video: int | None = None,
+        joints: np.ndarray | None = None,
+        mask: np.ndarray | None = None,
+    ) -> np.ndarray:
         """``name`` is '<class>/<clip>'; ``images`` and ``video`` are numbers of frames."""
         action, clip = name.split('/')
         if joints is None:
@@ -99,8 +120,9 @@ class JHMDBTree:
         if video is not None:
             path = self.root / 'ReCompress_Videos' / f'{name}.avi'
             path.parent.mkdir(parents=True, exist_ok=True)
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 25,
-                                     (self.width, self.height))
+            writer = cv2.VideoWriter(
+                str(path), cv2.VideoWriter_fourcc(*'MJPG'), 25, (self.width, self.height)
+            )
             for t in range(video):
                 # A flat grey that tells the frame survives the compression.
                 writer.write(np.full((self.height, self.width, 3), 10 * t, np.uint8))
@@ -129,10 +151,12 @@ def read_all():
 
     PyTorch otherwise waits for them for ten seconds, whenever the iterator is collected.
     """
+
     def read(loader):
         iterator = iter(loader)
         try:
             return list(iterator)
         finally:
             iterator._shutdown_workers()
+
     return read

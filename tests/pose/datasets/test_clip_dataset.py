@@ -1,4 +1,5 @@
 """Windows, random starts, padding, the pipeline's input, and what happens to bad data."""
+
 import logging
 from collections import Counter
 from dataclasses import dataclass
@@ -38,11 +39,15 @@ class LevelReader:
 
 def sequence(name, length, broken=(), **changes):
     rng = np.random.default_rng(length)
-    fields = dict(name=name, reader=LevelReader(f'{name}.avi', broken),
-                  keypoints=rng.uniform(5, 40, (length, 13, 2)).astype(np.float32),
-                  labelled=rng.random((length, 13)) < 0.9,
-                  occluded=np.zeros((length, 13), bool),
-                  boxes=np.tile(np.float32([4, 4, 50, 44]), (length, 1)), image_size=(64, 48))
+    fields = dict(
+        name=name,
+        reader=LevelReader(f'{name}.avi', broken),
+        keypoints=rng.uniform(5, 40, (length, 13, 2)).astype(np.float32),
+        labelled=rng.random((length, 13)) < 0.9,
+        occluded=np.zeros((length, 13), bool),
+        boxes=np.tile(np.float32([4, 4, 50, 44]), (length, 1)),
+        image_size=(64, 48),
+    )
     return PoseSequence(**{**fields, **changes})
 
 
@@ -64,8 +69,12 @@ PIPELINE = [dict(type='LoadClip'), dict(type='PackClipInputs')]
 @pytest.mark.parametrize('clip_len', [1, 4, 5])
 def test_fixed_windows_show_every_frame_once(clip_len, stride):
     lengths = [1, 3, 5, 8, 17]
-    data = Listed([sequence(f's{n}', n) for n in lengths], clip_len=clip_len, frame_stride=stride,
-                  start='fixed')
+    data = Listed(
+        [sequence(f's{n}', n) for n in lengths],
+        clip_len=clip_len,
+        frame_stride=stride,
+        start='fixed',
+    )
     shown, ids = Counter(), set()
     for index in range(len(data)):
         frames = data.get_data_info(index)['frames']
@@ -75,7 +84,7 @@ def test_fixed_windows_show_every_frame_once(clip_len, stride):
         real = [frame for frame in frames if not frame['padded']]
         steps = np.diff([frame['frame_index'] for frame in real])
         assert (steps == stride).all()
-        for frame in frames[len(real):]:
+        for frame in frames[len(real) :]:
             assert frame['frame_index'] == real[-1]['frame_index']
             assert not frame['keypoints_visible'].any()
         shown.update((frame['video'], frame['frame_index']) for frame in real)
@@ -119,7 +128,11 @@ def test_packing_keeps_every_sequence_as_it_was():
     for i, expected in enumerate(given):
         found = packed[i]
         assert (found.name, found.action, found.reader, found.image_size) == (
-            expected.name, expected.action, expected.reader, expected.image_size)
+            expected.name,
+            expected.action,
+            expected.reader,
+            expected.image_size,
+        )
         for field in ('keypoints', 'labelled', 'occluded', 'boxes'):
             np.testing.assert_array_equal(getattr(found, field), getattr(expected, field))
     with pytest.raises(BadSequenceError, match='s3: two sequences have this name'):
@@ -141,8 +154,9 @@ def flat_box():
 BAD = {
     'keypoints must be finite where labelled, got .*nan.* joint 5 of frame 2': nan_joint,
     r'boxes must be finite with x1 < x2.* \[9.0, 9.0, 9.0, 20.0\] in frame 4': flat_box,
-    r'labelled must be \(8, 13\), got shape \(8, 12\)':
-        lambda: sequence('bad', 8, labelled=np.ones((8, 12), bool)),
+    r'labelled must be \(8, 13\), got shape \(8, 12\)': lambda: sequence(
+        'bad', 8, labelled=np.ones((8, 12), bool)
+    ),
     'a clip needs 5 frames .*, got 4': lambda: sequence('bad', 4),
     'at least one frame, got 0 frames': lambda: sequence('bad', 0),
 }
@@ -197,16 +211,21 @@ def test_images_of_another_size_are_bad_data():
             data[0]
     data = Listed([sequence('good', 8), wrong], pipeline=PIPELINE)
     assert {data[1]['data_samples'].frames[0].metainfo['video'] for _ in range(5)} == {'good'}
-    unknown = Listed([sequence('unknown', 8, image_size=None)], pipeline=PIPELINE, start='fixed',
-                     bad_data='raise')
+    unknown = Listed(
+        [sequence('unknown', 8, image_size=None)],
+        pipeline=PIPELINE,
+        start='fixed',
+        bad_data='raise',
+    )
     assert unknown[0]['inputs'].shape == (5, 3, 48, 64)
     assert unknown.sequences[0].image_size is None
 
 
 @pytest.mark.parametrize('settings', [dict(bad_data='raise'), dict(test_mode=True)])
 def test_worker_error_names_the_file(settings, read_all):
-    data = Listed([sequence('broken', 8, broken=(3,))], pipeline=PIPELINE, start='fixed',
-                  **settings)
+    data = Listed(
+        [sequence('broken', 8, broken=(3,))], pipeline=PIPELINE, start='fixed', **settings
+    )
     loader = DataLoader(data, batch_size=1, num_workers=2, collate_fn=pseudo_collate)
     with pytest.raises(UnreadableFrameError, match=r'broken\.avi: frame 3 cannot be decoded'):
         read_all(loader)
@@ -229,8 +248,13 @@ def test_nothing_readable_ends_instead_of_looping():
 
 def test_data_loader_gives_lists_of_clips():
     data = Listed([sequence(f's{n}', n) for n in (6, 7, 8, 9)], clip_len=3, pipeline=PIPELINE)
-    loader = DataLoader(data, batch_size=2, num_workers=2, collate_fn=pseudo_collate,
-                        worker_init_fn=lambda i: worker_init_fn(i, 2, 0, 1))
+    loader = DataLoader(
+        data,
+        batch_size=2,
+        num_workers=2,
+        collate_fn=pseudo_collate,
+        worker_init_fn=lambda i: worker_init_fn(i, 2, 0, 1),
+    )
     batches = list(loader)
     assert len(batches) == 2
     for batch in batches:
@@ -242,8 +266,10 @@ def test_data_loader_gives_lists_of_clips():
 
 
 def test_wrong_settings_say_what_is_allowed():
-    for settings, message in ((dict(start='middle'), "start must be one of .*'random'"),
-                              (dict(bad_data='ignore'), 'bad_data must be one of'),
-                              (dict(clip_len=0), 'clip_len must be an integer of at least 1')):
+    for settings, message in (
+        (dict(start='middle'), "start must be one of .*'random'"),
+        (dict(bad_data='ignore'), 'bad_data must be one of'),
+        (dict(clip_len=0), 'clip_len must be an integer of at least 1'),
+    ):
         with pytest.raises(ValueError, match=message):
             Listed([sequence('a', 8)], **settings)

@@ -1,4 +1,5 @@
 """HiEve's assumed layout: labels, frames from videos and folders, and a strict reader."""
+
 import json
 import re
 from pathlib import Path
@@ -11,8 +12,10 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from rpstn.pose.datasets import HIEVE14, BadSequenceError, HiEveClipDataset, ImageReader, VideoPart
 
-JOINTS = ('nose chest right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist '
-          'right_hip right_knee right_ankle left_hip left_knee left_ankle').split()
+JOINTS = (
+    'nose chest right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist '
+    'right_hip right_knee right_ankle left_hip left_knee left_ankle'
+).split()
 
 
 class Tree:
@@ -22,8 +25,14 @@ class Tree:
         self.root = root
         (root / 'labels/pose').mkdir(parents=True)
 
-    def add(self, video: str, frames: int = 6, tracks: dict[int, list[int]] | None = None,
-            images: bool = False, first: int = 0) -> dict:
+    def add(
+        self,
+        video: str,
+        frames: int = 6,
+        tracks: dict[int, list[int]] | None = None,
+        images: bool = False,
+        first: int = 0,
+    ) -> dict:
         greys = [np.full((64, 96, 3), 20 * t, np.uint8) for t in range(frames)]
         if images:
             (self.root / 'images' / video).mkdir(parents=True)
@@ -31,16 +40,28 @@ class Tree:
                 cv2.imwrite(str(self.root / f'images/{video}/{t + first:06d}.jpg'), grey)
         else:
             (self.root / 'videos').mkdir(exist_ok=True)
-            writer = cv2.VideoWriter(str(self.root / f'videos/{video}.mp4'),
-                                     cv2.VideoWriter_fourcc(*'mp4v'), 25, (96, 64))
+            writer = cv2.VideoWriter(
+                str(self.root / f'videos/{video}.mp4'),
+                cv2.VideoWriter_fourcc(*'mp4v'),
+                25,
+                (96, 64),
+            )
             for grey in greys:
                 writer.write(grey)
             writer.release()
-        content = dict(annolist=[
-            dict(image=[dict(name=f'{t + first:06d}.jpg')],
-                 annorect=[self.person(track, t) for track, shown in
-                           (tracks or {1: range(frames)}).items() if t in shown])
-            for t in range(frames)])
+        content = dict(
+            annolist=[
+                dict(
+                    image=[dict(name=f'{t + first:06d}.jpg')],
+                    annorect=[
+                        self.person(track, t)
+                        for track, shown in (tracks or {1: range(frames)}).items()
+                        if t in shown
+                    ],
+                )
+                for t in range(frames)
+            ]
+        )
         return self.write(video, content)
 
     def write(self, video: str, content: dict) -> dict:
@@ -50,8 +71,21 @@ class Tree:
     @staticmethod
     def person(track: int, t: int) -> dict:
         points = np.random.default_rng(track).uniform(5, 50, (14, 2)).round(2) + [t, 0]
-        return dict(track_id=[track], x1=[0], y1=[0], x2=[5], y2=[5], annopoints=[dict(point=[
-            dict(id=[k], x=[x], y=[y], is_visible=[1]) for k, (x, y) in enumerate(points)])])
+        return dict(
+            track_id=[track],
+            x1=[0],
+            y1=[0],
+            x2=[5],
+            y2=[5],
+            annopoints=[
+                dict(
+                    point=[
+                        dict(id=[k], x=[x], y=[y], is_visible=[1])
+                        for k, (x, y) in enumerate(points)
+                    ]
+                )
+            ],
+        )
 
 
 @pytest.fixture
@@ -61,8 +95,10 @@ def tree(tmp_path) -> Tree:
 
 
 def load(tree: Tree, **options) -> HiEveClipDataset:
-    return HiEveClipDataset(str(tree.root), **{'subset': 'trainval', 'clip_len': 3,
-                                               'start': 'fixed', 'test_mode': True, **options})
+    return HiEveClipDataset(
+        str(tree.root),
+        **{'subset': 'trainval', 'clip_len': 3, 'start': 'fixed', 'test_mode': True, **options},
+    )
 
 
 def test_joints_in_the_published_order():
@@ -81,13 +117,12 @@ def test_tracks_and_their_frames(tree, images, first):
     content = tree.add('7', tracks={3: [2, 3, 4], 8: [0, 5]}, images=images, first=first)
     point = content['annolist'][2]['annorect'][0]['annopoints'][0]['point']
     point[4]['is_visible'] = [0]
-    point[6]['x'] = [200.]
+    point[6]['x'] = [200.0]
     del point[9], point[0]['is_visible']
     point[0].update(id=0, x=12.5, y=[9])
     tree.write('7', content)
     data = load(tree, first_frame=first)
-    assert [data.sequences[i].name for i in range(3)] == [
-        '7/3@000002', '7/8@000000', '7/8@000005']
+    assert [data.sequences[i].name for i in range(3)] == ['7/3@000002', '7/8@000000', '7/8@000005']
     sequence = data.sequences[0]
     assert isinstance(sequence.reader, ImageReader if images else VideoPart)
     assert len(sequence) == 3 and sequence.image_size == (96, 64)
@@ -100,11 +135,13 @@ def test_tracks_and_their_frames(tree, images, first):
     np.testing.assert_allclose(sequence.boxes[0], np.r_[used.min(0), used.max(0)], rtol=1e-6)
     for index in (0, 2):  # frames 2 and 4 of the video
         assert data.read_frame(sequence.name, index).mean() == pytest.approx(
-            20 * (index + 2), abs=4)
+            20 * (index + 2), abs=4
+        )
     item = data.get_data_info(0)
     number = 2 + (first if images else 0)
-    assert re.search(rf'{number:06d}.jpg$' if images else rf'7.mp4#{number}$',
-                     item['frames'][0]['img_path'])
+    assert re.search(
+        rf'{number:06d}.jpg$' if images else rf'7.mp4#{number}$', item['frames'][0]['img_path']
+    )
     assert item['frames'][1]['raw_ann_info']['image_id'] == item['frames'][1]['img_id'] == 3
 
 
@@ -132,8 +169,10 @@ def test_boxes_of_joints_are_no_news(tree, warnings_logged):
 def test_whole_videos_are_held_out(tree):
     for video in range(1, 6):
         tree.add(str(video), frames=3)
-    names = {subset: {load(tree, subset=subset).sequences[i].name[0] for i in range(n)}
-             for subset, n in (('train', 4), ('val', 1), ('trainval', 5))}
+    names = {
+        subset: {load(tree, subset=subset).sequences[i].name[0] for i in range(n)}
+        for subset, n in (('train', 4), ('val', 1), ('trainval', 5))
+    }
     assert names['train'] | names['val'] == names['trainval'] == set('12345')
     assert not names['train'] & names['val']
 
@@ -148,19 +187,30 @@ PERSON = ['annolist', 1, 'annorect', 0]
 POINT = [*PERSON, 'annopoints', 0, 'point', 2]
 
 
-@pytest.mark.parametrize('path, value, message', [
-    (['annolist'], 3, r'1.json: annolist must be a list of objects, got 3'),
-    (['annolist', 1, 'annorect'], 'x', "annolist 1: annorect must be a list of objects, got 'x'"),
-    (['annolist', 1, 'image'], [dict(name='a.jpg')], "image name must be like .* got 'a.jpg'"),
-    (['annolist', 1, 'image'], None, 'annolist 1: image must be a list of objects, got None'),
-    ([*PERSON, 'track_id'], ['a'], r"annorect 0: track_id must be a number or \[number\], got 'a'"),
-    ([*PERSON, 'track_id'], None, 'track_id must be a number'),
-    ([*PERSON, 'annopoints'], [{}], 'annorect 0: point must be a list of objects, got None'),
-    ([*POINT, 'id'], [14], 'annorect 0: point id must be 0 to 13, got 14'),
-    ([*POINT, 'x'], [1, 2], r'joint 2: x must be a number or \[number\], got \[1, 2\]'),
-    ([*POINT, 'y'], float('nan'), 'joint 2: y must be a number'),
-    ([*POINT, 'is_visible'], 'yes', "joint 2: is_visible must be a number .*'yes'"),
-])
+@pytest.mark.parametrize(
+    'path, value, message',
+    [
+        (['annolist'], 3, r'1.json: annolist must be a list of objects, got 3'),
+        (
+            ['annolist', 1, 'annorect'],
+            'x',
+            "annolist 1: annorect must be a list of objects, got 'x'",
+        ),
+        (['annolist', 1, 'image'], [dict(name='a.jpg')], "image name must be like .* got 'a.jpg'"),
+        (['annolist', 1, 'image'], None, 'annolist 1: image must be a list of objects, got None'),
+        (
+            [*PERSON, 'track_id'],
+            ['a'],
+            r"annorect 0: track_id must be a number or \[number\], got 'a'",
+        ),
+        ([*PERSON, 'track_id'], None, 'track_id must be a number'),
+        ([*PERSON, 'annopoints'], [{}], 'annorect 0: point must be a list of objects, got None'),
+        ([*POINT, 'id'], [14], 'annorect 0: point id must be 0 to 13, got 14'),
+        ([*POINT, 'x'], [1, 2], r'joint 2: x must be a number or \[number\], got \[1, 2\]'),
+        ([*POINT, 'y'], float('nan'), 'joint 2: y must be a number'),
+        ([*POINT, 'is_visible'], 'yes', "joint 2: is_visible must be a number .*'yes'"),
+    ],
+)
 def test_what_is_not_as_assumed_is_named(tree, path, value, message, warnings_logged):
     content = tree.add('1')
     tree.add('2')

@@ -1,4 +1,5 @@
 """Boxes derived from joints and masks, counts, and annotations that look wrong."""
+
 import os
 import subprocess
 import sys
@@ -20,16 +21,23 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 def make_sequence(**changes):
     keypoints = np.tile(np.float32([[20, 20], [30, 30], [40, 40], [50, 60]]), (6, 1, 1))
     keypoints += np.arange(6, dtype=np.float32)[:, None, None]
-    fields = dict(name='a', reader=ImageReader(()), keypoints=keypoints,
-                  labelled=np.ones((6, 4), bool), occluded=np.zeros((6, 4), bool),
-                  boxes=np.tile(np.float32([15, 15, 60, 70]), (6, 1)), image_size=(100, 90))
+    fields = dict(
+        name='a',
+        reader=ImageReader(()),
+        keypoints=keypoints,
+        labelled=np.ones((6, 4), bool),
+        occluded=np.zeros((6, 4), bool),
+        boxes=np.tile(np.float32([15, 15, 60, 70]), (6, 1)),
+        image_size=(100, 90),
+    )
     return PoseSequence(**{**fields, **changes})
 
 
 def planted(reason):
     sequence = make_sequence()
-    keypoints, boxes, labelled = (a.copy() for a in (sequence.keypoints, sequence.boxes,
-                                                     sequence.labelled))
+    keypoints, boxes, labelled = (
+        a.copy() for a in (sequence.keypoints, sequence.boxes, sequence.labelled)
+    )
     if reason in ('long bone', 'jump'):
         keypoints[3, 0] = [95, 85]
     elif reason == 'same place':
@@ -41,8 +49,9 @@ def planted(reason):
     return make_sequence(keypoints=keypoints, boxes=boxes, labelled=labelled)
 
 
-@pytest.mark.parametrize('reason', ['long bone', 'jump', 'same place', 'large box',
-                                    'joints off box'])
+@pytest.mark.parametrize(
+    'reason', ['long bone', 'jump', 'same place', 'large box', 'joints off box']
+)
 def test_planted_mistakes_are_found_where_they_are(reason):
     clean = suspicious_frames(make_sequence(), LINKS)
     assert not any(frames.any() for frames in clean.values())
@@ -69,8 +78,14 @@ def test_counts():
     occluded[2] = True
     sequence = make_sequence(keypoints=keypoints, labelled=labelled, occluded=occluded)
     summary = summarize([sequence, planted('joints off box')], LINKS)
-    assert (summary.frames, summary.labelled, summary.visible, summary.occluded,
-            summary.outside, summary.missing) == (12, 46, 42, 4, 1, 1)
+    assert (
+        summary.frames,
+        summary.labelled,
+        summary.visible,
+        summary.occluded,
+        summary.outside,
+        summary.missing,
+    ) == (12, 46, 42, 4, 1, 1)
     assert summary.suspicious == 1 and summary.worst(5) == [('a', {'joints off box': 1})]
 
 
@@ -89,8 +104,9 @@ def test_boxes():
     np.testing.assert_array_equal(mask_box(mask), [3, 2, 3, 4])
     assert np.isnan(mask_box(mask * 0)).all()
     # A pixel reaches half a pixel around its centre; NaN is nowhere.
-    assert inside_image(np.array([[-0.5, 0], [-0.6, 0], [39.4, 29.4], [39.5, 0], [np.nan, 0]]),
-                        (40, 30)).tolist() == [True, False, True, False, False]
+    assert inside_image(
+        np.array([[-0.5, 0], [-0.6, 0], [39.4, 29.4], [39.5, 0], [np.nan, 0]]), (40, 30)
+    ).tolist() == [True, False, True, False, False]
 
 
 CONFIG = """
@@ -112,11 +128,25 @@ def test_check_dataset_writes_a_sheet_and_a_table(penn_tree, tmp_path):
     config.write_text(CONFIG.format(root=str(penn_tree.root)))
     paths = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get('PYTHONPATH')]))
     run = subprocess.run(
-        [sys.executable, REPOSITORY / 'tools/data/check_dataset.py', config, '--out', out,
-         '--clips', '2'], capture_output=True, text=True, env={**os.environ, 'PYTHONPATH': paths})
+        [
+            sys.executable,
+            REPOSITORY / 'tools/data/check_dataset.py',
+            config,
+            '--out',
+            out,
+            '--clips',
+            '2',
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': paths},
+    )
     assert run.returncode == 0, run.stderr
-    counts = dict(line.rsplit(None, 1) for line in run.stdout.splitlines()
-                  if line.startswith(('clips', 'frames', 'sequences left out')))
+    counts = dict(
+        line.rsplit(None, 1)
+        for line in run.stdout.splitlines()
+        if line.startswith(('clips', 'frames', 'sequences left out'))
+    )
     assert counts == {'clips': '2', 'sequences left out': '1', 'frames': '12'}
     assert '0003/000002.jpg: the frame does not exist' in run.stdout
     sheet = cv2.imread(str(out))

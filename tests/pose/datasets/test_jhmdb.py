@@ -1,4 +1,5 @@
 """JHMDB: the real clips, and frames, videos and masks in small trees."""
+
 from pathlib import Path
 
 import mmpose
@@ -30,8 +31,10 @@ def load(tree, **kwargs):
 
 @needs_data
 def test_real_clips():
-    sets = {subset: JHMDBClipDataset(str(REAL), subset=subset, bad_data='raise')
-            for subset in ('trainval', 'test', 'train', 'val')}
+    sets = {
+        subset: JHMDBClipDataset(str(REAL), subset=subset, bad_data='raise')
+        for subset in ('trainval', 'test', 'train', 'val')
+    }
     assert (len(sets['trainval']), len(sets['test'])) == (186, 26)
     assert sum(sets[s].sequences.lengths().sum() for s in ('trainval', 'test')) == 7595
     names = {s: {data.sequences[i].name for i in range(len(data))} for s, data in sets.items()}
@@ -100,26 +103,45 @@ def damage_joints(tree):
     path.write_bytes(path.read_bytes()[:300])
 
 
-@pytest.mark.parametrize(('damage', 'message'), [
-    (damage_joints, r'run/b/joint_positions\.mat: cannot be read as a \.mat file'),
-    (lambda t: (t.root / 'joint_positions/run/b/joint_positions.mat').unlink(),
-     r'run/b/joint_positions\.mat: the file does not exist'),
-    (lambda t: (t.root / 'ReCompress_Videos/run/b.avi').unlink(),
-     r'run/b\.avi: the video file does not exist'),
-    (lambda t: (t.root / 'ReCompress_Videos/run/b.avi').write_bytes(b'x' * 999),
-     r'run/b\.avi: the video cannot be opened'),
-    (lambda t: (t.root / 'Rename_Images/run/c/00003.png').unlink(),
-     r'run/c/00003\.png: the frame does not exist'),
-    (lambda t: t.add('run/d', video=8, joints=np.full((2, 15, 8), np.nan)),
-     r'run/d .*keypoints must be finite where labelled'),
-    (lambda t: t.add('run/d', video=8, joints=np.full((2, 15, 8), 20.0)),
-     r'run/d .*boxes must be finite with x1 < x2'),
-    (lambda t: t.add('run/d', frames=2, video=2), r'run/d .*a clip needs 3 frames .*got 2'),
-    (lambda t: t.add('run/d', video=8, joints=np.ones((2, 13, 8))),
-     r'pos_img must be \(2, 15, frames\), got \(2, 13, 8\)'),
-    (lambda t: t.add('run/d', video=8, mask=np.ones((9, 9, 8))),
-     r'puppet_mask\.mat: part_mask must be .*\(48, 64, 8\), got \(9, 9, 8\)'),
-])
+@pytest.mark.parametrize(
+    ('damage', 'message'),
+    [
+        (damage_joints, r'run/b/joint_positions\.mat: cannot be read as a \.mat file'),
+        (
+            lambda t: (t.root / 'joint_positions/run/b/joint_positions.mat').unlink(),
+            r'run/b/joint_positions\.mat: the file does not exist',
+        ),
+        (
+            lambda t: (t.root / 'ReCompress_Videos/run/b.avi').unlink(),
+            r'run/b\.avi: the video file does not exist',
+        ),
+        (
+            lambda t: (t.root / 'ReCompress_Videos/run/b.avi').write_bytes(b'x' * 999),
+            r'run/b\.avi: the video cannot be opened',
+        ),
+        (
+            lambda t: (t.root / 'Rename_Images/run/c/00003.png').unlink(),
+            r'run/c/00003\.png: the frame does not exist',
+        ),
+        (
+            lambda t: t.add('run/d', video=8, joints=np.full((2, 15, 8), np.nan)),
+            r'run/d .*keypoints must be finite where labelled',
+        ),
+        (
+            lambda t: t.add('run/d', video=8, joints=np.full((2, 15, 8), 20.0)),
+            r'run/d .*boxes must be finite with x1 < x2',
+        ),
+        (lambda t: t.add('run/d', frames=2, video=2), r'run/d .*a clip needs 3 frames .*got 2'),
+        (
+            lambda t: t.add('run/d', video=8, joints=np.ones((2, 13, 8))),
+            r'pos_img must be \(2, 15, frames\), got \(2, 13, 8\)',
+        ),
+        (
+            lambda t: t.add('run/d', video=8, mask=np.ones((9, 9, 8))),
+            r'puppet_mask\.mat: part_mask must be .*\(48, 64, 8\), got \(9, 9, 8\)',
+        ),
+    ],
+)
 def test_bad_clips_are_skipped_or_refused_in_one_line(jhmdb_tree, damage, message):
     jhmdb_tree.add('run/a', video=8)
     jhmdb_tree.add('run/b', video=8)
@@ -148,8 +170,12 @@ def test_absent_and_malformed_splits(jhmdb_tree):
 
 
 def test_held_out_clips_keep_source_videos_together():
-    names = [f'{action}/Film_{i}_{action}_f_cm_np1_fr_med_{j}'
-             for i in range(30) for action in ('run', 'sit') for j in range(2)]
+    names = [
+        f'{action}/Film_{i}_{action}_f_cm_np1_fr_med_{j}'
+        for i in range(30)
+        for action in ('run', 'sit')
+        for j in range(2)
+    ]
     assert {source_video(name) for name in names} == {f'Film_{i}' for i in range(30)}
     held = hold_out(names, 0.15, source_video)
     assert held == hold_out(names[::-1], 0.15, source_video) and 12 <= len(held) <= 18

@@ -1,4 +1,5 @@
 """Videos and image folders give the frames asked for, or say which file and frame they lack."""
+
 import pickle
 
 import cv2

@@ -1,4 +1,5 @@
 """RepeatSampler against counts, MMEngine's sampler, and several processes."""
+
 from collections import Counter
 
 import pytest
@@ -8,7 +9,7 @@ from rpstn.pose.datasets import samplers
 from rpstn.pose.datasets.samplers import RepeatSampler
 
 
-@pytest.mark.parametrize('times', [.5, 5 / 7, 1, 5 / 3, 5])
+@pytest.mark.parametrize('times', [0.5, 5 / 7, 1, 5 / 3, 5])
 @pytest.mark.parametrize('size', [7, 20])
 def test_every_item_is_shown_as_often_as_every_other_give_or_take_one(times, size):
     sampler = RepeatSampler(range(size), times, seed=3)
@@ -46,10 +47,10 @@ def test_processes_share_an_epoch(times, monkeypatch):
         parts.append(list(sampler))
         assert len(parts[-1]) == len(sampler) == -(-round(20 * times) // 3)
     together = [i for step in zip(*parts, strict=True) for i in step]
-    assert together[:len(alone)] == alone
+    assert together[: len(alone)] == alone
 
 
 def test_nothing_left_is_refused():
     with pytest.raises(ValueError, match='times=0.1 of 4 items is none'):
-        RepeatSampler(range(4), .1)
+        RepeatSampler(range(4), 0.1)
     assert samplers.DATA_SAMPLERS.get('RepeatSampler') is RepeatSampler

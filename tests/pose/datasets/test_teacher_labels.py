@@ -1,4 +1,5 @@
 """Teacher labels: the layout, the threshold, and what is refused."""
+
 import numpy as np
 import pytest
 
@@ -12,14 +13,18 @@ pytestmark = pytest.mark.usefixtures('no_other_data')
 @pytest.fixture
 def teacher(tmp_path, jhmdb_tree):
     """Writes a labelled video of 8 frames: ``teacher('kick/a', scores=...)``."""
+
     def write(name: str, **fields):
         jhmdb_tree.add(name, video=8)
         rng = np.random.default_rng(0)
         content = dict(
-            video=np.array(f'{name}.avi'), joints=JOINTS,
+            video=np.array(f'{name}.avi'),
+            joints=JOINTS,
             keypoints=rng.uniform(12, 40, (8, 15, 2)).astype(np.float32),
-            scores=np.full((8, 15), .9, np.float32),
-            boxes=np.tile(np.float32([10, 10, 45, 42]), (8, 1)), image_size=np.array([64, 48]))
+            scores=np.full((8, 15), 0.9, np.float32),
+            boxes=np.tile(np.float32([10, 10, 45, 42]), (8, 1)),
+            image_size=np.array([64, 48]),
+        )
         content.update(fields)
         path = tmp_path / 'labels' / f'{name}.npz'
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,23 +35,26 @@ def teacher(tmp_path, jhmdb_tree):
 
 
 def load(tmp_path, **kwargs):
-    return TeacherClipDataset(str(tmp_path / 'jhmdb/ReCompress_Videos'), str(tmp_path / 'labels'),
-                              **{'clip_len': 3, 'start': 'fixed', **kwargs})
+    return TeacherClipDataset(
+        str(tmp_path / 'jhmdb/ReCompress_Videos'),
+        str(tmp_path / 'labels'),
+        **{'clip_len': 3, 'start': 'fixed', **kwargs},
+    )
 
 
 def test_labels_and_frames_come_together(teacher, tmp_path):
-    scores = np.full((8, 15), .9, np.float32)
-    scores[2, :3], scores[:, 5] = .4, np.nan
+    scores = np.full((8, 15), 0.9, np.float32)
+    scores[2, :3], scores[:, 5] = 0.4, np.nan
     written = teacher('kick/a', scores=scores)
     data = load(tmp_path)
     sequence = data.sequences[0]
     assert sequence.name == 'kick/a' and sequence.action == 'kick'
     np.testing.assert_array_equal(sequence.keypoints, written['keypoints'])
-    np.testing.assert_array_equal(sequence.labelled, scores >= .5)
+    np.testing.assert_array_equal(sequence.labelled, scores >= 0.5)
     assert not sequence.occluded.any()
     # A flat grey of 10 t in frame t.
     assert abs(int(data.read_frame('kick/a', 5).mean()) - 50) <= 2
-    assert load(tmp_path, min_score=.3).sequences[0].labelled[2, :3].all()
+    assert load(tmp_path, min_score=0.3).sequences[0].labelled[2, :3].all()
 
 
 def test_what_lies_outside_or_nowhere_is_unlabelled(teacher, tmp_path):
@@ -58,7 +66,7 @@ def test_what_lies_outside_or_nowhere_is_unlabelled(teacher, tmp_path):
 
 
 def test_frames_with_few_joints_are_not_labelled_at_all(teacher, tmp_path):
-    scores = np.full((8, 15), .9, np.float32)
+    scores = np.full((8, 15), 0.9, np.float32)
     scores[0, 7:] = 0
     boxes = np.tile(np.float32([10, 10, 45, 42]), (8, 1))
     boxes[0] = np.nan
@@ -69,13 +77,19 @@ def test_frames_with_few_joints_are_not_labelled_at_all(teacher, tmp_path):
     assert load(tmp_path, min_joints=7).sequences[0].labelled[0].sum() == 7
 
 
-@pytest.mark.parametrize('fields, message', [
-    (dict(scores=np.zeros((8, 15))), '0 of 8 frames'),
-    (dict(scores=None), 'no field'),
-    (dict(joints=JOINTS[::-1].copy()), 'joints must be'),
-    (dict(video=np.array('kick/none.avi')), 'does not exist'),
-    (dict(keypoints=np.zeros((7, 15, 2), np.float32), scores=np.ones((7, 15))), 'boxes must be'),
-])
+@pytest.mark.parametrize(
+    'fields, message',
+    [
+        (dict(scores=np.zeros((8, 15))), '0 of 8 frames'),
+        (dict(scores=None), 'no field'),
+        (dict(joints=JOINTS[::-1].copy()), 'joints must be'),
+        (dict(video=np.array('kick/none.avi')), 'does not exist'),
+        (
+            dict(keypoints=np.zeros((7, 15, 2), np.float32), scores=np.ones((7, 15))),
+            'boxes must be',
+        ),
+    ],
+)
 def test_bad_labels_name_their_file(teacher, tmp_path, fields, message):
     teacher('kick/a')
     teacher('kick/b', **fields)

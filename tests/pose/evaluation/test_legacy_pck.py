@@ -1,4 +1,5 @@
 """The released formula: against loops, against the codec, and where it is not PCK."""
+
 import math
 from pathlib import Path
 
@@ -20,7 +21,10 @@ from rpstn.pose.evaluation.pck import torso_joints
 PENN = parse_pose_metainfo(PENN13)
 SHOULDER, HIP = 2, 7  # right, left
 INPUT, MAPS = (256, 256), (64, 64)
-CENTER, SCALE = np.array([100., 80.]), np.array([128., 128.])  # two input pixels per image pixel
+CENTER, SCALE = (
+    np.array([100.0, 80.0]),
+    np.array([128.0, 128.0]),
+)  # two input pixels per image pixel
 
 
 @pytest.fixture(autouse=True)
@@ -37,19 +41,27 @@ def frame(target: np.ndarray, predicted: np.ndarray, visible=None, **meta) -> di
     """A frame of Penn's joints at heatmap cells (13, 2), its predictions in maps and pixels."""
     heatmaps = np.zeros((13, 64, 64), np.float32) - 1
     for k, (x, y) in enumerate(predicted):
-        heatmaps[k, int(y), int(x)] = .7
+        heatmaps[k, int(y), int(x)] = 0.7
     points = image_of(np.asarray(target, float))
     return dict(
         gt_instances=dict(
-            keypoints=points[None], bboxes=np.r_[CENTER - 50, CENTER + 50][None],
-            keypoints_visible=np.ones((1, 13)) if visible is None else visible[None]),
+            keypoints=points[None],
+            bboxes=np.r_[CENTER - 50, CENTER + 50][None],
+            keypoints_visible=np.ones((1, 13)) if visible is None else visible[None],
+        ),
         pred_instances=dict(keypoints=image_of(np.asarray(predicted, float))[None]),
-        pred_fields=dict(heatmaps=heatmaps), input_center=CENTER, input_scale=SCALE,
-        input_size=INPUT, padded=False, **meta)
+        pred_fields=dict(heatmaps=heatmaps),
+        input_center=CENTER,
+        input_scale=SCALE,
+        input_size=INPUT,
+        padded=False,
+        **meta,
+    )
 
 
-def evaluate(clips: list[list[dict]], metric: str = 'LegacyPCK', meta: dict = PENN,
-             **options) -> dict:
+def evaluate(
+    clips: list[list[dict]], metric: str = 'LegacyPCK', meta: dict = PENN, **options
+) -> dict:
     """As a runner does: the frames of a batch flat, its clips in data_batch."""
     evaluator = FrameEvaluator([dict(type=metric, **options)])
     evaluator.dataset_meta = meta
@@ -106,7 +118,7 @@ def test_the_added_one_favours_predictions_up_and_left():
 
 def test_truth_is_a_whole_cell():
     """A label between two cells is rounded; the prediction's refinement is not looked at."""
-    target = pose(10) + .49
+    target = pose(10) + 0.49
     clips = [[frame(target, np.floor(target))]]
     assert legacy(clips) == legacy([[frame(np.floor(target), np.floor(target))]]) == 1
     clips[0][0]['pred_instances']['keypoints'] += 1000
@@ -117,13 +129,13 @@ def literal(predicted, target, size, thr, plus_one):
     """The formula once more, in loops over numbers."""
     (ax, ay), (bx, by) = target[0][SHOULDER], target[0][HIP]
     extra = 1 if plus_one == 'torso' else 0
-    torso = math.sqrt((ax - bx + extra)**2 + (ay - by + extra)**2)
+    torso = math.sqrt((ax - bx + extra) ** 2 + (ay - by + extra) ** 2)
     right = []
     for t in range(len(target)):
         for k in range(len(target[t])):
             dx = predicted[t][k][0] - target[t][k][0] + (1 - extra)
             dy = predicted[t][k][1] - target[t][k][1] + (1 - extra)
-            distance = math.sqrt((dx / (size[0] / 10))**2 + (dy / (size[1] / 10))**2)
+            distance = math.sqrt((dx / (size[0] / 10)) ** 2 + (dy / (size[1] / 10)) ** 2)
             right.append(distance < thr * torso)
     return np.reshape(right, (len(target), -1))
 
@@ -136,11 +148,11 @@ def test_agrees_with_a_literal_loop(plus_one, size):
     for _ in range(30):
         target = rng.integers(0, size, (4, 13, 2))
         predicted = rng.integers(0, size, (4, 13, 2))
-        thr = rng.uniform(.05, .3)
+        thr = rng.uniform(0.05, 0.3)
         ours = legacy_correct(predicted, target, (SHOULDER, HIP), size, thr, plus_one)
         np.testing.assert_array_equal(ours, literal(predicted, target, size, thr, plus_one))
         shares.append(ours.mean())
-    assert .2 < np.mean(shares) < .9
+    assert 0.2 < np.mean(shares) < 0.9
 
 
 def test_targets_are_those_of_the_codec():
@@ -150,7 +162,7 @@ def test_targets_are_those_of_the_codec():
     metric = LegacyPCK()
     for _ in range(20):
         points = rng.uniform(-60, 310, (13, 2))  # input pixels
-        visible = (rng.random(13) < .8).astype(np.float32)
+        visible = (rng.random(13) < 0.8).astype(np.float32)
         given = frame(points / 4, rng.integers(0, 64, (13, 2)), visible)
         predicted, target, drawn = metric._cells(given)
         encoded = codec.encode(points[None].astype(np.float32), visible[None])['heatmaps']
@@ -172,8 +184,8 @@ def test_joints_without_target_do_not_count_and_columns_are_means():
     far[0] = far[11] = [63, 63]  # the head, unlabelled, and the left ankle
     figures = evaluate([[frame(target, far, visible)], [frame(target, target, visible)]])
     assert np.isnan(figures['legacy_PCK@0.2/Head'])
-    assert figures['legacy_PCK@0.2/Ank.'] == .75
-    assert figures['legacy_PCK@0.2/mean'] == pytest.approx((11 + .5) / 12)
+    assert figures['legacy_PCK@0.2/Ank.'] == 0.75
+    assert figures['legacy_PCK@0.2/mean'] == pytest.approx((11 + 0.5) / 12)
     # An unlabelled end of the torso: its map's argmax is the cell (0, 0).
     visible[HIP] = 0
     target[SHOULDER] = [0, 1]
@@ -183,10 +195,12 @@ def test_joints_without_target_do_not_count_and_columns_are_means():
 def test_clips_of_a_batch_are_told_apart_and_padding_is_left_out():
     small, large = pose(1), pose(20)
     padded = {**frame(small, small), 'padded': True}
-    clips = [[frame(small, small), frame(large, large)],
-             [frame(large, large), frame(small, small), padded]]
+    clips = [
+        [frame(small, small), frame(large, large)],
+        [frame(large, large), frame(small, small), padded],
+    ]
     # The first clip is all wrong, by its first frame, the second all right.
-    assert legacy(clips) == .5
+    assert legacy(clips) == 0.5
 
 
 def test_a_models_own_heatmaps_through_the_evaluator():
@@ -213,7 +227,7 @@ def test_a_models_own_heatmaps_through_the_evaluator():
         drawn = [f.gt_fields.heatmaps.numpy().any(axis=(1, 2)) for f in frames]
         predicted = [argmax_cells(maps[start + t]) for t in range(5)]
         counted += np.sum(drawn, axis=0)
-        right += (literal(predicted, target, (32, 32), .2, 'distance') & drawn).sum(axis=0)
+        right += (literal(predicted, target, (32, 32), 0.2, 'distance') & drawn).sum(axis=0)
     assert codec.sigma == 1.5 and 0 < right.sum() < counted.sum()
     assert figures['legacy_PCK@0.2/mean'] == pytest.approx(np.mean((right / counted)[counted > 0]))
     assert 'torso_PCK@0.2/mean' in figures

@@ -1,4 +1,5 @@
 """Finders of people: what moves, what MediaPipe detects, and clear words where one cannot work."""
+
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from rpstn.video.frames import open_frames
 SIZE = (320, 240)
 
 
-def scene(*boxes, light: float = 1.) -> np.ndarray:
+def scene(*boxes, light: float = 1.0) -> np.ndarray:
     """A fixed textured room, with sensor noise, in which boxes of another texture stand."""
     room = np.random.default_rng(0).integers(40, 120, (24, 32, 3)).astype(np.float32)
     image = cv2.resize(room, SIZE) * light
@@ -46,7 +47,7 @@ def test_the_whole_frame_is_one_box():
 
 
 def test_who_moves_is_found_and_who_does_not_is_not():
-    finder = MotionFinder(margin=0.)
+    finder = MotionFinder(margin=0.0)
     finder.observe(scene())
     assert finder.find(scene()).shape == (0, 4), 'all is new in a first frame'
     for _ in range(20):
@@ -62,25 +63,25 @@ def test_who_moves_is_found_and_who_does_not_is_not():
 
 
 def test_parts_of_one_person_are_joined_and_specks_left_out():
-    finder = MotionFinder(margin=0.)
+    finder = MotionFinder(margin=0.0)
     for _ in range(10):
         finder.observe(scene())
     head, body = (150, 40, 180, 70), (140, 76, 190, 170)  # six pixels apart
     finder.observe(scene(head, body, (20, 20, 26, 26)))
-    box, = finder.find(scene())
+    (box,) = finder.find(scene())
     assert overlap(box, np.float32((140, 40, 190, 170))) > 0.75
 
 
 def test_a_margin_is_added_within_the_image():
     boxes = {}
-    for margin in (0., 0.5):
+    for margin in (0.0, 0.5):
         finder = MotionFinder(margin=margin)
         for _ in range(5):
             finder.observe(scene())
         finder.observe(scene((0, 100, 60, 200)))
-        boxes[margin], = finder.find(scene())
-    np.testing.assert_allclose(boxes[0.5][1], boxes[0.][1] - 50, atol=3)
-    np.testing.assert_allclose(boxes[0.5][2], boxes[0.][2] + 30, atol=3)
+        (boxes[margin],) = finder.find(scene())
+    np.testing.assert_allclose(boxes[0.5][1], boxes[0.0][1] - 50, atol=3)
+    np.testing.assert_allclose(boxes[0.5][2], boxes[0.0][2] + 30, atol=3)
     assert boxes[0.5][0] == 0 and boxes[0.5][3] == 239
 
 
@@ -110,12 +111,12 @@ def test_mediapipe_finds_the_person_of_a_real_video():
     pytest.importorskip('mediapipe')
     images = real_frames('person_1080p')
     finder = build_finder('mediapipe')
-    box, = finder.find(images[10])
+    (box,) = finder.find(images[10])
     assert (box >= 0).all() and (box[2:] < (1920, 1080)).all()
     assert box[3] - box[1] > 300 and (box[2:] - box[:2] > 100).all()
     # A part of the image, half as large: found at the place that follows.
     part = cv2.resize(images[10][100:1060, 500:1500], (500, 480), interpolation=cv2.INTER_AREA)
-    moved, = finder.find(part)
+    (moved,) = finder.find(part)
     assert overlap(2 * moved + np.float32([500, 100, 500, 100]), box) > 0.8
     assert finder.find(np.zeros((240, 320, 3), np.uint8)).shape == (0, 4)
     finder.forget(0)
@@ -123,15 +124,15 @@ def test_mediapipe_finds_the_person_of_a_real_video():
 
 
 def test_a_finder_says_what_to_install(run_python):
-    code = '''
+    code = """
 import rpstn
 from rpstn.pose.finders.person_finders import FinderError, build_finder
 try:
     build_finder('mediapipe')
 except FinderError as error:
     print(error)
-'''
-    said = run_python(code, hidden=('mediapipe', ))
+"""
+    said = run_python(code, hidden=('mediapipe',))
     assert said.returncode == 0, said.stderr
     assert 'requirements/mediapipe.txt' in said.stdout
 
@@ -172,7 +173,7 @@ class Scaled(nn.Sequential):
 
     def __init__(self):
         super().__init__(nn.Linear(2, 3), nn.BatchNorm1d(3))
-        self.scale = nn.Parameter(torch.tensor(1.))
+        self.scale = nn.Parameter(torch.tensor(1.0))
 
     def _load_from_state_dict(self, weights, prefix, *args):
         if prefix + 'zoom' in weights:
@@ -201,32 +202,43 @@ def detector(tmp_path) -> tuple[str, str]:
     pytest.importorskip('mmcv._ext')
     from mmdet.apis import DetInferencer
     from mmengine.utils import get_installed_path
+
     config = tmp_path / 'detector.py'
     base = Path(get_installed_path('mmdet')) / '.mim/configs/rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
-    config.write_text(f'_base_ = {str(base)!r}\n'
-                      'model = dict(backbone=dict(init_cfg=None), bbox_head=dict(num_classes=1))\n')
+    config.write_text(
+        f'_base_ = {str(base)!r}\n'
+        'model = dict(backbone=dict(init_cfg=None), bbox_head=dict(num_classes=1))\n'
+    )
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mmdet'):
         model = DetInferencer(str(config), None, 'cpu').model
     weights = tmp_path / 'detector.pth'
-    torch.save(dict(state_dict=model.state_dict(),
-                    meta=dict(dataset_meta=dict(classes=('person', )))), weights)
+    torch.save(
+        dict(state_dict=model.state_dict(), meta=dict(dataset_meta=dict(classes=('person',)))),
+        weights,
+    )
     return str(config), str(weights)
 
 
 def test_rtmdet_gives_what_mmdetection_gives(detector):
     from mmdet.apis import inference_detector, init_detector
+
     image = scene((100, 60, 150, 180))
     with DefaultScope.overwrite_default_scope('mmdet'):
         expected = inference_detector(init_detector(*detector, device='cpu'), image).pred_instances
     threshold = float(expected.scores[3:5].mean())
     init_default_scope('mmpose')
-    finder = build_finder('rtmdet', config=detector[0], checkpoint=detector[1],
-                          min_score=threshold)
+    finder = build_finder('rtmdet', config=detector[0], checkpoint=detector[1], min_score=threshold)
     boxes = finder.find(image)
     assert DefaultScope.get_current_instance().scope_name == 'mmpose'
-    expected = people_of(dict(bboxes=expected.bboxes.tolist(), scores=expected.scores.tolist(),
-                              labels=expected.labels.tolist()), threshold)
+    expected = people_of(
+        dict(
+            bboxes=expected.bboxes.tolist(),
+            scores=expected.scores.tolist(),
+            labels=expected.labels.tolist(),
+        ),
+        threshold,
+    )
     assert 1 <= len(boxes) <= 4
     np.testing.assert_allclose(boxes, expected, atol=1e-2)
 

@@ -1,4 +1,5 @@
 """The swap within real trainings of a toy model: a convolution, then JRE, as a head has it."""
+
 import itertools
 import os
 import socket
@@ -68,6 +69,7 @@ class ToyMaps(torch.utils.data.Dataset):
 @METRICS.register_module(force=True)
 class ToyScore(BaseMetric):
     """Minus the mean square error: rises as long as the model learns."""
+
     default_prefix = 'toy'
 
     def process(self, data_batch, data_samples) -> None:
@@ -89,8 +91,11 @@ class Recorder(Hook):
         with torch.no_grad():
             heatmaps = model(self.images)
         optimizer = runner.optim_wrapper.optimizer
-        return dict(heatmaps=heatmaps, parameters=dict(model.named_parameters()),
-                    buffers={p: dict(optimizer.state[p]) for p in optimizer.state})
+        return dict(
+            heatmaps=heatmaps,
+            parameters=dict(model.named_parameters()),
+            buffers={p: dict(optimizer.state[p]) for p in optimizer.state},
+        )
 
     def before_train_epoch(self, runner) -> None:
         self.after[runner.epoch] = self.snapshot(runner)
@@ -109,24 +114,39 @@ class Before(Hook):
 
 
 def config_of(work_dir, hook: dict | None, epochs: int = 4, **options) -> Config:
-    loader = dict(batch_size=4, num_workers=0, dataset=dict(type='ToyMaps'),
-                  collate_fn=dict(type='default_collate'))
-    return Config(dict(
-        default_scope='mmpose', work_dir=str(work_dir), model=dict(type='ToyEstimator'),
-        train_dataloader=dict(sampler=dict(type='DefaultSampler', shuffle=True), **loader),
-        val_dataloader=dict(sampler=dict(type='DefaultSampler', shuffle=False), **loader),
-        test_dataloader=dict(sampler=dict(type='DefaultSampler', shuffle=False), **loader),
-        val_evaluator=dict(type='ToyScore'), test_evaluator=dict(type='ToyScore'),
-        train_cfg=dict(by_epoch=True, max_epochs=epochs, val_interval=1), val_cfg=dict(),
-        test_cfg=dict(),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=.1, momentum=.9, weight_decay=1e-3)),
-        param_scheduler=[dict(type='LinearLR', start_factor=.5, end=3, by_epoch=False),
-                         # By default it would end with the last epoch, which tests change.
-                         dict(type='MultiStepLR', milestones=[1, 3], gamma=.5, end=99)],
-        custom_hooks=[] if hook is None else [dict(type='RelationSwapHook', **hook)],
-        randomness=dict(seed=3), log_level='WARNING',
-        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)),
-        env_cfg=dict(dist_cfg=dict(backend='gloo'))) | options)
+    loader = dict(
+        batch_size=4,
+        num_workers=0,
+        dataset=dict(type='ToyMaps'),
+        collate_fn=dict(type='default_collate'),
+    )
+    return Config(
+        dict(
+            default_scope='mmpose',
+            work_dir=str(work_dir),
+            model=dict(type='ToyEstimator'),
+            train_dataloader=dict(sampler=dict(type='DefaultSampler', shuffle=True), **loader),
+            val_dataloader=dict(sampler=dict(type='DefaultSampler', shuffle=False), **loader),
+            test_dataloader=dict(sampler=dict(type='DefaultSampler', shuffle=False), **loader),
+            val_evaluator=dict(type='ToyScore'),
+            test_evaluator=dict(type='ToyScore'),
+            train_cfg=dict(by_epoch=True, max_epochs=epochs, val_interval=1),
+            val_cfg=dict(),
+            test_cfg=dict(),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-3)),
+            param_scheduler=[
+                dict(type='LinearLR', start_factor=0.5, end=3, by_epoch=False),
+                # By default it would end with the last epoch, which tests change.
+                dict(type='MultiStepLR', milestones=[1, 3], gamma=0.5, end=99),
+            ],
+            custom_hooks=[] if hook is None else [dict(type='RelationSwapHook', **hook)],
+            randomness=dict(seed=3),
+            log_level='WARNING',
+            default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)),
+            env_cfg=dict(dist_cfg=dict(backend='gloo')),
+        )
+        | options
+    )
 
 
 def train(config: Config, resume: bool = False) -> tuple[Runner, Recorder]:
@@ -180,15 +200,20 @@ def test_a_swap_at_an_epoch(keep, tmp_path):
     if keep:
         assert isinstance(relation, RelationSequence) and isinstance(relation.relations[0], JRE)
         saved = torch.load(tmp_path / 'epoch_2.pth', weights_only=True)['state_dict']
-        stayed = [torch.equal(value, saved[f'head.relation.{name}'])
-                  for name, value in relation.relations[0].state_dict().items()]
+        stayed = [
+            torch.equal(value, saved[f'head.relation.{name}'])
+            for name, value in relation.relations[0].state_dict().items()
+        ]
         assert all(stayed) if keep == 'frozen' else not any(stayed)
 
 
 def test_a_swap_when_the_validation_stops_rising(tmp_path):
     """Nothing is learned with a rate of 0, so that the first score stays the best."""
-    still = dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.)), param_scheduler=None,
-                 model=dict(type='ToyEstimator', relation=dict(type='JRE')))
+    still = dict(
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.0)),
+        param_scheduler=None,
+        model=dict(type='ToyEstimator', relation=dict(type='JRE')),
+    )
     hook = dict(patience=2, monitor='toy/score', min_delta=1e-2)
     runner, recorder = train(config_of(tmp_path, hook, epochs=5, **still))
     assert hook_of(runner).swapped_at == 3  # validated after 1, not risen after 2 and 3
@@ -209,39 +234,62 @@ def test_schedules_go_on_as_without_a_swap(tmp_path):
 
 
 def test_new_parameters_follow_the_rules_of_the_config(tmp_path):
-    rules = dict(custom_keys={'relations.1': dict(lr_mult=10., decay_mult=0.),
-                              'head.conv': dict(lr_mult=.1)}, norm_decay_mult=0.)
-    wrapper = dict(optimizer=dict(type='AdamW', lr=.01, weight_decay=.1), paramwise_cfg=rules)
+    rules = dict(
+        custom_keys={
+            'relations.1': dict(lr_mult=10.0, decay_mult=0.0),
+            'head.conv': dict(lr_mult=0.1),
+        },
+        norm_decay_mult=0.0,
+    )
+    wrapper = dict(optimizer=dict(type='AdamW', lr=0.01, weight_decay=0.1), paramwise_cfg=rules)
     runner, recorder = train(config_of(tmp_path, dict(epoch=2), optim_wrapper=wrapper))
     check_optimizer(runner)
     names = {p: name for name, p in runner.model.named_parameters()}
-    now = .01 * .25  # both milestones are passed
+    now = 0.01 * 0.25  # both milestones are passed
     for group in runner.optim_wrapper.optimizer.param_groups:
         name = names[group['params'][0]]
         new = 'relations.1' in name
-        factor = 10 if new else .1 if 'head.conv' in name else 1
+        factor = 10 if new else 0.1 if 'head.conv' in name else 1
         assert group['lr'] == pytest.approx(now * factor), name
-        assert group['initial_lr'] == pytest.approx(.01 * factor), name
+        assert group['initial_lr'] == pytest.approx(0.01 * factor), name
         norm = 'norm' in name or 'out.1' in name
-        assert group['weight_decay'] == (0. if new or norm else .1), name
+        assert group['weight_decay'] == (0.0 if new or norm else 0.1), name
     for scheduler in runner.param_schedulers:
         assert len(scheduler.base_values) == len(runner.optim_wrapper.param_groups)
 
 
-@pytest.mark.parametrize('hook, stop, options', [
-    (dict(epoch=2), 1, {}),  # before the swap
-    (dict(epoch=2), 2, {}),  # just before it
-    (dict(epoch=2), 3, {}),
-    (dict(epoch=2, keep='frozen'), 3, {}),
-    (dict(epoch=2, keep=None), 3, dict(optim_wrapper=dict(
-        optimizer=dict(type='Adam', lr=.01), paramwise_cfg=dict(bias_lr_mult=2.)))),
-    (dict(epoch=2), 3, dict(optim_wrapper=dict(
-        type='CPUAmpOptimWrapper', optimizer=dict(type='AdamW', lr=.01), clip_grad=dict(
-            type='norm', max_norm=1.)))),
-    # The score rises by less than 9 each time, so it is time after the second validation.
-    (dict(patience=1, monitor='toy/score', min_delta=9.), 2, {}),
-    (dict(patience=1, monitor='toy/score', min_delta=9.), 3, {}),
-])
+@pytest.mark.parametrize(
+    'hook, stop, options',
+    [
+        (dict(epoch=2), 1, {}),  # before the swap
+        (dict(epoch=2), 2, {}),  # just before it
+        (dict(epoch=2), 3, {}),
+        (dict(epoch=2, keep='frozen'), 3, {}),
+        (
+            dict(epoch=2, keep=None),
+            3,
+            dict(
+                optim_wrapper=dict(
+                    optimizer=dict(type='Adam', lr=0.01), paramwise_cfg=dict(bias_lr_mult=2.0)
+                )
+            ),
+        ),
+        (
+            dict(epoch=2),
+            3,
+            dict(
+                optim_wrapper=dict(
+                    type='CPUAmpOptimWrapper',
+                    optimizer=dict(type='AdamW', lr=0.01),
+                    clip_grad=dict(type='norm', max_norm=1.0),
+                )
+            ),
+        ),
+        # The score rises by less than 9 each time, so it is time after the second validation.
+        (dict(patience=1, monitor='toy/score', min_delta=9.0), 2, {}),
+        (dict(patience=1, monitor='toy/score', min_delta=9.0), 3, {}),
+    ],
+)
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(hook, stop, options, tmp_path):
     runner, whole = train(config_of(tmp_path / 'whole', hook, **options))
     first = config_of(tmp_path / 'parts', hook, epochs=stop, **options)
@@ -257,7 +305,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(hook, stop, options,
 def test_the_averaged_model_is_swapped_too(tmp_path):
     def config(folder, epochs=4):
         made = config_of(tmp_path / folder, dict(epoch=2), epochs=epochs)
-        made.custom_hooks.append(dict(type='EMAHook', momentum=.1))
+        made.custom_hooks.append(dict(type='EMAHook', momentum=0.1))
         return made
 
     runner, _ = train(config('whole'))
@@ -293,8 +341,9 @@ def test_weights_fit_models_without_the_hook(tmp_path):
     config = config_of(tmp_path, dict(epoch=1), epochs=2)
     runner, _ = train(config)
     saved = torch.load(tmp_path / 'epoch_2.pth', weights_only=True)
-    model = ToyEstimator(dict(type='RelationSequence', relations=[
-        dict(type='JRE'), dict(type='NonLocalRelation')]))
+    model = ToyEstimator(
+        dict(type='RelationSequence', relations=[dict(type='JRE'), dict(type='NonLocalRelation')])
+    )
     model.load_state_dict(saved['state_dict'])
     other = ToyEstimator()
     assert restore_swap(other, config, saved)
@@ -307,25 +356,38 @@ def test_weights_fit_models_without_the_hook(tmp_path):
     assert not restore_swap(ToyEstimator(), Config(dict()), saved)
 
 
-@pytest.mark.parametrize('options, message', [
-    (dict(), 'needs epoch=, patience= or both'),
-    (dict(epoch=-1), r'epoch >= 0.*got -1'),
-    (dict(patience=0), r'patience >= 1.*got None, 0'),
-    (dict(epoch=1, keep='all'), r"'trainable', 'frozen', None.*'all'"),
-])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(), 'needs epoch=, patience= or both'),
+        (dict(epoch=-1), r'epoch >= 0.*got -1'),
+        (dict(patience=0), r'patience >= 1.*got None, 0'),
+        (dict(epoch=1, keep='all'), r"'trainable', 'frozen', None.*'all'"),
+    ],
+)
 def test_wrong_options(options, message):
     with pytest.raises(ValueError, match=message):
         RelationSwapHook(**options)
 
 
-@pytest.mark.parametrize('hook, options, message', [
-    (dict(epoch=1, path='head.relations'), {}, "ToyEstimator.*'head.relations'"),
-    (dict(patience=1), dict(val_cfg=None, val_dataloader=None, val_evaluator=None),
-     'waits for validations'),
-    (dict(patience=1), {}, r"no 'torso_PCK@0.2/mean'.*toy/score"),
-    (dict(epoch=1), dict(train_cfg=dict(by_epoch=False, max_iters=4)), 'IterBasedTrainLoop'),
-    (dict(epoch=1, relation=dict(type='NonLocalRelation', num_joints=1)), {}, '2 or more, got 1'),
-])
+@pytest.mark.parametrize(
+    'hook, options, message',
+    [
+        (dict(epoch=1, path='head.relations'), {}, "ToyEstimator.*'head.relations'"),
+        (
+            dict(patience=1),
+            dict(val_cfg=None, val_dataloader=None, val_evaluator=None),
+            'waits for validations',
+        ),
+        (dict(patience=1), {}, r"no 'torso_PCK@0.2/mean'.*toy/score"),
+        (dict(epoch=1), dict(train_cfg=dict(by_epoch=False, max_iters=4)), 'IterBasedTrainLoop'),
+        (
+            dict(epoch=1, relation=dict(type='NonLocalRelation', num_joints=1)),
+            {},
+            '2 or more, got 1',
+        ),
+    ],
+)
 def test_what_cannot_work_is_refused(hook, options, message, tmp_path):
     config = config_of(tmp_path, hook, epochs=2, param_scheduler=None)
     config.pop('train_cfg' if 'train_cfg' in options else '', None)
@@ -383,11 +445,23 @@ def test_two_processes_stay_alike_and_resume(tmp_path):
         port = probe.getsockname()[1]
     script = tmp_path / 'run.py'
     script.write_text(DISTRIBUTED.format(folder=str(Path(__file__).parent), tmp=str(tmp_path)))
-    environment = {**os.environ, 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port),
-                   'WORLD_SIZE': '2', 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': '',
-                   'PYTHONPATH': str(Path(__file__).parents[3])}
-    processes = [subprocess.Popen(
-        [sys.executable, str(script)], stderr=subprocess.PIPE, text=True,
-        env={**environment, 'RANK': str(rank), 'LOCAL_RANK': str(rank)}) for rank in range(2)]
+    environment = {
+        **os.environ,
+        'MASTER_ADDR': '127.0.0.1',
+        'MASTER_PORT': str(port),
+        'WORLD_SIZE': '2',
+        'OMP_NUM_THREADS': '1',
+        'CUDA_VISIBLE_DEVICES': '',
+        'PYTHONPATH': str(Path(__file__).parents[3]),
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(script)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**environment, 'RANK': str(rank), 'LOCAL_RANK': str(rank)},
+        )
+        for rank in range(2)
+    ]
     errors = [process.communicate(timeout=240)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], errors[0][-3000:]

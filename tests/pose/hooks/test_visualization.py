@@ -1,4 +1,5 @@
 """Videos of predictions: read in one go, and never half written."""
+
 from types import SimpleNamespace
 
 import cv2
@@ -19,9 +20,15 @@ class OneVideo(ClipDataset):
         super().__init__(**kwargs)
 
     def load_sequences(self):
-        yield PoseSequence('a/film', VideoReader(str(self.path)), np.ones((9, 13, 2)),
-                           np.ones((9, 13), bool), np.zeros((9, 13), bool),
-                           np.tile(np.float32([4, 4, 40, 40]), (9, 1)), (64, 48))
+        yield PoseSequence(
+            'a/film',
+            VideoReader(str(self.path)),
+            np.ones((9, 13, 2)),
+            np.ones((9, 13), bool),
+            np.zeros((9, 13), bool),
+            np.tile(np.float32([4, 4, 40, 40]), (9, 1)),
+            (64, 48),
+        )
 
 
 @pytest.fixture
@@ -36,22 +43,30 @@ def drawing(tmp_path):
     runner = SimpleNamespace(
         cfg=SimpleNamespace(visualizer=dict(type='PoseLocalVisualizer')),
         logger=SimpleNamespace(info=lambda text: None),
-        test_dataloader=SimpleNamespace(dataset=dataset))
+        test_dataloader=SimpleNamespace(dataset=dataset),
+    )
     hook = ClipVisualizationHook(enable=True, out_dir=str(tmp_path / 'out'), kpt_thr=9)
     samples = [
-        PoseDataSample(metainfo=dict(video='a/film', frame_index=t, padded=False),
-                       pred_instances=InstanceData(
-                           keypoints=np.ones((1, 13, 2)), keypoint_scores=np.ones((1, 13)),
-                           bboxes=np.float32([[4, 4, 40, 40]]), bbox_scores=np.ones(1)))
-        for t in (0, 2, 4, 6, 8, 1, 3, 5, 7)]
+        PoseDataSample(
+            metainfo=dict(video='a/film', frame_index=t, padded=False),
+            pred_instances=InstanceData(
+                keypoints=np.ones((1, 13, 2)),
+                keypoint_scores=np.ones((1, 13)),
+                bboxes=np.float32([[4, 4, 40, 40]]),
+                bbox_scores=np.ones(1),
+            ),
+        )
+        for t in (0, 2, 4, 6, 8, 1, 3, 5, 7)
+    ]
     return hook, runner, samples, tmp_path / 'out/a'
 
 
 def test_a_video_is_opened_once_and_drawn_in_order(drawing, monkeypatch):
     hook, runner, samples, folder = drawing
     read, calls = VideoReader.read, []
-    monkeypatch.setattr(VideoReader, 'read',
-                        lambda self, indices: calls.append(1) or read(self, indices))
+    monkeypatch.setattr(
+        VideoReader, 'read', lambda self, indices: calls.append(1) or read(self, indices)
+    )
     hook.after_test_iter(runner, 0, outputs=samples)
     hook.after_test_epoch(runner)
     assert len(calls) == 1

@@ -1,4 +1,5 @@
 """The image networks F and P: what they see, their shapes, refusals, weights of other models."""
+
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -8,23 +9,43 @@ from rpstn.pose import RPSTNBackbone
 
 RESNET = dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)
 HRNET = dict(
-    type='HRNet', in_channels=3,
+    type='HRNet',
+    in_channels=3,
     extra=dict(
-        stage1=dict(num_modules=1, num_branches=1, block='BOTTLENECK', num_blocks=(1, ),
-                    num_channels=(8, )),
-        stage2=dict(num_modules=1, num_branches=2, block='BASIC', num_blocks=(1, 1),
-                    num_channels=(8, 16)),
-        stage3=dict(num_modules=1, num_branches=3, block='BASIC', num_blocks=(1, 1, 1),
-                    num_channels=(8, 16, 32)),
-        stage4=dict(num_modules=1, num_branches=4, block='BASIC', num_blocks=(1, 1, 1, 1),
-                    num_channels=(8, 16, 32, 64))))
+        stage1=dict(
+            num_modules=1, num_branches=1, block='BOTTLENECK', num_blocks=(1,), num_channels=(8,)
+        ),
+        stage2=dict(
+            num_modules=1, num_branches=2, block='BASIC', num_blocks=(1, 1), num_channels=(8, 16)
+        ),
+        stage3=dict(
+            num_modules=1,
+            num_branches=3,
+            block='BASIC',
+            num_blocks=(1, 1, 1),
+            num_channels=(8, 16, 32),
+        ),
+        stage4=dict(
+            num_modules=1,
+            num_branches=4,
+            block='BASIC',
+            num_blocks=(1, 1, 1, 1),
+            num_channels=(8, 16, 32, 64),
+        ),
+    ),
+)
 BACKBONES = {
     'ResNet': RESNET,
     'HRNet': HRNET,
-    'MobileNetV2': dict(type='MobileNetV2', widen_factor=0.25, out_indices=(7, )),
+    'MobileNetV2': dict(type='MobileNetV2', widen_factor=0.25, out_indices=(7,)),
     'MobileNetV3': dict(type='MobileNetV3', arch='small'),
-    'CSPNeXt': dict(type='CSPNeXt', deepen_factor=0.167, widen_factor=0.125,
-                    out_indices=(4, ), norm_cfg=dict(type='BN')),
+    'CSPNeXt': dict(
+        type='CSPNeXt',
+        deepen_factor=0.167,
+        widen_factor=0.125,
+        out_indices=(4,),
+        norm_cfg=dict(type='BN'),
+    ),
     'ResNet, all stages': dict(RESNET, out_indices=(0, 1, 2, 3)),
 }
 
@@ -44,8 +65,8 @@ def shake_norms(model: torch.nn.Module) -> None:
     """Statistics of batch norms as if trained."""
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(std=.1)
-            module.running_var.uniform_(.5, 2)
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 2)
 
 
 def test_features_of_a_clip_are_those_of_each_frame_alone():
@@ -57,7 +78,7 @@ def test_features_of_a_clip_are_those_of_each_frame_alone():
         for t in range(3):
             alone = backbone.encoder(clips[b, t][None])[0]
             torch.testing.assert_close(features[b, t] / scale, alone / scale, rtol=0, atol=1e-4)
-    assert not torch.allclose(features[0, 0] / scale, features[0, 1] / scale, atol=.1)
+    assert not torch.allclose(features[0, 0] / scale, features[0, 1] / scale, atol=0.1)
 
 
 def test_the_initializer_sees_the_first_frame_only():
@@ -105,19 +126,25 @@ def test_the_initializer_may_be_another_backbone():
 def test_probing_leaves_the_backbone_as_it_was():
     network = build().encoder
     assert network.backbone.training
-    assert all(int(m.num_batches_tracked) == 0 for m in network.modules()
-               if isinstance(m, torch.nn.BatchNorm2d))
+    assert all(
+        int(m.num_batches_tracked) == 0
+        for m in network.modules()
+        if isinstance(m, torch.nn.BatchNorm2d)
+    )
 
 
-@pytest.mark.parametrize('encoder, options, message', [
-    (RESNET, dict(heatmap_stride=3), r'stride 32 .*heatmap_stride=3 .*\[32, 16, 8, 4, 2, 1\]'),
-    (RESNET, dict(heatmap_stride=64), r'heatmap_stride=64 .*\[32, 16, 8, 4, 2, 1\]'),
-    (HRNET, dict(heatmap_stride=8), r'stride 4 .*heatmap_stride=8 .*\[4, 2, 1\]'),
-    (RESNET, dict(input_size=(90, 64)), r'90x64 input: .*multiples of 32'),
-    (RESNET, dict(input_size=(100, 100)), r'100x100 input.*multiples of 32'),
-    (RESNET, dict(input_size=(112, 112)), r'112x112 input.*multiples of 32'),
-    (HRNET, dict(input_size=(70, 64)), r'70x64 input.*multiples of 32'),
-])
+@pytest.mark.parametrize(
+    'encoder, options, message',
+    [
+        (RESNET, dict(heatmap_stride=3), r'stride 32 .*heatmap_stride=3 .*\[32, 16, 8, 4, 2, 1\]'),
+        (RESNET, dict(heatmap_stride=64), r'heatmap_stride=64 .*\[32, 16, 8, 4, 2, 1\]'),
+        (HRNET, dict(heatmap_stride=8), r'stride 4 .*heatmap_stride=8 .*\[4, 2, 1\]'),
+        (RESNET, dict(input_size=(90, 64)), r'90x64 input: .*multiples of 32'),
+        (RESNET, dict(input_size=(100, 100)), r'100x100 input.*multiples of 32'),
+        (RESNET, dict(input_size=(112, 112)), r'112x112 input.*multiples of 32'),
+        (HRNET, dict(input_size=(70, 64)), r'70x64 input.*multiples of 32'),
+    ],
+)
 def test_sizes_that_do_not_fit_are_refused_with_some_that_do(encoder, options, message):
     with pytest.raises(ValueError, match=message):
         build(encoder, **options)
@@ -140,14 +167,22 @@ def test_clips_whose_heatmaps_would_have_another_stride_are_refused():
 def test_weights_of_a_single_frame_model_load(name, tmp_path):
     """Backbone, deconvolutions and last layer of a TopdownPoseEstimator become P, and F's."""
     torch.manual_seed(1)
-    deconvolutions = (16, ) * 3 if name == 'ResNet' else None  # HRNet's head: a last layer only
-    single = MODELS.build(dict(
-        type='TopdownPoseEstimator', backbone=BACKBONES[name],
-        head=dict(type='HeatmapHead', in_channels=64 if name == 'ResNet' else 8, out_channels=5,
-                  deconv_out_channels=deconvolutions,
-                  deconv_kernel_sizes=(4, 4, 4) if deconvolutions else None)))
+    deconvolutions = (16,) * 3 if name == 'ResNet' else None  # HRNet's head: a last layer only
+    single = MODELS.build(
+        dict(
+            type='TopdownPoseEstimator',
+            backbone=BACKBONES[name],
+            head=dict(
+                type='HeatmapHead',
+                in_channels=64 if name == 'ResNet' else 8,
+                out_channels=5,
+                deconv_out_channels=deconvolutions,
+                deconv_kernel_sizes=(4, 4, 4) if deconvolutions else None,
+            ),
+        )
+    )
     for parameter in single.parameters():
-        torch.nn.init.normal_(parameter, std=.1)
+        torch.nn.init.normal_(parameter, std=0.1)
     shake_norms(single)
     torch.save(dict(state_dict=single.state_dict()), tmp_path / 'single.pth')
     init = dict(type='Pretrained', checkpoint=str(tmp_path / 'single.pth'))
@@ -159,10 +194,13 @@ def test_weights_of_a_single_frame_model_load(name, tmp_path):
     assert backbone.initializer.state_dict().keys() == saved.keys()
     features = backbone.encoder.state_dict()  # no last layer, but 8 to C = 16 channels on HRNet
     assert [key for key in saved if key not in features] == [
-        'head.final_layer.weight', 'head.final_layer.bias']
+        'head.final_layer.weight',
+        'head.final_layer.bias',
+    ]
     for loaded in (backbone.initializer.state_dict(), features):
         for key in saved.keys() & loaded.keys():
             assert torch.equal(loaded[key], saved[key]), key
     image = torch.randn(2, 3, 64, 64)
-    torch.testing.assert_close(backbone.eval()(image[:, None])[1],
-                               single.eval().head(single.extract_feat(image)))
+    torch.testing.assert_close(
+        backbone.eval()(image[:, None])[1], single.eval().head(single.extract_feat(image))
+    )

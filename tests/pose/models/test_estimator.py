@@ -1,4 +1,5 @@
 """Clips in, poses in image pixels out, in temporal order."""
+
 import copy
 
 import numpy as np
@@ -16,12 +17,28 @@ SIZE = 128
 CODEC = dict(type='MSRAHeatmap', input_size=(SIZE, SIZE), heatmap_size=(32, 32), sigma=2)
 MODEL = dict(
     type='VideoPoseEstimator',
-    data_preprocessor=dict(type='ClipDataPreprocessor', mean=[123.675, 116.28, 103.53],
-                           std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
-    backbone=dict(type='RPSTNBackbone', num_joints=13, channels=16, input_size=(SIZE, SIZE),
-                  encoder=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)),
-    head=dict(type='RPSTNHead', num_joints=13, channels=16, relation=dict(type='JRE'),
-              propagator=dict(type='JRPSP'), decoder=CODEC))
+    data_preprocessor=dict(
+        type='ClipDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+    ),
+    backbone=dict(
+        type='RPSTNBackbone',
+        num_joints=13,
+        channels=16,
+        input_size=(SIZE, SIZE),
+        encoder=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8),
+    ),
+    head=dict(
+        type='RPSTNHead',
+        num_joints=13,
+        channels=16,
+        relation=dict(type='JRE'),
+        propagator=dict(type='JRPSP'),
+        decoder=CODEC,
+    ),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +51,24 @@ def dataset() -> SyntheticClipDataset:
     """Two sequences of 7 frames: windows of 5, the second padded by 3."""
     init_default_scope('mmpose')
     return SyntheticClipDataset(
-        num_sequences=2, num_frames=7, image_size=(64, 72), start='fixed', test_mode=True,
+        num_sequences=2,
+        num_frames=7,
+        image_size=(64, 72),
+        start='fixed',
+        test_mode=True,
         pipeline=[
-            dict(type='LoadClip'), dict(type='ClipBBox'),
-            dict(type='ForEachFrame', transforms=[
-                dict(type='TopdownAffine', input_size=(SIZE, SIZE)),
-                dict(type='GenerateTarget', encoder=CODEC)]),
-            dict(type='PackClipInputs')])
+            dict(type='LoadClip'),
+            dict(type='ClipBBox'),
+            dict(
+                type='ForEachFrame',
+                transforms=[
+                    dict(type='TopdownAffine', input_size=(SIZE, SIZE)),
+                    dict(type='GenerateTarget', encoder=CODEC),
+                ],
+            ),
+            dict(type='PackClipInputs'),
+        ],
+    )
 
 
 def build(**changes) -> VideoPoseEstimator:
@@ -73,8 +101,9 @@ def test_tensor_mode_gives_the_heatmaps_of_every_frame(frames):
 def test_a_longer_clip_begins_with_the_heatmaps_of_a_shorter_one():
     model = build().eval()
     clip = torch.randn(1, 4, 3, SIZE, SIZE)
-    torch.testing.assert_close(model(clip, None, mode='tensor')[:, :2],
-                               model(clip[:, :2], None, mode='tensor'))
+    torch.testing.assert_close(
+        model(clip, None, mode='tensor')[:, :2], model(clip[:, :2], None, mode='tensor')
+    )
 
 
 def test_predictions_are_flat_in_temporal_order_without_padded_frames(dataset):
@@ -89,9 +118,12 @@ def test_predictions_are_flat_in_temporal_order_without_padded_frames(dataset):
 def test_keypoints_planted_in_the_heatmaps_come_out_in_image_pixels(dataset):
     model = build().eval()
     batch = batch_of(dataset, 0, 2)
-    targets = torch.stack([
-        torch.stack([frame.gt_fields.heatmaps for frame in clip.frames])
-        for clip in batch['data_samples']])
+    targets = torch.stack(
+        [
+            torch.stack([frame.gt_fields.heatmaps for frame in clip.frames])
+            for clip in batch['data_samples']
+        ]
+    )
     plant(model, targets)
     predictions = model.test_step(batch)
     assert len(predictions) == 10
@@ -102,7 +134,7 @@ def test_keypoints_planted_in_the_heatmaps_come_out_in_image_pixels(dataset):
         cell = 4 * prediction.metainfo['input_scale'].max() / SIZE
         error = np.abs(prediction.pred_instances.keypoints - truth.keypoints)[0, seen]
         assert seen.sum() > 6 and error.max() < cell / 2 + 1e-3
-        assert np.allclose(prediction.pred_instances.keypoint_scores[0, seen], 1, atol=.02)
+        assert np.allclose(prediction.pred_instances.keypoint_scores[0, seen], 1, atol=0.02)
 
 
 def test_decoding_equals_codec_and_back_projection_by_hand(dataset):
@@ -114,8 +146,13 @@ def test_decoding_equals_codec_and_back_projection_by_hand(dataset):
     meta = prediction.metainfo
     keypoints, scores = KEYPOINT_CODECS.build(CODEC).decode(heatmaps[0, 3].numpy())
     center, scale = np.ravel(meta['input_center']), np.ravel(meta['input_scale'])
-    by_hand = [[center[0] - scale[0] / 2 + x * scale[0] / SIZE,
-                center[1] - scale[1] / 2 + y * scale[1] / SIZE] for x, y in keypoints[0]]
+    by_hand = [
+        [
+            center[0] - scale[0] / 2 + x * scale[0] / SIZE,
+            center[1] - scale[1] / 2 + y * scale[1] / SIZE,
+        ]
+        for x, y in keypoints[0]
+    ]
     np.testing.assert_allclose(prediction.pred_instances.keypoints[0], by_hand, rtol=1e-5)
     np.testing.assert_allclose(prediction.pred_instances.keypoint_scores, scores)
 
@@ -124,9 +161,10 @@ def test_flip_test_is_the_mean_with_the_mirrored_clip(dataset):
     batch = batch_of(dataset, 0)
     model = build(test_cfg=dict(flip_test=True, output_heatmaps=True)).eval()
     for parameter in model.head.parameters():
-        nn.init.normal_(parameter, std=.3)
-    pairs = {i: j for i, j in enumerate(
-        batch['data_samples'][0].frames[0].metainfo['flip_indices'])}
+        nn.init.normal_(parameter, std=0.3)
+    pairs = {
+        i: j for i, j in enumerate(batch['data_samples'][0].frames[0].metainfo['flip_indices'])
+    }
     predictions = model.test_step(copy.deepcopy(batch))
     with torch.no_grad():
         clip = model.data_preprocessor(batch)['inputs']
@@ -154,14 +192,20 @@ def test_loss_of_a_batch_of_clips_ignores_padded_frames(dataset):
     assert losses[0] > 0 and torch.equal(*losses)
 
 
-@pytest.mark.parametrize('changes, message', [
-    (dict(head=dict(num_joints=15)), 'num_joints=13 and head num_joints=15'),
-    (dict(backbone=dict(channels=32)), 'channels=32 and head channels=16'),
-    (dict(backbone=dict(input_size=(256, 256))), r"needs \{'input_size': \(256, 256\), "
-     r"'heatmap_size': \(64, 64\)\}, got .*\(128, 128\).*\(32, 32\)"),
-    (dict(backbone=dict(heatmap_stride=8)), r"'heatmap_size': \(16, 16\)\}, got"),
-    (dict(backbone=dict(input_size=(96, 128))), r"'heatmap_size': \(24, 32\)\}, got"),
-])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (dict(head=dict(num_joints=15)), 'num_joints=13 and head num_joints=15'),
+        (dict(backbone=dict(channels=32)), 'channels=32 and head channels=16'),
+        (
+            dict(backbone=dict(input_size=(256, 256))),
+            r"needs \{'input_size': \(256, 256\), "
+            r"'heatmap_size': \(64, 64\)\}, got .*\(128, 128\).*\(32, 32\)",
+        ),
+        (dict(backbone=dict(heatmap_stride=8)), r"'heatmap_size': \(16, 16\)\}, got"),
+        (dict(backbone=dict(input_size=(96, 128))), r"'heatmap_size': \(24, 32\)\}, got"),
+    ],
+)
 def test_parts_that_do_not_fit_are_refused_with_what_would(changes, message):
     with pytest.raises(ValueError, match=message):
         build(**changes)
@@ -175,8 +219,7 @@ def test_normalisation_is_mean_and_deviation_of_rgb():
     assert inputs.shape == (2, 3, 3, 8, 8) and inputs.dtype == torch.float32
     for channel, (mean, std) in enumerate([(123.675, 58.395), (116.28, 57.12), (103.53, 57.375)]):
         bgr = 2 - channel
-        torch.testing.assert_close(
-            inputs[:, :, channel], (clips[:, :, bgr].float() - mean) / std)
+        torch.testing.assert_close(inputs[:, :, channel], (clips[:, :, bgr].float() - mean) / std)
 
 
 def test_folded_frames_serve_a_single_frame_estimator(dataset):
@@ -188,11 +231,20 @@ def test_folded_frames_serve_a_single_frame_estimator(dataset):
     assert torch.equal(folded['inputs'], clips['inputs'].flatten(0, 1))
     frames = [frame for clip in clips['data_samples'] for frame in clip.frames]
     assert [f.metainfo['id'] for f in folded['data_samples']] == [f.metainfo['id'] for f in frames]
-    single = MODELS.build(dict(
-        type='TopdownPoseEstimator', data_preprocessor=dict(options, fold_frames=True),
-        backbone=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8),
-        head=dict(type='HeatmapHead', in_channels=64, out_channels=13,
-                  deconv_out_channels=(16, 16, 16), decoder=CODEC))).eval()
+    single = MODELS.build(
+        dict(
+            type='TopdownPoseEstimator',
+            data_preprocessor=dict(options, fold_frames=True),
+            backbone=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8),
+            head=dict(
+                type='HeatmapHead',
+                in_channels=64,
+                out_channels=13,
+                deconv_out_channels=(16, 16, 16),
+                decoder=CODEC,
+            ),
+        )
+    ).eval()
     assert len(single.test_step(batch_of(dataset, 1, 2))) == 10
 
 

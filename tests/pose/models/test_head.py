@@ -1,4 +1,5 @@
 """The recurrence, its loss and its gradients."""
+
 import pytest
 import torch
 from mmengine.structures import InstanceData, PixelData
@@ -12,8 +13,16 @@ K, C, SIDE = 5, 16, 16
 
 def build(relation: dict | None = dict(type='JRE'), **kwargs) -> RPSTNHead:  # noqa: B006
     torch.manual_seed(0)
-    head = MODELS.build(dict(type='RPSTNHead', num_joints=K, channels=C, relation=relation,
-                             propagator=dict(type='JRPSP'), **kwargs))
+    head = MODELS.build(
+        dict(
+            type='RPSTNHead',
+            num_joints=K,
+            channels=C,
+            relation=relation,
+            propagator=dict(type='JRPSP'),
+            **kwargs,
+        )
+    )
     head.init_weights()
     return head
 
@@ -24,8 +33,8 @@ def trained(relation: dict | None = dict(type='JRE')) -> RPSTNHead:  # noqa: B00
     for module in head.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.normal_(module.weight)
-            module.running_mean.normal_(std=.1)
-            module.running_var.uniform_(.5, 2)
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 2)
     return head.eval()
 
 
@@ -35,10 +44,13 @@ def clip(frames: int, batch: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
 
 def samples(targets: torch.Tensor, weights: torch.Tensor) -> list[PoseDataSample]:
     """One per frame, of targets (N, K, h, w) and weights (N, K)."""
-    return [PoseDataSample(
-        gt_fields=PixelData(heatmaps=target),
-        gt_instance_labels=InstanceData(keypoint_weights=weight[None]))
-        for target, weight in zip(targets, weights)]
+    return [
+        PoseDataSample(
+            gt_fields=PixelData(heatmaps=target),
+            gt_instance_labels=InstanceData(keypoint_weights=weight[None]),
+        )
+        for target, weight in zip(targets, weights)
+    ]
 
 
 @pytest.mark.parametrize('relation', [dict(type='JRE'), None])
@@ -63,8 +75,9 @@ def test_a_step_is_propagation_relation_and_norm():
     related = head.relation(moved)
     assert not torch.allclose(related, moved, atol=1e-3)
     scale = head.norm.weight / torch.sqrt(head.norm.running_var + head.norm.eps)
-    expected = ((related - head.norm.running_mean[:, None, None]) * scale[:, None, None]
-                + head.norm.bias[:, None, None])
+    expected = (related - head.norm.running_mean[:, None, None]) * scale[
+        :, None, None
+    ] + head.norm.bias[:, None, None]
     torch.testing.assert_close(head.step(heatmaps, features[:, 0], features[:, 1]), expected)
 
 
@@ -75,7 +88,8 @@ def test_the_past_matters_only_through_the_carried_state():
     # From the carried state (M'_2, f_2) on, nothing of earlier frames is needed ...
     for t in range(2, 5):
         assert torch.allclose(
-            heatmaps[:, t], head.step(heatmaps[:, t - 1], features[:, t - 1], features[:, t]))
+            heatmaps[:, t], head.step(heatmaps[:, t - 1], features[:, t - 1], features[:, t])
+        )
     # ... other first frames change what follows by changing the state, and not otherwise.
     changed = features.clone()
     changed[:, 0] = torch.randn_like(changed[:, 0])
@@ -117,12 +131,13 @@ def test_loss_is_the_weighted_mean_square_written_out():
     head = trained()
     features, initial = clip(2, batch=1)
     targets = torch.rand(2, K, SIDE, SIDE)
-    weights = torch.tensor([[1., 0, 1, 1, .5], [0, 0, 1, 1, 1]])
-    loss = head.loss((features, initial), samples(targets, weights),
-                     train_cfg=dict(compute_acc=False))
+    weights = torch.tensor([[1.0, 0, 1, 1, 0.5], [0, 0, 1, 1, 1]])
+    loss = head.loss(
+        (features, initial), samples(targets, weights), train_cfg=dict(compute_acc=False)
+    )
     assert set(loss) == {'loss_kpt'}
     maps = head((features, initial)).tolist()
-    total, count = 0., 0
+    total, count = 0.0, 0
     for n in range(2):
         for k in range(K):
             for y in range(SIDE):
@@ -153,7 +168,8 @@ def test_unlabelled_joints_and_padded_frames_change_neither_loss_nor_gradients()
     other[0, 1] += torch.rand(SIDE, SIDE)
     assert not torch.equal(
         build().train().loss((features, initial), samples(other, weights))['loss_kpt'],
-        results[0][0])
+        results[0][0],
+    )
 
 
 def test_a_padded_last_frame_brings_no_gradient_to_its_features():
@@ -163,7 +179,8 @@ def test_a_padded_last_frame_brings_no_gradient_to_its_features():
     weights[2::3] = 0
     head = trained()
     head.loss((features, initial), samples(torch.rand(6, K, SIDE, SIDE), weights))[
-        'loss_kpt'].backward()
+        'loss_kpt'
+    ].backward()
     assert features.grad[:, 2].abs().sum() == 0
     assert all(features.grad[:, t].abs().sum() > 0 for t in (0, 1))
 
@@ -171,12 +188,25 @@ def test_a_padded_last_frame_brings_no_gradient_to_its_features():
 def test_gradients_reach_every_weight_after_a_few_steps():
     """Also behind the norm of JRE, which starts at 0 and holds them back in the first step."""
     torch.manual_seed(0)
-    model = MODELS.build(dict(
-        type='VideoPoseEstimator',
-        backbone=dict(type='RPSTNBackbone', num_joints=K, channels=C, input_size=(64, 64),
-                      encoder=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)),
-        head=dict(type='RPSTNHead', num_joints=K, channels=C, relation=dict(type='JRE'),
-                  propagator=dict(type='JRPSP')))).train()
+    model = MODELS.build(
+        dict(
+            type='VideoPoseEstimator',
+            backbone=dict(
+                type='RPSTNBackbone',
+                num_joints=K,
+                channels=C,
+                input_size=(64, 64),
+                encoder=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8),
+            ),
+            head=dict(
+                type='RPSTNHead',
+                num_joints=K,
+                channels=C,
+                relation=dict(type='JRE'),
+                propagator=dict(type='JRPSP'),
+            ),
+        )
+    ).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     clips = torch.randn(2, 3, 3, 64, 64)
     truth = samples(torch.rand(6, K, SIDE, SIDE), torch.ones(6, K))
@@ -188,20 +218,26 @@ def test_gradients_reach_every_weight_after_a_few_steps():
         losses.append(loss.item())
         optimizer.step()
     assert losses[-1] < losses[0]
-    norms = (torch.nn.BatchNorm2d, )
-    before_norm = {f'{name}.bias' for name, module in model.named_modules()
-                   if isinstance(module, (torch.nn.Conv2d, torch.nn.ConvTranspose2d))}
-    silent = [name for name, p in model.named_parameters()
-              if (p.grad is None or not p.grad.isfinite().all() or p.grad.abs().max() == 0)
-              and name not in before_norm]  # a norm takes their bias out again
+    norms = (torch.nn.BatchNorm2d,)
+    before_norm = {
+        f'{name}.bias'
+        for name, module in model.named_modules()
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.ConvTranspose2d))
+    }
+    silent = [
+        name
+        for name, p in model.named_parameters()
+        if (p.grad is None or not p.grad.isfinite().all() or p.grad.abs().max() == 0)
+        and name not in before_norm
+    ]  # a norm takes their bias out again
     assert silent == []
     assert sum(isinstance(m, norms) for m in model.head.modules()) == 6  # S 4, JRE 1, BN 1
     assert model.head.relation.g.weight.grad.abs().max() > 0
 
 
 def test_the_last_norm_starts_at_the_scale_of_the_targets():
-    assert torch.equal(build().norm.weight, torch.full((K, ), .05))
-    assert torch.equal(build(norm_weight=1.).norm.weight, torch.ones(K))
+    assert torch.equal(build().norm.weight, torch.full((K,), 0.05))
+    assert torch.equal(build(norm_weight=1.0).norm.weight, torch.ones(K))
 
 
 def test_a_decoder_whose_heatmaps_leave_no_kernel_is_refused():
@@ -212,12 +248,19 @@ def test_a_decoder_whose_heatmaps_leave_no_kernel_is_refused():
 
 # As released.
 
+
 def released() -> RPSTNHead:
     torch.manual_seed(0)
-    head = MODELS.build(dict(
-        type='RPSTNHead', num_joints=K, channels=C, norms='shared',
-        relation=dict(type='JRE', layout='released'),
-        propagator=dict(type='JRPSP', norms='shared', norm_filtered=True)))
+    head = MODELS.build(
+        dict(
+            type='RPSTNHead',
+            num_joints=K,
+            channels=C,
+            norms='shared',
+            relation=dict(type='JRE', layout='released'),
+            propagator=dict(type='JRPSP', norms='shared', norm_filtered=True),
+        )
+    )
     head.init_weights()
     return head
 
@@ -227,7 +270,7 @@ def test_as_released_the_first_frames_features_are_carried_raw_and_later_ones_em
     for module in head.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.normal_(module.weight)
-            module.running_mean.normal_(std=.1)
+            module.running_mean.normal_(std=0.1)
     head.eval()
     features, initial = clip(3)
     heatmaps = head.propagate((features, initial))

@@ -1,4 +1,5 @@
 """JRPSP against figure 5 of the paper."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -31,8 +32,11 @@ def test_any_fitting_heatmap_size(size):
 
 @pytest.mark.parametrize('side', range(4, 100))
 def test_kernel_size_is_what_the_layers_make_or_is_refused(side):
-    layers = [layer for layer in JRPSP(1, channels=1).kernel
-              if isinstance(layer, (torch.nn.Conv2d, torch.nn.MaxPool2d))]
+    layers = [
+        layer
+        for layer in JRPSP(1, channels=1).kernel
+        if isinstance(layer, (torch.nn.Conv2d, torch.nn.MaxPool2d))
+    ]
     made, x = 0, torch.zeros(1, 1, side, side)
     try:
         for layer in layers:
@@ -51,10 +55,22 @@ def test_kernel_size_is_what_the_layers_make_or_is_refused(side):
 def test_dynamic_convolution_equals_a_loop_over_samples_and_channels(memory_format):
     features = torch.randn(3, 4, 9, 11).to(memory_format=memory_format)
     kernels = torch.randn(3, 4, 5, 3)
-    expected = torch.stack([
-        torch.cat([F.conv2d(features[b:b + 1, c:c + 1], kernels[b:b + 1, c:c + 1], padding=(2, 1))
-                   for c in range(4)], dim=1)[0]
-        for b in range(3)])
+    expected = torch.stack(
+        [
+            torch.cat(
+                [
+                    F.conv2d(
+                        features[b : b + 1, c : c + 1],
+                        kernels[b : b + 1, c : c + 1],
+                        padding=(2, 1),
+                    )
+                    for c in range(4)
+                ],
+                dim=1,
+            )[0]
+            for b in range(3)
+        ]
+    )
     torch.testing.assert_close(dynamic_depthwise_conv(features, kernels), expected)
 
 
@@ -67,11 +83,13 @@ def test_a_whole_model_in_another_precision(dtype):
 
 def test_wrong_channels_are_named():
     with pytest.raises(ValueError, match=r'\(13, 8, 8\).*\(13, 8, 16\)'):
-        JRPSP(13, channels=8)(torch.zeros(1, 13, 32, 32), torch.zeros(1, 8, 32, 32),
-                              torch.zeros(1, 16, 32, 32))
+        JRPSP(13, channels=8)(
+            torch.zeros(1, 13, 32, 32), torch.zeros(1, 8, 32, 32), torch.zeros(1, 16, 32, 32)
+        )
 
 
 # As released.
+
 
 def test_the_papers_propagator_has_no_norm_and_no_layer_more():
     assert not any(name.startswith(('norm', 'project')) for name in JRPSP(3, 8).state_dict())
@@ -85,7 +103,7 @@ def test_the_released_norm_serves_every_place(filtered):
     propagator = JRPSP(3, channels=8, norms='shared', norm_filtered=filtered).eval()
     norm = propagator.norm
     norm.running_mean.normal_()
-    norm.running_var.uniform_(.5, 2)
+    norm.running_var.uniform_(0.5, 2)
     torch.nn.init.normal_(norm.weight)
 
     def n(x):
@@ -116,8 +134,9 @@ def test_conv_a_folded_into_s_changes_no_answer(kind, size):
     torch.testing.assert_close(propagator(heatmaps, *features), expected)
     # A propagator of your own may call the layers one by one.
     both = torch.cat([features[0], heatmaps], dim=1)
-    torch.testing.assert_close(propagator.kernel(propagator.reduce(both)),
-                               propagator.kernels(heatmaps, features[0]))
+    torch.testing.assert_close(
+        propagator.kernel(propagator.reduce(both)), propagator.kernels(heatmaps, features[0])
+    )
 
 
 def test_conv_a_folded_keeps_its_type():
@@ -127,9 +146,13 @@ def test_conv_a_folded_keeps_its_type():
     assert propagator(*maps).dtype == torch.float64
 
 
-@pytest.mark.parametrize('options', [
-    dict(norms='shared'),  # a norm follows it
-    dict(channels=24)])  # 24 + 3 multiply-adds, as 9 x 3 in its place
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(norms='shared'),  # a norm follows it
+        dict(channels=24),
+    ],
+)  # 24 + 3 multiply-adds, as 9 x 3 in its place
 def test_conv_a_is_left_apart(options):
     propagator = JRPSP(3, **{'channels': 64, **options})
     propagator.fold_for_inference()

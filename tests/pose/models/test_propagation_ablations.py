@@ -1,4 +1,5 @@
 """The ablations Cat and w/o P in the place of JRPSP."""
+
 import pytest
 import torch
 from mmpose.registry import MODELS
@@ -10,9 +11,16 @@ K, C = 5, 8
 
 def head(propagator: str, **kwargs) -> RPSTNHead:
     torch.manual_seed(0)
-    built = MODELS.build(dict(
-        type='RPSTNHead', num_joints=K, channels=C, relation=dict(type='JRE'),
-        propagator=dict(type=propagator), **kwargs))
+    built = MODELS.build(
+        dict(
+            type='RPSTNHead',
+            num_joints=K,
+            channels=C,
+            relation=dict(type='JRE'),
+            propagator=dict(type=propagator),
+            **kwargs,
+        )
+    )
     built.init_weights()
     return built
 
@@ -30,8 +38,12 @@ def test_without_propagation_each_frame_depends_on_itself_alone():
     heatmaps = model.propagate((features, initial))
     for t in range(4):
         of_features, of_initial = torch.autograd.grad(
-            heatmaps[:, t].square().sum(), (features, initial), retain_graph=True,
-            allow_unused=True, materialize_grads=True)
+            heatmaps[:, t].square().sum(),
+            (features, initial),
+            retain_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
+        )
         reached = [s for s in range(4) if of_features[:, s].abs().sum() > 0]
         assert reached == ([] if t == 0 else [t])
         assert (of_initial.abs().sum() > 0) == (t == 0)
@@ -47,10 +59,15 @@ def test_concatenation_carries_heatmaps_and_features_of_the_past_only():
     heatmaps = model.propagate((features, initial))
     for t in range(4):
         of_features, of_initial = torch.autograd.grad(
-            heatmaps[:, t].square().sum(), (features, initial), retain_graph=True,
-            allow_unused=True, materialize_grads=True)
+            heatmaps[:, t].square().sum(),
+            (features, initial),
+            retain_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
+        )
         assert [s for s in range(4) if of_features[:, s].abs().sum() > 0] == (
-            [] if t == 0 else list(range(t + 1)))
+            [] if t == 0 else list(range(t + 1))
+        )
         assert of_initial.abs().sum() > 0
 
 
@@ -76,8 +93,9 @@ def test_no_sample_looks_at_another():
 @pytest.mark.parametrize('size', [(20, 20), (1, 1), (33, 18), (64, 64)])
 def test_any_heatmap_size(propagator, size):
     """Also those that leave JRPSP no kernel."""
-    codec = dict(type='MSRAHeatmap', input_size=(4 * size[1], 4 * size[0]),
-                 heatmap_size=size[::-1], sigma=1)
+    codec = dict(
+        type='MSRAHeatmap', input_size=(4 * size[1], 4 * size[0]), heatmap_size=size[::-1], sigma=1
+    )
     model = head(propagator, decoder=codec).eval()
     assert model.propagate(clip(3, size)).shape == (2, 3, K, *size)
 
@@ -89,12 +107,20 @@ def test_gradients_reach_every_weight(propagator, norms):
     torch.nn.init.ones_(model.relation.out[1].weight)  # 0 at the start, which holds back
     target = torch.rand(2, 4, K, 16, 16)
     (model.propagate(clip()) - target).square().mean().backward()
-    before_norm = {'relation.out.0.bias', 'relation.g.bias', 'propagator.fuse.0.bias',
-                   'propagator.fuse.3.bias'}
-    silent = [name for name, p in model.named_parameters()
-              if (p.grad is None or not p.grad.isfinite().all() or p.grad.abs().max() == 0)]
+    before_norm = {
+        'relation.out.0.bias',
+        'relation.g.bias',
+        'propagator.fuse.0.bias',
+        'propagator.fuse.3.bias',
+    }
+    silent = [
+        name
+        for name, p in model.named_parameters()
+        if (p.grad is None or not p.grad.isfinite().all() or p.grad.abs().max() == 0)
+    ]
     assert set(silent) <= before_norm | {
-        name for name in silent if name.startswith('propagator.kernel') and 'bias' in name}
+        name for name in silent if name.startswith('propagator.kernel') and 'bias' in name
+    }
 
 
 @pytest.mark.parametrize('propagator', [CatPropagator, NoPropagator])

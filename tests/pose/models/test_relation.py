@@ -1,4 +1,5 @@
 """JRE against the paper's formula (figure 3)."""
+
 import math
 
 import pytest
@@ -20,29 +21,44 @@ def randomized(jre: JRE, seed: int = 0) -> JRE:
     for parameter in jre.parameters():
         torch.nn.init.normal_(parameter)
     jre.out[1].running_mean.normal_()
-    jre.out[1].running_var.uniform_(.5, 2)
+    jre.out[1].running_var.uniform_(0.5, 2)
     return jre
 
 
 @pytest.mark.parametrize('training', [True, False])
-@pytest.mark.parametrize('relation', [
-    dict(type='JRE'), dict(type='JRE', layout='released'),
-    dict(type='PriorRelation', skeleton='penn13'),
-    dict(type='RelationSequence', relations=[dict(type='JRE'), dict(type='NonLocalRelation')])])
+@pytest.mark.parametrize(
+    'relation',
+    [
+        dict(type='JRE'),
+        dict(type='JRE', layout='released'),
+        dict(type='PriorRelation', skeleton='penn13'),
+        dict(type='RelationSequence', relations=[dict(type='JRE'), dict(type='NonLocalRelation')]),
+    ],
+)
 def test_is_the_identity_at_initialization(relation, training):
     jre = MODELS.build(dict(num_joints=13, **relation)).train(training)
     heatmaps = torch.randn(2, 13, 16, 12)
     assert torch.equal(jre(heatmaps), heatmaps)
 
 
-@pytest.mark.parametrize('relation', [
-    dict(type='JRE'),
-    dict(type='RelationSequence', relations=[dict(type='JRE'), dict(type='NonLocalRelation')])])
+@pytest.mark.parametrize(
+    'relation',
+    [
+        dict(type='JRE'),
+        dict(type='RelationSequence', relations=[dict(type='JRE'), dict(type='NonLocalRelation')]),
+    ],
+)
 def test_stays_the_identity_inside_a_head_that_initializes_its_norms_to_one(relation):
-    head = MODELS.build(dict(
-        type='RPSTNHead', num_joints=5, channels=8, relation=relation,
-        propagator=dict(type='JRPSP'),
-        init_cfg=dict(type='Constant', layer=['BatchNorm2d', 'Conv2d'], val=1)))
+    head = MODELS.build(
+        dict(
+            type='RPSTNHead',
+            num_joints=5,
+            channels=8,
+            relation=relation,
+            propagator=dict(type='JRPSP'),
+            init_cfg=dict(type='Constant', layer=['BatchNorm2d', 'Conv2d'], val=1),
+        )
+    )
     head.init_weights()
     heatmaps = torch.randn(2, 5, 10, 10)
     assert torch.equal(head.relation(heatmaps), heatmaps)
@@ -55,19 +71,31 @@ def test_equals_the_formula_written_out_with_loops():
     out = jre(maps)
     g, conv, norm = jre.g, jre.out[0], jre.out[1]
     for b in range(2):
-        m = [[maps[b, k, y, x].item() for y in range(height) for x in range(width)]
-             for k in range(joints)]
-        similar = [[math.exp(sum(p * q for p, q in zip(m[i], m[j]))) for j in range(joints)]
-                   for i in range(joints)]
+        m = [
+            [maps[b, k, y, x].item() for y in range(height) for x in range(width)]
+            for k in range(joints)
+        ]
+        similar = [
+            [math.exp(sum(p * q for p, q in zip(m[i], m[j]))) for j in range(joints)]
+            for i in range(joints)
+        ]
         relation = [[s / sum(row) for s in row] for row in similar]
-        gm = [[g.bias[k].item() + sum(g.weight[k, j, 0, 0].item() * m[j][n] for j in range(joints))
-               for n in range(height * width)] for k in range(joints)]
-        mixed = [[sum(relation[k][j] * gm[j][n] for j in range(joints))
-                  for n in range(height * width)] for k in range(joints)]
+        gm = [
+            [
+                g.bias[k].item() + sum(g.weight[k, j, 0, 0].item() * m[j][n] for j in range(joints))
+                for n in range(height * width)
+            ]
+            for k in range(joints)
+        ]
+        mixed = [
+            [sum(relation[k][j] * gm[j][n] for j in range(joints)) for n in range(height * width)]
+            for k in range(joints)
+        ]
         for k in range(joints):
             for n in range(height * width):
                 value = conv.bias[k].item() + sum(
-                    conv.weight[k, j, 0, 0].item() * mixed[j][n] for j in range(joints))
+                    conv.weight[k, j, 0, 0].item() * mixed[j][n] for j in range(joints)
+                )
                 scale = norm.weight[k].item() / math.sqrt(norm.running_var[k].item() + norm.eps)
                 value = (value - norm.running_mean[k].item()) * scale + norm.bias[k].item()
                 assert out[b, k, n // width, n % width].item() == pytest.approx(m[k][n] + value)
@@ -88,7 +116,7 @@ def test_relation_rows_sum_to_one_and_permute_with_the_joints():
 def test_gradients(layout):
     jre = random_jre(3, layout=layout).train()
     maps = torch.randn(2, 3, 3, 2, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(jre, (maps, ))
+    assert torch.autograd.gradcheck(jre, (maps,))
 
 
 def test_the_released_layout_equals_its_description_written_out_with_loops():
@@ -101,16 +129,21 @@ def test_the_released_layout_equals_its_description_written_out_with_loops():
     out = jre(maps)
     for b in range(2):
         m = maps[b].reshape(joints, cells).tolist()
-        similar = [[math.exp(sum(p * q for p, q in zip(m[i], m[j]))) for j in range(joints)]
-                   for i in range(joints)]
-        relation = [[similar[i][j] / sum(similar[n][j] for n in range(joints))
-                     for j in range(joints)] for i in range(joints)]
-        gm = jre.g(maps[b:b + 1])[0].reshape(joints, cells).tolist()
-        mixed = [[sum(relation[k][j] * gm[j][n] for j in range(joints)) for n in range(cells)]
-                 for k in range(joints)]
+        similar = [
+            [math.exp(sum(p * q for p, q in zip(m[i], m[j]))) for j in range(joints)]
+            for i in range(joints)
+        ]
+        relation = [
+            [similar[i][j] / sum(similar[n][j] for n in range(joints)) for j in range(joints)]
+            for i in range(joints)
+        ]
+        gm = jre.g(maps[b : b + 1])[0].reshape(joints, cells).tolist()
+        mixed = [
+            [sum(relation[k][j] * gm[j][n] for j in range(joints)) for n in range(cells)]
+            for k in range(joints)
+        ]
         interleaved = [mixed[k][n] for n in range(cells) for k in range(joints)]
-        misread = torch.tensor(interleaved, dtype=torch.float64).reshape(
-            1, joints, height, width)
+        misread = torch.tensor(interleaved, dtype=torch.float64).reshape(1, joints, height, width)
         torch.testing.assert_close(out[b], maps[b] + jre.out(misread)[0])
 
 
@@ -120,7 +153,7 @@ def test_the_layouts_differ_and_share_their_weights():
     maps = torch.randn(1, 4, 5, 5, dtype=torch.float64)
     columns = released.relation(maps).sum(1)
     torch.testing.assert_close(columns, torch.ones(1, 4, dtype=torch.float64))
-    assert (paper(maps) - released(maps)).abs().max() > .1
+    assert (paper(maps) - released(maps)).abs().max() > 0.1
     spread = maps.to(memory_format=torch.channels_last)
     torch.testing.assert_close(released(spread), released(maps))
 
@@ -131,6 +164,7 @@ def test_another_layout_names_those_there_are():
 
 
 # A fixed graph.
+
 
 def test_the_prior_graph_of_a_chain():
     """Three joints in a row: the ends see themselves and the middle, which sees all."""
@@ -149,8 +183,9 @@ def test_the_prior_graph_of_a_body(name):
     assert torch.equal(graph > 0, (graph > 0).T)
     mirror = list(skeleton.flip_indices)
     assert torch.equal(graph[mirror][:, mirror], graph)  # left is to right as right to left
-    knee, ankle, other = (skeleton.index(f'{part}') for part in
-                          ('left_knee', 'left_ankle', 'right_ankle'))
+    knee, ankle, other = (
+        skeleton.index(f'{part}') for part in ('left_knee', 'left_ankle', 'right_ankle')
+    )
     assert graph[knee, ankle] > 0 and graph[knee, other] == 0
 
 
@@ -165,10 +200,13 @@ def test_the_prior_relation_is_jre_with_that_graph():
     torch.testing.assert_close(prior(3 * maps) - zero, 3 * (prior(maps) - zero))
 
 
-@pytest.mark.parametrize('arguments, message', [
-    ((13, 'jhmdb15'), r'num_joints=13.*jhmdb15 has 15'),
-    ((13, 'penn'), r"unknown skeleton 'penn'; known are .*penn13"),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        ((13, 'jhmdb15'), r'num_joints=13.*jhmdb15 has 15'),
+        ((13, 'penn'), r"unknown skeleton 'penn'; known are .*penn13"),
+    ],
+)
 def test_a_prior_graph_that_does_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):
         PriorRelation(*arguments)
@@ -186,5 +224,5 @@ def test_half_precision_does_not_overflow():
     with torch.autocast('cpu', dtype=torch.float16):
         relation = JRE(3).relation(maps.half())
     assert torch.isfinite(relation).all()
-    expected = torch.tensor([[[.5, 0, .5], [0, 1, 0], [.5, 0, .5]]])
+    expected = torch.tensor([[[0.5, 0, 0.5], [0, 1, 0], [0.5, 0, 0.5]]])
     torch.testing.assert_close(relation.float(), expected)

@@ -1,4 +1,5 @@
 """RelationHead: MMPose's heads with a relation behind them, and their weights."""
+
 import copy
 import pickle
 
@@ -19,16 +20,26 @@ from rpstn.pose.models.relation_sequence import swap_relation
 
 K, C = 5, 16
 CODEC = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1)
-DECONV = dict(in_channels=C, out_channels=K, deconv_out_channels=(8, ), deconv_kernel_sizes=(4, ),
-              decoder=CODEC)
+DECONV = dict(
+    in_channels=C, out_channels=K, deconv_out_channels=(8,), deconv_kernel_sizes=(4,), decoder=CODEC
+)
 HEADS = {
-    'simple': dict(type='HeatmapHead', conv_out_channels=(8, ), conv_kernel_sizes=(3, ), **DECONV),
-    'vipnas': dict(type='ViPNASHead', deconv_num_groups=(4, ), **DECONV),
+    'simple': dict(type='HeatmapHead', conv_out_channels=(8,), conv_kernel_sizes=(3,), **DECONV),
+    'vipnas': dict(type='ViPNASHead', deconv_num_groups=(4,), **DECONV),
     'cpm': dict(type='CPMHead', num_stages=2, **DECONV),
-    'mspn': dict(type='MSPNHead', num_stages=2, num_units=2, out_shape=(16, 16), unit_channels=C,
-                 out_channels=K, use_prm=False, norm_cfg=dict(type='BN'), decoder=CODEC,
-                 level_indices=[0, 1, 1, 1],
-                 loss=[dict(type='KeypointMSELoss', use_target_weight=True)] * 4),
+    'mspn': dict(
+        type='MSPNHead',
+        num_stages=2,
+        num_units=2,
+        out_shape=(16, 16),
+        unit_channels=C,
+        out_channels=K,
+        use_prm=False,
+        norm_cfg=dict(type='BN'),
+        decoder=CODEC,
+        level_indices=[0, 1, 1, 1],
+        loss=[dict(type='KeypointMSELoss', use_target_weight=True)] * 4,
+    ),
 }
 FLIPPED = [1, 0, 3, 2, 4]
 
@@ -46,15 +57,16 @@ def seeded(cfg: dict) -> nn.Module:
 
 
 def wrapped(name: str = 'simple', **relation) -> RelationHead:
-    return seeded(dict(type='RelationHead', head=HEADS[name],
-                       relation=dict(type='JRE', **relation)))
+    return seeded(
+        dict(type='RelationHead', head=HEADS[name], relation=dict(type='JRE', **relation))
+    )
 
 
 def trained(name: str = 'simple') -> RelationHead:
     """In evaluation mode, its weights large enough that heatmaps and relation do something."""
     head = wrapped(name).eval()
     for parameter in head.parameters():
-        nn.init.normal_(parameter, std=.3)
+        nn.init.normal_(parameter, std=0.3)
     return head
 
 
@@ -70,13 +82,21 @@ def features(name: str = 'simple', batch: int = 2, seed: int = 1):
 def samples(name: str = 'simple', batch: int = 2) -> list[PoseDataSample]:
     torch.manual_seed(2)
     if name == 'mspn':  # 2 levels of targets
-        truth = [dict(gt_fields=MultilevelPixelData(heatmaps=[torch.rand(K, 16, 16)] * 2),
-                      gt_instance_labels=InstanceData(keypoint_weights=torch.rand(2, 1, K)))
-                 for _ in range(batch)]
+        truth = [
+            dict(
+                gt_fields=MultilevelPixelData(heatmaps=[torch.rand(K, 16, 16)] * 2),
+                gt_instance_labels=InstanceData(keypoint_weights=torch.rand(2, 1, K)),
+            )
+            for _ in range(batch)
+        ]
     else:
-        truth = [dict(gt_fields=PixelData(heatmaps=torch.rand(K, 16, 16)),
-                      gt_instance_labels=InstanceData(keypoint_weights=torch.rand(1, K)))
-                 for _ in range(batch)]
+        truth = [
+            dict(
+                gt_fields=PixelData(heatmaps=torch.rand(K, 16, 16)),
+                gt_instance_labels=InstanceData(keypoint_weights=torch.rand(1, K)),
+            )
+            for _ in range(batch)
+        ]
     return [PoseDataSample(metainfo=dict(flip_indices=FLIPPED), **sample) for sample in truth]
 
 
@@ -90,9 +110,11 @@ def last(heatmaps) -> torch.Tensor:
 
 
 def same(ours: list[InstanceData], theirs: list[InstanceData]) -> bool:
-    return all(np.array_equal(a.keypoints, b.keypoints)
-               and np.array_equal(a.keypoint_scores, b.keypoint_scores)
-               for a, b in zip(ours, theirs, strict=True))
+    return all(
+        np.array_equal(a.keypoints, b.keypoints)
+        and np.array_equal(a.keypoint_scores, b.keypoint_scores)
+        for a, b in zip(ours, theirs, strict=True)
+    )
 
 
 @pytest.mark.parametrize('name', HEADS)
@@ -110,8 +132,9 @@ def test_starts_with_the_loss_and_predictions_of_the_head_alone(name):
     assert all(torch.equal(losses[0][key], losses[1][key]) for key in losses[0])
     for test_cfg in ({}, dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True)):
         given = [feats, features(name, seed=3)] if test_cfg else feats
-        theirs, mine = (model.eval().predict(given, samples(name), test_cfg=test_cfg)
-                        for model in (head, ours))
+        theirs, mine = (
+            model.eval().predict(given, samples(name), test_cfg=test_cfg) for model in (head, ours)
+        )
         assert same(mine, theirs)
 
 
@@ -134,18 +157,27 @@ def test_loss_is_the_weighted_mean_square_of_the_related_heatmaps():
     loss = ours.loss(features(), truth, train_cfg=dict(compute_acc=False))
     assert set(loss) == {'loss_kpt'}
     maps = ours(features())
-    expected = torch.stack([
-        sample.gt_instance_labels.keypoint_weights[0, k]
-        * (maps[n, k] - sample.gt_fields.heatmaps[k]).square().mean()
-        for n, sample in enumerate(truth) for k in range(K)]).mean()
+    expected = torch.stack(
+        [
+            sample.gt_instance_labels.keypoint_weights[0, k]
+            * (maps[n, k] - sample.gt_fields.heatmaps[k]).square().mean()
+            for n, sample in enumerate(truth)
+            for k in range(K)
+        ]
+    ).mean()
     torch.testing.assert_close(loss['loss_kpt'], expected)
 
 
 @pytest.mark.parametrize('shift', [True, False])
 def test_flip_test_averages_with_the_mirrored_related_heatmaps(shift):
     ours, feats, mirrored = trained(), features(), features(seed=3)
-    preds, fields = ours.predict([feats, mirrored], samples(), test_cfg=dict(
-        flip_test=True, flip_mode='heatmap', shift_heatmap=shift, output_heatmaps=True))
+    preds, fields = ours.predict(
+        [feats, mirrored],
+        samples(),
+        test_cfg=dict(
+            flip_test=True, flip_mode='heatmap', shift_heatmap=shift, output_heatmaps=True
+        ),
+    )
     back = ours(mirrored).flip(-1)[:, FLIPPED]
     if shift:
         back = torch.cat([back[..., :1], back[..., :-1]], dim=-1)
@@ -180,8 +212,11 @@ def test_gradients_reach_head_and_relation():
     assert feats[-1].grad.any() and feats[0].grad is None
 
 
-@pytest.mark.parametrize('copied', [copy.deepcopy, lambda head: pickle.loads(pickle.dumps(head)),
-                                    for_inference], ids=['deepcopy', 'pickle', 'for_inference'])
+@pytest.mark.parametrize(
+    'copied',
+    [copy.deepcopy, lambda head: pickle.loads(pickle.dumps(head)), for_inference],
+    ids=['deepcopy', 'pickle', 'for_inference'],
+)
 def test_copies_are_independent_and_answer_alike(copied):
     ours = trained()
     expected = ours(features())
@@ -191,9 +226,18 @@ def test_copies_are_independent_and_answer_alike(copied):
         nn.init.zeros_(parameter)
     torch.testing.assert_close(other(features()), expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(
-        torch.stack([f.heatmaps for f in other.predict(
-            features(), samples(), test_cfg=dict(output_heatmaps=True))[1]]),
-        expected, rtol=1e-4, atol=1e-5)
+        torch.stack(
+            [
+                f.heatmaps
+                for f in other.predict(features(), samples(), test_cfg=dict(output_heatmaps=True))[
+                    1
+                ]
+            ]
+        ),
+        expected,
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 def test_a_swapped_relation_is_used():
@@ -207,8 +251,10 @@ def test_a_swapped_relation_is_used():
 
 def test_trains_in_ddp_as_alone(tmp_path):
     torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
+        'gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1
+    )
     try:
+
         class Loss(nn.Module):
             def __init__(self) -> None:
                 super().__init__()
@@ -233,15 +279,26 @@ def test_trains_in_ddp_as_alone(tmp_path):
 
 def estimator(head: dict) -> nn.Module:
     torch.manual_seed(0)
-    return MODELS.build(dict(
-        type='TopdownPoseEstimator',
-        data_preprocessor=dict(type='PoseDataPreprocessor'),
-        backbone=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8, init_cfg=None),
-        head=head, test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True)))
+    return MODELS.build(
+        dict(
+            type='TopdownPoseEstimator',
+            data_preprocessor=dict(type='PoseDataPreprocessor'),
+            backbone=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8, init_cfg=None),
+            head=head,
+            test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True),
+        )
+    )
 
 
-HEAD = dict(type='HeatmapHead', in_channels=64, out_channels=K, deconv_out_channels=(8, 8, 8),
-            conv_out_channels=(8, ), conv_kernel_sizes=(3, ), decoder=CODEC)
+HEAD = dict(
+    type='HeatmapHead',
+    in_channels=64,
+    out_channels=K,
+    deconv_out_channels=(8, 8, 8),
+    conv_out_channels=(8,),
+    conv_kernel_sizes=(3,),
+    decoder=CODEC,
+)
 WRAPPED = dict(type='RelationHead', head=HEAD, relation=dict(type='JRE'))
 
 
@@ -256,10 +313,14 @@ def missing_and_unexpected(caught: str) -> tuple[set[str], set[str]]:
 
 def old_names(weights: dict) -> dict:
     """As MMPose 0.x has them: another name of the head, its last layers all within the final."""
-    return {key.replace('head.', 'keypoint_head.').replace('final_layer.', 'final_layer.3.')
-            .replace('conv_layers.', 'final_layer.') if key.startswith('head.') and
-            'deconv' not in key else key.replace('head.', 'keypoint_head.'): value
-            for key, value in weights.items()}
+    return {
+        key.replace('head.', 'keypoint_head.')
+        .replace('final_layer.', 'final_layer.3.')
+        .replace('conv_layers.', 'final_layer.')
+        if key.startswith('head.') and 'deconv' not in key
+        else key.replace('head.', 'keypoint_head.'): value
+        for key, value in weights.items()
+    }
 
 
 @pytest.mark.parametrize('names', [dict, old_names], ids=['1.x', '0.x'])
@@ -267,7 +328,7 @@ def test_a_checkpoint_of_the_unwrapped_model_loads(names, tmp_path, capsys):
     """As ``load_from`` loads it: reports the relation's weights as missing, and nothing else."""
     alone, ours = estimator(HEAD), estimator(WRAPPED)
     for parameter in alone.parameters():
-        nn.init.normal_(parameter, std=.1)
+        nn.init.normal_(parameter, std=0.1)
     weights = alone.state_dict()
     if names is old_names:
         weights = names(weights)
@@ -279,11 +340,26 @@ def test_a_checkpoint_of_the_unwrapped_model_loads(names, tmp_path, capsys):
     assert missing == own_weights(ours.head.relation, 'head.relation.')
     images = torch.randn(2, 3, 64, 64)
     assert torch.equal(alone.eval()(images, None), ours.eval()(images, None))
-    meta = dict(flip_indices=FLIPPED, input_size=(64, 64), input_center=np.array([32., 32]),
-                input_scale=np.array([64., 64]))
-    predictions = [model(images, [PoseDataSample(metainfo=meta, gt_instances=InstanceData(
-        bboxes=np.zeros((1, 4)), bbox_scores=np.ones(1))) for _ in range(2)], mode='predict')
-        for model in (alone, ours)]
+    meta = dict(
+        flip_indices=FLIPPED,
+        input_size=(64, 64),
+        input_center=np.array([32.0, 32]),
+        input_scale=np.array([64.0, 64]),
+    )
+    predictions = [
+        model(
+            images,
+            [
+                PoseDataSample(
+                    metainfo=meta,
+                    gt_instances=InstanceData(bboxes=np.zeros((1, 4)), bbox_scores=np.ones(1)),
+                )
+                for _ in range(2)
+            ],
+            mode='predict',
+        )
+        for model in (alone, ours)
+    ]
     assert same(*([sample.pred_instances for sample in found] for found in predictions))
 
 
@@ -292,8 +368,10 @@ def test_a_wrapped_checkpoint_loads_strictly_and_foreign_weights_are_named():
     for parameter in other.parameters():
         nn.init.normal_(parameter)
     ours.load_state_dict(other.state_dict(), strict=True)
-    assert all(torch.equal(a, b) for a, b in zip(ours.state_dict().values(),
-                                                 other.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(ours.state_dict().values(), other.state_dict().values(), strict=True)
+    )
     weights = other.state_dict()
     weights['head.final_layer.weight'] = torch.zeros(1)  # of neither kind
     with pytest.raises(RuntimeError, match='Unexpected.*"head.final_layer.weight"'):
@@ -316,17 +394,48 @@ def test_number_of_joints_comes_from_the_head():
         wrapped(num_joints=17)
 
 
-@pytest.mark.parametrize(('head', 'message'), [
-    (dict(type='SimCCHead', in_channels=C, out_channels=K, input_size=(64, 64),
-          in_featuremap_size=(8, 8)), 'HeatmapHead, CPMHead, MSPNHead.*got SimCCHead'),
-    (dict(type='AssociativeEmbeddingHead', in_channels=C, num_keypoints=K),
-     'not AssociativeEmbeddingHead.*got AssociativeEmbeddingHead'),
-    (dict(type='RPSTNHead', num_joints=K, channels=C, relation=None,
-          propagator=dict(type='JRPSP')), 'got RPSTNHead'),
-    (dict(HEADS['simple'], out_channels=3 * K, decoder=dict(
-        type='UDPHeatmap', input_size=(64, 64), heatmap_size=(16, 16), heatmap_type='combined')),
-     "UDPHeatmap.heatmap_type='combined'.*15 maps"),
-])
+@pytest.mark.parametrize(
+    ('head', 'message'),
+    [
+        (
+            dict(
+                type='SimCCHead',
+                in_channels=C,
+                out_channels=K,
+                input_size=(64, 64),
+                in_featuremap_size=(8, 8),
+            ),
+            'HeatmapHead, CPMHead, MSPNHead.*got SimCCHead',
+        ),
+        (
+            dict(type='AssociativeEmbeddingHead', in_channels=C, num_keypoints=K),
+            'not AssociativeEmbeddingHead.*got AssociativeEmbeddingHead',
+        ),
+        (
+            dict(
+                type='RPSTNHead',
+                num_joints=K,
+                channels=C,
+                relation=None,
+                propagator=dict(type='JRPSP'),
+            ),
+            'got RPSTNHead',
+        ),
+        (
+            dict(
+                HEADS['simple'],
+                out_channels=3 * K,
+                decoder=dict(
+                    type='UDPHeatmap',
+                    input_size=(64, 64),
+                    heatmap_size=(16, 16),
+                    heatmap_type='combined',
+                ),
+            ),
+            "UDPHeatmap.heatmap_type='combined'.*15 maps",
+        ),
+    ],
+)
 def test_other_heads_are_refused(head, message):
     with pytest.raises(ValueError, match=message):
         MODELS.build(dict(type='RelationHead', head=head, relation=dict(type='JRE')))

@@ -1,4 +1,5 @@
 """Relation modules one behind another, and another in the place of a model's."""
+
 import pytest
 import torch
 from mmpose.registry import MODELS
@@ -28,11 +29,13 @@ def test_a_sequence_applies_its_relations_in_order():
 def test_frozen_relations_keep_weights_and_statistics():
     sequence = RelationSequence(3, [random_jre(0), random_jre(1)], frozen=1).train()
     before = [{k: v.clone() for k, v in r.state_dict().items()} for r in sequence.relations]
-    optimizer = torch.optim.SGD(sequence.parameters(), lr=.1)
+    optimizer = torch.optim.SGD(sequence.parameters(), lr=0.1)
     sequence(torch.randn(2, 3, 4, 4, dtype=torch.float64)).square().sum().backward()
     optimizer.step()
-    stays, learns = ([torch.equal(value, old[key]) for key, value in r.state_dict().items()]
-                     for r, old in zip(sequence.relations, before))
+    stays, learns = (
+        [torch.equal(value, old[key]) for key, value in r.state_dict().items()]
+        for r, old in zip(sequence.relations, before)
+    )
     assert all(stays) and not any(learns)
 
 
@@ -45,12 +48,25 @@ def test_a_sequence_that_cannot_be(options):
 @pytest.mark.parametrize('relation', [dict(type='JRE'), None])
 def test_the_heatmaps_of_an_rpstn_do_not_change(relation):
     torch.manual_seed(0)
-    model = MODELS.build(dict(
-        type='VideoPoseEstimator',
-        backbone=dict(type='RPSTNBackbone', num_joints=5, channels=8, input_size=(64, 64),
-                      encoder=dict(type='ResNet', depth=18, stem_channels=4, base_channels=4)),
-        head=dict(type='RPSTNHead', num_joints=5, channels=8, relation=relation,
-                  propagator=dict(type='JRPSP')))).eval()
+    model = MODELS.build(
+        dict(
+            type='VideoPoseEstimator',
+            backbone=dict(
+                type='RPSTNBackbone',
+                num_joints=5,
+                channels=8,
+                input_size=(64, 64),
+                encoder=dict(type='ResNet', depth=18, stem_channels=4, base_channels=4),
+            ),
+            head=dict(
+                type='RPSTNHead',
+                num_joints=5,
+                channels=8,
+                relation=relation,
+                propagator=dict(type='JRPSP'),
+            ),
+        )
+    ).eval()
     if relation:
         nn.init.normal_(model.head.relation.out[1].weight)
     clips = torch.randn(2, 3, 3, 64, 64)

@@ -1,4 +1,5 @@
 """The released network: our options against a literal re-statement in plain torch.nn."""
+
 import importlib.util
 from pathlib import Path
 
@@ -25,6 +26,7 @@ PARITY = ROOT.parent / 'shared/parity'
 
 # The re-statement: nothing in it comes from rpstn.
 
+
 class BasicBlock(nn.Module):
     expansion = 1
 
@@ -36,7 +38,8 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         if stride != 1 or inner != width:
             self.downsample = nn.Sequential(
-                nn.Conv2d(inner, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+                nn.Conv2d(inner, width, 1, stride, bias=False), nn.BatchNorm2d(width)
+            )
 
     def forward(self, x):
         shortcut = self.downsample(x) if hasattr(self, 'downsample') else x
@@ -57,7 +60,8 @@ class Bottleneck(nn.Module):
         self.bn3 = nn.BatchNorm2d(4 * width)
         if stride != 1 or inner != 4 * width:
             self.downsample = nn.Sequential(
-                nn.Conv2d(inner, 4 * width, 1, stride, bias=False), nn.BatchNorm2d(4 * width))
+                nn.Conv2d(inner, 4 * width, 1, stride, bias=False), nn.BatchNorm2d(4 * width)
+            )
 
     def forward(self, x):
         shortcut = self.downsample(x) if hasattr(self, 'downsample') else x
@@ -66,16 +70,24 @@ class Bottleneck(nn.Module):
         return F.relu(self.bn3(self.conv3(x)) + shortcut)
 
 
-BLOCKS = {18: (BasicBlock, 2, 2, 2, 2), 34: (BasicBlock, 3, 4, 6, 3),
-          50: (Bottleneck, 3, 4, 6, 3), 101: (Bottleneck, 3, 4, 23, 3),
-          152: (Bottleneck, 3, 8, 36, 3)}
+BLOCKS = {
+    18: (BasicBlock, 2, 2, 2, 2),
+    34: (BasicBlock, 3, 4, 6, 3),
+    50: (Bottleneck, 3, 4, 6, 3),
+    101: (Bottleneck, 3, 4, 23, 3),
+    152: (Bottleneck, 3, 8, 36, 3),
+}
 
 
 def resnet_parts(depth: int) -> list[nn.Module]:
     """conv1, bn1, relu, maxpool, layer1-4, deconv."""
     block, *counts = BLOCKS[depth]
-    parts = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(),
-             nn.MaxPool2d(3, 2, 1)]
+    parts = [
+        nn.Conv2d(3, 64, 7, 2, 3, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+    ]
     inner = 64
     for stage, count in enumerate(counts):
         blocks = []
@@ -86,16 +98,28 @@ def resnet_parts(depth: int) -> list[nn.Module]:
         parts.append(nn.Sequential(*blocks))
     deconv = []
     for channels in (inner, 256, 256):
-        deconv += [nn.ConvTranspose2d(channels, 256, 4, 2, 1, bias=False), nn.BatchNorm2d(256),
-                   nn.ReLU()]
+        deconv += [
+            nn.ConvTranspose2d(channels, 256, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(256),
+            nn.ReLU(),
+        ]
     return [*parts, nn.Sequential(*deconv)]
 
 
 class PoseNet(nn.Module):
     def __init__(self, depth: int, joints: int) -> None:
         super().__init__()
-        (self.conv1, self.bn1, self.relu, self.maxpool, self.layer1, self.layer2, self.layer3,
-         self.layer4, self.deconv_layers) = resnet_parts(depth)
+        (
+            self.conv1,
+            self.bn1,
+            self.relu,
+            self.maxpool,
+            self.layer1,
+            self.layer2,
+            self.layer3,
+            self.layer4,
+            self.deconv_layers,
+        ) = resnet_parts(depth)
         self.final_layer = nn.Conv2d(256, joints, 1)
 
     def forward(self, x):
@@ -140,7 +164,8 @@ class Released(nn.Module):
             return [nn.ReLU(), nn.MaxPool2d(2)]
 
         self.dkd_param_adapter = nn.Sequential(
-            *conv(0), *shrink(), *conv(1), *shrink(), *conv(1), *shrink(), *conv(1))
+            *conv(0), *shrink(), *conv(1), *shrink(), *conv(1), *shrink(), *conv(1)
+        )
         self.non_local_conv2d = Relation(joints)
 
     def forward(self, clip):
@@ -152,9 +177,12 @@ class Released(nn.Module):
             x = self.bn(self.conv1x1_reduce_dim(torch.cat([heat, carried], dim=1)))
             kernels = self.dkd_param_adapter(x)
             side = kernels.shape[-1]
-            dynamic = torch.stack([
-                F.conv2d(f[b:b + 1], kernels[b][:, None], padding=side // 2, groups=256)[0]
-                for b in range(len(f))])
+            dynamic = torch.stack(
+                [
+                    F.conv2d(f[b : b + 1], kernels[b][:, None], padding=side // 2, groups=256)[0]
+                    for b in range(len(f))
+                ]
+            )
             if self.joints == 15:
                 dynamic = self.bn(dynamic)
             heat = self.bn_u(self.pose_conv1x1_U(dynamic))
@@ -172,14 +200,14 @@ def released(p: int, f: int, joints: int, clip: torch.Tensor | None = None) -> R
     net.to_empty(device='cpu')
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.normal_(module.weight, std=(2 / module.weight[0].numel())**.5)
+            nn.init.normal_(module.weight, std=(2 / module.weight[0].numel()) ** 0.5)
             if module.bias is not None:
-                nn.init.uniform_(module.bias, -.1, .1)
+                nn.init.uniform_(module.bias, -0.1, 0.1)
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, .5, 1.5)
-            nn.init.uniform_(module.bias, -.1, .1)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.1, 0.1)
             module.reset_running_stats()
-            module.momentum = 1.
+            module.momentum = 1.0
     if clip is not None:
         with torch.no_grad():
             net.train()(clip)
@@ -204,8 +232,9 @@ def small() -> dict[str, torch.Tensor]:
     return dict(released(18, 18, 13).state_dict())
 
 
-@pytest.mark.parametrize('p,f,joints,side,frames', [
-    (18, 18, 15, 128, 3), (50, 18, 15, 64, 2), (101, 50, 13, 64, 2)])
+@pytest.mark.parametrize(
+    'p,f,joints,side,frames', [(18, 18, 15, 128, 3), (50, 18, 15, 64, 2), (101, 50, 13, 64, 2)]
+)
 def test_the_converted_network_answers_as_the_re_statement(p, f, joints, side, frames):
     clip = torch.randn(2, frames, 3, side, side)
     net = released(p, f, joints, clip).double()
@@ -216,7 +245,7 @@ def test_the_converted_network_answers_as_the_re_statement(p, f, joints, side, f
     with torch.no_grad():
         expected, heatmaps = net(clip), model(clip, None, mode='tensor')
     assert heatmaps.shape == (2, frames, joints, side // 4, side // 4)
-    assert expected.std() > .1 and expected[:, 1].sub(expected[:, 0]).abs().max() > .1
+    assert expected.std() > 0.1 and expected[:, 1].sub(expected[:, 0]).abs().max() > 0.1
     torch.testing.assert_close(heatmaps, expected, rtol=0, atol=1e-8)
 
 
@@ -274,8 +303,8 @@ def test_it_stays_the_same_when_rearranged_for_inference(small):
     model = ours(small, inspect_released(small))
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(std=.1)
-            module.running_var.uniform_(.5, 2)
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 2)
     clip = torch.randn(1, 3, 3, 64, 64)
     with torch.no_grad():
         expected = model(clip, None, mode='tensor')
@@ -296,20 +325,33 @@ def test_unused_weights_are_reported_and_the_model_is_left_as_it_is(small):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     old = {k: v for k, v in small.items() if not k.endswith('num_batches_tracked')}
     converted, unused = convert_weights(old, model)
-    assert unused == [f'non_local_conv2d.{name}.{kind}' for name in ('theta', 'phi')
-                      for kind in ('weight', 'bias')]
+    assert unused == [
+        f'non_local_conv2d.{name}.{kind}'
+        for name in ('theta', 'phi')
+        for kind in ('weight', 'bias')
+    ]
     assert all(value.dtype == before[name].dtype for name, value in converted.items())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert converted['head.norm.num_batches_tracked'] == 0
     # heatmaps first in the release, last here
     torch.testing.assert_close(
         converted['head.propagator.reduce.weight'][:, 256:],
-        small['conv1x1_reduce_dim.weight'][:, :13], rtol=0, atol=0)
+        small['conv1x1_reduce_dim.weight'][:, :13],
+        rtol=0,
+        atol=0,
+    )
 
 
-@pytest.mark.parametrize('saved,words', [
-    ([1, 2], 'list'), ({}, 'dict'), (dict(state_dict=3), 'int'),
-    (dict(model=nn.Identity()), 'model'), ({3: torch.zeros(1)}, 'not all of it are weights: 3')])
+@pytest.mark.parametrize(
+    'saved,words',
+    [
+        ([1, 2], 'list'),
+        ({}, 'dict'),
+        (dict(state_dict=3), 'int'),
+        (dict(model=nn.Identity()), 'model'),
+        ({3: torch.zeros(1)}, 'not all of it are weights: 3'),
+    ],
+)
 def test_what_is_no_state_dict_is_refused(saved, words):
     with pytest.raises(ReleasedWeightsError, match=words):
         released_weights(saved)
@@ -326,11 +368,15 @@ def test_other_networks_are_refused_by_name(small):
     with pytest.raises(ReleasedWeightsError, match=r'pose_net.final_layer.weight is missing'):
         inspect_released(dict(conv1=torch.zeros(1)))
     with pytest.raises(ReleasedWeightsError, match='fea_ext.4 and on have 2, 2, 1, 2 basic.*152'):
-        inspect_released(changed(small, ('fea_ext.6.1.', )))
+        inspect_released(changed(small, ('fea_ext.6.1.',)))
     with pytest.raises(ReleasedWeightsError, match="penn.*jhmdb.*'coco'"):
         inspect_released(small, 'coco')
-    wrong = changed(small, ('bn_u.bias', 'pose_conv1x1_V'), extra__weight=torch.zeros(1),
-                    bn__weight=torch.zeros(128))
+    wrong = changed(
+        small,
+        ('bn_u.bias', 'pose_conv1x1_V'),
+        extra__weight=torch.zeros(1),
+        bn__weight=torch.zeros(128),
+    )
     model = ours(small, inspect_released(small))
     with pytest.raises(ReleasedWeightsError) as caught:
         convert_weights(wrong, model)
@@ -341,14 +387,17 @@ def test_other_networks_are_refused_by_name(small):
     assert '1 of another shape: bn.weight (128,) in place of (256,)' in text
 
 
-@pytest.mark.parametrize('name,data', [
-    ('penn', 'PennActionDataset'), ('jhmdb', 'JHMDBClipDataset')])
+@pytest.mark.parametrize(
+    'name,data', [('penn', 'PennActionDataset'), ('jhmdb', 'JHMDBClipDataset')]
+)
 def test_the_configs_differ_from_ours_in_what_the_release_does(name, data):
-    ours, theirs = (Config.fromfile(ROOT / f'configs/{kind}_{name}.py').to_dict()
-                    for kind in ('rpstn', 'released'))
+    ours, theirs = (
+        Config.fromfile(ROOT / f'configs/{kind}_{name}.py').to_dict()
+        for kind in ('rpstn', 'released')
+    )
     a, b = ours['model'], theirs['model']
-    assert b['data_preprocessor'].pop('mean') == [0.] * 3
-    assert b['data_preprocessor'].pop('std') == [255.] * 3
+    assert b['data_preprocessor'].pop('mean') == [0.0] * 3
+    assert b['data_preprocessor'].pop('std') == [255.0] * 3
     assert b['head'].pop('norms') == 'shared'
     assert b['head']['relation'].pop('layout') == 'released'
     assert b['head']['propagator'].pop('norms') == 'shared'
@@ -362,8 +411,9 @@ def test_the_configs_differ_from_ours_in_what_the_release_does(name, data):
         pipeline = their.pop('pipeline')
         mine.pop('pipeline')
         assert mine == their and their['type'] == data
-        assert pipeline[1] == dict(type='ClipBBox', mode='frame', padding=1.)
+        assert pipeline[1] == dict(type='ClipBBox', mode='frame', padding=1.0)
         assert dict(type='TopdownStretch', input_size=(256, 256)) in pipeline[2]['transforms']
         assert (part == 'train') == any(
-            t['type'] == 'RandomFlip' for t in pipeline[2]['transforms'])
+            t['type'] == 'RandomFlip' for t in pipeline[2]['transforms']
+        )
     assert ours['optim_wrapper'] == theirs['optim_wrapper']

@@ -1,4 +1,5 @@
 """JRPSP with a shortcut: where it starts, what it computes, what it starts from."""
+
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -34,8 +35,9 @@ def test_it_starts_as_its_last_layer(carry):
     for training in (False, True):
         propagator = module(carry=carry).train(training)
         heatmaps, features, following = maps()
-        torch.testing.assert_close(propagator(heatmaps, features, following),
-                                   propagator.predict(following))
+        torch.testing.assert_close(
+            propagator(heatmaps, features, following), propagator.predict(following)
+        )
 
 
 def test_it_learns_to_look_back():
@@ -44,11 +46,14 @@ def test_it_learns_to_look_back():
     last = propagator.kernel[-1].weight, *(layer.weight for layer in last_layers(propagator))
     for weight in last:
         assert weight.grad.abs().max() > 0
-        torch.nn.init.constant_(weight, .1)
+        torch.nn.init.constant_(weight, 0.1)
     propagator.zero_grad()
     propagator(*maps()).square().mean().backward()
-    assert all(p.grad.abs().max() > 0 for name, p in propagator.named_parameters()
-               if not name.startswith('kernel') or 'bias' not in name)
+    assert all(
+        p.grad.abs().max() > 0
+        for name, p in propagator.named_parameters()
+        if not name.startswith('kernel') or 'bias' not in name
+    )
 
 
 def test_beside_jrpsp_it_adds_the_features():
@@ -59,8 +64,9 @@ def test_beside_jrpsp_it_adds_the_features():
     kernel = ours.kernel(ours.reduce(torch.cat([features, heatmaps], 1)))
     filtered = dynamic_depthwise_conv(following, kernel)
     torch.testing.assert_close(plain(heatmaps, features, following), plain.predict(filtered))
-    torch.testing.assert_close(ours(heatmaps, features, following),
-                               ours.predict(following + filtered))
+    torch.testing.assert_close(
+        ours(heatmaps, features, following), ours.predict(following + filtered)
+    )
 
 
 def test_only_carry_knows_where_a_joint_was():
@@ -69,15 +75,17 @@ def test_only_carry_knows_where_a_joint_was():
     for carry in (False, True):
         propagator = module(carry=carry).eval()
         for part in (propagator.kernel[-1], *(last_layers(propagator) if carry else ())):
-            torch.nn.init.constant_(part.weight, 1.)
+            torch.nn.init.constant_(part.weight, 1.0)
         features = torch.ones(1, C, 64, 64)
         answers = []
         for at in (22, 30):  # 8 cells: S's three poolings do not see the difference
             heatmaps = torch.zeros(1, K, 64, 64)
-            heatmaps[:, :, 30:34, at:at + 4] = 1
+            heatmaps[:, :, 30:34, at : at + 4] = 1
             answers.append(propagator(heatmaps, features, features)[..., 24:40, 16:40])
-        moved.append((answers[0][..., :16] - answers[1][..., 8:24]).abs().max()
-                     / (answers[0][..., :16] - answers[1][..., :16]).abs().max().clamp(min=1e-9))
+        moved.append(
+            (answers[0][..., :16] - answers[1][..., 8:24]).abs().max()
+            / (answers[0][..., :16] - answers[1][..., :16]).abs().max().clamp(min=1e-9)
+        )
     assert moved[1] < 1e-3 < moved[0]
 
 
@@ -85,14 +93,13 @@ def test_the_gate_is_between_what_is_seen_and_what_was_there():
     propagator = module(carry=True).eval()
     heatmaps, features, following = maps()
     seen = propagator.predict(following)
-    bias = torch.linspace(-2., 8., K)
-    bias[-1] = 30.  # shut: all of it is the last frame's
+    bias = torch.linspace(-2.0, 8.0, K)
+    bias[-1] = 30.0  # shut: all of it is the last frame's
     propagator.carry.gate.bias.data = bias
     found = propagator(heatmaps, features, following)
     for k in range(K):
         share = torch.tanh(bias[k])
-        torch.testing.assert_close(
-            found[:, k], (1 - share) * seen[:, k] + share * heatmaps[:, k])
+        torch.testing.assert_close(found[:, k], (1 - share) * seen[:, k] + share * heatmaps[:, k])
     torch.testing.assert_close(found[:, -1], heatmaps[:, -1])
 
 
@@ -101,28 +108,61 @@ def test_what_changes_the_features_is_seen_by_the_last_layer():
     heatmaps, features, following = maps()
     added = torch.randn(C)
     propagator.carry.change.bias.data = added
-    torch.testing.assert_close(propagator(heatmaps, features, following),
-                               propagator.predict(following + added[:, None, None]))
+    torch.testing.assert_close(
+        propagator(heatmaps, features, following),
+        propagator.predict(following + added[:, None, None]),
+    )
 
 
 @pytest.mark.parametrize('norms', ['paper', 'none'])
 def test_every_frame_starts_with_the_single_frame_models_heatmaps(tmp_path, norms):
     network = dict(type='ResNet', depth=18, stem_channels=16, base_channels=16)
-    single = MODELS.build(dict(type='TopdownPoseEstimator', backbone=network, head=dict(
-        type='HeatmapHead', in_channels=128, out_channels=K, deconv_out_channels=(C, ) * 3)))
+    single = MODELS.build(
+        dict(
+            type='TopdownPoseEstimator',
+            backbone=network,
+            head=dict(
+                type='HeatmapHead', in_channels=128, out_channels=K, deconv_out_channels=(C,) * 3
+            ),
+        )
+    )
     path = str(tmp_path / 'single.pth')
-    torch.save(dict(state_dict=single.state_dict(), meta=dict(dataset_meta=dict(
-        keypoint_id2name=dict(enumerate(['head', 'neck', 'belly', 'left_knee', 'right_knee']))))),
-        path)
-    model = MODELS.build(dict(
-        type='VideoPoseEstimator',
-        backbone=dict(type='SharedBackbone', encoder=network, num_joints=K, channels=C,
-                      input_size=(64, 64), pretrained=dict(
-                          checkpoint=path,
-                          joints=['head', 'neck', 'belly', 'left_knee', 'right_knee'])),
-        head=dict(type='RPSTNHead', num_joints=K, channels=C, relation=dict(type='JRE'),
-                  norms=norms,
-                  propagator=dict(type='ResidualJRPSP', carry=True, pretrained=path))))
+    torch.save(
+        dict(
+            state_dict=single.state_dict(),
+            meta=dict(
+                dataset_meta=dict(
+                    keypoint_id2name=dict(
+                        enumerate(['head', 'neck', 'belly', 'left_knee', 'right_knee'])
+                    )
+                )
+            ),
+        ),
+        path,
+    )
+    model = MODELS.build(
+        dict(
+            type='VideoPoseEstimator',
+            backbone=dict(
+                type='SharedBackbone',
+                encoder=network,
+                num_joints=K,
+                channels=C,
+                input_size=(64, 64),
+                pretrained=dict(
+                    checkpoint=path, joints=['head', 'neck', 'belly', 'left_knee', 'right_knee']
+                ),
+            ),
+            head=dict(
+                type='RPSTNHead',
+                num_joints=K,
+                channels=C,
+                relation=dict(type='JRE'),
+                norms=norms,
+                propagator=dict(type='ResidualJRPSP', carry=True, pretrained=path),
+            ),
+        )
+    )
     model.init_weights()
     clip = torch.randn(1, 3, 3, 64, 64)
     with torch.no_grad():
@@ -135,7 +175,12 @@ def test_every_frame_starts_with_the_single_frame_models_heatmaps(tmp_path, norm
 
 def test_another_last_layer_is_refused(tmp_path):
     path = tmp_path / 'other.pth'
-    torch.save({'head.final_layer.weight': torch.zeros(K, C + 1, 1, 1),
-                'head.final_layer.bias': torch.zeros(K)}, path)
+    torch.save(
+        {
+            'head.final_layer.weight': torch.zeros(K, C + 1, 1, 1),
+            'head.final_layer.bias': torch.zeros(K),
+        },
+        path,
+    )
     with pytest.raises(ValueError, match=r'other.pth: head.final_layer.*\(5, 17, 1, 1\)'):
         module(pretrained=str(path)).init_weights()

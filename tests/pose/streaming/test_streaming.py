@@ -1,4 +1,5 @@
 """Streams: equal to clips, in batches as alone; people followed, lost and found again."""
+
 import math
 
 import cv2
@@ -33,8 +34,11 @@ NEVER_LOST = dict(min_score=-math.inf)
 VARIANTS = {
     'paper': (dict(type='TopdownAffine'), dict(), dict()),
     'released, Penn': (dict(type='TopdownStretch'), dict(norms='shared'), dict(norms='shared')),
-    'released, JHMDB': (dict(type='TopdownStretch'), dict(norms='shared'),
-                        dict(norms='shared', norm_filtered=True)),
+    'released, JHMDB': (
+        dict(type='TopdownStretch'),
+        dict(norms='shared'),
+        dict(norms='shared', norm_filtered=True),
+    ),
 }
 
 
@@ -45,30 +49,56 @@ def model(request) -> VideoPoseEstimator:
     init_default_scope('mmpose')
     coding = dict(type='MSRAHeatmap', input_size=INPUT, heatmap_size=(32, 32), sigma=1.5)
     layout = 'released' if head else 'paper'
-    config = Config(dict(
-        model=dict(
-            type='VideoPoseEstimator',
-            data_preprocessor=dict(type='ClipDataPreprocessor', mean=[120., 110, 100],
-                                   std=[60., 50, 40], bgr_to_rgb=True),
-            backbone=dict(
-                type='RPSTNBackbone', num_joints=13, channels=8, input_size=INPUT,
-                encoder=dict(type='ResNet', depth=18, stem_channels=4, base_channels=4)),
-            head=dict(type='RPSTNHead', num_joints=13, channels=8, decoder=coding, norm_weight=1.,
-                      relation=dict(type='JRE', layout=layout),
-                      propagator=dict(type='JRPSP', **propagator), **head)),
-        test_dataloader=dict(dataset=dict(type='ClipDataset', clip_len=CLIP, pipeline=[
-            dict(type='LoadClip'),
-            dict(type='ClipBBox', mode='frame', padding=1.1),
-            dict(type='ForEachFrame', transforms=[dict(input_size=INPUT, **transform)]),
-            dict(type='PackClipInputs')]))))
+    config = Config(
+        dict(
+            model=dict(
+                type='VideoPoseEstimator',
+                data_preprocessor=dict(
+                    type='ClipDataPreprocessor',
+                    mean=[120.0, 110, 100],
+                    std=[60.0, 50, 40],
+                    bgr_to_rgb=True,
+                ),
+                backbone=dict(
+                    type='RPSTNBackbone',
+                    num_joints=13,
+                    channels=8,
+                    input_size=INPUT,
+                    encoder=dict(type='ResNet', depth=18, stem_channels=4, base_channels=4),
+                ),
+                head=dict(
+                    type='RPSTNHead',
+                    num_joints=13,
+                    channels=8,
+                    decoder=coding,
+                    norm_weight=1.0,
+                    relation=dict(type='JRE', layout=layout),
+                    propagator=dict(type='JRPSP', **propagator),
+                    **head,
+                ),
+            ),
+            test_dataloader=dict(
+                dataset=dict(
+                    type='ClipDataset',
+                    clip_len=CLIP,
+                    pipeline=[
+                        dict(type='LoadClip'),
+                        dict(type='ClipBBox', mode='frame', padding=1.1),
+                        dict(type='ForEachFrame', transforms=[dict(input_size=INPUT, **transform)]),
+                        dict(type='PackClipInputs'),
+                    ],
+                )
+            ),
+        )
+    )
     torch.manual_seed(0)
     built = MODELS.build(config.model)
     for module in built.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.running_mean, -.2, .2)
-            nn.init.uniform_(module.running_var, .5, 1.5)
-            nn.init.uniform_(module.weight, .5, 1.5)
-            nn.init.uniform_(module.bias, -.2, .2)
+            nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.2, 0.2)
     built = for_inference(built)
     built.cfg, built.dataset_meta = config, parse_pose_metainfo(PENN13)
     return built
@@ -89,6 +119,7 @@ def wandering(length: int, start=(20, 10, 110, 100)) -> np.ndarray:
 
 def in_clip_mode(model, images: list[np.ndarray], boxes: np.ndarray) -> tuple[np.ndarray, ...]:
     """Joints and scores of one clip by the config's pipeline and the model's own test step."""
+
     class Reader:
         path = 'noise'
 
@@ -96,17 +127,25 @@ def in_clip_mode(model, images: list[np.ndarray], boxes: np.ndarray) -> tuple[np
             return [images[i].copy() for i in indices]
 
     flags = np.zeros(13, bool)
-    frames = [dict(frame_info(i, f'noise#{i}', 'noise', i, False, box, np.zeros((13, 2)), flags,
-                              flags), flip_indices=list(range(13)))
-              for i, box in enumerate(boxes)]
-    pipeline = Compose([TRANSFORMS.build(step)
-                        for step in model.cfg.test_dataloader.dataset.pipeline])
-    item = pipeline(dict(video='noise', reader=Reader(), image_size=images[0].shape[1::-1],
-                         frames=frames))
+    frames = [
+        dict(
+            frame_info(i, f'noise#{i}', 'noise', i, False, box, np.zeros((13, 2)), flags, flags),
+            flip_indices=list(range(13)),
+        )
+        for i, box in enumerate(boxes)
+    ]
+    pipeline = Compose(
+        [TRANSFORMS.build(step) for step in model.cfg.test_dataloader.dataset.pipeline]
+    )
+    item = pipeline(
+        dict(video='noise', reader=Reader(), image_size=images[0].shape[1::-1], frames=frames)
+    )
     with torch.no_grad():
         found = [sample.pred_instances for sample in model.test_step(pseudo_collate([item]))]
-    return (np.stack([pose.keypoints[0] for pose in found]),
-            np.stack([pose.keypoint_scores[0] for pose in found]))
+    return (
+        np.stack([pose.keypoints[0] for pose in found]),
+        np.stack([pose.keypoint_scores[0] for pose in found]),
+    )
 
 
 class Recorder(TorchStepper):
@@ -126,13 +165,12 @@ class Recorder(TorchStepper):
 
 
 def test_steps_give_the_heatmaps_of_the_clip(model):
-    clips = torch.from_numpy(np.random.default_rng(1).integers(
-        0, 255, (2, 6, 3, *INPUT), np.uint8))
+    clips = torch.from_numpy(np.random.default_rng(1).integers(0, 255, (2, 6, 3, *INPUT), np.uint8))
     stepper = TorchStepper(model)
     assert isinstance(stepper, Stepper)
     assert (stepper.input_size, stepper.heatmap_size, stepper.num_joints) == (INPUT, (32, 32), 13)
-    mean = torch.tensor([120., 110, 100])[:, None, None]
-    std = torch.tensor([60., 50, 40])[:, None, None]
+    mean = torch.tensor([120.0, 110, 100])[:, None, None]
+    std = torch.tensor([60.0, 50, 40])[:, None, None]
     with torch.no_grad():
         expected = model((clips.float().flip(2) - mean) / std, None, mode='tensor')
     heatmaps, features = stepper.start(clips[:, 0])
@@ -170,8 +208,11 @@ def test_started_anew_every_clip_a_stream_is_equal_to_a_video_in_clips(model):
 def test_several_people_in_several_streams_are_one_batch_and_equal_to_one_by_one(model):
     """Streams of other sizes that start later, and a person who comes later and leaves."""
     videos = dict(left=video(6), right=video(6, (200, 140), seed=1))
-    boxes = {('left', 0): wandering(6), ('left', 1): wandering(6, (60, 5, 140, 115)),
-             ('right', 0): wandering(6, (90, 20, 190, 130))}
+    boxes = {
+        ('left', 0): wandering(6),
+        ('left', 1): wandering(6, (60, 5, 140, 115)),
+        ('right', 0): wandering(6, (90, 20, 190, 130)),
+    }
     starts, ends = {('left', 0): 0, ('left', 1): 2, ('right', 0): 1}, {('left', 1): 5}
     alone = {}
     for key, track in boxes.items():
@@ -182,19 +223,32 @@ def test_several_people_in_several_streams_are_one_batch_and_equal_to_one_by_one
     together = StreamingRPSTN(recorder, model.cfg, **NEVER_LOST)
     for t in range(6):
         names = [name for name in videos if t >= starts[name, 0]]
-        given = {name: {person: boxes[name, person][t] if t < ends.get((name, person), 6) else None
-                        for name_, person in boxes if name_ == name and t >= starts[name, person]}
-                 for name in names}
+        given = {
+            name: {
+                person: boxes[name, person][t] if t < ends.get((name, person), 6) else None
+                for name_, person in boxes
+                if name_ == name and t >= starts[name, person]
+            }
+            for name in names
+        }
         answers = together.step_streams({name: videos[name][t] for name in names}, given)
         seen = {(name, pose.person): pose for name in names for pose in answers[name].people}
         assert sorted((*key, t) for key in seen) == sorted((*key, s) for key, s in alone if s == t)
         for key, pose in seen.items():
-            expected, = alone[key, t].people
+            (expected,) = alone[key, t].people
             np.testing.assert_allclose(pose.joints, expected.joints, atol=1e-4)
             np.testing.assert_allclose(pose.scores, expected.scores, atol=1e-4)
             assert pose.started == expected.started
-    assert recorder.calls == [('start', 1), ('start', 1), ('step', 1), ('start', 1), ('step', 2),
-                              ('step', 3), ('step', 3), ('step', 2)]
+    assert recorder.calls == [
+        ('start', 1),
+        ('start', 1),
+        ('step', 1),
+        ('start', 1),
+        ('step', 2),
+        ('step', 3),
+        ('step', 3),
+        ('step', 2),
+    ]
 
 
 def test_the_initializer_runs_as_often_as_asked(model):
@@ -205,7 +259,7 @@ def test_the_initializer_runs_as_often_as_asked(model):
 
 
 SIZE = (320, 240)
-SHAPE = np.array([[0., 0], [36, 10], [18, 48]])
+SHAPE = np.array([[0.0, 0], [36, 10], [18, 48]])
 
 
 @pytest.fixture
@@ -225,7 +279,7 @@ def test_the_box_follows_and_the_crop_moves_no_more_often_than_it_must(dot_strea
     boxes = []
     for t in range(30):
         planted = SHAPE + (40 + 5 * t, 50 + t)
-        pose, = stream.step(dots(planted, 5, SIZE)).people
+        (pose,) = stream.step(dots(planted, 5, SIZE)).people
         np.testing.assert_allclose(pose.joints, planted, atol=0.5)
         assert pose.person == 0 and not pose.lost and (pose.scores > 0.8).all()
         assert (pose.box[:2] < planted.max(0)).all() and (pose.box[2:] > planted.min(0)).all()
@@ -235,7 +289,7 @@ def test_the_box_follows_and_the_crop_moves_no_more_often_than_it_must(dot_strea
     # Found in the whole frame, then looked at closely; carried on ever since.
     assert recorder.calls == [('start', 1)] * 2 + [('step', 1)] * 29
     assert (boxes[0][2:] - boxes[0][:2] < 80).all()
-    always, _ = dot_stream(keep_iou=1.)
+    always, _ = dot_stream(keep_iou=1.0)
     boxes = [always.step(dots(SHAPE + (40 + 4 * t, 50), 5, SIZE)).people[0].box for t in range(9)]
     assert (np.diff(boxes, axis=0) != 0).any(axis=1).all()
 
@@ -254,23 +308,30 @@ def test_a_person_given_by_a_box_is_followed_from_there(dot_stream, dots):
 def test_who_is_lost_is_told_looked_for_and_found_again(dot_stream, dots):
     stream, recorder = dot_stream()
     here, there = SHAPE + (40, 60), SHAPE + (220, 150)
-    gone = np.full((3, 2), -999.)
+    gone = np.full((3, 2), -999.0)
     states = []
     for planted in [here] * 3 + [gone] * 4 + [there] * 3:
-        pose, = stream.step(dots(planted, 5, SIZE)).people
+        (pose,) = stream.step(dots(planted, 5, SIZE)).people
         states.append((pose.started, pose.lost))
         assert pose.person == 0
         if planted is not gone:
-            np.testing.assert_allclose(pose.joints, planted, atol=1.)
+            np.testing.assert_allclose(pose.joints, planted, atol=1.0)
     carried, found, lost, still = (False, False), (True, False), (False, True), (True, True)
     assert states == [found, carried, carried, lost, still, lost, still, carried, found, carried]
     np.testing.assert_allclose(pose.joints, there, atol=0.5)
     assert recorder.calls == [
-        ('start', 1), ('start', 1),  # whole frame, close
-        ('step', 1), ('step', 1), ('step', 1),  # in the last of these nothing is left
-        ('start', 1), ('step', 1),  # once more at that place
-        ('start', 1), ('step', 1),  # whole frame; there
-        ('start', 1), ('step', 1)]  # close
+        ('start', 1),
+        ('start', 1),  # whole frame, close
+        ('step', 1),
+        ('step', 1),
+        ('step', 1),  # in the last of these nothing is left
+        ('start', 1),
+        ('step', 1),  # once more at that place
+        ('start', 1),
+        ('step', 1),  # whole frame; there
+        ('start', 1),
+        ('step', 1),
+    ]  # close
 
 
 def test_a_person_who_was_hidden_for_a_frame_is_found_where_he_was(dot_stream, dots):
@@ -291,7 +352,7 @@ def test_who_is_lost_for_long_is_given_up_and_one_found_later_is_another(dot_str
         counts = [len(stream.step(black).people) for _ in range(6)]
         assert counts == [1, 1, 1, 0, 0, 0]  # lost, tried again, then nowhere to look
         stream.finder.boxes = [[30, 50, 90, 120]]
-        pose, = stream.step(image).people
+        (pose,) = stream.step(image).people
         assert pose.person == expected and pose.started and not pose.lost
 
 
@@ -324,7 +385,7 @@ def test_two_people_are_found_followed_and_told_apart(dot_stream, dots):
     assert [p.person for p in stream.step(two(dots, a, b)).people] == [0]
     finder.boxes = [around_a, around_b, [-50, -50, -20, -20], [float('nan')] * 4]
     for t in range(10):
-        move = np.array([3. * t, 0])
+        move = np.array([3.0 * t, 0])
         joints, scores = stream.step(two(dots, a + move, b - move))
         np.testing.assert_allclose(joints, [b - move, a + move], atol=0.5)
         assert joints.shape == (2, 3, 2) and scores.shape == (2, 3)
@@ -374,8 +435,9 @@ def test_what_is_kept_does_not_grow(dot_stream, dots):
     for t in range(30):
         stream.step(dots(SHAPE + (40 + 2 * t, 60), 5, SIZE))
         track = stream._streams[0].tracks[0]
-        sizes.add((track.heatmaps.untyped_storage().nbytes(),
-                   track.features.untyped_storage().nbytes()))
+        sizes.add(
+            (track.heatmaps.untyped_storage().nbytes(), track.features.untyped_storage().nbytes())
+        )
     assert len(sizes) == 1
 
 
@@ -396,7 +458,7 @@ def test_who_moves_is_found_by_motion(dot_stream, dots):
     black = np.zeros((240, 320, 3), np.uint8)
     assert [len(stream.step(black).people) for _ in range(3)] == [0, 0, 0]
     for t in range(4):
-        pose, = stream.step(dots(SHAPE + (200 + 2 * t, 60), 5, SIZE)).people
+        (pose,) = stream.step(dots(SHAPE + (200 + 2 * t, 60), 5, SIZE)).people
         np.testing.assert_allclose(pose.joints, SHAPE + (200 + 2 * t, 60), atol=0.5)
     assert pose.box[0] > 150
 
@@ -421,9 +483,15 @@ def test_results_are_frozen_and_unpack():
         poses.index = 4
 
 
-@pytest.mark.parametrize('box, said', [
-    ((10, 10, 10, 50), 'x1 < x2'), ((1, 2, 3), 'x1 < x2'), ((0, 0, float('nan'), 5), 'x1 < x2'),
-    ((400, 10, 500, 60), 'outside the image of 320x240')])
+@pytest.mark.parametrize(
+    'box, said',
+    [
+        ((10, 10, 10, 50), 'x1 < x2'),
+        ((1, 2, 3), 'x1 < x2'),
+        ((0, 0, float('nan'), 5), 'x1 < x2'),
+        ((400, 10, 500, 60), 'outside the image of 320x240'),
+    ],
+)
 def test_a_bad_box_is_refused_before_anything_changes(dot_stream, dots, box, said):
     stream, _ = dot_stream()
     image = dots(SHAPE + (40, 60), 5, SIZE)
@@ -435,8 +503,9 @@ def test_a_bad_box_is_refused_before_anything_changes(dot_stream, dots, box, sai
     assert stream.step(image).index == 1
 
 
-@pytest.mark.parametrize('frame', [
-    np.zeros((24, 32), np.uint8), np.zeros((24, 32, 4), np.uint8), np.zeros((24, 32, 3))])
+@pytest.mark.parametrize(
+    'frame', [np.zeros((24, 32), np.uint8), np.zeros((24, 32, 4), np.uint8), np.zeros((24, 32, 3))]
+)
 def test_what_is_no_bgr_image_is_refused(dot_stream, frame):
     with pytest.raises(ValueError, match='BGR uint8, got'):
         dot_stream()[0].step(frame)
@@ -444,10 +513,11 @@ def test_what_is_no_bgr_image_is_refused(dot_stream, frame):
 
 def test_options_that_cannot_be_are_refused(dot_stream, dot_model):
     for options, said in (
-            (dict(reset_every=0), 'reset_every must be at least 1, got 0'),
-            (dict(find_every=0), 'find_every must be at least 1'),
-            (dict(max_people=2), 'needs a finder that tells people apart'),
-            (dict(cropper=Cropper((64, 64))), r'crops to \(64, 64\) pixels, the stepper takes')):
+        (dict(reset_every=0), 'reset_every must be at least 1, got 0'),
+        (dict(find_every=0), 'find_every must be at least 1'),
+        (dict(max_people=2), 'needs a finder that tells people apart'),
+        (dict(cropper=Cropper((64, 64))), r'crops to \(64, 64\) pixels, the stepper takes'),
+    ):
         with pytest.raises(ValueError, match=said):
             dot_stream(**options)
     bare = dot_model(dict(type='TopdownAffine'))

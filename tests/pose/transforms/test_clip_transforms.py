@@ -1,4 +1,5 @@
 """Images and joints of a clip go through the same transforms, with the same random numbers."""
+
 import random
 
 import cv2
@@ -13,8 +14,9 @@ from rpstn.pose.transforms import ClipBBox, ForEachFrame, LoadClip, PackClipInpu
 
 META = parse_pose_metainfo(PENN13)
 # One colour a joint, far apart, so that each dot is found again after resampling.
-COLORS = np.array([[b, g, r] for b in (60, 150, 240) for g in (60, 150, 240)
-                   for r in (60, 150, 240)], np.uint8)[np.arange(13) * 2]
+COLORS = np.array(
+    [[b, g, r] for b in (60, 150, 240) for g in (60, 150, 240) for r in (60, 150, 240)], np.uint8
+)[np.arange(13) * 2]
 
 
 class Drawn:
@@ -39,16 +41,36 @@ class Drawn:
 def clip(frames=4, seed=0):
     rng = np.random.default_rng(seed)
     grid = np.stack(np.meshgrid(np.arange(4), np.arange(4)), -1).reshape(-1, 2)[:13]
-    keypoints = (np.array([100, 60]) + grid * 32 + rng.uniform(-6, 6, (frames, 13, 2))
-                 + np.arange(frames)[:, None, None] * [3, -2]).astype(np.float32)
+    keypoints = (
+        np.array([100, 60])
+        + grid * 32
+        + rng.uniform(-6, 6, (frames, 13, 2))
+        + np.arange(frames)[:, None, None] * [3, -2]
+    ).astype(np.float32)
     occluded = (rng.random((frames, 13)) < 0.4).astype(np.float32)
-    return dict(video='drawn', reader=Drawn(keypoints), image_size=(320, 240), frames=[
-        dict(id=t, img_id=t, img_path=f'drawn.avi#{t}', video='drawn', frame_index=t,
-             padded=t == frames - 1, category_id=1, bbox_score=np.ones(1, np.float32),
-             bbox=np.concatenate([keypoints[t].min(0), keypoints[t].max(0)])[None],
-             keypoints=keypoints[t][None], keypoints_visible=np.ones((1, 13), np.float32),
-             keypoints_occluded=occluded[t][None], flip_indices=META['flip_indices'])
-        for t in range(frames)])
+    return dict(
+        video='drawn',
+        reader=Drawn(keypoints),
+        image_size=(320, 240),
+        frames=[
+            dict(
+                id=t,
+                img_id=t,
+                img_path=f'drawn.avi#{t}',
+                video='drawn',
+                frame_index=t,
+                padded=t == frames - 1,
+                category_id=1,
+                bbox_score=np.ones(1, np.float32),
+                bbox=np.concatenate([keypoints[t].min(0), keypoints[t].max(0)])[None],
+                keypoints=keypoints[t][None],
+                keypoints_visible=np.ones((1, 13), np.float32),
+                keypoints_occluded=occluded[t][None],
+                flip_indices=META['flip_indices'],
+            )
+            for t in range(frames)
+        ],
+    )
 
 
 def find_dots(image):
@@ -64,11 +86,20 @@ def find_dots(image):
 
 
 def augment(**bbox):
-    return ForEachFrame([
-        dict(type='RandomFlip', prob=0.5),
-        dict(type='RandomBBoxTransform', shift_factor=0.1, scale_factor=(0.8, 1.4),
-             rotate_factor=40, rotate_prob=1.0, **bbox),
-        dict(type='TopdownAffine', input_size=(256, 256))])
+    return ForEachFrame(
+        [
+            dict(type='RandomFlip', prob=0.5),
+            dict(
+                type='RandomBBoxTransform',
+                shift_factor=0.1,
+                scale_factor=(0.8, 1.4),
+                rotate_factor=40,
+                rotate_prob=1.0,
+                **bbox,
+            ),
+            dict(type='TopdownAffine', input_size=(256, 256)),
+        ]
+    )
 
 
 @pytest.mark.parametrize('mode', ['frame', 'clip'])
@@ -171,21 +202,25 @@ def test_clip_box_holds_all_boxes_and_leaves_the_persons_box():
 
 def test_packed_clip():
     codec = dict(type='MSRAHeatmap', input_size=(128, 128), heatmap_size=(32, 32), sigma=2)
-    steps = ForEachFrame([dict(type='TopdownAffine', input_size=(128, 128)),
-                          dict(type='GenerateTarget', encoder=codec)])
+    steps = ForEachFrame(
+        [
+            dict(type='TopdownAffine', input_size=(128, 128)),
+            dict(type='GenerateTarget', encoder=codec),
+        ]
+    )
     results = steps(ClipBBox()(LoadClip()(clip())))
     images = [frame['img'].copy() for frame in results['frames']]
     packed = PackClipInputs()(results)
     assert packed['inputs'].shape == (4, 3, 128, 128) and packed['inputs'].dtype == torch.uint8
-    for image, tensor, sample, t in zip(images, packed['inputs'], packed['data_samples'].frames,
-                                        range(4), strict=True):
+    for image, tensor, sample, t in zip(
+        images, packed['inputs'], packed['data_samples'].frames, range(4), strict=True
+    ):
         np.testing.assert_array_equal(tensor.permute(1, 2, 0).numpy(), image)
         assert sample.metainfo['frame_index'] == t and sample.metainfo['video'] == 'drawn'
         assert sample.metainfo['padded'] == (t == 3)
         assert sample.gt_instances.keypoints_occluded.shape == (1, 13)
         assert sample.gt_fields.heatmaps.shape == (13, 32, 32)
-        assert {'input_center', 'input_scale', 'input_size', 'flip_indices'} <= set(
-            sample.metainfo)
+        assert {'input_center', 'input_scale', 'input_size', 'flip_indices'} <= set(sample.metainfo)
 
 
 class OneOff(Drawn):

@@ -1,4 +1,5 @@
 """Penn Action's joints as JHMDB's: places, flags, and the mirror."""
+
 import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
@@ -18,11 +19,21 @@ def clip(occluded=(), unlabelled=()) -> dict:
     hidden = np.zeros((1, 13), np.float32)
     flags[:, [PENN.index(j) for j in unlabelled]] = 0
     hidden[:, [PENN.index(j) for j in occluded]] = 1
-    return dict(video='1', frames=[
-        dict(keypoints=rng.uniform(0, 50, (1, 13, 2)).astype(np.float32),
-             keypoints_visible=flags.copy(), keypoints_occluded=hidden.copy(),
-             bbox=np.array([[0, 0, 50, 50]], np.float32), flip_indices=list(PENN.flip_indices),
-             img_shape=(60, 60), img=np.zeros((60, 60, 3), np.uint8)) for _ in range(2)])
+    return dict(
+        video='1',
+        frames=[
+            dict(
+                keypoints=rng.uniform(0, 50, (1, 13, 2)).astype(np.float32),
+                keypoints_visible=flags.copy(),
+                keypoints_occluded=hidden.copy(),
+                bbox=np.array([[0, 0, 50, 50]], np.float32),
+                flip_indices=list(PENN.flip_indices),
+                img_shape=(60, 60),
+                img=np.zeros((60, 60, 3), np.uint8),
+            )
+            for _ in range(2)
+        ],
+    )
 
 
 def test_joints_of_the_same_name_and_means():
@@ -40,7 +51,8 @@ def test_joints_of_the_same_name_and_means():
 
 def test_flags_of_means_follow_their_parts():
     result = MapClipJoints('penn13', 'jhmdb15').transform(
-        clip(occluded=['left_shoulder'], unlabelled=['right_hip']))
+        clip(occluded=['left_shoulder'], unlabelled=['right_hip'])
+    )
     frame = result['frames'][0]
     labelled, occluded = (frame[f'keypoints_{key}'][0] for key in ('visible', 'occluded'))
     assert {JHMDB.joints[k] for k in np.flatnonzero(labelled == 0)} == {'right_hip', 'belly'}
@@ -49,12 +61,24 @@ def test_flags_of_means_follow_their_parts():
 
 def test_a_joint_that_the_source_has_not_is_unlabelled():
     keypoints = np.ones((1, 17, 2), np.float32)
-    frame = dict(keypoints=keypoints, keypoints_visible=np.ones((1, 17), np.float32),
-                 keypoints_occluded=np.zeros((1, 17), np.float32))
-    back = MapClipJoints('jhmdb15', 'penn13').transform(dict(frames=[dict(
-        frame, keypoints=keypoints[:, :15], keypoints_visible=np.ones((1, 15), np.float32),
-        keypoints_occluded=np.zeros((1, 15), np.float32))]))['frames'][0]
-    assert (back['keypoints_visible'] == 1).all(), 'JHMDB has all of Penn Action\'s'
+    frame = dict(
+        keypoints=keypoints,
+        keypoints_visible=np.ones((1, 17), np.float32),
+        keypoints_occluded=np.zeros((1, 17), np.float32),
+    )
+    back = MapClipJoints('jhmdb15', 'penn13').transform(
+        dict(
+            frames=[
+                dict(
+                    frame,
+                    keypoints=keypoints[:, :15],
+                    keypoints_visible=np.ones((1, 15), np.float32),
+                    keypoints_occluded=np.zeros((1, 15), np.float32),
+                )
+            ]
+        )
+    )['frames'][0]
+    assert (back['keypoints_visible'] == 1).all(), "JHMDB has all of Penn Action's"
     hieve = MapClipJoints('h36m17', 'jhmdb15').transform(dict(frames=[frame]))['frames'][0]
     assert np.isfinite(hieve['keypoints']).all()
 
@@ -63,7 +87,7 @@ def test_flipping_goes_by_the_new_joints():
     init_default_scope('mmpose')
     result = MapClipJoints('penn13', 'jhmdb15').transform(clip())
     before = result['frames'][0]['keypoints'].copy()
-    flip = TRANSFORMS.build(dict(type='RandomFlip', direction='horizontal', prob=1.))
+    flip = TRANSFORMS.build(dict(type='RandomFlip', direction='horizontal', prob=1.0))
     frame = flip(result['frames'][0])
     expected = before[:, list(JHMDB.flip_indices)]
     expected[..., 0] = 59 - expected[..., 0]

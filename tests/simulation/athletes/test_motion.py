@@ -1,4 +1,5 @@
 """Motions in 3D: bones of fixed length, feet that stand, joints that really bend."""
+
 import numpy as np
 import pytest
 
@@ -6,8 +7,13 @@ from rpstn.simulation.athletes.motion import MOTIONS
 from rpstn.simulation.athletes.skeleton import Proportions, two_bone_ik
 
 TIMES = np.arange(100) / 25
-BONES = dict(thigh=('hip', 'knee'), shank=('knee', 'ankle'), upper_arm=('shoulder', 'elbow'),
-             forearm=('elbow', 'wrist'), hand=('wrist', 'hand'))
+BONES = dict(
+    thigh=('hip', 'knee'),
+    shank=('knee', 'ankle'),
+    upper_arm=('shoulder', 'elbow'),
+    forearm=('elbow', 'wrist'),
+    hand=('wrist', 'hand'),
+)
 
 
 def perform(name: str, seed: int):
@@ -30,7 +36,8 @@ def test_bones_keep_their_length(name):
         for bone, (start, end) in BONES.items():
             for side in ('left', 'right'):
                 length = np.linalg.norm(
-                    skeleton[f'{side}_{start}'] - skeleton[f'{side}_{end}'], axis=-1)
+                    skeleton[f'{side}_{start}'] - skeleton[f'{side}_{end}'], axis=-1
+                )
                 np.testing.assert_allclose(length, getattr(body, bone), atol=1e-9)
 
 
@@ -62,11 +69,11 @@ def test_planted_feet_of_a_walk_do_not_slide():
         _, skeleton = perform('walking', seed)
         for side in ('left', 'right'):
             ankle = skeleton[f'{side}_ankle']
-            flat = ankle[:, 2] < ankle[:, 2].min() + .002
+            flat = ankle[:, 2] < ankle[:, 2].min() + 0.002
             both = flat[1:] & flat[:-1]
             assert both.sum() > 15
             step = np.abs(np.diff(ankle[:, 0]))[both]
-            assert np.median(step) < .002 and np.quantile(step, .8) < .02
+            assert np.median(step) < 0.002 and np.quantile(step, 0.8) < 0.02
         assert skeleton['pelvis'][-1, 0] - skeleton['pelvis'][0, 0] > 2  # it gets on
 
 
@@ -76,7 +83,7 @@ def test_squat_bends_the_knees_down_and_up():
         knee = angle(s['left_hip'], s['left_knee'], s['left_ankle'])
         assert knee.max() > 160 and knee.min() < 125
         lowest, upright = s['pelvis'][knee.argmin(), 2], s['pelvis'][knee.argmax(), 2]
-        assert lowest < upright - .12
+        assert lowest < upright - 0.12
         turns = np.diff(np.sign(np.diff(s['pelvis'][:, 2])))
         assert (turns != 0).sum() >= 2  # at least down and up in four seconds
 
@@ -98,8 +105,8 @@ def test_jumping_jack_opens_arms_and_legs_together():
         _, s = perform('jumping_jack', seed)
         stance = s['left_ankle'][:, 1] - s['right_ankle'][:, 1]
         height = s['left_wrist'][:, 2] - s['left_shoulder'][:, 2]
-        assert np.corrcoef(stance, height)[0, 1] > .9
-        assert height.max() > .2 and height.min() < -.2
+        assert np.corrcoef(stance, height)[0, 1] > 0.9
+        assert height.max() > 0.2 and height.min() < -0.2
 
 
 def test_inverse_kinematics_bends_towards_the_pole_and_reaches():
@@ -107,11 +114,12 @@ def test_inverse_kinematics_bends_towards_the_pole_and_reaches():
     root = rng.normal(size=(200, 3))
     direction = rng.normal(size=(200, 3))
     target = root + direction / np.linalg.norm(direction, axis=1)[:, None] * rng.uniform(
-        .15, .85, (200, 1))
+        0.15, 0.85, (200, 1)
+    )
     pole = rng.normal(size=(200, 3))
-    middle, end = two_bone_ik(root, target, pole, .45, .42)
+    middle, end = two_bone_ik(root, target, pole, 0.45, 0.42)
     np.testing.assert_allclose(end, target, atol=1e-9)
-    np.testing.assert_allclose(np.linalg.norm(middle - root, axis=1), .45, atol=1e-9)
-    assert ((middle - (root + end) / 2) * pole).sum(1).min() > -.1
-    away = two_bone_ik(np.zeros(3), np.array([3.0, 0, 0]), np.array([0, 0, 1.0]), .45, .42)[1]
-    np.testing.assert_allclose(np.linalg.norm(away), .87, rtol=1e-3)  # as far as it goes
+    np.testing.assert_allclose(np.linalg.norm(middle - root, axis=1), 0.45, atol=1e-9)
+    assert ((middle - (root + end) / 2) * pole).sum(1).min() > -0.1
+    away = two_bone_ik(np.zeros(3), np.array([3.0, 0, 0]), np.array([0, 0, 1.0]), 0.45, 0.42)[1]
+    np.testing.assert_allclose(np.linalg.norm(away), 0.87, rtol=1e-3)  # as far as it goes

@@ -1,4 +1,5 @@
 """Bodies over given joints, and Penn Action's layout written from its labels."""
+
 import shutil
 from pathlib import Path
 
@@ -46,10 +47,11 @@ def test_any_sequence_is_drawn_the_same_each_time(joints):
     keypoints, labelled, occluded = annotation(joints)
     first, again, other = (
         list(render_sequence(keypoints, labelled, occluded, (160, 160), seed, joints))
-        for seed in (1, 1, 2))
+        for seed in (1, 1, 2)
+    )
     assert len(first) == 12 and first[0].shape == (160, 160, 3) and first[0].dtype == np.uint8
     np.testing.assert_array_equal(first, again)
-    assert (np.array(first) != other).mean() > .5
+    assert (np.array(first) != other).mean() > 0.5
 
 
 def test_visible_joints_are_seen_and_hidden_ones_covered():
@@ -58,10 +60,10 @@ def test_visible_joints_are_seen_and_hidden_ones_covered():
         keypoints, labelled, occluded = annotation(seed=seed)
         scene = annotated_scene(keypoints, labelled, occluded, (160, 160), seed)
         shown = agreement(scene, keypoints)
-        assert (shown & occluded).sum() >= .97 * occluded.sum()
+        assert (shown & occluded).sum() >= 0.97 * occluded.sum()
         right += (shown == occluded)[labelled].sum()
         total += labelled.sum()
-    assert right > .96 * total
+    assert right > 0.96 * total
 
 
 def test_hidden_joints_in_the_open_get_something_before_them():
@@ -91,9 +93,14 @@ def test_unknown_joints_are_filled_in_between():
         complete(keypoints, np.zeros_like(known))
 
 
-@pytest.mark.parametrize(('change', 'message'), [
-    (dict(joints='coco'), 'coco'), (dict(joints='jhmdb15'), r'\(N, 15, 2\).*\(12, 13, 2\)'),
-    (dict(labelled=np.ones((3, 13), bool)), r'labelled.*\(12, 13\).*\(3, 13\)')])
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(joints='coco'), 'coco'),
+        (dict(joints='jhmdb15'), r'\(N, 15, 2\).*\(12, 13, 2\)'),
+        (dict(labelled=np.ones((3, 13), bool)), r'labelled.*\(12, 13\).*\(3, 13\)'),
+    ],
+)
 def test_wrong_annotations_are_refused(change, message):
     keypoints, labelled, occluded = annotation()
     arguments = dict(keypoints=keypoints, labelled=labelled, occluded=occluded, size=(160, 160))
@@ -151,8 +158,10 @@ def test_only_marked_sequences_are_replaced(labels, tmp_path):
         photograph = frames / name / '000001.jpg'
         photograph.parent.mkdir()
         photograph.write_bytes(b'a photograph')
-        for attempt in (lambda: list(export(labels, tmp_path, sequences, overwrite=True)),
-                        lambda: write_sequence(sequences[0], frames)):
+        for attempt in (
+            lambda: list(export(labels, tmp_path, sequences, overwrite=True)),
+            lambda: write_sequence(sequences[0], frames),
+        ):
             with pytest.raises(RealFramesError, match=f'{name}: holds frames without RENDERED'):
                 attempt()
         assert photograph.read_bytes() == b'a photograph'
@@ -182,7 +191,9 @@ def test_an_interrupted_copy_of_labels_leaves_no_half_file(labels, tmp_path, mon
 def test_selecting_sequences(labels):
     assert [s.name for s in select(labels, ['2'])] == ['0200', '2300'], 'spread, not the first'
     assert [s.name for s in select(labels, ['3'])] in (
-        ['0200', '0700', '2300'], ['0200', '1100', '2300'])
+        ['0200', '0700', '2300'],
+        ['0200', '1100', '2300'],
+    )
     assert len(select(labels)) == len(select(labels, ['99'])) == 4
     with pytest.raises(ValueError, match='must be at least 1, got 0'):
         select(labels, ['0'])

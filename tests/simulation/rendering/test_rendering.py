@@ -1,4 +1,5 @@
 """Rendered clips: reproducible, and labelled as they look."""
+
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -44,7 +45,7 @@ def test_the_same_pixels_in_any_order_and_process():
 
 def test_seeds_differ_and_frames_move():
     a, b = (reader(seed, occluder_prob=0).read([0, 8]) for seed in (1, 2))
-    assert (a[0] != b[0]).mean() > .5
+    assert (a[0] != b[0]).mean() > 0.5
     assert np.abs(a[0].astype(int) - a[1]).max() > 40
 
 
@@ -66,7 +67,7 @@ def test_labels_say_what_the_part_map_shows(motion):
     """The map comes from the rasterizer, the labels from single lines of sight."""
     hidden = shown = 0
     for seed in range(6):
-        r = reader(seed, motions=(motion,), occluder_prob=.5)
+        r = reader(seed, motions=(motion,), occluder_prob=0.5)
         keypoints, labelled, occluded = r.joints(NAMES)
         scene = animate(r).scene
         for frame in range(0, 16, 3):
@@ -98,10 +99,11 @@ def test_the_part_map_shows_in_the_picture():
         palette[rows] = kept
         own = parts == PART[part]
         assert own.sum() > 10
-        assert changed[own].mean() > .9
+        assert changed[own].mean() > 0.9
         near = np.pad(own, 4)
-        near = np.any([np.roll(near, (i, j), (0, 1)) for i in range(-3, 4)
-                       for j in range(-3, 4)], 0)[4:-4, 4:-4]
+        near = np.any(
+            [np.roll(near, (i, j), (0, 1)) for i in range(-3, 4) for j in range(-3, 4)], 0
+        )[4:-4, 4:-4]
         assert not changed[~near].any()
 
 
@@ -116,33 +118,42 @@ def test_occluders_hide_joints_and_cover_them_in_the_picture():
         np.testing.assert_array_equal(keypoints, without.joints(NAMES)[0])
         more = occluded & ~without.joints(NAMES)[2]
         assert not (without.joints(NAMES)[2] & ~occluded).any()
-        changed = np.abs(np.stack(with_one.read(range(16))).astype(int)
-                         - np.stack(without.read(range(16)))).max(-1)
+        changed = np.abs(
+            np.stack(with_one.read(range(16))).astype(int) - np.stack(without.read(range(16)))
+        ).max(-1)
         for frame, k in np.argwhere(more):
             x, y = np.rint(keypoints[frame, k]).astype(int)
             hides += 1
-            assert changed[frame, max(y - 1, 0):y + 2, max(x - 1, 0):x + 2].max() > 0
+            assert changed[frame, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].max() > 0
     assert hides > 40
 
 
 def test_left_and_right_as_the_camera_sees_them():
     for seed in range(6):
         for azimuth, sign in ((0.0, 1), (np.pi, -1)):
-            r = reader(seed, motions=('jumping_jack', 'squat'), azimuth=azimuth, elevation=.1,
-                       occluder_prob=0)
+            r = reader(
+                seed,
+                motions=('jumping_jack', 'squat'),
+                azimuth=azimuth,
+                elevation=0.1,
+                occluder_prob=0,
+            )
             keypoints, _, occluded = r.joints(NAMES)
             for joint in ('shoulder', 'hip', 'knee', 'ankle'):
-                left, right = (keypoints[:, NAMES.index(f'{s}_{joint}'), 0]
-                               for s in ('left', 'right'))
+                left, right = (
+                    keypoints[:, NAMES.index(f'{s}_{joint}'), 0] for s in ('left', 'right')
+                )
                 # Facing the camera, the left side is on the picture's right.
                 assert (sign * (left - right) > 0).all()
         for azimuth, far in ((np.pi / 2, 'right'), (-np.pi / 2, 'left')):
             r = reader(seed, motions=('squat',), azimuth=azimuth, elevation=0.0, occluder_prob=0)
             near = 'left' if far == 'right' else 'right'
             occluded = r.joints(NAMES)[2]
-            side = {s: occluded[:, [NAMES.index(f'{s}_{j}') for j in ('shoulder', 'hip')]].mean()
-                    for s in (near, far)}
-            assert side[far] > .6 and side[far] > side[near] + .3
+            side = {
+                s: occluded[:, [NAMES.index(f'{s}_{j}') for j in ('shoulder', 'hip')]].mean()
+                for s in (near, far)
+            }
+            assert side[far] > 0.6 and side[far] > side[near] + 0.3
 
 
 def test_keypoints_lie_on_the_projected_skeleton():
@@ -171,7 +182,7 @@ def test_surfaces_are_the_nearest_points_of_their_solids():
         inside = np.linalg.norm(points - a - t[:, None] * (b - a), axis=1) < radius
         if inside.sum() > 3:
             assert hit
-            assert abs(depth - z[inside][0]) < .02
+            assert abs(depth - z[inside][0]) < 0.02
             assert abs(np.linalg.norm(normal) - 1) < 1e-3
             checked += 1
         axes = np.linalg.qr(rng.normal(size=(3, 3)))[0] * rng.uniform(2, 12, 3)
@@ -180,6 +191,6 @@ def test_surfaces_are_the_nearest_points_of_their_solids():
         inside = np.linalg.norm((points - a) @ inverse.T, axis=1) < 1
         if inside.sum() > 3:
             assert hit
-            assert abs(depth - z[inside][0]) < .02
+            assert abs(depth - z[inside][0]) < 0.02
             np.testing.assert_allclose(np.linalg.norm(ball), 1, atol=1e-6)
     assert checked > 15

@@ -1,4 +1,5 @@
 """Simulated squats: the form asked for is the form that comes out, in bodies that stay whole."""
+
 import dataclasses
 import json
 
@@ -23,11 +24,19 @@ BODY = random_body(np.random.default_rng(4))
 USUAL = SquatForm()
 TIMES, COURSE = SquatTempo().course(30)
 BOTTOM = int(COURSE.argmax())
-SHORT = dataclasses.replace(BODY, shank=.36)
-STRICT = SquatStyle(half_stance=.2, toe_out=20)
-SKULL = np.degrees(np.arctan2(.010, .124))  # of the line from neck to crown, gazing ahead
-RIGID = [('hip', 'knee'), ('knee', 'ankle'), ('shoulder', 'elbow'), ('elbow', 'wrist'),
-         ('wrist', 'hand'), ('ankle', 'heel'), ('ankle', 'foot_index'), ('heel', 'foot')]
+SHORT = dataclasses.replace(BODY, shank=0.36)
+STRICT = SquatStyle(half_stance=0.2, toe_out=20)
+SKULL = np.degrees(np.arctan2(0.010, 0.124))  # of the line from neck to crown, gazing ahead
+RIGID = [
+    ('hip', 'knee'),
+    ('knee', 'ankle'),
+    ('shoulder', 'elbow'),
+    ('elbow', 'wrist'),
+    ('wrist', 'hand'),
+    ('ankle', 'heel'),
+    ('ankle', 'foot_index'),
+    ('heel', 'foot'),
+]
 
 
 class Joints:
@@ -42,8 +51,9 @@ class Joints:
         return (self[f'left_{name}'] + self[f'right_{name}']) / 2
 
 
-def perform(form: SquatForm = USUAL, style: SquatStyle = STRICT, body: Proportions = BODY,
-            seed: int = 0) -> Joints:
+def perform(
+    form: SquatForm = USUAL, style: SquatStyle = STRICT, body: Proportions = BODY, seed: int = 0
+) -> Joints:
     return Joints(simulate_squat(body, form, TIMES, COURSE, style, seed))
 
 
@@ -70,23 +80,35 @@ def measure(j: Joints) -> dict[str, float]:
         inward.append(-shank @ outside)  # metres that the knee is inside the plane over the toes
     bend = (pitch(j['shoulder'] - j['waist']) - pitch(j['waist'] - j['pelvis']))[BOTTOM]
     # The gaze goes along with 0.45 of the chest's lean.
-    face = pitch(j['head_top'] - j['neck']) - .45 * pitch(j['shoulder'] - j['waist'])
+    face = pitch(j['head_top'] - j['neck']) - 0.45 * pitch(j['shoulder'] - j['waist'])
     return dict(
-        knee_valgus=float(np.mean(inward)), spine_flexion=max(bend, 0.0),
+        knee_valgus=float(np.mean(inward)),
+        spine_flexion=max(bend, 0.0),
         spine_extension=max(-bend, 0.0),
         head_pitch=SKULL - face[BOTTOM],
         depth=(j['knee'] - j['hip'])[BOTTOM, 2],
-        knee_travel=float(np.mean(ahead)))
+        knee_travel=float(np.mean(ahead)),
+    )
 
 
-@pytest.mark.parametrize(('field', 'value'), [
-    ('spine_flexion', 40), ('spine_extension', 30), ('head_pitch', 35), ('head_pitch', -15),
-    ('depth', -.2), ('depth', .1), ('knee_travel', .06), ('knee_travel', -.08)])
+@pytest.mark.parametrize(
+    ('field', 'value'),
+    [
+        ('spine_flexion', 40),
+        ('spine_extension', 30),
+        ('head_pitch', 35),
+        ('head_pitch', -15),
+        ('depth', -0.2),
+        ('depth', 0.1),
+        ('knee_travel', 0.06),
+        ('knee_travel', -0.08),
+    ],
+)
 def test_a_parameter_sets_what_it_names_and_nothing_else(field, value):
     found = measure(perform(dataclasses.replace(USUAL, **{field: value})))
     for name, got in found.items():
         wanted = value if name == field else 0 if name == 'knee_valgus' else getattr(USUAL, name)
-        exact = 1e-6 if name in ('depth', 'knee_travel', 'knee_valgus') else .1
+        exact = 1e-6 if name in ('depth', 'knee_travel', 'knee_valgus') else 0.1
         assert got == pytest.approx(wanted, abs=exact), name
 
 
@@ -96,16 +118,16 @@ def test_knee_valgus_brings_the_knees_together_and_nothing_else():
     def spread(j):  # of the knees, in distances of the ankles
         return (j['left_knee'] - j['right_knee'])[:, 1] / (j['left_ankle'] - j['right_ankle'])[:, 1]
 
-    assert spread(before)[BOTTOM] > 1.05 > .75 > spread(after)[BOTTOM] > .1
-    assert abs(spread(before) - spread(after))[0] < .1  # hardly while standing
+    assert spread(before)[BOTTOM] > 1.05 > 0.75 > spread(after)[BOTTOM] > 0.1
+    assert abs(spread(before) - spread(after))[0] < 0.1  # hardly while standing
     found = measure(after)
     # Turning the knee's distance from the line hip to ankle, 0.25 to 0.4 m, by 20 degrees.
-    assert .25 * np.sin(np.radians(20)) < found['knee_valgus'] < .4 * np.sin(np.radians(20))
+    assert 0.25 * np.sin(np.radians(20)) < found['knee_valgus'] < 0.4 * np.sin(np.radians(20))
     for name, wanted in measure(before).items():
         if name != 'knee_valgus':
-            assert found[name] == pytest.approx(wanted, abs=.03), name
+            assert found[name] == pytest.approx(wanted, abs=0.03), name
     moved = np.abs(after.joints - before.joints).max((0, 2))
-    still = [j for i, j in enumerate(SIMULATED.joints) if moved[i] < .012]
+    still = [j for i, j in enumerate(SIMULATED.joints) if moved[i] < 0.012]
     assert set(SIMULATED.joints) - set(still) == {'left_knee', 'right_knee'}
 
 
@@ -115,7 +137,7 @@ def test_frontal_knees_are_beyond_the_toes_and_good_ones_hardly():
             body, form, style = draw(seed, label)
             j = perform(form, dataclasses.replace(style, sway=0), body)
             ahead = (j['knee'] - j['foot_index'])[:, 0].max()
-            assert ahead > .025 if beyond else ahead < .02
+            assert ahead > 0.025 if beyond else ahead < 0.02
 
 
 def test_shallow_squats_keep_the_hips_above_the_knees():
@@ -123,7 +145,7 @@ def test_shallow_squats_keep_the_hips_above_the_knees():
         body, form, style = draw(seed, 'shallowness')
         j = perform(form, dataclasses.replace(style, sway=0), body)
         above = (j['hip'] - j['knee'])[:, 2].min()
-        assert above == pytest.approx(-form.depth, abs=.01) and above > .1
+        assert above == pytest.approx(-form.depth, abs=0.01) and above > 0.1
 
 
 @pytest.mark.parametrize('label', SQUAT_CLASSES)
@@ -145,7 +167,7 @@ def test_the_body_stays_whole_and_the_feet_stay_where_they_are(label):
         for name in ('ankle', 'heel', 'foot', 'foot_index'):
             for side in ('left_', 'right_'):
                 assert np.ptp(j[side + name], axis=0).max() < 1e-5, name
-        assert .02 < j['foot_index'][0, 2] < .04 and j.joints[..., 2].min() > 0
+        assert 0.02 < j['foot_index'][0, 2] < 0.04 and j.joints[..., 2].min() > 0
         speed = np.linalg.norm(np.diff(j.joints, axis=0), axis=-1).max() * 30
         assert speed < 4  # m/s; no joint jumps
 
@@ -156,8 +178,12 @@ def test_limbs_of_the_waseda_skeleton_have_constant_length():
     for parent, child in get_skeleton('cocoplus19').limb_indices:
         length = np.linalg.norm(joints[:, parent] - joints[:, child], axis=-1)
         np.testing.assert_allclose(length, length[0], atol=1e-5)
-    assert np.array_equal(joints, map_joints(perform(SquatForm(
-        knee_valgus=15, head_pitch=30)).joints, SIMULATED, 'cocoplus19'))
+    assert np.array_equal(
+        joints,
+        map_joints(
+            perform(SquatForm(knee_valgus=15, head_pitch=30)).joints, SIMULATED, 'cocoplus19'
+        ),
+    )
 
 
 @pytest.mark.parametrize('label', SQUAT_CLASSES)
@@ -165,14 +191,17 @@ def test_the_centre_of_mass_stays_over_the_feet(label):
     for seed in range(8):
         j = perform(*draw(seed, label)[1:], draw(seed, label)[0], seed)
         # Winter (1990), not the tables that the simulation uses.
-        centre = (.497 * (.5 * j['hip'] + .5 * j['shoulder']) + .081 * j['ear']
-                  + .056 * (.564 * j['shoulder'] + .436 * j['elbow'])
-                  + .044 * (.318 * j['elbow'] + .682 * j['wrist'])
-                  + .200 * (.567 * j['hip'] + .433 * j['knee'])
-                  + .093 * (.567 * j['knee'] + .433 * j['ankle'])
-                  + .029 * (.5 * j['heel'] + .5 * j['foot_index']))
+        centre = (
+            0.497 * (0.5 * j['hip'] + 0.5 * j['shoulder'])
+            + 0.081 * j['ear']
+            + 0.056 * (0.564 * j['shoulder'] + 0.436 * j['elbow'])
+            + 0.044 * (0.318 * j['elbow'] + 0.682 * j['wrist'])
+            + 0.200 * (0.567 * j['hip'] + 0.433 * j['knee'])
+            + 0.093 * (0.567 * j['knee'] + 0.433 * j['ankle'])
+            + 0.029 * (0.5 * j['heel'] + 0.5 * j['foot_index'])
+        )
         assert (centre[:, 0] > j['heel'][:, 0]).all()
-        assert (centre[:, 0] < j['foot_index'][:, 0] - .05).all()
+        assert (centre[:, 0] < j['foot_index'][:, 0] - 0.05).all()
 
 
 def test_it_begins_and_ends_standing():
@@ -181,19 +210,29 @@ def test_it_begins_and_ends_standing():
         j = perform(form, style, body, seed)
         thigh = j['right_knee'] - j['right_hip']
         trunk = j['right_shoulder'] - j['right_hip']
-        cos = (thigh * trunk).sum(-1) / np.linalg.norm(thigh, axis=-1) / np.linalg.norm(
-            trunk, axis=-1)
+        cos = (
+            (thigh * trunk).sum(-1)
+            / np.linalg.norm(thigh, axis=-1)
+            / np.linalg.norm(trunk, axis=-1)
+        )
         angle = np.degrees(np.arccos(cos))
         assert angle[0] > 153 and angle[-1] > 153 and angle.min() < 110
 
 
 def classify(found: dict[str, float]) -> str:
     """The class by one threshold for each measured quantity."""
-    hits = [label for label, hit in {
-        'inward knee': found['knee_valgus'] > .05, 'round back': found['spine_flexion'] > 18,
-        'warped back': found['spine_extension'] > 11, 'upwards head': found['head_pitch'] > 18,
-        'shallowness': found['depth'] < -.065, 'frontal knee': found['knee_travel'] > .025,
-    }.items() if hit]
+    hits = [
+        label
+        for label, hit in {
+            'inward knee': found['knee_valgus'] > 0.05,
+            'round back': found['spine_flexion'] > 18,
+            'warped back': found['spine_extension'] > 11,
+            'upwards head': found['head_pitch'] > 18,
+            'shallowness': found['depth'] < -0.065,
+            'frontal knee': found['knee_travel'] > 0.025,
+        }.items()
+        if hit
+    ]
     return hits[0] if len(hits) == 1 else 'good' if not hits else '+'.join(hits)
 
 
@@ -210,18 +249,22 @@ def test_classes_can_be_told_by_measuring():
 
 def test_reflection_exchanges_the_sides():
     form, flip = SquatForm(knee_valgus=20), list(SIMULATED.flip_indices)
-    mirrored = perform(form, SquatStyle(asymmetry=.4)).joints[:, flip] * [1, -1, 1]
-    np.testing.assert_allclose(perform(form, SquatStyle(asymmetry=-.4)).joints, mirrored,
-                               atol=1e-9)
-    assert np.abs(perform(form, SquatStyle(asymmetry=.4)).joints - mirrored).max() > .03
+    mirrored = perform(form, SquatStyle(asymmetry=0.4)).joints[:, flip] * [1, -1, 1]
+    np.testing.assert_allclose(
+        perform(form, SquatStyle(asymmetry=-0.4)).joints, mirrored, atol=1e-9
+    )
+    assert np.abs(perform(form, SquatStyle(asymmetry=0.4)).joints - mirrored).max() > 0.03
 
 
 def test_seeds_repeat_and_differ():
     style = SquatStyle(sway=1)
-    np.testing.assert_array_equal(perform(style=style, seed=1).joints,
-                                  perform(style=style, seed=1).joints)
-    assert np.abs(perform(style=style, seed=1).joints
-                  - perform(style=style, seed=2).joints).max() > .005
+    np.testing.assert_array_equal(
+        perform(style=style, seed=1).joints, perform(style=style, seed=1).joints
+    )
+    assert (
+        np.abs(perform(style=style, seed=1).joints - perform(style=style, seed=2).joints).max()
+        > 0.005
+    )
 
 
 @pytest.mark.parametrize('repetitions', [1, 2, 5])
@@ -232,39 +275,44 @@ def test_repetitions_are_as_many_as_asked(repetitions):
         times, course = tempo.course(25, rng)
         body, form, style = draw(seed, SQUAT_CLASSES[seed])
         height = Joints(simulate_squat(body, form, times, course, style, seed))['hip'][:, 2]
-        assert len(find_peaks(-height, prominence=.2)[0]) == repetitions
-        assert np.ptp(height) > .12 * body.stature
+        assert len(find_peaks(-height, prominence=0.2)[0]) == repetitions
+        assert np.ptp(height) > 0.12 * body.stature
 
 
 def test_tempo_takes_the_time_it_says():
-    tempo = SquatTempo(2, standing=.5, descent=1.5, pause=.4, ascent=1.0)
+    tempo = SquatTempo(2, standing=0.5, descent=1.5, pause=0.4, ascent=1.0)
     times, course = tempo.course(20)
-    assert times[-1] == pytest.approx(3 * .5 + 2 * 2.9) and np.diff(times) == pytest.approx(.05)
-    assert (course[times <= .5] == 0).all() and course.max() == 1 and course[-1] == 0
+    assert times[-1] == pytest.approx(3 * 0.5 + 2 * 2.9) and np.diff(times) == pytest.approx(0.05)
+    assert (course[times <= 0.5] == 0).all() and course.max() == 1 and course[-1] == 0
     assert (course[(times >= 2.0) & (times <= 2.4)] == 1).all()
-    assert course[np.searchsorted(times, 1.25 - 1e-9)] == pytest.approx(.5)  # half way down
+    assert course[np.searchsorted(times, 1.25 - 1e-9)] == pytest.approx(0.5)  # half way down
     np.testing.assert_allclose(tempo.course(40)[1][::2], course, atol=1e-12)
     # Neither velocity nor acceleration jumps: their steps shrink with those of time.
     for order in (2, 3):
-        steps = [np.abs(np.diff(tempo.course(fps)[1], order)).max() * fps ** (order - 1)
-                 for fps in (50, 200)]
-        assert steps[1] < .35 * steps[0]
-    uneven = dataclasses.replace(tempo, variation=.1).course(20, np.random.default_rng(0))[1]
-    assert .9 <= uneven.max() <= 1 and len(uneven) != len(course)
+        steps = [
+            np.abs(np.diff(tempo.course(fps)[1], order)).max() * fps ** (order - 1)
+            for fps in (50, 200)
+        ]
+        assert steps[1] < 0.35 * steps[0]
+    uneven = dataclasses.replace(tempo, variation=0.1).course(20, np.random.default_rng(0))[1]
+    assert 0.9 <= uneven.max() <= 1 and len(uneven) != len(course)
 
 
-@pytest.mark.parametrize(('make', 'message'), [
-    (lambda: SquatForm(knee_valgus=-1), r'knee_valgus.*\[0, 60\].*-1'),
-    (lambda: SquatForm(depth=float('nan')), 'depth.*nan'),
-    (lambda: SquatForm(head_pitch='up'), "head_pitch.*'up'"),
-    (lambda: SquatForm(spine_flexion=5, spine_extension=5), 'exclude each other.*5 and 5'),
-    (lambda: SquatTempo(repetitions=1.5), 'repetitions must be whole.*1.5'),
-    (lambda: SquatTempo(descent=0), r'descent.*\[0.2, 60\].*0'),
-    (lambda: SquatStyle(toe_out=80), 'toe_out.*80'),
-    (lambda: form_ranges('bad_elbow'), 'bad_elbow.*inward knee, round back'),
-    (lambda: perform(SquatForm(depth=-.34), SquatStyle(half_stance=.4)), 'depth.*-0.34'),
-    (lambda: perform(SquatForm(knee_travel=.2), body=SHORT), 'knee_travel.*70 degrees.*0.2'),
-])
+@pytest.mark.parametrize(
+    ('make', 'message'),
+    [
+        (lambda: SquatForm(knee_valgus=-1), r'knee_valgus.*\[0, 60\].*-1'),
+        (lambda: SquatForm(depth=float('nan')), 'depth.*nan'),
+        (lambda: SquatForm(head_pitch='up'), "head_pitch.*'up'"),
+        (lambda: SquatForm(spine_flexion=5, spine_extension=5), 'exclude each other.*5 and 5'),
+        (lambda: SquatTempo(repetitions=1.5), 'repetitions must be whole.*1.5'),
+        (lambda: SquatTempo(descent=0), r'descent.*\[0.2, 60\].*0'),
+        (lambda: SquatStyle(toe_out=80), 'toe_out.*80'),
+        (lambda: form_ranges('bad_elbow'), 'bad_elbow.*inward knee, round back'),
+        (lambda: perform(SquatForm(depth=-0.34), SquatStyle(half_stance=0.4)), 'depth.*-0.34'),
+        (lambda: perform(SquatForm(knee_travel=0.2), body=SHORT), 'knee_travel.*70 degrees.*0.2'),
+    ],
+)
 def test_what_cannot_be_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
@@ -287,8 +335,10 @@ def test_heads_are_shaped_as_in_the_waseda_set():
     except FileNotFoundError as error:
         pytest.skip(str(error))
     joints, skeleton = squat_joints(BODY, SquatForm(), TIMES, COURSE), get_skeleton('cocoplus19')
-    head = [skeleton.index(name) for name in (
-        'neck', 'head_top', 'nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear')]
+    head = [
+        skeleton.index(name)
+        for name in ('neck', 'head_top', 'nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear')
+    ]
     files = sorted(root.glob('*/*/*.json'))
     assert files
     for file in files:
@@ -298,10 +348,12 @@ def test_heads_are_shaped_as_in_the_waseda_set():
             real = (real + real.T)[np.ix_(head, head)]
             ours = np.linalg.norm(joints[0][head][:, None] - joints[0][head], axis=-1)
             off = ours / ours.mean() - real / real.mean()
-            assert np.abs(off).max() < .15
+            assert np.abs(off).max() < 0.15
 
 
 def test_it_runs_without_mmaction(run_python):
-    done = run_python('import rpstn.simulation.squats.squat, sys; print("mmaction" in sys.modules)',
-                      hidden=('mmaction', 'mmaction2'))
+    done = run_python(
+        'import rpstn.simulation.squats.squat, sys; print("mmaction" in sys.modules)',
+        hidden=('mmaction', 'mmaction2'),
+    )
     assert done.returncode == 0 and done.stdout.split()[-1] == 'False', done.stderr

@@ -1,4 +1,5 @@
 """SyntheticSquatDataset: what training gets when there is no file."""
+
 import numpy as np
 import pytest
 from mmaction.registry import DATASETS
@@ -48,14 +49,15 @@ def test_the_same_arguments_give_the_same_and_more_do_not_change_the_first():
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(a, c)
     for other in (keypoints(seed=1), keypoints(part='test')):
-        assert all(len(a) != len(b) or np.abs(a - b).max() > .05 for a, b in zip(first, other))
+        assert all(len(a) != len(b) or np.abs(a - b).max() > 0.05 for a, b in zip(first, other))
 
 
 def test_training_and_test_have_other_people():
     legs, limb = {}, [get_skeleton('cocoplus19').index(n) for n in ('left_hip', 'left_knee')]
     for part in ('train', 'test'):
-        dataset = SyntheticSquatDataset(num_sequences=70, part=part, num_subjects=10,
-                                        repetitions=(1, 1), sensor=CLEAN)
+        dataset = SyntheticSquatDataset(
+            num_sequences=70, part=part, num_subjects=10, repetitions=(1, 1), sensor=CLEAN
+        )
         for i in range(70):
             item = dataset[i]
             thigh = np.linalg.norm(np.subtract(*item['keypoint'][0][0, limb]))
@@ -67,8 +69,11 @@ def test_training_and_test_have_other_people():
 def test_subjects_can_be_left_out():
     def subjects(part):
         dataset = SyntheticSquatDataset(
-            num_sequences=42, num_subjects=3, repetitions=(1, 1), split=dict(
-                type='leave_group_out', group='subject', fold=1, num_folds='all', part=part))
+            num_sequences=42,
+            num_subjects=3,
+            repetitions=(1, 1),
+            split=dict(type='leave_group_out', group='subject', fold=1, num_folds='all', part=part),
+        )
         return [dataset[i]['subject'] for i in range(len(dataset))]
 
     assert set(subjects('test')) == {'train_001'} and len(subjects('test')) == 14
@@ -98,13 +103,14 @@ def test_every_view_shows_the_same_distances():
 
 
 def test_the_reach_of_missing_joints():
-    for joints in keypoints(sensor=dict(missing=.15)):
-        assert np.isnan(joints).mean() == pytest.approx(.15, abs=.01)
+    for joints in keypoints(sensor=dict(missing=0.15)):
+        assert np.isnan(joints).mean() == pytest.approx(0.15, abs=0.01)
 
 
 def test_sequences_begin_standing_also_as_the_sensor_sees_them():
-    shoulder, hip, knee = (get_skeleton('cocoplus19').index(f'right_{name}')
-                           for name in ('shoulder', 'hip', 'knee'))
+    shoulder, hip, knee = (
+        get_skeleton('cocoplus19').index(f'right_{name}') for name in ('shoulder', 'hip', 'knee')
+    )
     for joints in keypoints(num_sequences=70, num_subjects=10):
         u, v = joints[:10, shoulder] - joints[:10, hip], joints[:10, knee] - joints[:10, hip]
         cos = (u * v).sum(-1) / np.linalg.norm(u, axis=-1) / np.linalg.norm(v, axis=-1)
@@ -115,31 +121,42 @@ def test_classes_of_unseen_people_can_be_learned():
     def features(part, number):
         dataset = SyntheticSquatDataset(number, part, repetitions=(1, 1))
         rows = [distances(dataset[i]['keypoint'][0]) for i in range(number)]
-        return np.array([np.r_[d.min(0), d.max(0), np.median(d, 0)] for d in rows]), \
-            dataset.labels()
+        return np.array(
+            [np.r_[d.min(0), d.max(0), np.median(d, 0)] for d in rows]
+        ), dataset.labels()
 
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=.1, max_iter=300))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
     accuracy = model.fit(*features('train', 420)).score(*features('test', 140))
-    assert .6 < accuracy < 1  # chance is 0.14; a task without any error would teach nothing
+    assert 0.6 < accuracy < 1  # chance is 0.14; a task without any error would teach nothing
 
 
-@pytest.mark.parametrize(('wrong', 'message'), [
-    (dict(part='val'), "train.*test.*'val'"), (dict(num_sequences=0), 'num_sequences.*0'),
-    (dict(num_subjects=1.5), 'num_subjects.*1.5'), (dict(repetitions=(3, 2)), 'most.*3.*2'),
-    (dict(skeleton='coco18'), 'coco18.*cocoplus19'), (dict(fps=0), r'fps.*\[1, 1000\].*0'),
-    (dict(sensor=dict(view='back')), 'view.*back'), (dict(seed=-1), 'seed.*-1'),
-    (dict(metainfo=dict(skeleton='coco17')), "'skeleton'.*coco17"),
-])
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        (dict(part='val'), "train.*test.*'val'"),
+        (dict(num_sequences=0), 'num_sequences.*0'),
+        (dict(num_subjects=1.5), 'num_subjects.*1.5'),
+        (dict(repetitions=(3, 2)), 'most.*3.*2'),
+        (dict(skeleton='coco18'), 'coco18.*cocoplus19'),
+        (dict(fps=0), r'fps.*\[1, 1000\].*0'),
+        (dict(sensor=dict(view='back')), 'view.*back'),
+        (dict(seed=-1), 'seed.*-1'),
+        (dict(metainfo=dict(skeleton='coco17')), "'skeleton'.*coco17"),
+    ],
+)
 def test_wrong_arguments_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         SyntheticSquatDataset(**{**SMALL, **wrong})
 
 
 def test_mmactions_transforms_take_the_items():
-    pipeline = [dict(type='PreNormalize3D', align_spine=False),
-                dict(type='UniformSampleFrames', clip_len=32, test_mode=True),
-                dict(type='PoseDecode'), dict(type='FormatGCNInput', num_person=1),
-                dict(type='PackActionInputs')]
+    pipeline = [
+        dict(type='PreNormalize3D', align_spine=False),
+        dict(type='UniformSampleFrames', clip_len=32, test_mode=True),
+        dict(type='PoseDecode'),
+        dict(type='FormatGCNInput', num_person=1),
+        dict(type='PackActionInputs'),
+    ]
     packed = SyntheticSquatDataset(**SMALL, pipeline=pipeline)[5]
     assert packed['inputs'].shape == (1, 1, 32, 19, 3)
     assert packed['data_samples'].gt_label.item() == 5

@@ -1,4 +1,5 @@
 """tools/data/convert_checkpoint.py, and what can be done with the files it writes."""
+
 import importlib.util
 import json
 import pickle
@@ -24,8 +25,9 @@ def random_release(joints: int) -> dict[str, torch.Tensor]:
     name = {13: 'penn', 15: 'jhmdb'}[joints]
     init_default_scope('mmpose')
     cfg = Config.fromfile(ROOT / f'configs/released_{name}.py')
-    cfg.merge_from_dict({'model.backbone.encoder.depth': 18,
-                         'model.backbone.initializer.depth': 18})
+    cfg.merge_from_dict(
+        {'model.backbone.encoder.depth': 18, 'model.backbone.initializer.depth': 18}
+    )
     torch.manual_seed(0)
     state = MODELS.build(cfg.model).state_dict()
     release = {released_name(name): value for name, value in state.items()}
@@ -67,19 +69,27 @@ def heatmaps(out: Path, clip: torch.Tensor) -> torch.Tensor:
 def test_it_answers_as_the_released_network(fill_weights, tool, tmp_path, capsys):
     state = fill_weights.released_state_dict(CASE)
     torch.save(state, tmp_path / 'bare.pth')
-    torch.save(dict(epoch=7, state_dict={f'module.{k}': v for k, v in state.items()}),
-               tmp_path / 'parallel.pth')
+    torch.save(
+        dict(epoch=7, state_dict={f'module.{k}': v for k, v in state.items()}),
+        tmp_path / 'parallel.pth',
+    )
     tool('convert_checkpoint', tmp_path / 'bare.pth', tmp_path / 'a.pth')
     tool('convert_checkpoint', tmp_path / 'parallel.pth', tmp_path / 'b' / 'b.pth')
     # Weights the network does not use are named, as they are not in the result.
     said = capsys.readouterr().out
     assert said.count('P ResNet-18, F ResNet-18, 13 joints, variant penn') == 2
     assert 'non_local_conv2d.theta.weight' in said and 'non_local_conv2d.phi.bias' in said
-    a, b = (torch.load(tmp_path / name, weights_only=True)['state_dict']
-            for name in ('a.pth', 'b/b.pth'))
+    a, b = (
+        torch.load(tmp_path / name, weights_only=True)['state_dict']
+        for name in ('a.pth', 'b/b.pth')
+    )
     assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-    difference = (heatmaps(tmp_path / 'a.pth', fill_weights.clip())
-                  - fill_weights.expected(CASE)).abs().max().item()
+    difference = (
+        (heatmaps(tmp_path / 'a.pth', fill_weights.clip()) - fill_weights.expected(CASE))
+        .abs()
+        .max()
+        .item()
+    )
     print(f'greatest difference of any heatmap value: {difference:.1e}')
     assert difference < 1e-4
 
@@ -89,11 +99,17 @@ def test_the_config_states_what_the_release_does_otherwise(jhmdb):
     head = cfg.model.head
     assert head.norms == 'shared' and head.relation == dict(type='JRE', layout='released')
     assert head.propagator == dict(type='JRPSP', norms='shared', norm_filtered=True)
-    assert cfg.model.backbone.encoder == cfg.model.backbone.initializer == dict(
-        type='ResNet', depth=18, init_cfg=None)  # nothing is downloaded
+    assert (
+        cfg.model.backbone.encoder
+        == cfg.model.backbone.initializer
+        == dict(type='ResNet', depth=18, init_cfg=None)
+    )  # nothing is downloaded
     assert str(ROOT) not in jhmdb.with_suffix('.py').read_text()  # it can be taken elsewhere
     assert sorted(path.name for path in jhmdb.parent.iterdir()) == [
-        'out.pth', 'out.py', 'released.pth']
+        'out.pth',
+        'out.py',
+        'released.pth',
+    ]
 
 
 def test_the_input_is_rgb_from_0_to_1(jhmdb):
@@ -114,21 +130,33 @@ test_dataloader = dict(
                  num_frames=2, image_size=(64, 64), clip_len=2, test_mode=True,
                  pipeline={{{{_base_.val_pipeline}}}}))
 """)
-    tool('test', tmp_path / 'small.py', jhmdb, '--work-dir', tmp_path / 'work',
-         '--out', tmp_path / 'figures.json')
+    tool(
+        'test',
+        tmp_path / 'small.py',
+        jhmdb,
+        '--work-dir',
+        tmp_path / 'work',
+        '--out',
+        tmp_path / 'figures.json',
+    )
     figures = json.loads((tmp_path / 'figures.json').read_text())
     assert 0 <= figures['bbox_PCK@0.2/mean'] <= 1
     cv2.imwrite(str(tmp_path / 'person.png'), np.full((60, 40, 3), 90, np.uint8))
-    tool('infer', jhmdb.with_suffix('.py'), jhmdb, tmp_path / 'person.png', '--out',
-         tmp_path / 'drawn')
+    tool(
+        'infer',
+        jhmdb.with_suffix('.py'),
+        jhmdb,
+        tmp_path / 'person.png',
+        '--out',
+        tmp_path / 'drawn',
+    )
     found = json.loads((tmp_path / 'drawn/person.json').read_text())
     assert len(found['frames'][0]['keypoints']) == 15 and found['joints'][0] == 'neck'
 
 
 def test_the_variant_can_be_given(tool, tmp_path, capsys):
     torch.save(random_release(15), tmp_path / 'released.pth')
-    tool('convert_checkpoint', tmp_path / 'released.pth', tmp_path / 'out.pth',
-         '--variant', 'penn')
+    tool('convert_checkpoint', tmp_path / 'released.pth', tmp_path / 'out.pth', '--variant', 'penn')
     assert '15 joints, variant penn' in capsys.readouterr().out
     cfg = Config.fromfile(tmp_path / 'out.py')
     assert cfg.model.head.propagator.norm_filtered is False
@@ -137,7 +165,7 @@ def test_the_variant_can_be_given(tool, tmp_path, capsys):
 
 class Harmful:
     def __reduce__(self):
-        return (pytest.fail, ('it was executed', ))
+        return (pytest.fail, ('it was executed',))
 
 
 def write_text(path: Path) -> None:
@@ -165,13 +193,18 @@ def write_incomplete(path: Path) -> None:
     torch.save({k: v for k, v in random_release(13).items() if k != 'bn.bias'}, path)
 
 
-@pytest.mark.parametrize('write,reason', [
-    (write_nothing, 'no such checkpoint file'), (write_text, 'damaged, or not a checkpoint'),
-    (write_truncated, 'damaged, or not a checkpoint'), (write_harmful, 'loaded safely'),
-    (write_other, 'pose_net.final_layer.weight is missing'),
-    (write_incomplete, '1 missing: bn.bias')])
-def test_a_refused_file_is_named_in_one_line_and_nothing_is_written(
-        tool, tmp_path, write, reason):
+@pytest.mark.parametrize(
+    'write,reason',
+    [
+        (write_nothing, 'no such checkpoint file'),
+        (write_text, 'damaged, or not a checkpoint'),
+        (write_truncated, 'damaged, or not a checkpoint'),
+        (write_harmful, 'loaded safely'),
+        (write_other, 'pose_net.final_layer.weight is missing'),
+        (write_incomplete, '1 missing: bn.bias'),
+    ],
+)
+def test_a_refused_file_is_named_in_one_line_and_nothing_is_written(tool, tmp_path, write, reason):
     path = tmp_path / 'released.pth'
     write(path)
     with pytest.raises(SystemExit) as caught:

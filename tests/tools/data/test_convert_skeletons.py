@@ -1,4 +1,5 @@
 """tools/data/convert_skeletons.py: both formats, one line at the end, one line on what is wrong."""
+
 import csv
 import json
 
@@ -23,13 +24,26 @@ def squats(tmp_path):
 
 
 def test_a_folder_of_joints(squats, tool, tmp_path, capsys):
-    tool('convert_skeletons', 'joints', squats, '--out', tmp_path / 'out', '--target', 'penn13',
-         '--annotations')
+    tool(
+        'convert_skeletons',
+        'joints',
+        squats,
+        '--out',
+        tmp_path / 'out',
+        '--target',
+        'penn13',
+        '--annotations',
+    )
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == [
-        'annotations.pkl', 'keypoints2d.npz', 'labels.csv']
+        'annotations.pkl',
+        'keypoints2d.npz',
+        'labels.csv',
+    ]
     output = capsys.readouterr()
-    assert output.out.startswith(f'{tmp_path / "out"}: 3 sequences, 12 frames of penn13 (0.0% of '
-                                 'joints missing); bad 1, good 2; skipped 0; ')
+    assert output.out.startswith(
+        f'{tmp_path / "out"}: 3 sequences, 12 frames of penn13 (0.0% of '
+        'joints missing); bad 1, good 2; skipped 0; '
+    )
     assert output.out.count('\n') == 1 and output.err == ''
 
 
@@ -46,13 +60,26 @@ def test_bad_files_stop_or_are_listed(squats, tool, tmp_path, capsys):
 
 def test_fitness_aqa_in_windows(squats, tool, tmp_path, capsys):
     labels = {f'{i}': [[0.0, 0.08]] if i == 1 else [] for i in range(1, 30)}
-    for file, content in (('Labels/error_knees_inward.json', labels),
-                          ('Splits/train_keys.json', list(labels))):
+    for file, content in (
+        ('Labels/error_knees_inward.json', labels),
+        ('Splits/train_keys.json', list(labels)),
+    ):
         path = tmp_path / 'Squat/Labeled_Dataset' / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
-    tool('convert_skeletons', 'fitness-aqa', tmp_path / 'Squat', '--skeletons', squats / 'good',
-         '--out', tmp_path / 'out', '--window', '0.08', '--errors', 'knees_inward')
+    tool(
+        'convert_skeletons',
+        'fitness-aqa',
+        tmp_path / 'Squat',
+        '--skeletons',
+        squats / 'good',
+        '--out',
+        tmp_path / 'out',
+        '--window',
+        '0.08',
+        '--errors',
+        'knees_inward',
+    )
     with open(tmp_path / 'out/labels.csv', newline='') as file:
         rows = {row['name']: row['label'] for row in csv.DictReader(file)}
     assert rows == {'1@00000': 'knees_inward', '1@00002': '', '2@00000': '', '2@00002': ''}
@@ -62,11 +89,14 @@ def test_fitness_aqa_in_windows(squats, tool, tmp_path, capsys):
     assert output.err.endswith('and 17 more\n')
 
 
-@pytest.mark.parametrize('arguments,message', [
-    (['joints', 'nowhere'], 'nowhere: no such folder'),
-    (['fitness-aqa', 'nowhere', '--skeletons', 'nowhere'], 'nowhere: no such folder'),
-    (['joints', '.', '--fps', '0'], 'fps must be above 0'),
-])
+@pytest.mark.parametrize(
+    'arguments,message',
+    [
+        (['joints', 'nowhere'], 'nowhere: no such folder'),
+        (['fitness-aqa', 'nowhere', '--skeletons', 'nowhere'], 'nowhere: no such folder'),
+        (['joints', '.', '--fps', '0'], 'fps must be above 0'),
+    ],
+)
 def test_what_is_wrong_is_one_line(arguments, message, tool, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=message):
@@ -75,6 +105,15 @@ def test_what_is_wrong_is_one_line(arguments, message, tool, tmp_path, monkeypat
 
 def test_options_that_do_not_belong_together(tool, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        tool('convert_skeletons', 'fitness-aqa', tmp_path, '--skeletons', tmp_path, '--out',
-             tmp_path / 'out', '--stride', '1')
+        tool(
+            'convert_skeletons',
+            'fitness-aqa',
+            tmp_path,
+            '--skeletons',
+            tmp_path,
+            '--out',
+            tmp_path / 'out',
+            '--stride',
+            '1',
+        )
     assert '--stride and --overlap need --window' in capsys.readouterr().err

@@ -1,4 +1,5 @@
 """tools/data/smpl_joints.py on a model and motions that the test writes."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -21,10 +22,16 @@ TOOL = Path(__file__).parents[3] / 'tools/data/smpl_joints.py'
 def model_file(tmp_path_factory) -> Path:
     rng = np.random.default_rng(0)
     path = tmp_path_factory.mktemp('model') / 'model.npz'
-    np.savez(path, v_template=rng.normal(size=(30, 3)), shapedirs=rng.normal(size=(30, 3, 10)),
-             posedirs=rng.normal(size=(30, 3, 207)), J_regressor=rng.random((24, 30)) / 15,
-             weights=rng.dirichlet(np.ones(24), 30), f=np.zeros((1, 3), int),
-             kintree_table=np.array([SKELETONS['smpl24'].parents, range(24)]))
+    np.savez(
+        path,
+        v_template=rng.normal(size=(30, 3)),
+        shapedirs=rng.normal(size=(30, 3, 10)),
+        posedirs=rng.normal(size=(30, 3, 207)),
+        J_regressor=rng.random((24, 30)) / 15,
+        weights=rng.dirichlet(np.ones(24), 30),
+        f=np.zeros((1, 3), int),
+        kintree_table=np.array([SKELETONS['smpl24'].parents, range(24)]),
+    )
     return path
 
 
@@ -34,10 +41,19 @@ def motions(tmp_path) -> Path:
     rng = np.random.default_rng(1)
     folder = tmp_path / 'motions'
     (folder / 'below').mkdir(parents=True)
-    np.savez(folder / 'file.npz', poses=rng.normal(size=(6, 156)), trans=rng.normal(size=(6, 3)),
-             betas=rng.normal(size=16))
-    (folder / 'below' / 'b.pkl').write_bytes(pickle.dumps(dict(
-        pose=rng.normal(size=(3, 72)), betas=rng.normal(size=(3, 4)), trans=np.ones((3, 3)))))
+    np.savez(
+        folder / 'file.npz',
+        poses=rng.normal(size=(6, 156)),
+        trans=rng.normal(size=(6, 3)),
+        betas=rng.normal(size=16),
+    )
+    (folder / 'below' / 'b.pkl').write_bytes(
+        pickle.dumps(
+            dict(
+                pose=rng.normal(size=(3, 72)), betas=rng.normal(size=(3, 4)), trans=np.ones((3, 3))
+            )
+        )
+    )
     return folder
 
 
@@ -58,8 +74,18 @@ def run(monkeypatch, capsys):
 
 def test_writes_one_array_for_each_file(run, motions, model_file, tmp_path):
     out = tmp_path / 'new' / 'joints.npz'
-    status, printed, errors = run(motions, '--model', model_file, '--skeleton', 'cocoplus19',
-                                  '--vertex', 'head_top=7', 'nose=8', '--out', out)
+    status, printed, errors = run(
+        motions,
+        '--model',
+        model_file,
+        '--skeleton',
+        'cocoplus19',
+        '--vertex',
+        'head_top=7',
+        'nose=8',
+        '--out',
+        out,
+    )
     assert status == 0 and errors == ''
     assert '2 sequences, 9 frames of cocoplus19 in metres, 0 files skipped' in printed
     assert '1 files have more than the 10 betas' in printed

@@ -1,4 +1,5 @@
 """Ablations: two variants trained for real, small; then all that is made of results."""
+
 import importlib.util
 import json
 import re
@@ -69,11 +70,15 @@ def args_of(ablate, monkeypatch, *arguments):
 
 
 def cells(text: str) -> list[list[str]]:
-    return [[cell.strip() for cell in line.strip('|').split('|')]
-            for line in text.splitlines() if line.startswith('|')][2:]
+    return [
+        [cell.strip() for cell in line.strip('|').split('|')]
+        for line in text.splitlines()
+        if line.startswith('|')
+    ][2:]
 
 
 # For real.
+
 
 def test_two_variants_are_trained_tested_tabulated_and_drawn(ablate, tiny, tmp_path, capsys):
     out = tmp_path / 'docs/ablations.md'
@@ -81,19 +86,29 @@ def test_two_variants_are_trained_tested_tabulated_and_drawn(ablate, tiny, tmp_p
     ablate(*common, '--only', 'base', 'cat', 't5', '--processes', 1)
     # T = 5 is the base, and not trained again.
     assert {path.name for path in (tmp_path / 'work').iterdir()} == {
-        'base_0.json', 'cat_0.json', 'table.json'}
+        'base_0.json',
+        'cat_0.json',
+        'table.json',
+    }
     text = out.read_text()
     assert text in capsys.readouterr().out
     found = {(row[0], row[1]): row[2:] for row in cells(text)}
     # The other groups would have one row each.
     assert list(found) == [('propagation', 'JRPSP (base)'), ('propagation', 'Cat')]
-    kept = {name: json.loads((tmp_path / f'work/{name}_0.json').read_text())
-            for name in ('base', 'cat')}
+    kept = {
+        name: json.loads((tmp_path / f'work/{name}_0.json').read_text()) for name in ('base', 'cat')
+    }
     for label, name in ((('propagation', 'JRPSP (base)'), 'base'), (('propagation', 'Cat'), 'cat')):
         metrics = kept[name]['tests']['test']
-        wanted = [f'{100 * metrics[metric]:.1f}' for metric in (
-            'torso_PCK@0.2/mean', 'bbox_PCK@0.2/mean', 'torso_PCK@0.2/visible',
-            'torso_PCK@0.2/occluded')]
+        wanted = [
+            f'{100 * metrics[metric]:.1f}'
+            for metric in (
+                'torso_PCK@0.2/mean',
+                'bbox_PCK@0.2/mean',
+                'torso_PCK@0.2/visible',
+                'torso_PCK@0.2/occluded',
+            )
+        ]
         assert found[label][:4] == wanted
         assert found[label][4] == f'{kept[name]["parameters"] / 1e6:.2f} M'
         assert float(found[label][5]) > 0
@@ -130,10 +145,24 @@ def test_a_relation_can_be_swapped_while_it_trains(tiny):
 
 # The plan.
 
+
 def test_trainings_differ_in_the_change_and_have_the_same_budget(ablate, tiny, monkeypatch):
     names = ['base', 'cat', 'resnet18', 't1', 't5', 't7']
-    args = args_of(ablate, monkeypatch, '--config', tiny, '--seeds', 2, '--epochs', 4, '--amp',
-                   '--only', *names, '--cfg-options', 'train_dataloader.batch_size=4')
+    args = args_of(
+        ablate,
+        monkeypatch,
+        '--config',
+        tiny,
+        '--seeds',
+        2,
+        '--epochs',
+        4,
+        '--amp',
+        '--only',
+        *names,
+        '--cfg-options',
+        'train_dataloader.batch_size=4',
+    )
     planned = ablate.module.plan(args)
     assert list(planned) == names
     names = {e.name for experiments in planned.values() for e in experiments}
@@ -152,8 +181,17 @@ def test_trainings_differ_in_the_change_and_have_the_same_budget(ablate, tiny, m
 
 
 def test_configs_can_be_written_for_the_training_tool(ablate, tmp_path):
-    ablate('--config', ROOT / 'configs/rpstn_jhmdb.py', '--only', 'base', 't3', '--epochs', 50,
-           '--dump', tmp_path)
+    ablate(
+        '--config',
+        ROOT / 'configs/rpstn_jhmdb.py',
+        '--only',
+        'base',
+        't3',
+        '--epochs',
+        50,
+        '--dump',
+        tmp_path,
+    )
     written = {path.stem: Config.fromfile(path) for path in tmp_path.iterdir()}
     assert set(written) == {'rpstn_jhmdb_base', 'rpstn_jhmdb_t3'}
     config = written['rpstn_jhmdb_t3']
@@ -174,29 +212,49 @@ def test_fewer_epochs_take_the_same_course_of_the_learning_rate(tiny):
 
 # What is made of results.
 
+
 def test_a_row_is_mean_and_deviation_over_seeds(ablate):
     def row(torso, **other) -> dict:
-        return dict(dict(is_base=False, torso=torso, bbox=[50.], visible=torso, occluded=[],
-                         parameters=2_500_000, ms_per_frame=12.34, seconds=[10., 20.],
-                         from_scratch=[]), **other)
+        return dict(
+            dict(
+                is_base=False,
+                torso=torso,
+                bbox=[50.0],
+                visible=torso,
+                occluded=[],
+                parameters=2_500_000,
+                ms_per_frame=12.34,
+                seconds=[10.0, 20.0],
+                from_scratch=[],
+            ),
+            **other,
+        )
 
-    text = ablate.module.table({'base': row([94., 95., 96.], is_base=True), 'cat': row([90.])})
+    text = ablate.module.table({'base': row([94.0, 95.0, 96.0], is_base=True), 'cat': row([90.0])})
     found = {row[1]: row[2:] for row in cells(text)}
     assert found == {
         'JRPSP (base)': ['95.0 ± 1.0', '50.0', '95.0 ± 1.0', '-', '2.50 M', '12.3', '15'],
-        'Cat': ['90.0', '50.0', '90.0', '-', '2.50 M', '12.3', '15']}
+        'Cat': ['90.0', '50.0', '90.0', '-', '2.50 M', '12.3', '15'],
+    }
 
 
 def test_the_plot_shows_bars_of_a_height_in_proportion(tmp_path):
-    plot_ablations({'relation': {'JRE*': dict(mean=[80.], visible=[], occluded=[]),
-                                 'none': dict(mean=[40.], visible=[], occluded=[])}},
-                   tmp_path / 'plot.png', 'PCK (%)')
+    plot_ablations(
+        {
+            'relation': {
+                'JRE*': dict(mean=[80.0], visible=[], occluded=[]),
+                'none': dict(mean=[40.0], visible=[], occluded=[]),
+            }
+        },
+        tmp_path / 'plot.png',
+        'PCK (%)',
+    )
     image = cv2.imread(str(tmp_path / 'plot.png')).astype(int)
-    bars = (np.abs(image - 0x4d) <= 2).all(axis=-1)
+    bars = (np.abs(image - 0x4D) <= 2).all(axis=-1)
     heights = bars.sum(axis=0)
     half = image.shape[1] // 2
     left, right = (np.median(h[h > 30]) for h in (heights[:half], heights[half:]))
-    assert left / right == pytest.approx(2, rel=.03)
+    assert left / right == pytest.approx(2, rel=0.03)
 
 
 def test_a_larger_model_takes_longer_per_frame(tiny, monkeypatch):

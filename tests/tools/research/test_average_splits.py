@@ -1,4 +1,5 @@
 """tools/research/average_splits.py: three checkpoints, three test sets, one mean."""
+
 import json
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def folder(tmp_path_factory) -> Path:
     (root / 'sub_splits').mkdir()
     for split, clip in TEST.items():
         (root / f'sub_splits/run_test_split{split}.txt').write_text(
-            ''.join(f'{name}.avi {2 if name == clip else 1}\n' for name in 'abc'))
+            ''.join(f'{name}.avi {2 if name == clip else 1}\n' for name in 'abc')
+        )
     (folder / 'small.py').write_text(f"""
 _base_ = '{ROOT}/configs/rpstn_subjhmdb.py'
 codec = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1)
@@ -57,20 +59,41 @@ test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=data)
         torch.manual_seed(split)
         for loader in ('train', 'val', 'test'):
             config[f'{loader}_dataloader'].dataset.split = split
-        torch.save(dict(state_dict=MODELS.build(config.model).state_dict(),
-                        meta=dict(cfg=config.pretty_text)), folder / f'{split}.pth')
+        torch.save(
+            dict(
+                state_dict=MODELS.build(config.model).state_dict(),
+                meta=dict(cfg=config.pretty_text),
+            ),
+            folder / f'{split}.pth',
+        )
     return folder
 
 
 def test_the_mean_of_three_tests(folder, tool, tmp_path, capsys):
     checkpoints = [folder / f'{split}.pth' for split in TEST]
-    tool('average_splits', folder / 'small.py', *checkpoints, '--work-dir', tmp_path, '--out',
-         tmp_path / 'mean.json')
+    tool(
+        'average_splits',
+        folder / 'small.py',
+        *checkpoints,
+        '--work-dir',
+        tmp_path,
+        '--out',
+        tmp_path / 'mean.json',
+    )
     printed = capsys.readouterr().out
     written = json.loads((tmp_path / 'mean.json').read_text())
     for split, figures in zip(TEST, written['splits'], strict=True):
-        tool('test', folder / 'small.py', folder / f'{split}.pth', '--work-dir', tmp_path, '--out',
-             tmp_path / 'one.json', '--cfg-options', f'test_dataloader.dataset.split={split}')
+        tool(
+            'test',
+            folder / 'small.py',
+            folder / f'{split}.pth',
+            '--work-dir',
+            tmp_path,
+            '--out',
+            tmp_path / 'one.json',
+            '--cfg-options',
+            f'test_dataloader.dataset.split={split}',
+        )
         alone = json.loads((tmp_path / 'one.json').read_text())
         assert figures == pytest.approx(alone, nan_ok=True)
     key = 'bbox_PCK@0.2/mean'
@@ -89,18 +112,25 @@ def test_what_would_test_on_trained_videos_is_refused(folder, tool, tmp_path):
     with pytest.raises(SystemExit, match='one checkpoint per split'):
         tool('average_splits', folder / 'small.py', paths[1], paths[1], paths[2])
     # A config that is no Python, or none at all, tells nothing, and none of it is run.
-    for number, meta in enumerate((dict(cfg='train_dataloader = ('), {},
-                                   dict(cfg='raise SystemExit(7)'))):
+    for number, meta in enumerate(
+        (dict(cfg='train_dataloader = ('), {}, dict(cfg='raise SystemExit(7)'))
+    ):
         torch.save(dict(state_dict={}, meta=meta), tmp_path / f'{number}.pth')
     with pytest.raises(SystemExit, match='test_dataloader.dataset must have a split'):
-        tool('average_splits', ROOT / 'configs/rpstn_demo.py',
-             *(tmp_path / f'{n}.pth' for n in range(3)), '--work-dir', tmp_path)
+        tool(
+            'average_splits',
+            ROOT / 'configs/rpstn_demo.py',
+            *(tmp_path / f'{n}.pth' for n in range(3)),
+            '--work-dir',
+            tmp_path,
+        )
 
 
 def test_wrong_arguments(folder, tool, capsys):
     for arguments, message in (
-            (['x.pth', 'y.pth', 'z.pth'], 'x.pth: no such checkpoint file'),
-            ([folder / '1.pth'] * 3 + ['--out', 'a.txt'], 'a.txt: must end in .json')):
+        (['x.pth', 'y.pth', 'z.pth'], 'x.pth: no such checkpoint file'),
+        ([folder / '1.pth'] * 3 + ['--out', 'a.txt'], 'a.txt: must end in .json'),
+    ):
         with pytest.raises(SystemExit):
             tool('average_splits', folder / 'small.py', *arguments)
         assert message in capsys.readouterr().err

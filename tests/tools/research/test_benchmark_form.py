@@ -1,4 +1,5 @@
 """The benchmark of form recognizers: what it counts is right, and it runs to the end."""
+
 import json
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def multiply_adds(channels: int, inputs: int, layers: int, frames: int) -> int:
     total = 3 * inputs * channels * frames
     for _ in range(layers):
         frames = -(-frames // 2)
-        total += (3 * 3 + 1) * channels ** 2 * frames
+        total += (3 * 3 + 1) * channels**2 * frames
     return total
 
 
@@ -56,7 +57,8 @@ def test_the_whole_clip_reaches_the_network_and_the_pipeline_resamples():
     contender = Contender(str(ROOT / 'configs/tdm_squat.py'), options, frames=100)
     seen = []
     contender.model.backbone.register_forward_pre_hook(
-        lambda module, inputs: seen.append(inputs[0].shape))
+        lambda module, inputs: seen.append(inputs[0].shape)
+    )
     raw = contender.item['keypoint'].copy()
     with torch.inference_mode():
         contender.classify_network()
@@ -90,18 +92,39 @@ def test_threads_are_as_before_afterwards():
 
 def test_the_report_compares_turn_by_turn():
     def model(name: str, seconds: list, **others) -> dict:
-        return dict(name=name, parameters=2_000_000, multiply_adds=10 ** 9, seen=(1, 64),
-                    network=seconds, raw=seconds, training=None) | others
+        return (
+            dict(
+                name=name,
+                parameters=2_000_000,
+                multiply_adds=10**9,
+                seen=(1, 64),
+                network=seconds,
+                raw=seconds,
+                training=None,
+            )
+            | others
+        )
 
     # Twice as slow in each of three turns, in the second of which the machine was slow.
-    fast = [[.001] * 3, [.1] * 3, [.001] * 3]
-    slow = [[.002] * 3, [.2] * 3, [.002] * 3]
-    text = report(dict(
-        frames=300, threads=2, distances=dict(median=1.5e6, best=2e6, calls=4), models=[
-            model('a', fast, training=dict(epochs=2, seconds=10., accuracy=.875)),
-            model('b', slow, parameters=3_000_000, training=dict(missing='nothing there'))]))
-    rows = {cells[1]: cells[2:5] for line in text.splitlines() if line.startswith('|')
-            for cells in [[cell.strip() for cell in line.split('|')]]}
+    fast = [[0.001] * 3, [0.1] * 3, [0.001] * 3]
+    slow = [[0.002] * 3, [0.2] * 3, [0.002] * 3]
+    text = report(
+        dict(
+            frames=300,
+            threads=2,
+            distances=dict(median=1.5e6, best=2e6, calls=4),
+            models=[
+                model('a', fast, training=dict(epochs=2, seconds=10.0, accuracy=0.875)),
+                model('b', slow, parameters=3_000_000, training=dict(missing='nothing there')),
+            ],
+        )
+    )
+    rows = {
+        cells[1]: cells[2:5]
+        for line in text.splitlines()
+        if line.startswith('|')
+        for cells in [[cell.strip() for cell in line.split('|')]]
+    }
     assert rows[''] == ['a', 'b', 'ratio']
     assert rows['parameters, millions'] == ['2.00', '3.00', '1.50']
     assert rows['multiply-adds for 300 frames, G'] == ['1.000', '1.000', '1.00']
@@ -119,8 +142,15 @@ def test_the_tool_measures_and_trains_both(tool, tmp_path, capsys, monkeypatch):
     before = set(tmp_path.iterdir())
     monkeypatch.chdir(tmp_path)
     arguments = ['--rounds', '2', '--repeats', '2', '--warmup', '0', '--threads', '1']
-    tool('benchmark', tmp_path / 'tdm_tiny.py', *arguments, '--epochs', '1', '--json',
-         tmp_path / 'found.json')
+    tool(
+        'benchmark',
+        tmp_path / 'tdm_tiny.py',
+        *arguments,
+        '--epochs',
+        '1',
+        '--json',
+        tmp_path / 'found.json',
+    )
     found = json.loads((tmp_path / 'found.json').read_text())
     assert set(tmp_path.iterdir()) - before == {tmp_path / 'found.json'}
     out = capsys.readouterr().out
@@ -134,10 +164,21 @@ def test_the_tool_measures_and_trains_both(tool, tmp_path, capsys, monkeypatch):
 
     # Where the data are not there it says so; speed is told all the same.
     missing = tmp_path / 'tdm_missing.py'
-    missing.write_text("_base_ = 'tdm_tiny.py'\ntrain_dataloader = dict(dataset=dict(\n"
-                       "    _delete_=True, type='SkeletonFormDataset', data_root='nowhere'))")
-    tool('benchmark', missing, *arguments, '--against', tmp_path / 'stgcn_tiny.py',
-         '--cfg-options', 'model.cls_head.num_classes=5', '--epochs', '1')
+    missing.write_text(
+        "_base_ = 'tdm_tiny.py'\ntrain_dataloader = dict(dataset=dict(\n"
+        "    _delete_=True, type='SkeletonFormDataset', data_root='nowhere'))"
+    )
+    tool(
+        'benchmark',
+        missing,
+        *arguments,
+        '--against',
+        tmp_path / 'stgcn_tiny.py',
+        '--cfg-options',
+        'model.cls_head.num_classes=5',
+        '--epochs',
+        '1',
+    )
     out = capsys.readouterr().out
     assert "tdm_missing was not trained: 'nowhere' was not found" in out
     with pytest.raises(SystemExit, match='stgcn_missing.py: no such config file; --against'):

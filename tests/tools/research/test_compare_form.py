@@ -1,4 +1,5 @@
 """The comparison's plan and tables, from results that are given instead of hours of training."""
+
 import importlib.util
 import json
 import sys
@@ -16,7 +17,8 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope='module')
 def compare_form():
     spec = importlib.util.spec_from_file_location(
-        'compare_form', ROOT / 'tools/research/compare_form.py')
+        'compare_form', ROOT / 'tools/research/compare_form.py'
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -24,24 +26,36 @@ def compare_form():
 
 def planned(module, **given) -> list[tuple[str, str, Experiment]]:
     args = Namespace(**(dict(seeds=3, epochs=None, amp=[], inner=False, cfg_options={}) | given))
-    return [(row, column, experiment) for row in module.ROWS
-            for column, experiment in module.experiments_of(row, args)]
+    return [
+        (row, column, experiment)
+        for row in module.ROWS
+        for column, experiment in module.experiments_of(row, args)
+    ]
 
 
-def result(accuracy: float, rotated: float | None = None, f1: float = .5) -> dict:
+def result(accuracy: float, rotated: float | None = None, f1: float = 0.5) -> dict:
     tests = dict(test=accuracy) if rotated is None else dict(test=accuracy, rotated=rotated)
-    return dict(seconds=12., parameters=2_760_000, tests={
-        name: {'form/accuracy': value, 'form/macro_f1': f1} for name, value in tests.items()})
+    return dict(
+        seconds=12.0,
+        parameters=2_760_000,
+        tests={
+            name: {'form/accuracy': value, 'form/macro_f1': f1} for name, value in tests.items()
+        },
+    )
 
 
 def cells(text: str) -> dict[str, list[str]]:
     """First column -> the others, of the tables in a text."""
-    lines = [[cell.strip() for cell in line.strip('|').split('|')]
-             for line in text.splitlines() if line.startswith('|')]
+    lines = [
+        [cell.strip() for cell in line.strip('|').split('|')]
+        for line in text.splitlines()
+        if line.startswith('|')
+    ]
     return {line[0]: line[1:] for line in lines}
 
 
 # The plan.
+
 
 def test_every_cell_has_its_trainings(compare_form):
     plan = planned(compare_form)
@@ -54,7 +68,8 @@ def test_every_cell_has_its_trainings(compare_form):
         found = Counter(column for r, column, _ in plan if r == row)
         assert found == dict(given=seeds, days=4 * seeds, penn=seeds)
     assert {'stgcn', 'tdm', 'coordinates', 'form'} == {
-        stem for stem, _ in compare_form.ROWS.values()}
+        stem for stem, _ in compare_form.ROWS.values()
+    }
 
 
 def test_experiments_are_what_their_rows_and_columns_say(compare_form):
@@ -81,8 +96,10 @@ def test_experiments_are_what_their_rows_and_columns_say(compare_form):
 
 
 def test_inner_splits_never_reach_the_test_sets(compare_form):
-    outer = {(column, e.name): e.load().train_dataloader.dataset.split
-             for _, column, e in planned(compare_form, seeds=1)}
+    outer = {
+        (column, e.name): e.load().train_dataloader.dataset.split
+        for _, column, e in planned(compare_form, seeds=1)
+    }
     for _, column, experiment in planned(compare_form, seeds=1, inner=True):
         cfg = experiment.load()
         train, test = (cfg[f'{part}_dataloader'].dataset.split for part in ('train', 'test'))
@@ -92,36 +109,49 @@ def test_inner_splits_never_reach_the_test_sets(compare_form):
 
 def test_options_reach_every_training(compare_form):
     options = {'train_dataloader.batch_size': 5}
-    assert all(e.load().train_dataloader.batch_size == 5
-               for _, _, e in planned(compare_form, seeds=1, cfg_options=options))
+    assert all(
+        e.load().train_dataloader.batch_size == 5
+        for _, _, e in planned(compare_form, seeds=1, cfg_options=options)
+    )
 
 
 # The tables.
+
 
 def test_a_cell_is_mean_and_deviation_over_seeds(compare_form):
     assert compare_form.mean_and_spread([]) == ''
     assert compare_form.mean_and_spread([95.06]) == '95.1'
     # Of a sample: n - 1.
-    assert compare_form.mean_and_spread([94., 95., 96.]) == '95.0 ± 1.0'
+    assert compare_form.mean_and_spread([94.0, 95.0, 96.0]) == '95.0 ± 1.0'
 
 
 def test_folds_are_averaged_before_seeds_are_compared(compare_form):
-    done = [('days', Experiment(f'{seed}{fold}', '', seed=seed), result(accuracy))
-            for seed, accuracies in enumerate(((.1, .2, .3, .8), (.3, .3, .3, .3)))
-            for fold, accuracy in enumerate(accuracies)]
-    done += [('given', Experiment('g', ''), result(.9)),
-             ('penn', Experiment('p', ''), result(.8, rotated=.7))]
-    found = {column: compare_form.collect(done, column, 'form/accuracy')
-             for column in compare_form.COLUMNS}
-    assert found == {'given': [pytest.approx(90)], 'penn': [pytest.approx(80)],
-                     'days': [pytest.approx(35), pytest.approx(30)],
-                     'rotated': [pytest.approx(70)]}
+    done = [
+        ('days', Experiment(f'{seed}{fold}', '', seed=seed), result(accuracy))
+        for seed, accuracies in enumerate(((0.1, 0.2, 0.3, 0.8), (0.3, 0.3, 0.3, 0.3)))
+        for fold, accuracy in enumerate(accuracies)
+    ]
+    done += [
+        ('given', Experiment('g', ''), result(0.9)),
+        ('penn', Experiment('p', ''), result(0.8, rotated=0.7)),
+    ]
+    found = {
+        column: compare_form.collect(done, column, 'form/accuracy')
+        for column in compare_form.COLUMNS
+    }
+    assert found == {
+        'given': [pytest.approx(90)],
+        'penn': [pytest.approx(80)],
+        'days': [pytest.approx(35), pytest.approx(30)],
+        'rotated': [pytest.approx(70)],
+    }
     assert compare_form.collect(done, 'days', 'form/macro_f1') == [50, 50]
     table = cells(compare_form.table({'ours': done, 'nothing yet': []}, 'form/accuracy'))
     columns = list(compare_form.COLUMNS)
     shown = dict(zip(columns, table['ours'], strict=True))
-    assert shown == dict(given='90.0', days=f'32.5 ± {np.std([35, 30], ddof=1):.1f}',
-                         penn='80.0', rotated='70.0')
+    assert shown == dict(
+        given='90.0', days=f'32.5 ± {np.std([35, 30], ddof=1):.1f}', penn='80.0', rotated='70.0'
+    )
     assert set(table['nothing yet']) == {''}
 
 
@@ -129,22 +159,43 @@ def test_a_run_from_kept_results(compare_form, tmp_path, monkeypatch, capsys):
     """All trainings are done: nothing is left but to gather, the longest first, and to write."""
     work_dir, out = tmp_path / 'work', tmp_path / 'docs/table.md'
     work_dir.mkdir()
-    plan = [entry for entry in planned(compare_form, seeds=2)
-            if Path(entry[2].config).stem.startswith(('stgcn_', 'coordinates_'))]
+    plan = [
+        entry
+        for entry in planned(compare_form, seeds=2)
+        if Path(entry[2].config).stem.startswith(('stgcn_', 'coordinates_'))
+    ]
     assert len(plan) == 2 * 6 + 6
     for number, (_, column, experiment) in enumerate(plan):
-        kept = result(.5 + number / 100, .25 if column == 'penn' else None)
+        kept = result(0.5 + number / 100, 0.25 if column == 'penn' else None)
         kept['fingerprint'] = experiment.fingerprint()
         (work_dir / f'{experiment.name}.json').write_text(json.dumps(kept))
     before = {path: path.stat().st_mtime_ns for path in work_dir.iterdir()}
-    monkeypatch.setattr(sys, 'argv', [
-        'compare_form.py', '--seeds', '2', '--rows', 'coordinates', 'stgcn', '--processes', '1',
-        '--work-dir', str(work_dir), '--out', str(out)])
+    monkeypatch.setattr(
+        sys,
+        'argv',
+        [
+            'compare_form.py',
+            '--seeds',
+            '2',
+            '--rows',
+            'coordinates',
+            'stgcn',
+            '--processes',
+            '1',
+            '--work-dir',
+            str(work_dir),
+            '--out',
+            str(out),
+        ],
+    )
     compare_form.main()
     assert {path: path.stat().st_mtime_ns for path in before} == before
     printed = capsys.readouterr().out
-    order = [line.split(':')[0] for line in printed.splitlines()
-             if line.split(':')[0] in {experiment.name for _, _, experiment in plan}]
+    order = [
+        line.split(':')[0]
+        for line in printed.splitlines()
+        if line.split(':')[0] in {experiment.name for _, _, experiment in plan}
+    ]
     assert len(order) == 18
     stems = {experiment.name: Path(experiment.config).stem for _, _, experiment in plan}
     first = [stems[name].startswith('stgcn') for name in order]
@@ -154,12 +205,17 @@ def test_a_run_from_kept_results(compare_form, tmp_path, monkeypatch, capsys):
     assert text in printed
     figures = json.loads((work_dir / 'table.json').read_text())
     for row in {row for row, _, _ in plan}:
-        of_row = [(column, experiment.seed, .5 + number / 100)
-                  for number, (r, column, experiment) in enumerate(plan) if r == row]
+        of_row = [
+            (column, experiment.seed, 0.5 + number / 100)
+            for number, (r, column, experiment) in enumerate(plan)
+            if r == row
+        ]
         for column in ('given', 'days', 'penn'):
             seeds = sorted({seed for _, seed, _ in of_row})
-            expected = [100 * np.mean([a for c, s, a in of_row if (c, s) == (column, seed)])
-                        for seed in seeds]
+            expected = [
+                100 * np.mean([a for c, s, a in of_row if (c, s) == (column, seed)])
+                for seed in seeds
+            ]
             assert figures[row][column] == pytest.approx(expected)
             assert f'{np.mean(expected):.1f}' in text
         assert set(figures[row]['rotated']) == {25}

@@ -1,4 +1,5 @@
 """The demo and the benchmark, run as their users run them, small."""
+
 import json
 import re
 import subprocess
@@ -9,8 +10,11 @@ import cv2
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SMALL = ['train_dataloader.dataset.num_sequences=16',
-         'val_dataloader.dataset.num_sequences=2', 'test_dataloader.dataset.num_sequences=4']
+SMALL = [
+    'train_dataloader.dataset.num_sequences=16',
+    'val_dataloader.dataset.num_sequences=2',
+    'test_dataloader.dataset.num_sequences=4',
+]
 
 
 def run_tool(*args: str) -> str:
@@ -20,8 +24,15 @@ def run_tool(*args: str) -> str:
 
 
 def test_demo_compares_both_models_and_draws(tmp_path):
-    out = run_tool('tools/research/demo.py', '--epochs', '1', '--work-dir', str(tmp_path),
-                   '--cfg-options', *SMALL)
+    out = run_tool(
+        'tools/research/demo.py',
+        '--epochs',
+        '1',
+        '--work-dir',
+        str(tmp_path),
+        '--cfg-options',
+        *SMALL,
+    )
     figures = json.loads((tmp_path / 'pck.json').read_text())
     assert list(figures) == ['RPSTN', 'single frame', 'mean pose (chance)']
     for name, values in figures.items():
@@ -37,8 +48,16 @@ def test_demo_compares_both_models_and_draws(tmp_path):
 
 @pytest.mark.slow
 def test_benchmark_modes_agree():
-    out = run_tool('tools/research/benchmark.py', 'configs/rpstn_demo.py', '--rounds', '1',
-                   '--repeats', '1', '--loader-clips', '32')
+    out = run_tool(
+        'tools/research/benchmark.py',
+        'configs/rpstn_demo.py',
+        '--rounds',
+        '1',
+        '--repeats',
+        '1',
+        '--loader-clips',
+        '32',
+    )
     differences = [float(d) for d in re.findall(r'\| *(\d\.\de[-+]\d\d) \|', out)]
     assert len(differences) == 4
     assert max(differences) < 1e-4

@@ -1,4 +1,5 @@
 """Packing, measuring and labelling from the command line."""
+
 import importlib.util
 import json
 import sys
@@ -56,9 +57,23 @@ def test_the_table_is_written_between_its_markers(trained, tmp_path):
     page.write_text('before\n<!-- lite table -->\nold\n<!-- end of lite table -->\nafter\n')
     config, checkpoint = trained
     options = ('--subset', 'val', '--every', 14, '--threads', 1, '--out', page)
-    assert run('evaluate_lite', '--row', 'small', config, checkpoint,
-               '--row', 'twice', config, f'{checkpoint},{checkpoint}',
-               '--json', tmp_path / 'all.json', *options) == 0
+    assert (
+        run(
+            'evaluate_lite',
+            '--row',
+            'small',
+            config,
+            checkpoint,
+            '--row',
+            'twice',
+            config,
+            f'{checkpoint},{checkpoint}',
+            '--json',
+            tmp_path / 'all.json',
+            *options,
+        )
+        == 0
+    )
     text = page.read_text()
     assert text.startswith('before\n') and text.endswith('after\n') and 'old' not in text
     rows = {line.split('|')[1].strip(): line for line in text.splitlines() if line[:2] == '| '}

@@ -1,4 +1,5 @@
 """Trainings run for real, small, on synthetic squats: kept, resumed, repeated, failed."""
+
 import json
 from pathlib import Path
 
@@ -30,9 +31,9 @@ optim_wrapper = dict(optimizer=dict(lr=1e-2))
 param_scheduler = [dict(type='CosineAnnealingLR', begin=0, end=4, convert_to_iter_based=True)]
 """
 COORDINATES = {
-    'model.representation': dict(
-        _delete_=True, type='JointCoordinates', skeleton='mediapipe19'),
-    'model.backbone.in_channels': 57}
+    'model.representation': dict(_delete_=True, type='JointCoordinates', skeleton='mediapipe19'),
+    'model.backbone.in_channels': 57,
+}
 ROTATED = dict(test=[], rotated=[dict(type='RotateSkeleton', seed=0)])
 
 
@@ -51,6 +52,7 @@ def distances(tiny) -> dict:
 
 # One experiment.
 
+
 def test_a_result_tells_parameters_time_and_every_test(tiny, distances):
     cfg = Config.fromfile(tiny)
     with DefaultScope.overwrite_default_scope('mmaction'):
@@ -64,15 +66,15 @@ def test_a_result_tells_parameters_time_and_every_test(tiny, distances):
     assert {value for name, value in metrics.items() if '/support/' in name} == {2}
 
 
-def test_a_rotated_test_set_changes_nothing_for_distances_but_all_for_coordinates(
-        tiny, distances):
+def test_a_rotated_test_set_changes_nothing_for_distances_but_all_for_coordinates(tiny, distances):
     def change(result: dict) -> float:
         tests = result['tests']
         return abs(tests['rotated']['form/nll'] - tests['test']['form/nll'])
 
     assert change(distances) < 1e-4
     assert distances['tests']['rotated']['form/accuracy'] == pytest.approx(
-        distances['tests']['test']['form/accuracy'], abs=1 / 14 + 1e-9)
+        distances['tests']['test']['form/accuracy'], abs=1 / 14 + 1e-9
+    )
     coordinates = run_experiment(Experiment('coordinates', tiny, COORDINATES, tests=ROTATED))
     assert change(coordinates) > 1e-2
 
@@ -95,7 +97,7 @@ def test_it_trains_in_mixed_precision_and_leaves_no_file(tiny, distances, tmp_pa
     assert list(tmp_path.iterdir()) == []
     assert 'Amp' in experiment.load().optim_wrapper.type
     exact = distances['tests']['test']['form/nll']
-    assert result['tests']['test']['form/nll'] == pytest.approx(exact, rel=.2)
+    assert result['tests']['test']['form/nll'] == pytest.approx(exact, rel=0.2)
     assert result['tests']['test']['form/nll'] != exact
 
 
@@ -114,12 +116,21 @@ def test_it_never_looks_at_the_test_set_while_it_trains(tiny):
     assert cfg.custom_hooks == []
 
 
-@pytest.mark.parametrize('change', [
-    dict(options={'model.backbone.channels': 8}), dict(seed=3), dict(amp=True),
-    dict(tests=dict(test=[dict(type='RotateSkeleton', seed=1)]))])
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict(options={'model.backbone.channels': 8}),
+        dict(seed=3),
+        dict(amp=True),
+        dict(tests=dict(test=[dict(type='RotateSkeleton', seed=1)])),
+    ],
+)
 def test_the_fingerprint_changes_with_all_that_counts(tiny, change):
-    assert (Experiment('a', tiny, **change).fingerprint() != Experiment('a', tiny).fingerprint()
-            == Experiment('b', tiny).fingerprint())
+    assert (
+        Experiment('a', tiny, **change).fingerprint()
+        != Experiment('a', tiny).fingerprint()
+        == Experiment('b', tiny).fingerprint()
+    )
 
 
 def test_fewer_epochs_take_the_same_course_of_the_learning_rate():
@@ -136,6 +147,7 @@ def test_fewer_epochs_take_the_same_course_of_the_learning_rate():
 
 # Several, each in a file.
 
+
 def test_results_are_kept_and_a_failure_names_its_experiment(tiny, tmp_path):
     folder = tmp_path / 'results'
     good = Experiment('good', tiny)
@@ -150,13 +162,14 @@ def test_results_are_kept_and_a_failure_names_its_experiment(tiny, tmp_path):
         next(found)
     assert [path.name for path in folder.iterdir()] == ['good.json']
 
-    (experiment, kept), = run_experiments([good], folder, processes=1)
+    ((experiment, kept),) = run_experiments([good], folder, processes=1)
     # Another training would take another time.
     assert experiment is good and json.dumps(kept) == json.dumps(result)
 
-    changed = Experiment('good', tiny, {
-        'model.backbone.channels': 8, 'model.cls_head.in_channels': 8})
-    (_, other), = run_experiments([changed], folder, processes=1)
+    changed = Experiment(
+        'good', tiny, {'model.backbone.channels': 8, 'model.cls_head.in_channels': 8}
+    )
+    ((_, other),) = run_experiments([changed], folder, processes=1)
     assert other['fingerprint'] != result['fingerprint']
     assert other['parameters'] < result['parameters']
     assert json.dumps(other, indent=1) == (folder / 'good.json').read_text()

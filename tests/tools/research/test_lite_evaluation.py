@@ -1,4 +1,5 @@
 """Figures of the table: jitter against loops, PCK of known answers, occluders, the reference."""
+
 import numpy as np
 import pytest
 from lite_evaluation import (
@@ -34,20 +35,22 @@ def truth_of(results: dict) -> np.ndarray:
 def test_acceleration_error_against_loops():
     rng = np.random.default_rng(0)
     predicted, truth = rng.normal(size=(2, 7, 3, 2))
-    labelled = rng.random((7, 3)) > .2
+    labelled = rng.random((7, 3)) > 0.2
     predicted[3, 1] = np.nan
     expected = []
     for t in range(1, 6):
         for k in range(3):
             a, b = (p[t - 1, k] - 2 * p[t, k] + p[t + 1, k] for p in (predicted, truth))
-            if labelled[t - 1:t + 2, k].all() and np.isfinite(a).all():
+            if labelled[t - 1 : t + 2, k].all() and np.isfinite(a).all():
                 expected.append(np.linalg.norm(a - b))
-    np.testing.assert_allclose(np.sort(acceleration_error(predicted, truth, labelled)),
-                               np.sort(expected))
+    np.testing.assert_allclose(
+        np.sort(acceleration_error(predicted, truth, labelled)), np.sort(expected)
+    )
     # Neither an offset nor a drift is jitter.
-    drift = truth + 5 + np.arange(7)[:, None, None] * .3
-    np.testing.assert_allclose(acceleration_error(drift, truth, np.ones((7, 3), bool)), 0,
-                               atol=1e-9)
+    drift = truth + 5 + np.arange(7)[:, None, None] * 0.3
+    np.testing.assert_allclose(
+        acceleration_error(drift, truth, np.ones((7, 3), bool)), 0, atol=1e-9
+    )
 
 
 def test_swapped_sides_are_those_nearer_to_each_others_labels():
@@ -59,8 +62,10 @@ def test_swapped_sides_are_those_nearer_to_each_others_labels():
     swapped = truth.copy()
     swapped[1, [0, 1]] = truth[1, [1, 0]]
     swapped[2, 2:] = truth[2, 3]  # both on one side: not swapped, but wrong
-    np.testing.assert_array_equal(swapped_sides(swapped, truth, labelled, pairs).reshape(3, 2),
-                                  [[False, False], [True, False], [False, False]])
+    np.testing.assert_array_equal(
+        swapped_sides(swapped, truth, labelled, pairs).reshape(3, 2),
+        [[False, False], [True, False], [False, False]],
+    )
     swapped[0, 0], labelled[2, 3] = np.nan, False
     assert len(swapped_sides(swapped, truth, labelled, pairs)) == 4
 
@@ -77,6 +82,7 @@ def test_the_truth_is_perfect_and_nothing_is_nothing(dataset):
 
 def test_only_what_is_covered_counts_as_occluded(dataset):
     """A predictor that is right where nothing is drawn, and far off under what is drawn."""
+
     def predict(results: dict) -> np.ndarray:
         hidden = np.stack([frame['keypoints_occluded'][0] > 0 for frame in results['frames']])
         return truth_of(results) + 1000 * hidden[..., None]
@@ -92,32 +98,44 @@ def test_videos_are_whole_and_half_of_their_frames_covered(dataset):
     plain = list(videos(dataset, 14))
     assert [len(r['frames']) for r in plain] == dataset.sequences.lengths()[::14].tolist()
     covered = list(videos(dataset, 14, SpanOccluders()))
-    touched = [(a['img'] != b['img']).any() for p, c in zip(plain, covered)
-               for a, b in zip(p['frames'], c['frames'])]
-    assert .25 < np.mean(touched) < .75
+    touched = [
+        (a['img'] != b['img']).any()
+        for p, c in zip(plain, covered)
+        for a, b in zip(p['frames'], c['frames'])
+    ]
+    assert 0.25 < np.mean(touched) < 0.75
     again = list(videos(dataset, 14, SpanOccluders()))
-    assert all((a['img'] == b['img']).all() for p, c in zip(covered, again)
-               for a, b in zip(p['frames'], c['frames']))
+    assert all(
+        (a['img'] == b['img']).all()
+        for p, c in zip(covered, again)
+        for a, b in zip(p['frames'], c['frames'])
+    )
 
 
 def test_several_seeds_show_their_spread():
-    assert mean_text([[1., np.nan], [3., np.nan]]) == ['2.0 ± 1.4', '-']
-    assert mean_text([[2.]]) == ['2.0']
-    assert len(cells(Evaluation('empty', clean={'torso_PCK@0.2/joint/left_knee': 1.,
-                                                'bbox_PCK@0.2/joint/left_knee': 1.}))) == len(
-        COLUMNS)
+    assert mean_text([[1.0, np.nan], [3.0, np.nan]]) == ['2.0 ± 1.4', '-']
+    assert mean_text([[2.0]]) == ['2.0']
+    assert len(
+        cells(
+            Evaluation(
+                'empty',
+                clean={'torso_PCK@0.2/joint/left_knee': 1.0, 'bbox_PCK@0.2/joint/left_knee': 1.0},
+            )
+        )
+    ) == len(COLUMNS)
 
 
 def test_mediapipe_finds_a_person(dataset):
     pytest.importorskip('mediapipe', reason='mediapipe is not installed')
     from mediapipe_pose import agreeing_joints, find_joints
+
     results = next(videos(dataset))
     images = [frame['img'] for frame in results['frames'][:4]]
     joints, scores = find_joints(images)
     assert joints.shape == (4, 15, 2) and scores.shape == (4, 15)
     mean, trusted = agreeing_joints(images)
-    sure = trusted > .5
+    sure = trusted > 0.5
     assert sure.any() and (trusted <= scores + 1e-9).all()
     size = np.ptp(truth_of(results)[:4], axis=1).max(-1)
     error = np.linalg.norm(mean - truth_of(results)[:4], axis=-1) / size[:, None]
-    assert np.median(error[sure]) < .1
+    assert np.median(error[sure]) < 0.1

@@ -1,4 +1,5 @@
 """Recording W_r, and the figures that sum it up."""
+
 import numpy as np
 import pytest
 import torch
@@ -35,31 +36,63 @@ def random(cfg: dict) -> nn.Module:
 
 
 def video_model(relation: dict | None) -> nn.Module:
-    return random(dict(
-        type='VideoPoseEstimator', data_preprocessor=dict(type='ClipDataPreprocessor'),
-        backbone=dict(type='RPSTNBackbone', num_joints=K, channels=8, input_size=(SIDE, SIDE),
-                      encoder=RESNET),
-        head=dict(type='RPSTNHead', num_joints=K, channels=8, relation=relation,
-                  propagator=dict(type='JRPSP'), decoder=CODEC), test_cfg=TEST_CFG))
+    return random(
+        dict(
+            type='VideoPoseEstimator',
+            data_preprocessor=dict(type='ClipDataPreprocessor'),
+            backbone=dict(
+                type='RPSTNBackbone',
+                num_joints=K,
+                channels=8,
+                input_size=(SIDE, SIDE),
+                encoder=RESNET,
+            ),
+            head=dict(
+                type='RPSTNHead',
+                num_joints=K,
+                channels=8,
+                relation=relation,
+                propagator=dict(type='JRPSP'),
+                decoder=CODEC,
+            ),
+            test_cfg=TEST_CFG,
+        )
+    )
 
 
 def image_model(head: dict | None = None, **preprocessor) -> nn.Module:
     own = dict(type='HeatmapHead', in_channels=64, out_channels=K, decoder=CODEC)
-    return random(dict(
-        type='TopdownPoseEstimator', backbone=RESNET, test_cfg=TEST_CFG,
-        data_preprocessor=dict(type='PoseDataPreprocessor', **preprocessor),
-        head=head or dict(type='RelationHead', head=own, relation=dict(type='JRE'))))
+    return random(
+        dict(
+            type='TopdownPoseEstimator',
+            backbone=RESNET,
+            test_cfg=TEST_CFG,
+            data_preprocessor=dict(type='PoseDataPreprocessor', **preprocessor),
+            head=head or dict(type='RelationHead', head=own, relation=dict(type='JRE')),
+        )
+    )
 
 
 def clip(seed: int, padded: int = 0) -> dict:
     """A clip of T frames as a data set gives it, the last ones padded."""
-    frames = [PoseDataSample(
-        metainfo=dict(frame_index=10 * seed + t, padded=t >= T - padded, flip_indices=[1, 0, 2, 3],
-                      input_size=np.array([SIDE, SIDE]), input_center=np.array([32., 32.]),
-                      input_scale=np.array([64., 64.])),
-        gt_instances=InstanceData(bboxes=np.array([[1., 2, 3, 4]]), bbox_scores=np.ones(1),
-                                  keypoints_occluded=np.eye(1, K, t)))
-        for t in range(T)]
+    frames = [
+        PoseDataSample(
+            metainfo=dict(
+                frame_index=10 * seed + t,
+                padded=t >= T - padded,
+                flip_indices=[1, 0, 2, 3],
+                input_size=np.array([SIDE, SIDE]),
+                input_center=np.array([32.0, 32.0]),
+                input_scale=np.array([64.0, 64.0]),
+            ),
+            gt_instances=InstanceData(
+                bboxes=np.array([[1.0, 2, 3, 4]]),
+                bbox_scores=np.ones(1),
+                keypoints_occluded=np.eye(1, K, t),
+            ),
+        )
+        for t in range(T)
+    ]
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randint(256, (T, 3, SIDE, SIDE), generator=generator, dtype=torch.uint8)
     return dict(inputs=inputs, data_samples=ClipDataSample(frames, metainfo=dict(video='v')))
@@ -79,14 +112,15 @@ def test_every_frame_of_every_clip_gets_the_relation_of_its_own_raw_heatmaps():
             flat = raw.flatten(2)
             expected[10 * seed + t] = torch.softmax(flat @ flat.transpose(1, 2), -1)[0]
             if t < T - 1:
-                raw = head.propagator(head.norm(head.relation(raw)), features[:, t],
-                                      features[:, t + 1])
+                raw = head.propagator(
+                    head.norm(head.relation(raw)), features[:, t], features[:, t + 1]
+                )
     for t, frame in enumerate(recorder.frames):
         np.testing.assert_allclose(frame.relation, expected[frame.index], rtol=1e-3, atol=1e-5)
-        assert frame.keypoints.shape == (K, 2) and frame.scores.shape == (K, )
+        assert frame.keypoints.shape == (K, 2) and frame.scores.shape == (K,)
         np.testing.assert_array_equal(frame.box, [1, 2, 3, 4])
         assert frame.occluded.tolist() == [k == t % T for k in range(K)]
-    assert not np.allclose(expected[10], expected[11], atol=.01)
+    assert not np.allclose(expected[10], expected[11], atol=0.01)
 
 
 @torch.no_grad()
@@ -96,8 +130,7 @@ def test_a_relation_head_is_recorded_for_images_without_the_flip_test():
     samples = clip(1)['data_samples'].frames[:2]
     for sample in samples:
         del sample.gt_instances.keypoints_occluded
-        sample.set_metainfo(dict(
-            raw_ann_info=dict(keypoints=[5, 5, 2, 6, 6, 1, 0, 0, 0, 7, 7, 2])))
+        sample.set_metainfo(dict(raw_ann_info=dict(keypoints=[5, 5, 2, 6, 6, 1, 0, 0, 0, 7, 7, 2])))
     before = model.test_cfg
     with RelationRecorder(model) as recorder:
         model.test_step(dict(inputs=list(images), data_samples=samples))
@@ -131,45 +164,57 @@ def test_a_relation_between_pixels_has_no_matrix():
 
 def frames_of(relations: list[np.ndarray], occluded=None, scores=None) -> list[RelatedFrame]:
     count = len(relations[0])
-    return [RelatedFrame(
-        t, relation, np.zeros((count, 2)), np.ones(count) if scores is None else scores,
-        np.array([0., 0, 1, 1]), np.zeros(count, bool) if occluded is None else occluded[t])
-        for t, relation in enumerate(relations)]
+    return [
+        RelatedFrame(
+            t,
+            relation,
+            np.zeros((count, 2)),
+            np.ones(count) if scores is None else scores,
+            np.array([0.0, 0, 1, 1]),
+            np.zeros(count, bool) if occluded is None else occluded[t],
+        )
+        for t, relation in enumerate(relations)
+    ]
 
 
 def test_entropy_and_description_of_known_relations():
     even, sharp = np.full((K, K), 1 / K), np.eye(K)
-    half = np.array([[.5, .5, 0, 0]] * 4)
+    half = np.array([[0.5, 0.5, 0, 0]] * 4)
     np.testing.assert_allclose(row_entropy(even), 1)
     np.testing.assert_allclose(row_entropy(sharp), 0)
     np.testing.assert_allclose(row_entropy(half), np.log(2) / np.log(4))
-    np.testing.assert_allclose(own_share(half), [.5, .5, 0, 0])
+    np.testing.assert_allclose(own_share(half), [0.5, 0.5, 0, 0])
     # Columns normalised, as the release does: the rows are made shares first.
     np.testing.assert_allclose(row_entropy(3 * half), row_entropy(half))
     assert describe(even[None]).endswith('25 % on the joint itself; nearly uniform')
     assert 'nearly the identity in 1 of 2 frames' in describe(np.stack([sharp, half]))
-    one = np.tile([0., 0, 1, 0], (K, 1))
+    one = np.tile([0.0, 0, 1, 0], (K, 1))
     assert 'one-hot' in describe(one[None]) and 'identity' not in describe(one[None])
     assert 'nearly' not in describe(half[None])
 
 
 def test_supporters_are_averaged_over_the_frames_in_which_the_joint_is_occluded():
-    relations = [np.tile(row, (K, 1)) for row in
-                 ([.1, .2, .3, .4], [.4, .3, .2, .1], [.7, .1, .1, .1])]
+    relations = [
+        np.tile(row, (K, 1))
+        for row in ([0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1], [0.7, 0.1, 0.1, 0.1])
+    ]
     occluded = np.zeros((3, K), bool)
     occluded[:2, 1] = occluded[2, 3] = True
     first, second = find_support(frames_of(relations, occluded), list('abcd'))
     assert (first.joint, first.why) == (1, 'occluded in 2 of 3 frames')
-    assert first.own == pytest.approx(.25) and set(first.supporters) == {0, 2, 3}
-    np.testing.assert_allclose(first.mean, .25)
+    assert first.own == pytest.approx(0.25) and set(first.supporters) == {0, 2, 3}
+    np.testing.assert_allclose(first.mean, 0.25)
     by_joint = dict(zip(first.supporters, first.std))
-    np.testing.assert_allclose([by_joint[j] for j in (0, 2, 3)], [.15, .05, .15])
+    np.testing.assert_allclose([by_joint[j] for j in (0, 2, 3)], [0.15, 0.05, 0.15])
     assert (second.joint, second.supporters) == (3, (0, 1, 2))
-    assert second.mean[0] == pytest.approx(.7)
+    assert second.mean[0] == pytest.approx(0.7)
     # Without such labels those with the lowest scores, and any that is asked for.
-    scores = np.array([.9, .1, .8, .2])
+    scores = np.array([0.9, 0.1, 0.8, 0.2])
     assert [s.joint for s in find_support(frames_of(relations, scores=scores), list('abcd'))] == [
-        1, 3, 2]
+        1,
+        3,
+        2,
+    ]
     chosen = find_support(frames_of(relations, occluded), list('abcd'), ['c'])
     assert [s.joint for s in chosen] == [2] and chosen[0].frames.all()
     with pytest.raises(ValueError, match="no joint 'e'; the joints are a, b, c, d"):

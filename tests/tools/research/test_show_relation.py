@@ -1,4 +1,5 @@
 """tools/research/show_relation.py, on tiny networks: of clips, of videos and of images."""
+
 import json
 from pathlib import Path
 
@@ -67,13 +68,28 @@ def test_a_clip_of_the_data_set(configs, tool, trained, tmp_path, capsys):
         assert support['own'] == pytest.approx(mean[k], rel=1e-4)
         found = {s['joint']: s['share'] for s in support['supporters']}
         assert list(found.values()) == sorted(found.values(), reverse=True)
-        assert found == pytest.approx({n: mean[j] for j, n in enumerate(JOINTS) if j != k},
-                                      rel=1e-4)
+        assert found == pytest.approx(
+            {n: mean[j] for j, n in enumerate(JOINTS) if j != k}, rel=1e-4
+        )
 
 
 def test_the_whole_video_without_its_padding_and_a_chosen_joint(configs, tool, trained, tmp_path):
-    tool('show_relation', configs['tiny'], trained / 'epoch_2.pth', '--clip', 4, '--whole',
-         '--split', 'train', '--joint', 'left_knee', '--columns', 3, '--out', tmp_path)
+    tool(
+        'show_relation',
+        configs['tiny'],
+        trained / 'epoch_2.pth',
+        '--clip',
+        4,
+        '--whole',
+        '--split',
+        'train',
+        '--joint',
+        'left_knee',
+        '--columns',
+        3,
+        '--out',
+        tmp_path,
+    )
     name, arrays, summary = results(tmp_path)
     assert arrays['frame'].tolist() == list(range(7))
     assert list(summary['joints']) == ['left_knee']
@@ -88,8 +104,16 @@ def test_a_video_of_ones_own(configs, tool, trained, tmp_path):
         cv2.circle(image, (30 + 5 * number, 35), 15, (0, 200, 255), -1)
         cv2.imwrite(str(folder / f'{number}.png'), image)
     out = tmp_path / 'out'
-    tool('show_relation', configs['tiny'], trained / 'epoch_2.pth', folder, '--box', '5,5,80,65',
-         '--out', out)
+    tool(
+        'show_relation',
+        configs['tiny'],
+        trained / 'epoch_2.pth',
+        folder,
+        '--box',
+        '5,5,80,65',
+        '--out',
+        out,
+    )
     name, arrays, summary = results(out)
     assert name == 'frames' and arrays['relation'].shape == (4, 13, 13)
     assert not arrays['occluded'].any() and len(summary['joints']) == 3
@@ -102,11 +126,26 @@ def image_model(tmp_path) -> tuple[Path, Path]:
     image = np.random.default_rng(0).integers(0, 255, (80, 100, 3)).astype(np.uint8)
     cv2.imwrite(str(tmp_path / 'person.jpg'), image)
     keypoints = [[20 + 3 * k, 30 + 2 * k, 1 if k in (7, 9) else 2] for k in range(17)]
-    (tmp_path / 'people.json').write_text(json.dumps(dict(
-        images=[dict(id=1, file_name='person.jpg', width=100, height=80)],
-        categories=[dict(id=1, name='person')],
-        annotations=[dict(id=1, image_id=1, category_id=1, iscrowd=0, bbox=[10, 10, 70, 60],
-                          area=4200, num_keypoints=17, keypoints=sum(keypoints, []))])))
+    (tmp_path / 'people.json').write_text(
+        json.dumps(
+            dict(
+                images=[dict(id=1, file_name='person.jpg', width=100, height=80)],
+                categories=[dict(id=1, name='person')],
+                annotations=[
+                    dict(
+                        id=1,
+                        image_id=1,
+                        category_id=1,
+                        iscrowd=0,
+                        bbox=[10, 10, 70, 60],
+                        area=4200,
+                        num_keypoints=17,
+                        keypoints=sum(keypoints, []),
+                    )
+                ],
+            )
+        )
+    )
     (tmp_path / 'image.py').write_text(IMAGES.format(root=ROOT, data=tmp_path))
     torch.manual_seed(0)
     init_default_scope('mmpose')
@@ -122,22 +161,40 @@ def test_an_image_with_occluded_joints(image_model, tool, tmp_path):
     assert not (tmp_path / f'out/{name}.mp4').exists()
     assert list(summary['joints']) == ['left_elbow', 'left_wrist']
     # The same from the image file, looked at in the same box.
-    tool('show_relation', *image_model, tmp_path / 'person.jpg', '--box', '10,10,80,70', '--out',
-         tmp_path / 'file')
-    np.testing.assert_allclose(results(tmp_path / 'file')[1]['relation'], arrays['relation'],
-                               atol=1e-5)
+    tool(
+        'show_relation',
+        *image_model,
+        tmp_path / 'person.jpg',
+        '--box',
+        '10,10,80,70',
+        '--out',
+        tmp_path / 'file',
+    )
+    np.testing.assert_allclose(
+        results(tmp_path / 'file')[1]['relation'], arrays['relation'], atol=1e-5
+    )
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (['--clip', '9'], r'clip 9: SyntheticClipDataset has 9, from 0 to 8'),
-    (['--joint', 'tail'], r"no joint 'tail'; the joints are head, left_shoulder"),
-    (['none.mp4'], r'none.mp4: no such file'),
-    (['--cfg-options', 'model.head.relation=None'], r'epoch_2.pth does not fit .*tiny.py'),
-])
-def test_what_cannot_be_shown_is_said_in_one_line(configs, tool, trained, tmp_path, arguments,
-                                                  message):
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--clip', '9'], r'clip 9: SyntheticClipDataset has 9, from 0 to 8'),
+        (['--joint', 'tail'], r"no joint 'tail'; the joints are head, left_shoulder"),
+        (['none.mp4'], r'none.mp4: no such file'),
+        (['--cfg-options', 'model.head.relation=None'], r'epoch_2.pth does not fit .*tiny.py'),
+    ],
+)
+def test_what_cannot_be_shown_is_said_in_one_line(
+    configs, tool, trained, tmp_path, arguments, message
+):
     with pytest.raises(SystemExit, match=message) as error:
-        tool('show_relation', configs['tiny'], trained / 'epoch_2.pth', *arguments, '--out',
-             tmp_path / 'out')
+        tool(
+            'show_relation',
+            configs['tiny'],
+            trained / 'epoch_2.pth',
+            *arguments,
+            '--out',
+            tmp_path / 'out',
+        )
     assert '\n' not in str(error.value)
     assert not (tmp_path / 'out').exists() or not list((tmp_path / 'out').iterdir())

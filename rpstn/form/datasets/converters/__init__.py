@@ -1,9 +1,17 @@
 """Skeletons of other layouts into the files of ``SkeletonFormDataset``; see docs/form_data.md."""
+
 from .fitness_aqa import Windows, convert_fitness_aqa
 from .joint_files import read_joints
 from .joints_folder import convert_joints_folder
 from .skeleton_files import Conversion, SkeletonFiles
 from .to_skeleton import ToSkeleton
 
-__all__ = ['Conversion', 'SkeletonFiles', 'ToSkeleton', 'Windows', 'convert_fitness_aqa',
-           'convert_joints_folder', 'read_joints']
+__all__ = [
+    'Conversion',
+    'SkeletonFiles',
+    'ToSkeleton',
+    'Windows',
+    'convert_fitness_aqa',
+    'convert_joints_folder',
+    'read_joints',
+]

@@ -4,6 +4,7 @@ Its videos become skeletons by pose estimation first (``tools/infer.py``, or any
 of the formats of :func:`.joint_files.read_joints`); errors are the classes, and a sequence has any
 number of them, none where the exercise is done well.
 """
+
 from __future__ import annotations
 
 import math
@@ -57,17 +58,22 @@ class Windows:
             yield first, min(first + length, frames)
 
 
-def convert_fitness_aqa(root: str | Path, skeletons: str | Path, out: str | Path, *,
-                        errors: Sequence[str] | None = None,
-                        window: Windows | None = None,
-                        skeleton: str | None = None,
-                        target: str | None = None,
-                        person: str | None = None,
-                        min_score: float = 0.,
-                        fps: float | None = None,
-                        scale: float = 1.,
-                        skip_bad: bool = False,
-                        annotations: bool = False) -> Conversion:
+def convert_fitness_aqa(
+    root: str | Path,
+    skeletons: str | Path,
+    out: str | Path,
+    *,
+    errors: Sequence[str] | None = None,
+    window: Windows | None = None,
+    skeleton: str | None = None,
+    target: str | None = None,
+    person: str | None = None,
+    min_score: float = 0.0,
+    fps: float | None = None,
+    scale: float = 1.0,
+    skip_bad: bool = False,
+    annotations: bool = False,
+) -> Conversion:
     """Convert the labelled videos of one exercise.
 
     Left out, counted and named in the result: videos that are labelled but in no split (unless
@@ -107,8 +113,9 @@ def convert_fitness_aqa(root: str | Path, skeletons: str | Path, out: str | Path
                 joints, scores = to_skeleton(sequence)
                 found = facts(sequence, fps)
                 if window is not None and 'fps' not in found:
-                    raise BadSkeletonError(f'{path}: fps must be told for windows, for the file '
-                                           'does not tell it')
+                    raise BadSkeletonError(
+                        f'{path}: fps must be told for windows, for the file does not tell it'
+                    )
             except BadSkeletonError as error:
                 if not skip_bad:
                     raise
@@ -128,42 +135,52 @@ def convert_fitness_aqa(root: str | Path, skeletons: str | Path, out: str | Path
                 if present is None:
                     conversion.skip(name, UNKNOWN)
                     continue
-                files.write(name, joints[first:last], present,
-                            {**fields, 'start': f'{first / rate:.6g}', 'end': f'{last / rate:.6g}'},
-                            None if scores is None else scores[first:last])
+                files.write(
+                    name,
+                    joints[first:last],
+                    present,
+                    {**fields, 'start': f'{first / rate:.6g}', 'end': f'{last / rate:.6g}'},
+                    None if scores is None else scores[first:last],
+                )
         conversion.skeleton = to_skeleton.written
         conversion.notes += to_skeleton.notes()
         if beyond:
-            conversion.notes.append(f'{beyond:,} videos have errors more than half a second after '
-                                    'the end of their skeleton: is fps right?')
+            conversion.notes.append(
+                f'{beyond:,} videos have errors more than half a second after '
+                'the end of their skeleton: is fps right?'
+            )
     return conversion
 
 
 def _choose(labels: FitnessAQALabels, errors: Sequence[str] | None) -> tuple[str, ...]:
     unknown = sorted(set(errors or ()) - set(labels.errors))
     if unknown or (errors is not None and not errors):
-        raise ValueError(f'errors must be some of {", ".join(labels.errors)}, '
-                         f'got {", ".join(unknown) or "none"}')
+        raise ValueError(
+            f'errors must be some of {", ".join(labels.errors)}, got {", ".join(unknown) or "none"}'
+        )
     return tuple(sorted(set(errors or labels.errors)))
 
 
-def _usable(labels: FitnessAQALabels, errors: Sequence[str], skeletons: Path,
-            conversion: Conversion) -> Iterator[tuple[str, Path]]:
+def _usable(
+    labels: FitnessAQALabels, errors: Sequence[str], skeletons: Path, conversion: Conversion
+) -> Iterator[tuple[str, Path]]:
     for video in sorted({*labels.videos, *labels.splits}):
         lacking = [error for error in errors if error not in labels.videos.get(video, {})]
         if labels.splits and video not in labels.splits:
             conversion.skip(video, UNSPLIT)
         elif lacking:
             conversion.skip(video, UNLABELLED, f'no label of {", ".join(lacking)}')
-        elif path := next((p for suffix in SUFFIXES
-                           if (p := skeletons / f'{video}{suffix}').is_file()), None):
+        elif path := next(
+            (p for suffix in SUFFIXES if (p := skeletons / f'{video}{suffix}').is_file()), None
+        ):
             yield video, path
         else:
             conversion.skip(video, POSELESS)
 
 
-def _present(occurrences: dict[str, Occurrence], first: int, last: int, fps: float,
-             overlap: float) -> list[str] | None:
+def _present(
+    occurrences: dict[str, Occurrence], first: int, last: int, fps: float, overlap: float
+) -> list[str] | None:
     """The errors of a window; None if one of them is not known."""
     shares = {e: occurrence.share(first, last, fps) for e, occurrence in occurrences.items()}
     if any(map(math.isnan, shares.values())):
@@ -173,5 +190,7 @@ def _present(occurrences: dict[str, Occurrence], first: int, last: int, fps: flo
 
 def _ends(occurrences: dict[str, Occurrence]) -> float:
     """When the last error ends, in seconds; 0 without one."""
-    return max((end for o in occurrences.values() if isinstance(o, Intervals)
-                for _, end in o.spans), default=0.)
+    return max(
+        (end for o in occurrences.values() if isinstance(o, Intervals) for _, end in o.spans),
+        default=0.0,
+    )

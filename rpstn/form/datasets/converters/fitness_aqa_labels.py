@@ -4,6 +4,7 @@
 list of ``[start, end]`` in seconds, empty where the error does not occur; ``BarbellRow``:
 ``labels_<error>_error.json`` maps frames to 0 or 1. ``Splits/{train,val,test}_keys.json`` list ids.
 """
+
 from __future__ import annotations
 
 import json
@@ -42,7 +43,7 @@ class Intervals(NamedTuple):
                 (t + 1) / fps.
         """
         start, end = first / fps, last / fps
-        shares = [0.]
+        shares = [0.0]
         for a, b in self.spans:
             shorter = min(b - a, end - start)
             overlap = min(b, end) - max(a, start)
@@ -92,9 +93,13 @@ def read_labels(root: Path) -> FitnessAQALabels:
             folder holds single images, such as ``Shallow_Squat_Error_Dataset``.
     """
     places = [root, root / 'Labeled_Dataset']
-    found = [(place, file) for place in places for folder in (place / 'Labels', place)
-             for file in sorted(folder.glob('*.json'))
-             if _INTERVALS.fullmatch(file.stem) or _FRAMES.fullmatch(file.stem)]
+    found = [
+        (place, file)
+        for place in places
+        for folder in (place / 'Labels', place)
+        for file in sorted(folder.glob('*.json'))
+        if _INTERVALS.fullmatch(file.stem) or _FRAMES.fullmatch(file.stem)
+    ]
     if not found:
         _refuse_without_labels(root)
     folder = found[0][0]
@@ -115,13 +120,17 @@ def _refuse_without_labels(root: Path) -> NoReturn:
     if not root.is_dir():
         raise FileNotFoundError(f'{root}: no such folder')
     if 'Shallow_Squat' in root.resolve().name or any(
-            path.suffix.lower() in _IMAGES for path in root.rglob('*')):
+        path.suffix.lower() in _IMAGES for path in root.rglob('*')
+    ):
         raise BadSkeletonError(
             f'{root}: holds images with one label each, no videos; a single frame is no sequence, '
             'and nothing that is learned from movement can be learned from it. Labelled videos '
-            'are in Squat, OHP and BarbellRow')
-    raise FileNotFoundError(f'{root}: no labels; looked for Labels/error_<error>.json and '
-                            'labels_<error>_error.json in it and in Labeled_Dataset')
+            'are in Squat, OHP and BarbellRow'
+        )
+    raise FileNotFoundError(
+        f'{root}: no labels; looked for Labels/error_<error>.json and '
+        'labels_<error>_error.json in it and in Labeled_Dataset'
+    )
 
 
 def _load(file: Path) -> Any:
@@ -152,10 +161,18 @@ def _read_intervals(file: Path) -> dict[str, Intervals]:
         if not isinstance(spans, list):
             refuse(f'{file}: {key}', 'intervals', 'a list of [start, end]', repr(spans))
         for span in spans:
-            if not (isinstance(span, list) and len(span) == 2 and all(map(_number, span))
-                    and 0 <= span[0] <= span[1]):
-                refuse(f'{file}: {key}', 'an interval', '[start, end] in seconds, '
-                       '0 <= start <= end', repr(span))
+            if not (
+                isinstance(span, list)
+                and len(span) == 2
+                and all(map(_number, span))
+                and 0 <= span[0] <= span[1]
+            ):
+                refuse(
+                    f'{file}: {key}',
+                    'an interval',
+                    '[start, end] in seconds, 0 <= start <= end',
+                    repr(span),
+                )
         found[_video(key)] = Intervals(tuple((float(a), float(b)) for a, b in spans))
     return found
 
@@ -196,6 +213,10 @@ def _read_splits(folder: Path) -> dict[str, str]:
             refuse(str(file), 'the file', 'a list of ids', type(keys).__name__)
         for video in map(_video, map(str, keys)):
             if splits.setdefault(video, split) != split:
-                refuse(f'{file}: {video}', 'a video', 'in one split',
-                       f'it in {splits[video]} and {split}')
+                refuse(
+                    f'{file}: {video}',
+                    'a video',
+                    'in one split',
+                    f'it in {splits[video]} and {split}',
+                )
     return splits

@@ -1,4 +1,5 @@
 """One sequence of joints from a file, or from a folder with one file per frame."""
+
 from __future__ import annotations
 
 import re
@@ -19,8 +20,9 @@ SUFFIXES = (JSON, *TABLES, ARRAYS)
 _NUMBER = re.compile(r'(\d+)\D*')
 
 
-def read_joints(path: Path, person: str | None = None, min_score: float = 0.,
-                first_frame: int | None = None) -> JointSequence:
+def read_joints(
+    path: Path, person: str | None = None, min_score: float = 0.0, first_frame: int | None = None
+) -> JointSequence:
     """The joints in a file (.csv, .tsv, .json, .npz), or in a folder of files of a frame each.
 
     A gap in the numbers of the frames becomes frames of NaN, so that what follows keeps its time.
@@ -62,8 +64,9 @@ def _read_frames(builder: SequenceBuilder, files: Iterable[Path]) -> list[str]:
             builder.refuse(file.name, 'the name', 'with the number of the frame', file.name)
         number = int(numbers[-1])
         if number in seen:
-            builder.refuse(file.name, 'the number of the frame',
-                           f'another than that of {seen[number]}', number)
+            builder.refuse(
+                file.name, 'the number of the frame', f'another than that of {seen[number]}', number
+            )
         seen[number] = file.name
         if file.suffix.lower() == JSON:
             add_frame(builder, load_json(builder, file), number, file.name)
@@ -81,8 +84,9 @@ def _read_arrays(path: Path, min_score: float) -> JointSequence:
         with np.load(path, allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadSkeletonError(f'{path}: the file must be an .npz of plain arrays, '
-                               f'got: {error}') from None
+        raise BadSkeletonError(
+            f'{path}: the file must be an .npz of plain arrays, got: {error}'
+        ) from None
     if 'keypoints' not in content and len(content) == 1:
         content = {'keypoints': next(iter(content.values()))}
     unread = content.keys() - {'keypoints', 'scores', 'joints', 'fps', 'image_size'}
@@ -92,18 +96,23 @@ def _read_arrays(path: Path, min_score: float) -> JointSequence:
         fps = float(content['fps']) if 'fps' in content else None
         size = tuple(map(int, content['image_size'])) if 'image_size' in content else None
     except KeyError:
-        raise BadSkeletonError(f"{path}: arrays must be 'keypoints', or just one, got "
-                               f'{", ".join(sorted(content)) or "none"}') from None
+        raise BadSkeletonError(
+            f"{path}: arrays must be 'keypoints', or just one, got "
+            f'{", ".join(sorted(content)) or "none"}'
+        ) from None
     except (TypeError, ValueError) as error:
-        raise BadSkeletonError(f'{path}: keypoints, scores, fps and image_size must be numbers: '
-                               f'{error}') from None
+        raise BadSkeletonError(
+            f'{path}: keypoints, scores, fps and image_size must be numbers: {error}'
+        ) from None
     joints = tuple(map(joint_name, map(str, content['joints']))) if 'joints' in content else None
     if scores is not None:
         if scores.shape != keypoints.shape[:2]:
-            raise BadSkeletonError(f'{path}: scores must be {keypoints.shape[:2]}, as keypoints, '
-                                   f'got {scores.shape}')
+            raise BadSkeletonError(
+                f'{path}: scores must be {keypoints.shape[:2]}, as keypoints, got {scores.shape}'
+            )
         keypoints[scores <= min_score] = np.nan
     if keypoints.ndim == 3:
         keypoints[np.isnan(keypoints).any(axis=2)] = np.nan
-    return JointSequence(str(path), keypoints, scores, joints, fps, size,
-                         tuple(sorted(unread))).check()
+    return JointSequence(
+        str(path), keypoints, scores, joints, fps, size, tuple(sorted(unread))
+    ).check()

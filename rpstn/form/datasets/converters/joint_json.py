@@ -16,6 +16,7 @@ MMPose's inferencers write (``instance_info``). A frame is one of
 or NaN is missing. In lists and objects of points three numbers are x, y, z; in ``keypoints``
 without ``keypoint_scores`` they are x, y, score.
 """
+
 from __future__ import annotations
 
 import json
@@ -36,11 +37,33 @@ def _side(side: str, parts: Sequence[str]) -> tuple[str, ...]:
 
 # OpenPose's outputs (its documentation, "Pose Output Format"), told apart by their length.
 OPENPOSE_JOINTS = {
-    25: ('nose', 'neck', *_side('right', _ARM), *_side('left', _ARM), 'pelvis',
-         *_side('right', _LEG), *_side('left', _LEG), 'right_eye', 'left_eye', 'right_ear',
-         'left_ear', *_side('left', _TOES), *_side('right', _TOES)),
-    18: ('nose', 'neck', *_side('right', _ARM), *_side('left', _ARM), *_side('right', _LEG),
-         *_side('left', _LEG), 'right_eye', 'left_eye', 'right_ear', 'left_ear'),
+    25: (
+        'nose',
+        'neck',
+        *_side('right', _ARM),
+        *_side('left', _ARM),
+        'pelvis',
+        *_side('right', _LEG),
+        *_side('left', _LEG),
+        'right_eye',
+        'left_eye',
+        'right_ear',
+        'left_ear',
+        *_side('left', _TOES),
+        *_side('right', _TOES),
+    ),
+    18: (
+        'nose',
+        'neck',
+        *_side('right', _ARM),
+        *_side('left', _ARM),
+        *_side('right', _LEG),
+        *_side('left', _LEG),
+        'right_eye',
+        'left_eye',
+        'right_ear',
+        'left_ear',
+    ),
 }
 
 
@@ -70,9 +93,13 @@ def read_json(builder: SequenceBuilder, path: Path) -> dict:
     for key in ('frames', 'instance_info'):
         frames = head.get(key, frames)
     if isinstance(frames, Mapping):
-        builder.refuse(path.name, 'the file', "a list of frames, or an object with the list "
-                       "'frames' (one file per frame is another layout: per_frame)",
-                       f'an object with {_keys(frames)}')
+        builder.refuse(
+            path.name,
+            'the file',
+            'a list of frames, or an object with the list '
+            "'frames' (one file per frame is another layout: per_frame)",
+            f'an object with {_keys(frames)}',
+        )
     if not isinstance(frames, list):
         builder.refuse(path.name, 'the file', 'a list of frames', type(frames).__name__)
     joints = head.get('joints')
@@ -83,12 +110,19 @@ def read_json(builder: SequenceBuilder, path: Path) -> dict:
         builder.refuse(path.name, 'joints', 'a list of names', joints)
     for index, frame in enumerate(frames):
         add_frame(builder, frame, index, f'frames[{index}]', joints or None)
-    return dict(fps=_optional_fps(builder, path, head.get('fps')),
-                image_size=_optional_size(builder, path, head.get('size')))
+    return dict(
+        fps=_optional_fps(builder, path, head.get('fps')),
+        image_size=_optional_size(builder, path, head.get('size')),
+    )
 
 
-def add_frame(builder: SequenceBuilder, frame: Any, index: int, where: str,
-              joints: Sequence[str] | None = None) -> None:
+def add_frame(
+    builder: SequenceBuilder,
+    frame: Any,
+    index: int,
+    where: str,
+    joints: Sequence[str] | None = None,
+) -> None:
     """Add one frame, of any form.
 
     Args:
@@ -97,8 +131,11 @@ def add_frame(builder: SequenceBuilder, frame: Any, index: int, where: str,
         joints: names of the joints, for points in a list.
     """
     record = dict(frame) if isinstance(frame, Mapping) else {}
-    about = {key: record.pop(key) for key in ('frame', 'frame_id', 'time', 'person')
-             if key in record and not isinstance(record[key], list)}
+    about = {
+        key: record.pop(key)
+        for key in ('frame', 'frame_id', 'time', 'person')
+        if key in record and not isinstance(record[key], list)
+    }
     number, time = about.get('frame', about.get('frame_id', index)), about.get('time')
     if not isinstance(number, int) or isinstance(number, bool):
         builder.refuse(where, 'frame', 'a whole number', _short(number))
@@ -123,8 +160,14 @@ def add_frame(builder: SequenceBuilder, frame: Any, index: int, where: str,
         _add_points(builder, number, who, frame, where, joints)
 
 
-def _add_record(builder: SequenceBuilder, frame: int, person: str, record: Any, where: str,
-                joints: Sequence[str] | None) -> None:
+def _add_record(
+    builder: SequenceBuilder,
+    frame: int,
+    person: str,
+    record: Any,
+    where: str,
+    joints: Sequence[str] | None,
+) -> None:
     if not isinstance(record, Mapping) or 'keypoints' not in record:
         builder.refuse(where, 'the entry', "an object with 'keypoints'", type(record).__name__)
     scores = record.get('keypoint_scores')
@@ -134,45 +177,78 @@ def _add_record(builder: SequenceBuilder, frame: int, person: str, record: Any, 
         return
     scores = _list(builder, scores, where, 'keypoint_scores')
     if len(scores) != len(points):
-        builder.refuse(where, 'keypoint_scores', f'{len(points)} numbers, as keypoints',
-                       len(scores))
-    points = [[*_list(builder, point, where, 'keypoints'), score]
-              for point, score in zip(points, scores)]
+        builder.refuse(
+            where, 'keypoint_scores', f'{len(points)} numbers, as keypoints', len(scores)
+        )
+    points = [
+        [*_list(builder, point, where, 'keypoints'), score] for point, score in zip(points, scores)
+    ]
     _add_points(builder, frame, person, points, where, joints, scored=True)
 
 
-def _add_points(builder: SequenceBuilder, frame: int, person: str, points: Any, where: str,
-                joints: Sequence[str] | None, scored: bool = False) -> None:
+def _add_points(
+    builder: SequenceBuilder,
+    frame: int,
+    person: str,
+    points: Any,
+    where: str,
+    joints: Sequence[str] | None,
+    scored: bool = False,
+) -> None:
     points = _list(builder, points, where, 'the frame')
     expected = len(joints or builder.joints) or len(points)
     if points and len(points) != expected:
-        builder.refuse(where, 'the frame', f'a list of {expected} joints, as in the frames before '
-                       'and the names', len(points))
+        builder.refuse(
+            where,
+            'the frame',
+            f'a list of {expected} joints, as in the frames before and the names',
+            len(points),
+        )
     for i, point in enumerate(points):
-        _add_point(builder, frame, person, joint_name(joints[i]) if joints else i, point,
-                   f'{where}: joint {i}', scored)
+        _add_point(
+            builder,
+            frame,
+            person,
+            joint_name(joints[i]) if joints else i,
+            point,
+            f'{where}: joint {i}',
+            scored,
+        )
 
 
-def _add_point(builder: SequenceBuilder, frame: int, person: str, joint: str | int, point: Any,
-               where: str, scored: bool = False) -> None:
+def _add_point(
+    builder: SequenceBuilder,
+    frame: int,
+    person: str,
+    joint: str | int,
+    point: Any,
+    where: str,
+    scored: bool = False,
+) -> None:
     """A point [x, y], [x, y, z], [x, y, z, score], or, if ``scored``, [x, y, score]."""
     if point is None:
         builder.add_missing(joint)
         return
-    if not isinstance(point, list) or not 2 <= len(point) <= 4 or any(
-            isinstance(v, bool) or not isinstance(v, int | float | None) for v in point):
-        builder.refuse(where, 'the joint', 'null, [x, y], [x, y, z] or [x, y, z, score]',
-                       _short(point))
+    if (
+        not isinstance(point, list)
+        or not 2 <= len(point) <= 4
+        or any(isinstance(v, bool) or not isinstance(v, int | float | None) for v in point)
+    ):
+        builder.refuse(
+            where, 'the joint', 'null, [x, y], [x, y, z] or [x, y, z, score]', _short(point)
+        )
     values = [math.nan if v is None else float(v) for v in point]
     last = values.pop() if len(values) == 4 or (scored and len(values) == 3) else math.nan
     builder.add(frame, person, joint, values, last, where)
 
 
-def _add_openpose(builder: SequenceBuilder, frame: int, person: str, entry: Any,
-                  where: str) -> None:
+def _add_openpose(
+    builder: SequenceBuilder, frame: int, person: str, entry: Any, where: str
+) -> None:
     entry = entry if isinstance(entry, Mapping) else {}
-    field, size = ('pose_keypoints_3d', 4) if entry.get('pose_keypoints_3d') else (
-        'pose_keypoints_2d', 3)
+    field, size = (
+        ('pose_keypoints_3d', 4) if entry.get('pose_keypoints_3d') else ('pose_keypoints_2d', 3)
+    )
     numbers = _list(builder, entry.get(field), where, field)
     if not numbers:
         return
@@ -181,8 +257,15 @@ def _add_openpose(builder: SequenceBuilder, frame: int, person: str, entry: Any,
         allowed = ' or '.join(str(size * count) for count in OPENPOSE_JOINTS)
         builder.refuse(where, field, f'{allowed} numbers', len(numbers))
     for i, joint in enumerate(joints):
-        _add_point(builder, frame, person, joint, numbers[size * i:size * (i + 1)],
-                   f'{where}: {field}: joint {i}', scored=True)
+        _add_point(
+            builder,
+            frame,
+            person,
+            joint,
+            numbers[size * i : size * (i + 1)],
+            f'{where}: {field}: joint {i}',
+            scored=True,
+        )
 
 
 def _optional_fps(builder: SequenceBuilder, path: Path, value: Any) -> float | None:
@@ -194,8 +277,11 @@ def _optional_fps(builder: SequenceBuilder, path: Path, value: Any) -> float | N
 def _optional_size(builder: SequenceBuilder, path: Path, value: Any) -> tuple[int, int] | None:
     if value is None:
         return None
-    if not isinstance(value, list) or len(value) != 2 or any(
-            isinstance(v, bool) or not isinstance(v, int) or v <= 0 for v in value):
+    if (
+        not isinstance(value, list)
+        or len(value) != 2
+        or any(isinstance(v, bool) or not isinstance(v, int) or v <= 0 for v in value)
+    ):
         builder.refuse(path.name, 'size', '[width, height] in pixels', _short(value))
     return value[0], value[1]
 

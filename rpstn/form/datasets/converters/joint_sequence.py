@@ -2,6 +2,7 @@
 
 T frames, V joints of the file, D = 2 or 3 coordinates.
 """
+
 from __future__ import annotations
 
 import math
@@ -44,22 +45,29 @@ class JointSequence:
         """
         shape = np.shape(self.keypoints)
         if len(shape) != 3 or shape[2] not in (2, 3) or 0 in shape:
-            raise BadSkeletonError(f'{self.path}: keypoints must be (T, V, 2) or (T, V, 3) with at '
-                                   f'least one frame and joint, got shape {shape}')
+            raise BadSkeletonError(
+                f'{self.path}: keypoints must be (T, V, 2) or (T, V, 3) with at '
+                f'least one frame and joint, got shape {shape}'
+            )
         if np.isinf(self.keypoints).any():
             frame, joint = np.argwhere(np.isinf(self.keypoints).any(axis=2))[0]
             raise BadSkeletonError(
                 f'{self.path}: frame {frame}: joint {joint} must be finite, or NaN where missing, '
-                f'got {self.keypoints[frame, joint].tolist()}')
+                f'got {self.keypoints[frame, joint].tolist()}'
+            )
         if np.isnan(self.keypoints).any(axis=2).all():
-            raise BadSkeletonError(f'{self.path}: no joint has all its coordinates in any of '
-                                   f'{shape[0]} frames')
+            raise BadSkeletonError(
+                f'{self.path}: no joint has all its coordinates in any of {shape[0]} frames'
+            )
         if self.fps is not None and not (math.isfinite(self.fps) and 0 < self.fps <= 1000):
-            raise BadSkeletonError(f'{self.path}: fps must be above 0 and at most 1000, '
-                                   f'got {self.fps}')
+            raise BadSkeletonError(
+                f'{self.path}: fps must be above 0 and at most 1000, got {self.fps}'
+            )
         if self.joints is not None and (len(self.joints), len(set(self.joints))) != shape[1:2] * 2:
-            raise BadSkeletonError(f'{self.path}: joints must be {shape[1]} different names, as '
-                                   f'many as keypoints has, got {", ".join(self.joints)}')
+            raise BadSkeletonError(
+                f'{self.path}: joints must be {shape[1]} different names, as '
+                f'many as keypoints has, got {", ".join(self.joints)}'
+            )
         return self
 
 
@@ -82,8 +90,13 @@ class SequenceBuilder:
         min_score: a joint whose score is not above it is missing.
     """
 
-    def __init__(self, path: str, first_frame: int | None = None, person: str | None = None,
-                 min_score: float = 0.) -> None:
+    def __init__(
+        self,
+        path: str,
+        first_frame: int | None = None,
+        person: str | None = None,
+        min_score: float = 0.0,
+    ) -> None:
         self.path = path
         self.first_frame, self.person, self.min_score = first_frame, person, min_score
         self.joints: dict[str | int, int] = {}
@@ -113,8 +126,15 @@ class SequenceBuilder:
         """The file has this joint, though not in this frame."""
         self.joints.setdefault(joint, len(self.joints))
 
-    def add(self, frame: int, person: str, joint: str | int, point: Sequence[float],
-            score: float, where: str) -> None:
+    def add(
+        self,
+        frame: int,
+        person: str,
+        joint: str | int,
+        point: Sequence[float],
+        score: float,
+        where: str,
+    ) -> None:
         """One joint of one person in a frame that was marked before.
 
         Args:
@@ -125,20 +145,33 @@ class SequenceBuilder:
         """
         index = self.joints.setdefault(joint, len(self.joints))
         if len(point) not in (2, 3) or len(point) != (self._dim or len(point)):
-            self.refuse(where, f'joint {joint!r}', f'{self._dim or "2 or 3"} coordinates, as many '
-                        'in all of the file', len(point))
+            self.refuse(
+                where,
+                f'joint {joint!r}',
+                f'{self._dim or "2 or 3"} coordinates, as many in all of the file',
+                len(point),
+            )
         self._dim = len(point)
         if any(map(math.isinf, point)) or math.isinf(score):
-            self.refuse(where, f'joint {joint!r}', 'finite, or NaN where missing',
-                        f'{list(point)} with score {score}')
+            self.refuse(
+                where,
+                f'joint {joint!r}',
+                'finite, or NaN where missing',
+                f'{list(point)} with score {score}',
+            )
         key = person, frame, index
         if key in self._points:
-            self.refuse(where, f'joint {joint!r} of frame {frame}', 'given once',
-                        'it a second time')
+            self.refuse(
+                where, f'joint {joint!r} of frame {frame}', 'given once', 'it a second time'
+            )
         self._points[key] = point, score
 
-    def build(self, fps: float | None = None, image_size: tuple[int, int] | None = None,
-              unread: Sequence[str] = ()) -> JointSequence:
+    def build(
+        self,
+        fps: float | None = None,
+        image_size: tuple[int, int] | None = None,
+        unread: Sequence[str] = (),
+    ) -> JointSequence:
         """All that was collected.
 
         Args:
@@ -150,8 +183,12 @@ class SequenceBuilder:
         first = min(self._frames) if self.first_frame is None else self.first_frame
         length = max(self._frames) - first + 1
         if length > _SPAN + _GAPS * len(self._frames):
-            self.refuse('all of it', 'frame', 'the number of a frame', f'numbers from {first} to '
-                        f'{max(self._frames)} for {len(self._frames)} frames')
+            self.refuse(
+                'all of it',
+                'frame',
+                'the number of a frame',
+                f'numbers from {first} to {max(self._frames)} for {len(self._frames)} frames',
+            )
         keypoints = np.full((length, len(self.joints), self._dim), np.nan, np.float32)
         scores = np.full(keypoints.shape[:2], np.nan, np.float32)
         for (who, frame, joint), (point, score) in self._points.items():
@@ -161,8 +198,14 @@ class SequenceBuilder:
         # A joint with half its coordinates is no place; with a score of 0, tools write (0, 0).
         keypoints[np.isnan(keypoints).any(axis=2) | (scores <= self.min_score)] = np.nan
         return JointSequence(
-            self.path, keypoints, None if np.isnan(scores).all() else scores, self._names(),
-            fps if fps is not None else self._fps(), image_size, tuple(unread)).check()
+            self.path,
+            keypoints,
+            None if np.isnan(scores).all() else scores,
+            self._names(),
+            fps if fps is not None else self._fps(),
+            image_size,
+            tuple(unread),
+        ).check()
 
     def _choose(self) -> str:
         joints = Counter()
@@ -172,8 +215,12 @@ class SequenceBuilder:
             return joints.most_common(1)[0][0]
         found = ', '.join(sorted(joints))
         if self.person is None:
-            self.refuse('all of it', 'person', "chosen ('most', or one of them) where there are "
-                        'several', found)
+            self.refuse(
+                'all of it',
+                'person',
+                "chosen ('most', or one of them) where there are several",
+                found,
+            )
         if self.person not in joints:
             self.refuse('all of it', 'person', f'one of {found}', self.person)
         return self.person
@@ -181,8 +228,12 @@ class SequenceBuilder:
     def _names(self) -> tuple[str, ...] | None:
         names = tuple(j for j in self.joints if isinstance(j, str))
         if names and len(names) < len(self.joints):
-            self.refuse('all of it', 'joints', 'named in every frame or in none',
-                        f'{", ".join(names[:3])} ... and joints without names')
+            self.refuse(
+                'all of it',
+                'joints',
+                'named in every frame or in none',
+                f'{", ".join(names[:3])} ... and joints without names',
+            )
         return names or None
 
     def _fps(self) -> float | None:
@@ -191,7 +242,11 @@ class SequenceBuilder:
             return None
         for (frame, time), (after, later) in zip(timed, timed[1:]):
             if later <= time:
-                self.refuse(f'frame {after}', 'time', f'more than the {time:g} s of frame {frame}',
-                            f'{later:g} s')
+                self.refuse(
+                    f'frame {after}',
+                    'time',
+                    f'more than the {time:g} s of frame {frame}',
+                    f'{later:g} s',
+                )
         (frame, time), (last, end) = timed[0], timed[-1]
         return (last - frame) / (end - time)

@@ -11,6 +11,7 @@ Wide, one row per frame (and person):
 Columns may come in any order, separated by commas, semicolons or tabs. An empty field, or ``nan``,
 is a missing value.
 """
+
 from __future__ import annotations
 
 import csv
@@ -55,8 +56,9 @@ def read_table(builder: SequenceBuilder, path: Path, frame: int | None = None) -
 class _Table:
     """Rows of a file with known columns."""
 
-    def __init__(self, builder: SequenceBuilder, path: Path, names: list[str],
-                 frame: int | None) -> None:
+    def __init__(
+        self, builder: SequenceBuilder, path: Path, names: list[str], frame: int | None
+    ) -> None:
         self.builder, self.frame = builder, frame
         self.prefix = '' if frame is None else f'{path.name}: '
         twice = sorted({n for n in names if n and names.count(n) > 1})
@@ -70,8 +72,12 @@ class _Table:
     def need(self, *names: str) -> None:
         missing = [name for name in names if name not in self.columns]
         if missing:
-            self.builder.refuse(f'{self.prefix}line 1', 'columns',
-                                f'with {" and ".join(missing)}', ', '.join(self.names))
+            self.builder.refuse(
+                f'{self.prefix}line 1',
+                'columns',
+                f'with {" and ".join(missing)}',
+                ', '.join(self.names),
+            )
 
     def read(self, rows: Iterator[list[str]]) -> list[str]:
         # Line 1 is the header, which the reader of the rows has not seen.
@@ -80,8 +86,9 @@ class _Table:
             if not row:
                 continue
             if len(row) != len(self.names):
-                self.builder.refuse(where, 'the row', f'{len(self.names)} fields, as the header',
-                                    len(row))
+                self.builder.refuse(
+                    where, 'the row', f'{len(self.names)} fields, as the header', len(row)
+                )
             frame = self.frame if self.frame is not None else self.whole(row, 'frame', where)
             self.builder.mark(frame, where, self.number(row, _TIME, where))
             person = row[self.columns[_PERSON]].strip() if _PERSON in self.columns else '0'
@@ -108,8 +115,9 @@ class _Table:
     def whole(self, row: list[str], name: str, where: str) -> int:
         value = self.number(row, name, where)
         if not math.isfinite(value) or value != int(value):
-            self.builder.refuse(where, name, 'a whole number',
-                                repr(row[self.columns[name]].strip()))
+            self.builder.refuse(
+                where, name, 'a whole number', repr(row[self.columns[name]].strip())
+            )
         return int(value)
 
 
@@ -124,8 +132,14 @@ class _Long(_Table):
         joint = joint_name(row[self.columns['joint']])
         if not joint:
             self.builder.refuse(where, 'joint', 'the name of a joint', 'nothing')
-        self.builder.add(frame, person, joint, [self.number(row, a, where) for a in self.axes],
-                         self.number(row, self.score, where), where)
+        self.builder.add(
+            frame,
+            person,
+            joint,
+            [self.number(row, a, where) for a in self.axes],
+            self.number(row, self.score, where),
+            where,
+        )
 
     def read_columns(self) -> set[str]:
         return {'joint', *self.axes, self.score}
@@ -143,17 +157,26 @@ class _Wide(_Table):
         # What has a score but no place, such as 'detection_score', is no joint.
         self.fields = {j: f for j, f in self.fields.items() if f.keys() & set('xyz')}
         if not self.fields:
-            self.builder.refuse(f'{self.prefix}line 1', 'columns',
-                                '<joint>_x and <joint>_y, or joint, x and y', ', '.join(self.names))
+            self.builder.refuse(
+                f'{self.prefix}line 1',
+                'columns',
+                '<joint>_x and <joint>_y, or joint, x and y',
+                ', '.join(self.names),
+            )
         self.axes = 'xyz' if any('z' in f for f in self.fields.values()) else 'xy'
         for joint, columns in self.fields.items():
             self.need(*(f'{joint}_{axis}' for axis in self.axes if axis not in columns))
 
     def add(self, row: list[str], frame: int, person: str, where: str) -> None:
         for joint, columns in self.fields.items():
-            self.builder.add(frame, person, joint,
-                             [self.number(row, columns[a], where) for a in self.axes],
-                             self.number(row, columns.get('score', ''), where), where)
+            self.builder.add(
+                frame,
+                person,
+                joint,
+                [self.number(row, columns[a], where) for a in self.axes],
+                self.number(row, columns.get('score', ''), where),
+                where,
+            )
 
     def read_columns(self) -> set[str]:
         return {name for columns in self.fields.values() for name in columns.values()}

@@ -5,6 +5,7 @@
 
 The formats of the files are described in :mod:`.joint_tables` and :mod:`.joint_json`.
 """
+
 from __future__ import annotations
 
 import csv
@@ -23,19 +24,23 @@ SPLITS = ('train', 'val', 'test')
 UNREADABLE, UNLABELLED, UNFOUND = 'unreadable', 'without a label', 'labelled but not there'
 
 
-def convert_joints_folder(root: str | Path, out: str | Path, *,
-                          skeleton: str | None = None,
-                          target: str | None = None,
-                          labels: str | Path | None = None,
-                          multi_label: bool = False,
-                          per_frame: bool = False,
-                          person: str | None = None,
-                          min_score: float = 0.,
-                          first_frame: int | None = None,
-                          fps: float | None = None,
-                          scale: float = 1.,
-                          skip_bad: bool = False,
-                          annotations: bool = False) -> Conversion:
+def convert_joints_folder(
+    root: str | Path,
+    out: str | Path,
+    *,
+    skeleton: str | None = None,
+    target: str | None = None,
+    labels: str | Path | None = None,
+    multi_label: bool = False,
+    per_frame: bool = False,
+    person: str | None = None,
+    min_score: float = 0.0,
+    first_frame: int | None = None,
+    fps: float | None = None,
+    scale: float = 1.0,
+    skip_bad: bool = False,
+    annotations: bool = False,
+) -> Conversion:
     """Convert all sequences below a folder.
 
     Args:
@@ -91,8 +96,9 @@ def convert_joints_folder(root: str | Path, out: str | Path, *,
         conversion.skeleton = to_skeleton.written
         conversion.notes += to_skeleton.notes()
         if unread:
-            conversion.notes.append('not read: ' + ', '.join(
-                f'{name} ({n:,})' for name, n in sorted(unread.items())))
+            conversion.notes.append(
+                'not read: ' + ', '.join(f'{name} ({n:,})' for name, n in sorted(unread.items()))
+            )
     return conversion
 
 
@@ -113,8 +119,9 @@ def facts(sequence: JointSequence, fps: float | None = None) -> dict[str, object
     return found if size is None else {**found, 'width': size[0], 'height': size[1]}
 
 
-def find_sequences(root: Path, per_frame: bool, conversion: Conversion,
-                   exclude: str | Path | None = None) -> Iterator[tuple[str, Path]]:
+def find_sequences(
+    root: Path, per_frame: bool, conversion: Conversion, exclude: str | Path | None = None
+) -> Iterator[tuple[str, Path]]:
     """Name and path of each sequence, in natural order: '2' before '10'.
 
     Of files that differ in their suffix alone, as a tool writes its results in two formats, the
@@ -141,22 +148,26 @@ def find_sequences(root: Path, per_frame: bool, conversion: Conversion,
             twins += len(places) - 1
         yield name, places[0]
     if twins:
-        conversion.notes.append(f'{twins:,} files beside one of the same name in another format '
-                                'not read')
+        conversion.notes.append(
+            f'{twins:,} files beside one of the same name in another format not read'
+        )
     if others:
         conversion.notes.append(f'{others:,} files of other kinds not read')
 
 
 def natural(text: str) -> list[tuple[int, str]]:
     """A key that sorts numbers in names by their value."""
-    return [(int(part), '') if part.isdigit() else (-1, part)
-            for part in re.split(r'(\d+)', text)]
+    return [(int(part), '') if part.isdigit() else (-1, part) for part in re.split(r'(\d+)', text)]
 
 
 def _folder_label(root: Path, path: Path) -> str:
     if path.parent.resolve() == root.resolve():
-        refuse(str(path), 'the sequence', 'in a folder named by its label, or in a table of labels',
-               f'it right in {root}')
+        refuse(
+            str(path),
+            'the sequence',
+            'in a folder named by its label, or in a table of labels',
+            f'it right in {root}',
+        )
     return path.parent.name
 
 
@@ -187,17 +198,24 @@ class _Labels:
             refuse(where, 'the row', 'as long as the header', f'{len(row[None])} fields more')
         name = row.pop('name').strip().replace('\\', '/')
         if Path(name).suffix.lower() in SUFFIXES:
-            name = name[:name.rindex('.')]
+            name = name[: name.rindex('.')]
         if not name or name in self.rows:
             refuse(where, 'name', 'there and unique', repr(name))
         cell = row.pop('label').strip()
-        labels = [part.strip() for part in cell.split(LABEL_SEPARATOR)] if self.multi_label else [
-            cell]
+        labels = (
+            [part.strip() for part in cell.split(LABEL_SEPARATOR)] if self.multi_label else [cell]
+        )
         if labels == [''] and self.multi_label:
             labels = []
         if '' in labels or len(set(labels)) < len(labels):
-            refuse(where, 'label', 'a class' if not self.multi_label else
-                   f'different classes separated by {LABEL_SEPARATOR!r}, or empty', repr(cell))
+            refuse(
+                where,
+                'label',
+                'a class'
+                if not self.multi_label
+                else f'different classes separated by {LABEL_SEPARATOR!r}, or empty',
+                repr(cell),
+            )
         row.pop('frames', None)  # counted anew
         self.rows[name] = labels, {key: value.strip() for key, value in row.items() if key}
 
@@ -211,8 +229,12 @@ class _Labels:
             if name is None:
                 conversion.skip(given, UNFOUND, f'{self.path}: {given} is not in the folder')
             elif given != name and last[given] > 1:
-                refuse(str(self.path), 'name', 'a path where several sequences have that name',
-                       repr(given))
+                refuse(
+                    str(self.path),
+                    'name',
+                    'a path where several sequences have that name',
+                    repr(given),
+                )
             elif name in self.rows:
                 refuse(str(self.path), 'name', 'unique', f'{given!r} for {name!r}, a second time')
             else:

@@ -6,6 +6,7 @@
 
 T frames, V skeleton joints, D = 2 or 3 coordinates.
 """
+
 from __future__ import annotations
 
 import csv
@@ -36,7 +37,7 @@ class Conversion:
     """Name of the skeleton that the joints are of."""
     sequences: int = 0
     frames: int = 0
-    missing: float = 0.
+    missing: float = 0.0
     """Share of the joints that are NaN."""
     classes: Counter = field(default_factory=Counter)
     """Sequences of each class."""
@@ -54,10 +55,15 @@ class Conversion:
         kinds = Counter(kind for kind, _ in self.skipped.values())
         why = ': ' + ', '.join(f'{n:,} {kind}' for kind, n in kinds.items()) if kinds else ''
         classes = ', '.join(f'{name} {n:,}' for name, n in sorted(self.classes.items()))
-        return '; '.join([
-            f'{self.folder}: {self.sequences:,} sequences, {self.frames:,} frames of '
-            f'{self.skeleton} ({self.missing:.1%} of joints missing)', f'{classes or "no labels"}',
-            f'skipped {len(self.skipped):,}{why}', *self.notes])
+        return '; '.join(
+            [
+                f'{self.folder}: {self.sequences:,} sequences, {self.frames:,} frames of '
+                f'{self.skeleton} ({self.missing:.1%} of joints missing)',
+                f'{classes or "no labels"}',
+                f'skipped {len(self.skipped):,}{why}',
+                *self.notes,
+            ]
+        )
 
 
 class SkeletonFiles:
@@ -73,8 +79,9 @@ class SkeletonFiles:
         multi_label: several labels of a sequence, or none, are allowed.
     """
 
-    def __init__(self, conversion: Conversion, annotations: bool = False,
-                 multi_label: bool = False) -> None:
+    def __init__(
+        self, conversion: Conversion, annotations: bool = False, multi_label: bool = False
+    ) -> None:
         self.conversion, self.folder, self.multi_label = conversion, conversion.folder, multi_label
         self._annotations: list[dict] | None = [] if annotations else None
         self._rows: dict[str, dict] = {}
@@ -87,8 +94,14 @@ class SkeletonFiles:
         self._archive = zipfile.ZipFile(self._hidden / 'joints', 'w', zipfile.ZIP_DEFLATED)
         return self
 
-    def write(self, name: str, keypoints: np.ndarray, labels: Sequence[str],
-              fields: Mapping[str, object] | None = None, scores: np.ndarray | None = None) -> None:
+    def write(
+        self,
+        name: str,
+        keypoints: np.ndarray,
+        labels: Sequence[str],
+        fields: Mapping[str, object] | None = None,
+        scores: np.ndarray | None = None,
+    ) -> None:
         """Append a sequence.
 
         Args:
@@ -104,15 +117,19 @@ class SkeletonFiles:
         if name in self._rows:
             raise BadSkeletonError(f'{name}: names must be unique, got it a second time')
         if self._dim and keypoints.shape[2] != self._dim:
-            raise BadSkeletonError(f'{name}: joints must have {self._dim} coordinates, as those '
-                                   f'of the sequences before, got {keypoints.shape[2]}')
+            raise BadSkeletonError(
+                f'{name}: joints must have {self._dim} coordinates, as those '
+                f'of the sequences before, got {keypoints.shape[2]}'
+            )
         self._dim = keypoints.shape[2]
         # As numpy.savez does it, which however takes all arrays at once, and none called 'file'.
         with self._archive.open(f'{name}.npy', 'w', force_zip64=True) as file:
-            np.lib.format.write_array(file, np.ascontiguousarray(keypoints, np.float32),
-                                      allow_pickle=False)
-        self._rows[name] = dict(name=name, label=LABEL_SEPARATOR.join(labels), **(fields or {}),
-                                frames=len(keypoints))
+            np.lib.format.write_array(
+                file, np.ascontiguousarray(keypoints, np.float32), allow_pickle=False
+            )
+        self._rows[name] = dict(
+            name=name, label=LABEL_SEPARATOR.join(labels), **(fields or {}), frames=len(keypoints)
+        )
         if self._annotations is not None:
             self._annotations.append(_annotation(name, keypoints, labels, fields or {}, scores))
         self.conversion.frames += len(keypoints)
@@ -132,8 +149,9 @@ class SkeletonFiles:
     def _finish(self) -> None:
         if not self._rows:
             reasons = '; '.join(reason for _, reason in list(self.conversion.skipped.values())[:3])
-            raise BadSkeletonError(f'{self.folder}: no sequence could be converted'
-                                   f'{f" ({reasons})" if reasons else ""}')
+            raise BadSkeletonError(
+                f'{self.folder}: no sequence could be converted{f" ({reasons})" if reasons else ""}'
+            )
         self.conversion.missing = self._missing / self._joints
         columns = dict.fromkeys(('name', 'label', 'split'))
         columns.update((key, None) for row in self._rows.values() for key in row)
@@ -155,11 +173,21 @@ class SkeletonFiles:
             os.replace(self._hidden / hidden, self.folder / name)
 
 
-def _annotation(name: str, keypoints: np.ndarray, labels: Sequence[str],
-                fields: Mapping[str, object], scores: np.ndarray | None) -> dict:
+def _annotation(
+    name: str,
+    keypoints: np.ndarray,
+    labels: Sequence[str],
+    fields: Mapping[str, object],
+    scores: np.ndarray | None,
+) -> dict:
     """One entry of MMAction2's format, its label still by name."""
-    entry = dict(fields, frame_dir=name, label=list(labels), total_frames=len(keypoints),
-                 keypoint=keypoints[None].astype(np.float32))
+    entry = dict(
+        fields,
+        frame_dir=name,
+        label=list(labels),
+        total_frames=len(keypoints),
+        keypoint=keypoints[None].astype(np.float32),
+    )
     if fields.get('width') and fields.get('height'):
         entry['img_shape'] = entry['original_shape'] = fields['height'], fields['width']
     if keypoints.shape[2] == 2:

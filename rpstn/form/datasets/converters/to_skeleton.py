@@ -2,6 +2,7 @@
 
 T frames, V joints of the file, V' joints of the skeleton written, D = 2 or 3 coordinates.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ class ToSkeleton:
 
     source: str | None = None
     target: str | None = None
-    scale: float = 1.
+    scale: float = 1.0
     unplaced: dict[str, int] = field(default_factory=dict)
     """Joints of the files that have no place in the target -> in how many sequences."""
     _written: Skeleton | None = None
@@ -64,18 +65,23 @@ class ToSkeleton:
             self.unplaced[own.joints[joint]] = self.unplaced.get(own.joints[joint], 0) + 1
         mapped = map_joints(keypoints, own, target)
         if np.isnan(mapped).any(axis=2).all():
-            refuse(sequence.path, 'joints', f'some of {target.name}',
-                   ', '.join(own.joints))
+            refuse(sequence.path, 'joints', f'some of {target.name}', ', '.join(own.joints))
         self._written = target
-        lacking = {target.joints[i] for i in np.flatnonzero(
-            np.isnan(mapped).any(axis=2).all(axis=0))}
+        lacking = {
+            target.joints[i] for i in np.flatnonzero(np.isnan(mapped).any(axis=2).all(axis=0))
+        }
         self._lacking = lacking if self._lacking is None else self._lacking & lacking
         if sequence.scores is None:
             return mapped, None
         # A composite is as sure as the least sure of its joints.
         scores = sequence.scores[:, columns]
-        return mapped, np.stack([scores[:, list(m)].min(axis=1) if m else
-                                 np.full(len(scores), np.nan, np.float32) for m in members], axis=1)
+        return mapped, np.stack(
+            [
+                scores[:, list(m)].min(axis=1) if m else np.full(len(scores), np.nan, np.float32)
+                for m in members
+            ],
+            axis=1,
+        )
 
     @property
     def written(self) -> str:
@@ -88,8 +94,9 @@ class ToSkeleton:
         if self.unplaced:
             notes.append(f'joints without a place in {self.written}: {_counts(self.unplaced)}')
         if self._lacking:
-            notes.append(f'joints of {self.written} that no sequence has: '
-                         f'{", ".join(sorted(self._lacking))}')
+            notes.append(
+                f'joints of {self.written} that no sequence has: {", ".join(sorted(self._lacking))}'
+            )
         return notes
 
     def _skeleton_of(self, sequence: JointSequence) -> Skeleton:
@@ -100,22 +107,35 @@ class ToSkeleton:
                 refuse(sequence.path, 'joints', f'the {source.num_joints} of {source.name}', count)
             unknown = [name for name in names or () if name not in source.joints]
             if unknown:
-                refuse(sequence.path, 'joints', f'those of {source.name}: '
-                       f'{", ".join(source.joints)}', ', '.join(unknown))
+                refuse(
+                    sequence.path,
+                    'joints',
+                    f'those of {source.name}: {", ".join(source.joints)}',
+                    ', '.join(unknown),
+                )
             return source
         if names is None:
             fitting = [s.name for s in SKELETONS.values() if s.num_joints == count]
-            refuse(sequence.path, 'joints', 'named, or of a skeleton that is told, one of '
-                   f'{", ".join(SKELETONS)}',
-                   f'{count} without names (as {" and ".join(fitting) or "none of them"} has)')
+            refuse(
+                sequence.path,
+                'joints',
+                f'named, or of a skeleton that is told, one of {", ".join(SKELETONS)}',
+                f'{count} without names (as {" and ".join(fitting) or "none of them"} has)',
+            )
         for skeleton in SKELETONS.values():
             if set(skeleton.joints) == set(names) and (
-                    self.target or self._written in (None, skeleton)):
+                self.target or self._written in (None, skeleton)
+            ):
                 return skeleton
         if self.target is None:
             wanted = self._written.name if self._written else 'a known skeleton'
-            refuse(sequence.path, 'joints', f'those of {wanted} (tell the skeleton of the files, '
-                   f'or a target, one of {", ".join(SKELETONS)})', ', '.join(names))
+            refuse(
+                sequence.path,
+                'joints',
+                f'those of {wanted} (tell the skeleton of the files, '
+                f'or a target, one of {", ".join(SKELETONS)})',
+                ', '.join(names),
+            )
         # A tree of no meaning, for mapping looks at names alone.
         return Skeleton('the file', names, tuple((names[0], name) for name in names[1:]))
 

@@ -1,4 +1,5 @@
 """Fitness-AQA's layout, written small: intervals, splits, windows, and who is left out."""
+
 import csv
 import json
 
@@ -31,10 +32,15 @@ def points_of(video):
 
 def write_skeleton(folder, video):
     """As tools/infer.py does; the first two frames show nobody."""
-    frames = [dict(frame=t, time=t / FPS, keypoints=[[*point, 0.9] for point in frame])
-              for t, frame in enumerate(points_of(video).tolist()) if t >= 2]
-    write_json(folder / f'{video}.json', dict(video=f'{video}.mp4', fps=FPS, size=[100, 100],
-                                              joints=JOINTS, frames=frames))
+    frames = [
+        dict(frame=t, time=t / FPS, keypoints=[[*point, 0.9] for point in frame])
+        for t, frame in enumerate(points_of(video).tolist())
+        if t >= 2
+    ]
+    write_json(
+        folder / f'{video}.json',
+        dict(video=f'{video}.mp4', fps=FPS, size=[100, 100], joints=JOINTS, frames=frames),
+    )
 
 
 @pytest.fixture
@@ -60,17 +66,33 @@ def convert(squat, **options):
 def test_whole_videos_get_the_errors_that_occur_in_them(squat):
     conversion, rows = convert(squat)
     assert {name: row['label'] for name, row in rows.items()} == {
-        '1_1': f'knees_forward{LABEL_SEPARATOR}knees_inward', '1_2': '', '2_1': 'knees_forward'}
-    assert rows['2_1'] == dict(name='2_1', label='knees_forward', split='val', video='2_1',
-                               fps='10', width='100', height='100', frames='30')
+        '1_1': f'knees_forward{LABEL_SEPARATOR}knees_inward',
+        '1_2': '',
+        '2_1': 'knees_forward',
+    }
+    assert rows['2_1'] == dict(
+        name='2_1',
+        label='knees_forward',
+        split='val',
+        video='2_1',
+        fps='10',
+        width='100',
+        height='100',
+        frames='30',
+    )
     # 3_1 lacks its skeleton, 4_1 and 6_1 lack labels, 5_1 is in no split.
     assert {name: kind for name, (kind, _) in conversion.skipped.items()} == {
-        '3_1': 'without a skeleton', '4_1': 'without labels', '5_1': 'in no split',
-        '6_1': 'without labels'}
+        '3_1': 'without a skeleton',
+        '4_1': 'without labels',
+        '5_1': 'in no split',
+        '6_1': 'without labels',
+    }
     assert conversion.skipped['4_1'][1] == 'no label of knees_inward'
     assert conversion.classes == {'knees_forward': 2, 'knees_inward': 1}
-    assert ('3 sequences, 90 frames of coco17 (6.7% of joints missing); knees_forward 2, '
-            'knees_inward 1; skipped 4') in conversion.summary()
+    assert (
+        '3 sequences, 90 frames of coco17 (6.7% of joints missing); knees_forward 2, '
+        'knees_inward 1; skipped 4'
+    ) in conversion.summary()
 
 
 def test_the_data_set_reads_several_errors_or_none(squat):
@@ -78,12 +100,20 @@ def test_the_data_set_reads_several_errors_or_none(squat):
     for file in ('keypoints2d.npz', 'annotations.pkl'):
         found = {}
         for part in ('train', 'val'):
-            data = SkeletonFormDataset(str(squat.parent / 'out'), file, metainfo=META,
-                                       multi_class=True, bad_data='raise',
-                                       split=dict(type='given', part=part))
+            data = SkeletonFormDataset(
+                str(squat.parent / 'out'),
+                file,
+                metainfo=META,
+                multi_class=True,
+                bad_data='raise',
+                split=dict(type='given', part=part),
+            )
             found.update((item['frame_dir'], item) for item in data)
         assert {name: item['label'].tolist() for name, item in found.items()} == {
-            '1_1': [1, 1], '1_2': [0, 0], '2_1': [1, 0]}
+            '1_1': [1, 1],
+            '1_2': [0, 0],
+            '2_1': [1, 0],
+        }
         expected = points_of('2_1')
         expected[:2] = np.nan  # frames keep their place in the video, as seconds of labels do
         np.testing.assert_allclose(found['2_1']['keypoint'][0], expected, rtol=1e-6)
@@ -92,10 +122,15 @@ def test_the_data_set_reads_several_errors_or_none(squat):
 def test_one_error_alone(squat):
     conversion, rows = convert(squat, errors=['knees_forward'])
     assert {name: row['label'] for name, row in rows.items()} == {
-        '1_1': 'knees_forward', '1_2': '', '2_1': 'knees_forward', '4_1': ''}
+        '1_1': 'knees_forward',
+        '1_2': '',
+        '2_1': 'knees_forward',
+        '4_1': '',
+    }
     assert '4_1' not in conversion.skipped
-    with pytest.raises(ValueError, match='errors must be some of knees_forward, knees_inward, '
-                                         'got elbows'):
+    with pytest.raises(
+        ValueError, match='errors must be some of knees_forward, knees_inward, got elbows'
+    ):
         convert(squat, errors=['elbows'])
 
 
@@ -104,9 +139,14 @@ def test_windows_have_the_errors_within_them(squat):
     assert {name: row['label'] for name, row in rows.items() if row['video'] != '1_2'} == {
         # forward 0.5-1.0 lies in the first second; inward 0.9-2.5 covers the second, and half of
         # the third.
-        '1_1@00000': 'knees_forward', '1_1@00010': 'knees_inward', '1_1@00020': 'knees_inward',
+        '1_1@00000': 'knees_forward',
+        '1_1@00010': 'knees_inward',
+        '1_1@00020': 'knees_inward',
         # 0.0-0.2 is brief, and lies wholly in the first.
-        '2_1@00000': 'knees_forward', '2_1@00010': '', '2_1@00020': 'knees_forward'}
+        '2_1@00000': 'knees_forward',
+        '2_1@00010': '',
+        '2_1@00020': 'knees_forward',
+    }
     assert (rows['1_1@00010']['start'], rows['1_1@00010']['end']) == ('1', '2')
     assert {row['split'] for row in rows.values() if row['video'] == '2_1'} == {'val'}
     assert conversion.sequences == 9 and conversion.frames == 90
@@ -116,13 +156,16 @@ def test_windows_have_the_errors_within_them(squat):
         np.testing.assert_allclose(archive['1_1@00010'], points_of('1_1')[10:20], rtol=1e-6)
 
 
-@pytest.mark.parametrize('frames,seconds,stride,expected', [
-    (30, 1.0, None, [(0, 10), (10, 20), (20, 30)]),
-    (34, 1.0, None, [(0, 10), (10, 20), (20, 30), (24, 34)]),
-    (30, 2.0, 0.5, [(0, 20), (5, 25), (10, 30)]),
-    (30, 3.0, None, [(0, 30)]),
-    (7, 3.0, 1.0, [(0, 7)]),
-])
+@pytest.mark.parametrize(
+    'frames,seconds,stride,expected',
+    [
+        (30, 1.0, None, [(0, 10), (10, 20), (20, 30)]),
+        (34, 1.0, None, [(0, 10), (10, 20), (20, 30), (24, 34)]),
+        (30, 2.0, 0.5, [(0, 20), (5, 25), (10, 30)]),
+        (30, 3.0, None, [(0, 30)]),
+        (7, 3.0, 1.0, [(0, 7)]),
+    ],
+)
 def test_windows_cover_every_frame(frames, seconds, stride, expected):
     assert list(Windows(seconds, stride).cut(frames, FPS)) == expected
 
@@ -136,8 +179,11 @@ def test_share_of_an_interval_against_counting_moments():
         first = int(rng.integers(0, 25))
         last = first + int(rng.integers(1, 15))
         window = (first / FPS <= moments) & (moments < last / FPS)
-        shares = [(window & inside).sum() / min(window.sum(), inside.sum())
-                  for a, b in spans for inside in [(a <= moments) & (moments < b)]]
+        shares = [
+            (window & inside).sum() / min(window.sum(), inside.sum())
+            for a, b in spans
+            for inside in [(a <= moments) & (moments < b)]
+        ]
         found = Intervals(tuple(map(tuple, spans))).share(first, last, FPS)
         assert found == pytest.approx(max(shares), abs=2e-3)
 
@@ -153,8 +199,10 @@ def test_intervals_without_length_and_frames():
 
 def test_overhead_press_has_errors_of_its_own(squat):
     labelled = squat.parent / 'OHP/Labeled_Dataset'
-    for error, labels in (('elbows', {'1_1': [[0, 1]], '2_1': []}),
-                          ('knees', {'1_1.mp4': [], '2_1': [[1, 2]]})):
+    for error, labels in (
+        ('elbows', {'1_1': [[0, 1]], '2_1': []}),
+        ('knees', {'1_1.mp4': [], '2_1': [[1, 2]]}),
+    ):
         write_json(labelled / f'Labels/error_{error}.json', labels)
     write_json(labelled / 'Splits/train_keys.json', ['1_1', '2_1.mp4'])
     _, rows = convert(labelled.parent, errors=None)
@@ -164,12 +212,14 @@ def test_overhead_press_has_errors_of_its_own(squat):
 @pytest.mark.parametrize('form', ['flat', 'images', 'nested', 'lists'])
 def test_barbell_rows_label_frames(squat, form):
     """Frames 0-9 of 1_1 are right, 10-19 wrong, 20-29 of 2_1 have no label."""
+
     def labels(values):
         return {
             'flat': {f'1_1_{t}': v for t, v in enumerate(values)},
             'images': {f'1_1/{t:06d}.jpg': v for t, v in enumerate(values)},
             'nested': {'1_1': {str(t): v for t, v in enumerate(values)}},
-            'lists': {'1_1': values}}[form]
+            'lists': {'1_1': values},
+        }[form]
 
     root = squat.parent / 'BarbellRow'
     write_json(root / 'labels_lumbar_error.json', labels([0] * 10 + [1] * 10))
@@ -179,7 +229,9 @@ def test_barbell_rows_label_frames(squat, form):
     assert [(row['label'], row['split']) for row in rows.values()] == [('lumbar', '')]
     conversion, rows = convert(root, window=Windows(1.0))
     assert {name: row['label'] for name, row in rows.items()} == {
-        '1_1@00000': '', '1_1@00010': 'lumbar'}
+        '1_1@00000': '',
+        '1_1@00010': 'lumbar',
+    }
     assert conversion.skipped == {'1_1@00020': ('windows without a labelled frame',) * 2}
 
 
@@ -215,22 +267,35 @@ def test_frames_per_second_decide_what_a_second_is(squat):
     assert rows['1_1@00000']['label'] == 'knees_forward' and len(rows) == 9
     conversion, rows = convert(squat, skeleton='coco17', fps=60)
     assert rows['1_1']['fps'] == '60'
-    assert any(note.startswith('2 videos have errors more than half a second after')
-               for note in conversion.notes)
+    assert any(
+        note.startswith('2 videos have errors more than half a second after')
+        for note in conversion.notes
+    )
 
 
-@pytest.mark.parametrize('file,content,message', [
-    ('Labels/error_knees_inward.json', [], 'the file must be an object, got list'),
-    ('Labels/error_knees_inward.json', {'1_1': 3}, r'1_1: intervals must be a list.*got 3'),
-    ('Labels/error_knees_inward.json', {'1_1': [[2, 1]]}, r'1_1: an interval must be.*\[2, 1\]'),
-    ('Labels/error_knees_inward.json', {'1_1': [1, 2]}, '1_1: an interval must be.*got 1'),
-    ('Labels/error_knees_inward.json', {'1_1': [[0, float('nan')]]}, 'an interval must be'),
-    ('Labels/labels_lumbar_error.json', {'nothing': 1}, 'name of a frame must be <video>_<frame>'),
-    ('Labels/labels_lumbar_error.json', {'1_1': {'3': 2}}, 'frame 3: the label must be 0 or 1'),
-    ('Labels/labels_lumbar_error.json', {'1_1': {'3': 0, '03': 1}}, 'labelled once, got both'),
-    ('Splits/val_keys.json', {'1_1': 0}, 'the file must be a list of ids, got dict'),
-    ('Splits/val_keys.json', ['1_1'], 'a video must be in one split, got it in train and val'),
-])
+@pytest.mark.parametrize(
+    'file,content,message',
+    [
+        ('Labels/error_knees_inward.json', [], 'the file must be an object, got list'),
+        ('Labels/error_knees_inward.json', {'1_1': 3}, r'1_1: intervals must be a list.*got 3'),
+        (
+            'Labels/error_knees_inward.json',
+            {'1_1': [[2, 1]]},
+            r'1_1: an interval must be.*\[2, 1\]',
+        ),
+        ('Labels/error_knees_inward.json', {'1_1': [1, 2]}, '1_1: an interval must be.*got 1'),
+        ('Labels/error_knees_inward.json', {'1_1': [[0, float('nan')]]}, 'an interval must be'),
+        (
+            'Labels/labels_lumbar_error.json',
+            {'nothing': 1},
+            'name of a frame must be <video>_<frame>',
+        ),
+        ('Labels/labels_lumbar_error.json', {'1_1': {'3': 2}}, 'frame 3: the label must be 0 or 1'),
+        ('Labels/labels_lumbar_error.json', {'1_1': {'3': 0, '03': 1}}, 'labelled once, got both'),
+        ('Splits/val_keys.json', {'1_1': 0}, 'the file must be a list of ids, got dict'),
+        ('Splits/val_keys.json', ['1_1'], 'a video must be in one split, got it in train and val'),
+    ],
+)
 def test_malformed_labels_are_told_by_file_and_video(squat, file, content, message):
     write_json(squat / 'Labeled_Dataset' / file, content)
     with pytest.raises(BadSkeletonError, match=message) as error:
@@ -238,11 +303,14 @@ def test_malformed_labels_are_told_by_file_and_video(squat, file, content, messa
     assert file in str(error.value)
 
 
-@pytest.mark.parametrize('options,message', [
-    (dict(seconds=0), 'seconds must be above 0'),
-    (dict(seconds=1, stride=-1), 'stride must be above 0'),
-    (dict(seconds=1, overlap=0), 'overlap must be above 0 and at most 1'),
-])
+@pytest.mark.parametrize(
+    'options,message',
+    [
+        (dict(seconds=0), 'seconds must be above 0'),
+        (dict(seconds=1, stride=-1), 'stride must be above 0'),
+        (dict(seconds=1, overlap=0), 'overlap must be above 0 and at most 1'),
+    ],
+)
 def test_windows_that_are_none(options, message):
     with pytest.raises(ValueError, match=message):
         Windows(**options)

@@ -1,4 +1,5 @@
 """Every format of joints read back: the same joints from each, and what is wrong by its place."""
+
 import csv
 import json
 
@@ -24,8 +25,9 @@ def some_joints(frames: int = 6, dim: int = 3, seed: int = 0) -> np.ndarray:
 
 def plain(joints: np.ndarray) -> list:
     """Nested lists with None for NaN, as JSON has it."""
-    return [[[None if np.isnan(v) else float(v) for v in joint] for joint in frame]
-            for frame in joints]
+    return [
+        [[None if np.isnan(v) else float(v) for v in joint] for joint in frame] for frame in joints
+    ]
 
 
 def write_rows(path, header, rows, delimiter=','):
@@ -36,8 +38,11 @@ def write_rows(path, header, rows, delimiter=','):
 
 
 def long_rows(joints, first=0):
-    return [(t + first, name, *('' if np.isnan(v) else float(v) for v in joints[t, i]))
-            for t in range(len(joints)) for i, name in enumerate(NAMES)]
+    return [
+        (t + first, name, *('' if np.isnan(v) else float(v) for v in joints[t, i]))
+        for t in range(len(joints))
+        for i, name in enumerate(NAMES)
+    ]
 
 
 def long_table(folder, joints):
@@ -48,8 +53,9 @@ def shuffled_long_table(folder, joints):
     rows = long_rows(joints)
     # The first row keeps its place, the order of joints in the file is that of their names.
     order = np.random.default_rng(0).permutation(np.arange(4, len(rows)))
-    rows = [(z, name, y, frame, x) for frame, name, x, y, z in
-            [*rows[:4], *(rows[i] for i in order)]]
+    rows = [
+        (z, name, y, frame, x) for frame, name, x, y, z in [*rows[:4], *(rows[i] for i in order)]
+    ]
     return write_rows(folder / 'a.csv', ('Z', 'Joint', 'y', 'Frame', 'x'), rows)
 
 
@@ -60,14 +66,19 @@ def long_table_without_missing(folder, joints):
 
 def wide_table(folder, joints, delimiter=','):
     header = ['frame', *(f'{name}_{axis}' for name in NAMES for axis in 'xyz')]
-    rows = [(t, *('' if np.isnan(v) else float(v) for v in frame.ravel()))
-            for t, frame in enumerate(joints)]
+    rows = [
+        (t, *('' if np.isnan(v) else float(v) for v in frame.ravel()))
+        for t, frame in enumerate(joints)
+    ]
     return write_rows(folder / 'a.csv', header, rows, delimiter)
 
 
 def wide_table_with_nan(folder, joints):
-    header = ['time', *(f'{name.replace("_", " ").title()}.{axis.upper()}'
-                        for name in NAMES for axis in 'xyz'), 'frame']
+    header = [
+        'time',
+        *(f'{name.replace("_", " ").title()}.{axis.upper()}' for name in NAMES for axis in 'xyz'),
+        'frame',
+    ]
     rows = [(t / 30, *frame.ravel().tolist(), f'{t}.0') for t, frame in enumerate(joints)]
     return write_rows(folder / 'a.csv', header, rows, ';')
 
@@ -85,15 +96,20 @@ def list_with_nan(folder, joints):
 
 
 def object_with_frames(folder, joints):
-    frames = [dict(frame=t, keypoints=[[*point, None] for point in frame])
-              for t, frame in enumerate(plain(joints)) if t != 3]
+    frames = [
+        dict(frame=t, keypoints=[[*point, None] for point in frame])
+        for t, frame in enumerate(plain(joints))
+        if t != 3
+    ]
     (folder / 'a.json').write_text(json.dumps(dict(joints=NAMES, frames=frames[::-1])))
     return folder / 'a.json'
 
 
 def mmpose_results(folder, joints):
-    frames = [dict(frame_id=t, instances=[dict(keypoints=frame, keypoint_scores=[0.5] * 4)])
-              for t, frame in enumerate(plain(joints))]
+    frames = [
+        dict(frame_id=t, instances=[dict(keypoints=frame, keypoint_scores=[0.5] * 4)])
+        for t, frame in enumerate(plain(joints))
+    ]
     meta = dict(keypoint_id2name={str(i): name for i, name in enumerate(NAMES)})
     (folder / 'a.json').write_text(json.dumps(dict(meta_info=meta, instance_info=frames)))
     return folder / 'a.json'
@@ -105,8 +121,11 @@ def files_of_frames(folder, joints):
         if t % 2:
             (folder / f'a/cam2_{t:04d}.json').write_text(json.dumps(dict(zip(NAMES, frame))))
         else:
-            write_rows(folder / f'a/cam2_{t:04d}.csv', ('joint', 'x', 'y', 'z'),
-                       [row[1:] for row in long_rows(joints[t:t + 1])])
+            write_rows(
+                folder / f'a/cam2_{t:04d}.csv',
+                ('joint', 'x', 'y', 'z'),
+                [row[1:] for row in long_rows(joints[t : t + 1])],
+            )
     return folder / 'a'
 
 
@@ -115,9 +134,19 @@ def arrays(folder, joints):
     return folder / 'a.npz'
 
 
-WRITERS = [long_table, shuffled_long_table, long_table_without_missing, wide_table,
-           wide_table_with_nan, list_of_objects, list_with_nan, object_with_frames,
-           mmpose_results, files_of_frames, arrays]
+WRITERS = [
+    long_table,
+    shuffled_long_table,
+    long_table_without_missing,
+    wide_table,
+    wide_table_with_nan,
+    list_of_objects,
+    list_with_nan,
+    object_with_frames,
+    mmpose_results,
+    files_of_frames,
+    arrays,
+]
 
 
 @pytest.mark.parametrize('write', WRITERS)
@@ -129,13 +158,15 @@ def test_every_format_gives_the_same_joints(write, tmp_path):
     assert found.keypoints.dtype == np.float32 and found.unread == ()
 
 
-@settings(max_examples=25, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.integers(1, 6), st.sampled_from([2, 3]), st.integers(0, 99), st.data())
 def test_tables_and_json_agree_on_anything(tmp_path, frames, dim, seed, data):
     joints = np.random.default_rng(seed).normal(size=(frames, 4, dim)).astype(np.float32)
-    gone = data.draw(st.lists(st.tuples(st.integers(0, frames - 1), st.integers(0, 3)),
-                              max_size=4 * frames - 1))
+    gone = data.draw(
+        st.lists(st.tuples(st.integers(0, frames - 1), st.integers(0, 3)), max_size=4 * frames - 1)
+    )
     for t, i in gone:
         joints[t, i] = np.nan
     if np.isnan(joints).any(axis=2).all():
@@ -150,8 +181,7 @@ def test_tables_and_json_agree_on_anything(tmp_path, frames, dim, seed, data):
 def test_frames_keep_their_time(tmp_path):
     joints = some_joints(3)
     joints[1] = 1
-    rows = [(frame, *row[1:]) for row in long_rows(joints)
-            for frame in [(5, 6, 9)[row[0]]]]
+    rows = [(frame, *row[1:]) for row in long_rows(joints) for frame in [(5, 6, 9)[row[0]]]]
     path = write_rows(tmp_path / 'a.csv', ('frame', 'joint', 'x', 'y', 'z'), rows)
     found = read_joints(path).keypoints
     np.testing.assert_allclose(found[[0, 1, 4]], joints, rtol=1e-6)
@@ -175,13 +205,15 @@ def test_what_the_inference_tool_writes(tmp_path):
     points, scores = rng.uniform(0, 200, (7, 4, 2)).astype(np.float32), rng.uniform(0.2, 1, (7, 4))
     scores[2, 1] = 0  # nothing was found there
     header = dict(video='a.mp4', fps=12.5, size=(240, 426), skeleton=[[0, 1]])
-    with CsvFile(tmp_path / 'a.csv', list(NAMES)) as table, \
-            PoseJson(tmp_path / 'a.json', list(NAMES), header) as json_, \
-            NpzFile(tmp_path / 'a.npz', list(NAMES), 12.5, (240, 426)) as arrays_:
+    with (
+        CsvFile(tmp_path / 'a.csv', list(NAMES)) as table,
+        PoseJson(tmp_path / 'a.json', list(NAMES), header) as json_,
+        NpzFile(tmp_path / 'a.npz', list(NAMES), 12.5, (240, 426)) as arrays_,
+    ):
         for t in range(7):
-            person = PersonResult(0, np.array([0, 0, 9, 9.]), points[t], scores[t])
+            person = PersonResult(0, np.array([0, 0, 9, 9.0]), points[t], scores[t])
             for file in (table, json_, arrays_):
-                file.write(FrameResult(t, t / 12.5, (person, )))
+                file.write(FrameResult(t, t / 12.5, (person,)))
     points[2, 1] = np.nan
     np.testing.assert_array_equal(read_joints(tmp_path / 'a.npz').keypoints, points)
     table, json_ = read_joints(tmp_path / 'a.csv'), read_joints(tmp_path / 'a.json')
@@ -198,18 +230,26 @@ def test_what_the_inference_tool_writes(tmp_path):
 def test_rows_of_several_people(tmp_path):
     joints = np.stack([some_joints(5, 2, seed) for seed in (0, 1)])
     joints[1, 4, :3] = np.nan
-    rows = [(t, t / 10, 'ab'[p], name, *joints[p, t, i].tolist(), 0.9)
-            for t in range(5) for p in range(2) for i, name in enumerate(NAMES)]
-    path = write_rows(tmp_path / 'a.csv', ('frame', 'time', 'person', 'joint', 'x', 'y', 'score'),
-                      rows)
-    with pytest.raises(BadSkeletonError, match=r"person must be chosen .*got a, b"):
+    rows = [
+        (t, t / 10, 'ab'[p], name, *joints[p, t, i].tolist(), 0.9)
+        for t in range(5)
+        for p in range(2)
+        for i, name in enumerate(NAMES)
+    ]
+    path = write_rows(
+        tmp_path / 'a.csv', ('frame', 'time', 'person', 'joint', 'x', 'y', 'score'), rows
+    )
+    with pytest.raises(BadSkeletonError, match=r'person must be chosen .*got a, b'):
         read_joints(path)
-    with pytest.raises(BadSkeletonError, match=r"person must be one of a, b, got c"):
+    with pytest.raises(BadSkeletonError, match=r'person must be one of a, b, got c'):
         read_joints(path, person='c')
     for person, expected in (('a', joints[0]), ('b', joints[1]), ('most', joints[0])):
         np.testing.assert_allclose(read_joints(path, person=person).keypoints, expected, rtol=1e-6)
-    frames = [dict(frame=t, person=p, keypoints=[[*xy, 0.9] for xy in plain(joints[p])[t]])
-              for t in range(5) for p in range(2)]
+    frames = [
+        dict(frame=t, person=p, keypoints=[[*xy, 0.9] for xy in plain(joints[p])[t]])
+        for t in range(5)
+        for p in range(2)
+    ]
     (tmp_path / 'a.json').write_text(json.dumps(dict(frames=frames)))
     found = read_joints(tmp_path / 'a.json', person='1')
     np.testing.assert_allclose(found.keypoints, joints[1], rtol=1e-6)
@@ -221,10 +261,18 @@ def test_openpose_files_with_gaps_and_empty_frames(tmp_path):
     for row, frame in enumerate((0, 1, 3)):
         people = [dict(person_id=[-1], pose_keypoints_2d=numbers[row].ravel().tolist())]
         (tmp_path / f'squat_{frame:012d}_keypoints.json').write_text(
-            json.dumps(dict(version=1.3, people=people if frame != 1 else [])))
+            json.dumps(dict(version=1.3, people=people if frame != 1 else []))
+        )
     (tmp_path / 'squat_000000000004_keypoints.json').write_text(
-        json.dumps(dict(people=[dict(pose_keypoints_2d=numbers[1].ravel().tolist()),
-                                dict(pose_keypoints_2d=numbers[2].ravel().tolist())])))
+        json.dumps(
+            dict(
+                people=[
+                    dict(pose_keypoints_2d=numbers[1].ravel().tolist()),
+                    dict(pose_keypoints_2d=numbers[2].ravel().tolist()),
+                ]
+            )
+        )
+    )
     with pytest.raises(BadSkeletonError, match='person must be chosen'):
         read_joints(tmp_path)
     found = read_joints(tmp_path, person='0')
@@ -234,7 +282,12 @@ def test_openpose_files_with_gaps_and_empty_frames(tmp_path):
     np.testing.assert_allclose(found.keypoints, expected, rtol=1e-6)
     # The documentation of OpenPose: 4 is the right wrist, 8 the middle of the hips, 19 a toe.
     assert [found.joints[i] for i in (0, 4, 8, 19, 24)] == [
-        'nose', 'right_wrist', 'pelvis', 'left_big_toe', 'right_heel']
+        'nose',
+        'right_wrist',
+        'pelvis',
+        'left_big_toe',
+        'right_heel',
+    ]
 
 
 LONG = 'frame,joint,x,y\n'
@@ -256,8 +309,10 @@ BAD_TABLES = [
     ('frame,nose_x,nose_y,nose_z,left_hip_x,left_hip_y\n', 'with left_hip_z'),
     ('frame,a,b\n', 'columns must be <joint>_x and <joint>_y'),
     ('frame,joint,x,y,x\n', 'columns must be named once, got x'),
-    ('frame,time,joint,x,y\n0,1,nose,1,2\n1,0.5,nose,1,2\n',
-     'frame 1: time must be more than the 1 s of frame 0, got 0.5 s'),
+    (
+        'frame,time,joint,x,y\n0,1,nose,1,2\n1,0.5,nose,1,2\n',
+        'frame 1: time must be more than the 1 s of frame 0, got 0.5 s',
+    ),
 ]
 BAD_JSON = [
     ('[[1', 'must be JSON'),
@@ -270,8 +325,10 @@ BAD_JSON = [
     ('[[[1, 2]], [[1, 2, 3]]]', r'frames\[1\]: joint 0: joint 0 must be 2 coordinates.*got 3'),
     ('[{"nose": [1, 2], "box": 5}]', r'frames\[0\]: box: the joint must be'),
     ('[{"nose": [1, 2]}, [[1, 2]]]', 'joints must be named in every frame or in none, got nose'),
-    ('[{"frame": 0, "keypoints": [[1, 2, 1]]}, {"frame": 0, "keypoints": [[1, 2, 1]]}]',
-     r'frames\[1\]: joint 0: joint 0 of frame 0 must be given once'),
+    (
+        '[{"frame": 0, "keypoints": [[1, 2, 1]]}, {"frame": 0, "keypoints": [[1, 2, 1]]}]',
+        r'frames\[1\]: joint 0: joint 0 of frame 0 must be given once',
+    ),
     ('[{"frame": "x", "keypoints": [[1, 2, 1]]}]', "frame must be a whole number, got 'x'"),
     ('[[[1, Infinity]]]', 'must be finite'),
     ('{"joints": ["a", "b"], "frames": [[[1, 2]]]}', 'a list of 2 joints.*got 1'),
@@ -279,15 +336,21 @@ BAD_JSON = [
     ('{"fps": "x", "frames": [[[1, 2]]]}', "fps must be a number, got 'x'"),
     ('{"fps": 0, "frames": [[[1, 2]]]}', 'fps must be above 0'),
     ('{"size": [0, 1], "frames": [[[1, 2]]]}', r'size must be \[width, height\]'),
-    ('[{"instances": [{"keypoints": [[1, 2]], "keypoint_scores": []}]}]',
-     r'instances\[0\]: keypoint_scores must be 1 numbers.*got 0'),
-    ('[{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}]',
-     r'people\[0\]: pose_keypoints_2d must be 75 or 54 numbers, got 3'),
+    (
+        '[{"instances": [{"keypoints": [[1, 2]], "keypoint_scores": []}]}]',
+        r'instances\[0\]: keypoint_scores must be 1 numbers.*got 0',
+    ),
+    (
+        '[{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}]',
+        r'people\[0\]: pose_keypoints_2d must be 75 or 54 numbers, got 3',
+    ),
 ]
 
 
-@pytest.mark.parametrize('suffix,content,message',
-                         [('csv', *bad) for bad in BAD_TABLES] + [('json', *b) for b in BAD_JSON])
+@pytest.mark.parametrize(
+    'suffix,content,message',
+    [('csv', *bad) for bad in BAD_TABLES] + [('json', *b) for b in BAD_JSON],
+)
 def test_a_bad_file_is_told_by_its_place(tmp_path, suffix, content, message):
     path = tmp_path / f'a.{suffix}'
     path.write_text(content)
