@@ -29,16 +29,16 @@ def draw_pose(
     the threshold a third shines through, from a score of 1 on all of it covers.
 
     Args:
-        image (np.ndarray): (H, W, 3) BGR uint8, drawn on in place.
-        keypoints (np.ndarray): (K, 2), pixels.
-        scores (np.ndarray): (K,).
-        meta (dict): MMPose's data set meta: ``skeleton_links`` L pairs, ``skeleton_link_colors``
+        image: (H, W, 3) BGR uint8, drawn on in place.
+        keypoints: (K, 2), pixels.
+        scores: (K,).
+        meta: MMPose's data set meta: ``skeleton_links`` L pairs, ``skeleton_link_colors``
             (L, 3) and ``keypoint_colors`` (K, 3) RGB.
-        box (np.ndarray, optional): (4,) x1 y1 x2 y2, pixels.
-        kpt_thr (float): joints with a lower score, and limbs that end in one, are left out.
+        box: (4,) x1 y1 x2 y2, pixels.
+        kpt_thr: joints with a lower score, and limbs that end in one, are left out.
 
     Returns:
-        np.ndarray: the image.
+        The image.
     """
     # Sized by the person, so that small ones can be told from their skeleton.
     extent = max(image.shape[:2]) if box is None else float(max(box[2:] - box[:2]))

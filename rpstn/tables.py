@@ -11,14 +11,14 @@ def format_table(
     """Align rows under a header, first column left, the others right.
 
     Args:
-        header (Sequence[str]): column names.
-        rows (Sequence[Sequence]): cells; floats are multiplied by ``scale`` and rounded, None and
+        header: column names.
+        rows: cells; floats are multiplied by ``scale`` and rounded, None and
             NaN are shown as ``-``.
-        scale (float): e.g. 100 for percent.
-        digits (int): behind the point.
+        scale: e.g. 100 for percent.
+        digits: behind the point.
 
     Returns:
-        str: a Markdown table, readable as it is.
+        A Markdown table, readable as it is.
     """
 
     def text(cell) -> str:

@@ -101,7 +101,7 @@ def measure(settings: dict, ways: Sequence[str], rounds: int, frames: int) -> di
         frames: timed in a turn, in whole clips where a call takes a clip.
 
     Returns:
-        dict[str, dict]: by way ``ms`` and ``cpu_ms``, a list of milliseconds per frame for every
+        By way ``ms`` and ``cpu_ms``, a list of milliseconds per frame for every
         turn, ``memory`` (MB, peak) and ``device``; or ``error``.
     """
     with workers(settings, ways) as running:

@@ -29,8 +29,8 @@ def measure_end_to_end(video: str | Path, threads: int, turns: int = 2) -> dict[
     Args:
         video: with one person in it; its frames, in a black frame where it has another shape, are
             shown forwards and backwards until there are 300.
-        threads (int): of the network; decoding has a thread of its own.
-        turns (int): runs of each.
+        threads: of the network; decoding has a thread of its own.
+        turns: runs of each.
 
     Returns:
         ``'openvino bfloat16'`` -> frames per second of each run, start-up not counted; none, and

@@ -65,17 +65,17 @@ def build_stepper(
     Args:
         model: loaded, or its config, with the checkpoint beside it.
         checkpoint: where ``model`` is a config.
-        engine (str): ``'torch'``, ``'onnx'`` or ``'openvino'``.
-        precision (str): ``'float32'``, ``'bfloat16'`` or ``'int8'``, see :data:`ENGINES`.
-        device (str): of torch; the other engines compute on the CPU.
+        engine: ``'torch'``, ``'onnx'`` or ``'openvino'``.
+        precision: ``'float32'``, ``'bfloat16'`` or ``'int8'``, see :data:`ENGINES`.
+        device: of torch; the other engines compute on the CPU.
         exported: folder of `rpstn export`; without it the model is exported on the way, which
             takes some seconds. Then model and checkpoint are not needed (``model=None``).
-        calibration (Sequence[Tensor]): for int8 without ``exported``: clips of crops
+        calibration: for int8 without ``exported``: clips of crops
             (T, 3, H, W) uint8 BGR, see :func:`rpstn.deploy.sample_clips.read_clips`.
-        threads (int, optional): of the engine. Defaults to torch's.
+        threads: of the engine. Defaults to torch's.
 
     Returns:
-        Stepper: its ``device`` says in words what computes, its ``precision`` in what: float32
+        Its ``device`` says in words what computes, its ``precision`` in what: float32
             stands in for bfloat16 where the processor has none.
 
     Raises:
@@ -127,8 +127,8 @@ class AutocastStepper(TorchStepper):
     """PyTorch, eager, in float32 or with its own mixed precision.
 
     Args:
-        model (nn.Module): of :func:`rpstn.engine.loading.load_model`.
-        precision (str): ``'float32'`` or ``'bfloat16'``.
+        model: of :func:`rpstn.engine.loading.load_model`.
+        precision: ``'float32'`` or ``'bfloat16'``.
     """
 
     def __init__(self, model: nn.Module, precision: str = 'float32') -> None:

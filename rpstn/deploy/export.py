@@ -112,20 +112,20 @@ def export_model(
     """Write the graphs of a model.
 
     Args:
-        model (nn.Module): of :func:`rpstn.engine.loading.load_model`, on the CPU.
+        model: of :func:`rpstn.engine.loading.load_model`, on the CPU.
         folder: created if need be. Files appear in it when all of them are complete.
         graphs: of ``'start'``, ``'step'`` and ``'clip'``.
-        clip_len (int): T of the clip graph, whose batch alone is free.
-        calibration (Sequence[Tensor]): clips of crops (T, 3, H, W) uint8 BGR; if there are any,
+        clip_len: T of the clip graph, whose batch alone is free.
+        calibration: clips of crops (T, 3, H, W) uint8 BGR; if there are any,
             the graphs are written in 8-bit integers, too.
         keep_float: parts of names of convolutions that stay in float there, beside those that
             :func:`rpstn.deploy.quantization.quantize_graph` leaves so.
-        weight_bits (int, optional): of the integers that weights become there, 8 or 7. Defaults
+        weight_bits: of the integers that weights become there, 8 or 7. Defaults
             to what every engine that is installed computes right with on this processor.
         checkpoint: that the model came from, to be named.
 
     Returns:
-        Exported: opened.
+        Opened.
 
     Raises:
         ExportError: no RPSTN, a package is missing, an operator cannot be exported, no

@@ -35,9 +35,9 @@ class ExportedStepper:
     """A stepper over the start and the step graph of an export.
 
     Args:
-        exported (Exported): opened.
-        precision (str): as :data:`rpstn.deploy.engines.ENGINES` has them.
-        threads (int): of the engine.
+        exported: opened.
+        precision: as :data:`rpstn.deploy.engines.ENGINES` has them.
+        threads: of the engine.
 
     Raises:
         EngineError: the engine cannot use the graph, or not on this processor.
@@ -123,7 +123,7 @@ class OpenVINOStepper(ExportedStepper):
 
     Args:
         exported, precision, threads: see :class:`ExportedStepper`.
-        counters (bool): measure operators, for :meth:`operator_times`; a little slower.
+        counters: measure operators, for :meth:`operator_times`; a little slower.
     """
 
     engine = 'openvino'
@@ -237,12 +237,12 @@ def run_clip_graph(
     """What the clip graph answers, in an engine's default threads.
 
     Args:
-        exported (Exported): with a clip graph.
-        clips (Tensor): (B, T, 3, H, W) uint8 BGR, T as exported.
-        engine, precision (str): as :data:`rpstn.deploy.engines.ENGINES` has them, but torch.
+        exported: with a clip graph.
+        clips: (B, T, 3, H, W) uint8 BGR, T as exported.
+        engine, precision: as :data:`rpstn.deploy.engines.ENGINES` has them, but torch.
 
     Returns:
-        np.ndarray: heatmaps (B, T, K, h, w) float32.
+        Heatmaps (B, T, K, h, w) float32.
 
     Raises:
         ModelError: the engine is not installed, there is no such graph, or it cannot be used.

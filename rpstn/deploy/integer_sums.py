@@ -30,10 +30,10 @@ def weight_bits(engine: str) -> int:
     silently. With weights of 7 bits no pair is. One convolution of greatest values tells.
 
     Args:
-        engine (str): ``'onnx'`` or ``'openvino'``.
+        engine: ``'onnx'`` or ``'openvino'``.
 
     Returns:
-        int: of :data:`WEIGHT_BITS`.
+        Of :data:`WEIGHT_BITS`.
 
     Raises:
         ImportError: the engine, or onnx, is not installed.

@@ -41,7 +41,7 @@ class Normalize(nn.Module):
     """Raw crops to network input, as MMPose's ``PoseDataPreprocessor`` does it.
 
     Args:
-        preprocessor (nn.Module): of the model.
+        preprocessor: of the model.
     """
 
     def __init__(self, preprocessor: nn.Module) -> None:
@@ -64,7 +64,7 @@ class Graph(nn.Module):
     """What is exported: of raw crops, with the model's own normalization.
 
     Args:
-        model (nn.Module): a ``VideoPoseEstimator`` in evaluation mode.
+        model: a ``VideoPoseEstimator`` in evaluation mode.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -95,8 +95,8 @@ class ClipGraph(Graph):
     """A clip of T frames.
 
     Args:
-        model (nn.Module): see :class:`Graph`.
-        clip_len (int): T.
+        model: see :class:`Graph`.
+        clip_len: T.
     """
 
     def __init__(self, model: nn.Module, clip_len: int) -> None:
@@ -240,9 +240,9 @@ def trace(model: nn.Module, name: str, clip_len: int = 5):
     """One graph of :data:`GRAPHS`, for batches of any size.
 
     Args:
-        model (nn.Module): a ``VideoPoseEstimator`` in evaluation mode, on the CPU.
-        name (str): ``'start'``, ``'step'`` or ``'clip'``.
-        clip_len (int): T of the clip graph.
+        model: a ``VideoPoseEstimator`` in evaluation mode, on the CPU.
+        name: ``'start'``, ``'step'`` or ``'clip'``.
+        clip_len: T of the clip graph.
 
     Returns:
         onnx.ModelProto: checked, shapes inferred.

@@ -34,13 +34,13 @@ def calibration_feeds(
     """What a graph is given when people are followed through clips.
 
     Args:
-        stepper (Stepper): in float32, which computes the states carried.
-        clips (Sequence[Tensor]): each (T, 3, H, W) uint8 BGR crops.
-        graph (str): ``'start'``, ``'step'`` or ``'clip'``.
-        clip_len (int): T of the clip graph; shorter clips end with their last frame repeated.
+        stepper: in float32, which computes the states carried.
+        clips: each (T, 3, H, W) uint8 BGR crops.
+        graph: ``'start'``, ``'step'`` or ``'clip'``.
+        clip_len: T of the clip graph; shorter clips end with their last frame repeated.
 
     Yields:
-        dict[str, np.ndarray]: the inputs by name, N = 1.
+        The inputs by name, N = 1.
     """
     for clip in clips:
         if graph == 'clip':
@@ -74,15 +74,15 @@ def quantize_graph(
     is.
 
     Args:
-        source, target (Path): of the graphs.
+        source, target: of the graphs.
         feeds: inputs to calibrate by; activations get the range from their least to their
             greatest value.
-        bits (int): of the weights, 8 or 7, see :func:`rpstn.deploy.integer_sums.weight_bits`.
-        keep_float (Sequence[str]): convolutions whose names have one of these in them stay in
+        bits: of the weights, 8 or 7, see :func:`rpstn.deploy.integer_sums.weight_bits`.
+        keep_float: convolutions whose names have one of these in them stay in
             float, too.
 
     Returns:
-        int: convolutions quantized.
+        Convolutions quantized.
     """
     import onnx
     from onnxruntime import quantization

@@ -28,15 +28,15 @@ def read_clips(
     """Real clips, evenly over the sources.
 
     Args:
-        model (nn.Module): of :func:`rpstn.engine.loading.load_model`, for its ``cfg``.
+        model: of :func:`rpstn.engine.loading.load_model`, for its ``cfg``.
         sources: videos, folders of images, or parts of the config's own data, ``'train'``,
             ``'val'`` or ``'test'``, which have boxes (of several data sets the first); a video is
             cut by its whole frame.
-        clip_len (int): T, at most; shorter ones are left out if they have less than 2 frames.
-        limit (int): clips in all.
+        clip_len: T, at most; shorter ones are left out if they have less than 2 frames.
+        limit: clips in all.
 
     Returns:
-        list[Tensor]: (T, 3, H, W) uint8 BGR.
+        (T, 3, H, W) uint8 BGR.
 
     Raises:
         ModelError: a part of the data is not there, or no clip is found.

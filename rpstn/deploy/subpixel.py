@@ -44,8 +44,8 @@ class SubpixelDeconv(nn.Module):
     """A transposed convolution of kernel 4, stride 2 and padding 1: (N, C, h, w) -> (N, D, 2h, 2w).
 
     Args:
-        deconv (nn.ConvTranspose2d): whose weights it takes; see :func:`is_doubling`.
-        relu (bool): that ReLU follows, which is cheaper before the cells are interleaved.
+        deconv: whose weights it takes; see :func:`is_doubling`.
+        relu: that ReLU follows, which is cheaper before the cells are interleaved.
     """
 
     def __init__(self, deconv: nn.ConvTranspose2d, relu: bool = False) -> None:
@@ -79,7 +79,7 @@ def with_subpixels(model: nn.Module) -> nn.Module:
     """Replace every transposed convolution of kernel 4 and stride 2, in place.
 
     Args:
-        model (nn.Module): in evaluation mode, its batch norms folded.
+        model: in evaluation mode, its batch norms folded.
     """
     children = list(model.named_children())
     for place, (name, child) in enumerate(children):

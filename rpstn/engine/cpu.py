@@ -23,7 +23,7 @@ def keep_freed_memory() -> bool:
     time. The process keeps its peak memory in return.
 
     Returns:
-        bool: whether it could be set (Linux with glibc).
+        Whether it could be set (Linux with glibc).
     """
     if not sys.platform.startswith('linux'):
         return False
@@ -40,10 +40,10 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
     :func:`convolutions_with_norms` for which are left.
 
     Args:
-        model (nn.Module): in evaluation mode, and used for inference only from here on.
+        model: in evaluation mode, and used for inference only from here on.
 
     Returns:
-        nn.Module: the same model.
+        The same model.
     """
     for parent, convolution, norm in list(convolutions_with_norms(model)):
         parent._modules[convolution] = _folded(parent, convolution, norm)
@@ -58,11 +58,11 @@ def round_folded_weights(model: nn.Module, dtype: torch.dtype = torch.bfloat16) 
     In evaluation batch norms become shifts; in training they do what they did.
 
     Args:
-        model (nn.Module): in evaluation mode, batch norms not folded.
-        dtype (torch.dtype): of fewer digits than float32.
+        model: in evaluation mode, batch norms not folded.
+        dtype: of fewer digits than float32.
 
     Returns:
-        nn.Module: the same model.
+        The same model.
     """
     with torch.no_grad():
         for parent, name, norm_name in convolutions_with_norms(model):
@@ -93,7 +93,7 @@ def convolutions_with_norms(model: nn.Module) -> Iterator[tuple[nn.Module, str, 
     own, and one behind a transposed convolution in groups.
 
     Yields:
-        tuple[nn.Module, str, str]: the module that has both, the names of convolution and norm.
+        The module that has both, the names of convolution and norm.
     """
     convolution = None
     order = getattr(model, 'order', ())  # of MMCV's ConvModule
@@ -149,7 +149,7 @@ class ChannelsLastConv1d(nn.Module):
     three dimensions, so this is a 2D convolution of height 1. (N, C, T) -> (N, C', T').
 
     Args:
-        conv (nn.Conv1d): with zero padding, whose weights it takes.
+        conv: with zero padding, whose weights it takes.
     """
 
     def __init__(self, conv: nn.Conv1d) -> None:
@@ -197,10 +197,10 @@ def for_inference(model: nn.Module) -> nn.Module:
     method ``fold_for_inference``, such as :meth:`rpstn.pose.JRPSP.fold_for_inference`.
 
     Args:
-        model (nn.Module): any MMPose estimator or MMAction2 recognizer.
+        model: any MMPose estimator or MMAction2 recognizer.
 
     Returns:
-        nn.Module: in evaluation mode, without gradients.
+        In evaluation mode, without gradients.
     """
     model = fold_batch_norms(copy.deepcopy(model).eval())
     for module in model.modules():
@@ -222,8 +222,8 @@ class PackedConv(nn.Module):
     """A convolution whose weights lie as oneDNN wants them, not to be rearranged in every call.
 
     Args:
-        conv (nn.Conv2d): with zero padding.
-        dtype (torch.dtype): of the computation, and of what it answers.
+        conv: with zero padding.
+        dtype: of the computation, and of what it answers.
     """
 
     def __init__(self, conv: nn.Conv2d, dtype: torch.dtype) -> None:
@@ -251,11 +251,11 @@ def pack_convolutions(model: nn.Module, dtype: torch.dtype = torch.float32) -> n
     It shares other weights with the model, and can neither be saved nor exported.
 
     Args:
-        model (nn.Module): as :func:`for_inference` gives it.
-        dtype (torch.dtype): float32, or bfloat16 where the computation is autocast to it.
+        model: as :func:`for_inference` gives it.
+        dtype: float32, or bfloat16 where the computation is autocast to it.
 
     Returns:
-        nn.Module: with a :class:`PackedConv` for every plain convolution; the model itself where
+        With a :class:`PackedConv` for every plain convolution; the model itself where
         torch has no oneDNN, or the processor no bfloat16.
     """
     if not hasattr(torch.ops.mkldnn, '_reorder_convolution_weight') or (

@@ -33,10 +33,10 @@ def load_model(
     Args:
         config: with a data set of clips, such as those of RPSTN and its baselines.
         checkpoint: of MMEngine, or a plain state dict. Loaded safely: nothing in it is executed.
-        device (str): as torch names it.
+        device: as torch names it.
 
     Returns:
-        nn.Module: in evaluation mode; on a CPU rearranged to run fast, for inference only.
+        In evaluation mode; on a CPU rearranged to run fast, for inference only.
         ``cfg`` is the config, ``dataset_meta`` names joints, limbs and their colours as MMPose
         does.
 

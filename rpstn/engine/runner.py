@@ -133,11 +133,11 @@ def drop_unreachable_weights(cfg: Config, timeout: float = 10.0) -> list[str]:
     stops where one is missing.
 
     Args:
-        cfg (Config): its ``model`` is changed.
-        timeout (float): seconds to wait for each server.
+        cfg: its ``model`` is changed.
+        timeout: seconds to wait for each server.
 
     Returns:
-        list[str]: the addresses taken out.
+        The addresses taken out.
     """
     reachable: dict[str, bool] = {}
     dropped = []

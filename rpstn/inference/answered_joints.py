@@ -31,8 +31,8 @@ class AnsweredJoints:
     A joint that the model does not tell has score 0 and lies at (0, 0), as in COCO.
 
     Args:
-        meta (dict): MMPose's data set meta, of the model.
-        target (str): one of :data:`ANSWERS`.
+        meta: MMPose's data set meta, of the model.
+        target: one of :data:`ANSWERS`.
 
     Raises:
         ModelError: another target, or the model's skeleton is unknown.

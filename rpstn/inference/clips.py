@@ -66,13 +66,13 @@ def predict_video(
     Reads one clip ahead, and keeps no more than that.
 
     Args:
-        model (nn.Module): of :func:`load_model`.
-        frames (Iterable[Frame]): such as :func:`rpstn.video.frames.open_frames` gives.
+        model: of :func:`load_model`.
+        frames: such as :func:`rpstn.video.frames.open_frames` gives.
         box: ``'frame'``, a box of four numbers, or ``'follow'``, see
             :func:`rpstn.inference.boxes.parse_box`.
-        clip_len (int, optional): T. Defaults to that of the config's test data set.
-        kpt_thr (float): score from which a joint is trusted when following.
-        known (Iterable[FramePose]): what an earlier run over the same frames gave, from the first
+        clip_len: T. Defaults to that of the config's test data set.
+        kpt_thr: score from which a joint is trusted when following.
+        known: what an earlier run over the same frames gave, from the first
             frame on. Clips that are wholly known are not computed again; those that follow come
             out as if the earlier run had gone on.
 

@@ -55,22 +55,22 @@ class PoseInferencer:
     Args:
         config: config file, or config. Defaults to RPSTN-Lite, which comes with the package.
         checkpoint: of MMEngine, or a plain state dict. Nothing in it is executed.
-        device (str): as torch names it.
-        engine (str): what computes the network: ``'torch'``, ``'onnx'`` (ONNX Runtime) or
+        device: as torch names it.
+        engine: what computes the network: ``'torch'``, ``'onnx'`` (ONNX Runtime) or
             ``'openvino'``, the last two on the CPU.
-        precision (str): ``'float32'``, or what else the engine offers
+        precision: ``'float32'``, or what else the engine offers
             (:data:`rpstn.deploy.engines.ENGINES`).
-        exported (str | Path, optional): folder of `rpstn export` for the engine; without it the
+        exported: folder of `rpstn export` for the engine; without it the
             model is exported on the way.
-        mode (str): ``'auto'``, ``'clip'`` or ``'stream'``.
+        mode: ``'auto'``, ``'clip'`` or ``'stream'``.
         box: where a person is, see :func:`rpstn.inference.boxes.parse_box`. Defaults to
             following the joints, from the whole image on.
-        kpt_thr (float): score from which a joint is trusted when following.
-        smooth (bool | dict): whether joints are smoothed by a one-euro filter, or its settings
+        kpt_thr: score from which a joint is trusted when following.
+        smooth: whether joints are smoothed by a one-euro filter, or its settings
             (:class:`rpstn.inference.smoothing.OneEuroFilter`). Off by default.
-        stream_options (dict, optional): more of :class:`StreamingRPSTN`: ``finder``,
+        stream_options: more of :class:`StreamingRPSTN`: ``finder``,
             ``max_people``, ``reset_every``, ...
-        joints (str, optional): skeleton that is answered in, of
+        joints: skeleton that is answered in, of
             :data:`rpstn.inference.answered_joints.ANSWERS`, e.g. ``'coco17'``. Defaults to the
             model's.
 
@@ -189,7 +189,7 @@ class PoseInferencer:
         Args:
             source: an image, a video, a folder or glob of images, the number of a camera, a URL,
                 or one of these opened already.
-            part (Part): which frames, of a source that is not opened yet.
+            part: which frames, of a source that is not opened yet.
 
         Raises:
             UnreadableFrameError: it cannot be read, or a live stream broke off for good.
@@ -207,7 +207,7 @@ class PoseInferencer:
 
         Args:
             source: that is opened.
-            known (Iterable[FrameResult]): what an earlier run over the same source gave, from
+            known: what an earlier run over the same source gave, from
                 its first frame on: given out again, with the images, and gone on from. In clip
                 mode all is as if that run had never stopped; in stream mode everybody's
                 recurrence starts anew, with P, in the first frame that is not known.

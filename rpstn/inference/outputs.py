@@ -62,12 +62,12 @@ def open_outputs(
     """Open the files of a run.
 
     Args:
-        stack (ExitStack): that closes them.
-        names (list[str]): of :data:`ENDINGS`, without ``'video'``.
-        stem (Path): of all files, with their folder.
+        stack: that closes them.
+        names: of :data:`ENDINGS`, without ``'video'``.
+        stem: of all files, with their folder.
         source: what is looked at.
-        meta (dict): MMPose's data set meta.
-        header (dict): what the JSON says of the run.
+        meta: MMPose's data set meta.
+        header: what the JSON says of the run.
     """
     joints = joint_names(meta)
     makers = dict(
@@ -87,9 +87,9 @@ class DrawnFile:
     frames are repeated, or left out, so that it runs as fast as what it shows.
 
     Args:
-        path (Path): of the file.
+        path: of the file.
         source: what is looked at.
-        fps (float): frames per second.
+        fps: frames per second.
     """
 
     def __init__(self, path: Path, source: FrameSource | LiveSource, fps: float) -> None:
@@ -128,7 +128,7 @@ class Window:
     A single picture stays until a key is pressed or the window closed.
 
     Args:
-        source (FrameSource | LiveSource): what is shown, whose name is the window's title.
+        source: what is shown, whose name is the window's title.
 
     Raises:
         OutputError: OpenCV was built without windows, or there is no screen.

@@ -53,8 +53,8 @@ class CsvFile:
     """Writes the CSV; use it in a ``with`` statement, as all classes here.
 
     Args:
-        path (Path): of the file.
-        joints (list[str]): K names.
+        path: of the file.
+        joints: K names.
     """
 
     def __init__(self, path: Path, joints: list[str]) -> None:
@@ -93,9 +93,9 @@ class JsonList:
     Each entry is written together with the file's end, which the next one overwrites.
 
     Args:
-        path (Path): of the file.
-        head (dict, optional): what the file says before the list; none makes the list the file.
-        name (str): of the list.
+        path: of the file.
+        head: what the file says before the list; none makes the list the file.
+        name: of the list.
     """
 
     def __init__(self, path: Path, head: dict | None = None, name: str = 'frames') -> None:
@@ -131,9 +131,9 @@ class PoseJson(JsonList):
     """Writes the JSON.
 
     Args:
-        path (Path): of the file.
-        joints (list[str]): K names.
-        header (dict): what the file says besides ``joints`` and ``frames``.
+        path: of the file.
+        joints: K names.
+        header: what the file says besides ``joints`` and ``frames``.
     """
 
     def __init__(self, path: Path, joints: list[str], header: dict) -> None:
@@ -185,8 +185,8 @@ class MMPoseJson(JsonList):
     """Writes what MMPose's demos do.
 
     Args:
-        path (Path): of the file.
-        meta (dict): MMPose's data set meta.
+        path: of the file.
+        meta: MMPose's data set meta.
     """
 
     def __init__(self, path: Path, meta: dict) -> None:
@@ -220,9 +220,9 @@ class NpzFile:
     """Writes the NPZ, at the end; until then its columns lie in nameless files on the disk.
 
     Args:
-        path (Path): of the file.
-        joints (list[str]): K names.
-        fps (float), size (tuple[int, int]): of the video, (width, height).
+        path: of the file.
+        joints: K names.
+        fps, size: of the video, (width, height).
     """
 
     def __init__(self, path: Path, joints: list[str], fps: float, size: tuple[int, int]) -> None:

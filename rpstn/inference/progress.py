@@ -15,7 +15,7 @@ class ProgressLine:
     """Frames done and frames per second, on one line of the terminal, if it is one.
 
     Args:
-        console (Console): where to.
+        console: where to.
         source: what is looked at.
     """
 

@@ -40,7 +40,7 @@ class InferRun:
     """One call of the command.
 
     Args:
-        args (argparse.Namespace): of :func:`rpstn.cli.infer.add_arguments`, and config
+        args: of :func:`rpstn.cli.infer.add_arguments`, and config
             and checkpoint, both None for the model that comes with the package.
     """
 

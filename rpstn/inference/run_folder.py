@@ -32,10 +32,10 @@ class RunFolder:
     """The results of one video on their way.
 
     Args:
-        out (Path): folder of the complete results.
-        name (str): of the results.
-        about (dict): all that the bare results depend on, as plain JSON values.
-        resume (bool): take up the run that was interrupted, if there is one.
+        out: folder of the complete results.
+        name: of the results.
+        about: all that the bare results depend on, as plain JSON values.
+        resume: take up the run that was interrupted, if there is one.
 
     Raises:
         RunError: there is an interrupted run, and ``resume`` is not set, or it is another run.

@@ -30,9 +30,9 @@ class OneEuroFilter:
     near and far people, and videos of any resolution.
 
     Args:
-        min_cutoff (float): Hz, of a joint at rest; lower removes more jitter.
-        beta (float): Hz for each size of the person per second; higher lags less.
-        derivative_cutoff (float): Hz.
+        min_cutoff: Hz, of a joint at rest; lower removes more jitter.
+        beta: Hz for each size of the person per second; higher lags less.
+        derivative_cutoff: Hz.
 
     Raises:
         ValueError: a frequency is not above 0, or beta below 0.
@@ -56,9 +56,9 @@ class OneEuroFilter:
         """The next filtered points.
 
         Args:
-            points (np.ndarray): (K, 2).
-            time (float): seconds; above that of the call before.
-            size (float): the person's, in the unit of the points.
+            points: (K, 2).
+            time: seconds; above that of the call before.
+            size: the person's, in the unit of the points.
 
         Raises:
             ValueError: time does not go on.
@@ -91,7 +91,7 @@ class Smoother:
     unfiltered joints: the filter would drag them in from where they were.
 
     Args:
-        patience (float): seconds.
+        patience: seconds.
         **kwargs: of :class:`OneEuroFilter`.
     """
 

@@ -110,7 +110,7 @@ class SMPLJoints:
                     create_transl=False,
                     use_hands=False,
                     use_feet_keypoints=False,
-                    # The joints it adds are not used; another mesh than SMPL's may lack the vertices.
+                    # The joints it adds are not used; other meshes than SMPL's may lack theirs.
                     vertex_ids=dict.fromkeys(('nose', 'reye', 'leye', 'rear', 'lear'), 0),
                 )
                 .to(self.device)

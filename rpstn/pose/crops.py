@@ -27,11 +27,11 @@ def padded_box(box: np.ndarray, padding: float) -> tuple[np.ndarray, np.ndarray]
     """Centre and sides of boxes, with a margin.
 
     Args:
-        box (np.ndarray): (4,) or (N, 4) pixels.
-        padding (float): factor on both sides.
+        box: (4,) or (N, 4) pixels.
+        padding: factor on both sides.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: centre and sides, (2,) or (N, 2), pixels.
+        Centre and sides, (2,) or (N, 2), pixels.
     """
     return bbox_xyxy2cs(box, padding=padding)
 

@@ -13,7 +13,7 @@ class ClipDataSample(BaseDataElement):
     clips; a data element is collated as it is.
 
     Args:
-        frames (list[PoseDataSample]): one sample per frame, padded frames (repeats at the end of
+        frames: one sample per frame, padded frames (repeats at the end of
             a video, metainfo ``padded=True``) included.
     """
 

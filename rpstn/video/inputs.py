@@ -77,9 +77,9 @@ def open_input(
 
     Args:
         text: of the forms above.
-        fps (float, optional): frames per second, in place of what the input states.
-        part (Part): which frames.
-        retries (int): times that a live stream that broke off is opened anew.
+        fps: frames per second, in place of what the input states.
+        part: which frames.
+        retries: times that a live stream that broke off is opened anew.
 
     Raises:
         UnreadableFrameError: there is no such thing, it cannot be read, or it is several videos.

@@ -31,13 +31,13 @@ class LiveSource:
     timed by this computer's clock, which goes on while a stream is away. Iterate once.
 
     Args:
-        address (int | str): number of a camera, or URL.
-        fps (float, optional): that the results state; the stream's own by default.
-        part (Part): which frames; seconds count from the first frame.
-        retries (int): times that a broken stream is opened anew before giving up.
-        wait (float): seconds before the first of them, doubled for each that follows, to at
+        address: number of a camera, or URL.
+        fps: that the results state; the stream's own by default.
+        part: which frames; seconds count from the first frame.
+        retries: times that a broken stream is opened anew before giving up.
+        wait: seconds before the first of them, doubled for each that follows, to at
             most 30.
-        timeout (float): seconds without an answer that count as broken.
+        timeout: seconds without an answer that count as broken.
 
     Raises:
         UnreadableFrameError: it cannot be opened at all, sends no picture, or is a file.

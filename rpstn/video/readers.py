@@ -47,7 +47,7 @@ class VideoReader:
     too large by a fifth.
 
     Args:
-        path (str): any file that OpenCV's FFmpeg reads.
+        path: any file that OpenCV's FFmpeg reads.
     """
 
     path: str
@@ -99,8 +99,8 @@ class VideoPart:
     """The frames of a video from one on; ``first`` is index 0 here.
 
     Args:
-        video (VideoReader): the whole.
-        first (int): a frame of it.
+        video: the whole.
+        first: a frame of it.
     """
 
     video: VideoReader
@@ -119,7 +119,7 @@ class ImageReader:
     """Frames that are image files of their own.
 
     Args:
-        paths (tuple[str, ...]): one file per frame, in temporal order.
+        paths: one file per frame, in temporal order.
     """
 
     paths: tuple[str, ...]

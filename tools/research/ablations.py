@@ -31,11 +31,11 @@ def frame_times(configs: Mapping[str, Config], rounds: int = 5) -> dict[str, flo
     :func:`rpstn.engine.cpu.for_inference`. Weights are not loaded: they do not change the time.
 
     Args:
-        configs (Mapping[str, Config]): name -> config of an RPSTN; T is that of its test clips.
-        rounds (int): timed turns, after one that is not timed.
+        configs: name -> config of an RPSTN; T is that of its test clips.
+        rounds: timed turns, after one that is not timed.
 
     Returns:
-        dict[str, float]: name -> median over the rounds.
+        Name -> median over the rounds.
     """
     init_default_scope('mmpose')
     clips, models = {}, {}
@@ -72,12 +72,12 @@ def plot_ablations(
     """Bars of every variant, a panel per group, with the deviation over seeds.
 
     Args:
-        groups (Mapping): group -> label of a variant -> part of :data:`PARTS` -> figures in
+        groups: group -> label of a variant -> part of :data:`PARTS` -> figures in
             percent, one per seed; a part without figures gets no bar. A label with a ``*`` at its
             end is the base, written in bold.
-        out (str | Path): PNG file.
-        metric (str): what the figures are, on the axis.
-        title (str): above all.
+        out: PNG file.
+        metric: what the figures are, on the axis.
+        title: above all.
     """
     shown = {
         part: color

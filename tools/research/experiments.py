@@ -147,7 +147,7 @@ def run_experiment(experiment: Experiment) -> dict:
     """Train, then test.
 
     Returns:
-        dict: fingerprint, seconds, parameters, tests={name: metrics}, and from_scratch: addresses
+        Fingerprint, seconds, parameters, tests={name: metrics}, and from_scratch: addresses
         of the pretrained weights that could not be had, without which it was trained.
     """
     cfg = experiment.load()

@@ -27,9 +27,9 @@ def plot_curves(runs: Mapping[str, str | Path], metric: str, out: str | Path) ->
     """Training loss and validation metric of several runs, side by side.
 
     Args:
-        runs (Mapping[str, str | Path]): name -> work folder.
-        metric (str): e.g. ``'bbox_PCK@0.2/mean'``, a fraction; drawn in percent.
-        out (str | Path): PNG file.
+        runs: name -> work folder.
+        metric: e.g. ``'bbox_PCK@0.2/mean'``, a fraction; drawn in percent.
+        out: PNG file.
     """
     figure = Figure(figsize=(10, 4), layout='constrained')
     loss_axes, metric_axes = figure.subplots(1, 2)
@@ -51,9 +51,9 @@ def plot_relation(relation: np.ndarray, joints: Sequence[str], out: str | Path) 
     """A joint relation matrix W_r, rows draw on columns.
 
     Args:
-        relation (np.ndarray): (K, K), rows sum to 1.
-        joints (Sequence[str]): K names.
-        out (str | Path): PNG file.
+        relation: (K, K), rows sum to 1.
+        joints: K names.
+        out: PNG file.
     """
     names = [name.replace('_', ' ') for name in joints]
     figure = Figure(figsize=(7, 6), layout='constrained')

@@ -25,9 +25,9 @@ class MediaPipePose:
     """``mp.solutions.pose`` on the frames of one video, in order.
 
     Args:
-        scale (float): frames are enlarged by this before; small people need it. Defaults to 2.
-        tracking (bool): follow the person from frame to frame; else each frame for itself.
-        complexity (int): 0 lite, 1 full, 2 heavy.
+        scale: frames are enlarged by this before; small people need it. Defaults to 2.
+        tracking: follow the person from frame to frame; else each frame for itself.
+        complexity: 0 lite, 1 full, 2 heavy.
 
     Raises:
         ImportError: mediapipe is not installed.

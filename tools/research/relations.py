@@ -85,7 +85,7 @@ class RelationRecorder:
     off meanwhile: its second pass shows the model mirrored images.
 
     Args:
-        model (nn.Module): an MMPose estimator, of clips or of images.
+        model: an MMPose estimator, of clips or of images.
 
     Raises:
         ModelError: see :func:`find_relation`.
@@ -158,10 +158,10 @@ def relate_video(
     """W_r and joints of every frame of a video, in order.
 
     Args:
-        model (nn.Module): of :func:`rpstn.engine.loading.load_model`.
+        model: of :func:`rpstn.engine.loading.load_model`.
         frames: such as :func:`rpstn.video.frames.open_frames` gives.
         box: see :func:`rpstn.inference.boxes.parse_box`.
-        kpt_thr (float): score from which a joint is trusted when following.
+        kpt_thr: score from which a joint is trusted when following.
     """
     with RelationRecorder(model) as recorder:
         if model.cfg.test_dataloader.dataset.pipeline[0].type == 'LoadClip':
@@ -204,10 +204,10 @@ def relate_item(model: nn.Module, dataset, item: int, whole: bool = False) -> li
     """W_r and joints of the frames of one clip of a data set, or of one of its images.
 
     Args:
-        model (nn.Module): of :func:`rpstn.engine.loading.load_model`.
+        model: of :func:`rpstn.engine.loading.load_model`.
         dataset: of :func:`build_dataset`.
-        item (int): number of the clip or image.
-        whole (bool): all clips of the video that this one is of.
+        item: number of the clip or image.
+        whole: all clips of the video that this one is of.
 
     Raises:
         ModelError: the data set has no such item.

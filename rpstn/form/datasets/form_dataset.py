@@ -52,9 +52,9 @@ class SkeletonFormDataset(SkeletonDataset):
       executing anything (:func:`rpstn.safe_pickle.load_arrays`).
 
     Args:
-        data_root (str): see :class:`SkeletonDataset`.
-        ann_file (str): see above.
-        label_file (str): see above; not used with a ``.pkl``.
+        data_root: see :class:`SkeletonDataset`.
+        ann_file: see above.
+        label_file: see above; not used with a ``.pkl``.
         kwargs: see :class:`SkeletonDataset`. Without classes in ``metainfo`` they are the labels
             of the table, sorted, or the numbers in a ``.pkl``. Joints other than the squat set's
             need ``metainfo=dict(skeleton='coco17', unit='px')`` or the like.

@@ -35,8 +35,8 @@ class PennSkeletonDataset(SkeletonDataset):
     dict(type='leave_group_out', group='source', fold=0, part=...)]``.
 
     Args:
-        data_root (str): see :class:`SkeletonDataset`; it holds ``labels/NNNN.mat``.
-        missing_as_nan (bool): joints that were not annotated, at (1, 1) in the files, become NaN;
+        data_root: see :class:`SkeletonDataset`; it holds ``labels/NNNN.mat``.
+        missing_as_nan: joints that were not annotated, at (1, 1) in the files, become NaN;
             otherwise they lie at (0, 0), as MMAction2's own transforms expect it.
         kwargs: see :class:`SkeletonDataset`. Classes are the actions, sorted.
     """

@@ -28,14 +28,14 @@ class SkeletonSequence:
     """A labelled sequence, before it is checked.
 
     Args:
-        name (str): unique in its data set.
-        source (str): the file it was read from, for error messages.
-        label (str | int | Sequence): class name or number, or several of them.
-        keypoint (np.ndarray): (M, T, V, D), NaN where a joint is missing.
-        groups (Mapping): what splits may hold out, e.g. ``dict(day='02052023')``; ``split`` is
+        name: unique in its data set.
+        source: the file it was read from, for error messages.
+        label: class name or number, or several of them.
+        keypoint: (M, T, V, D), NaN where a joint is missing.
+        groups: what splits may hold out, e.g. ``dict(day='02052023')``; ``split`` is
             the part of the data set's own split, or a tuple of parts.
-        keypoint_score (np.ndarray, optional): (M, T, V), 0 to 1.
-        img_shape (tuple[int, int], optional): (height, width) of the image of 2D joints.
+        keypoint_score: (M, T, V), 0 to 1.
+        img_shape: (height, width) of the image of 2D joints.
     """
 
     name: str

@@ -38,26 +38,26 @@ class SkeletonDataset(BaseActionDataset):
     ``unit`` of length.
 
     Args:
-        data_root (str): the folder, or its name below a data root (see :func:`find_data`).
-        ann_file (str): below ``data_root``; empty if the data set has no single file.
-        split (dict | Sequence[dict], optional): which sequences; a list is applied one after the
+        data_root: the folder, or its name below a data root (see :func:`find_data`).
+        ann_file: below ``data_root``; empty if the data set has no single file.
+        split: which sequences; a list is applied one after the
             other, each on what the one before it leaves (:mod:`rpstn.form.datasets.splits`).
-        pipeline (Sequence): transforms of MMAction2.
-        prepare (Sequence): transforms without randomness that come before ``pipeline``, applied
+        pipeline: transforms of MMAction2.
+        prepare: transforms without randomness that come before ``pipeline``, applied
             once, when the data are loaded: cleaning costs more than all else in a pipeline.
-        metainfo (dict, optional): overrides the class's own, e.g. ``dict(classes=(...))``.
-        bad_data (str): ``'skip'`` leaves out what cannot be used, counts it, logs one line and
+        metainfo: overrides the class's own, e.g. ``dict(classes=(...))``.
+        bad_data: ``'skip'`` leaves out what cannot be used, counts it, logs one line and
             keeps the reasons in :attr:`skipped`; ``'raise'`` stops at it.
-        min_frames (int): frames with a joint in them that a sequence needs.
-        multi_class (bool): a sequence may have any number of labels.
-        num_classes (int, optional): defaults to the number of classes.
-        test_mode (bool): as in MMEngine.
-        serialize_data (bool): as in MMEngine. False by default: workers share the arrays of a
+        min_frames: frames with a joint in them that a sequence needs.
+        multi_class: a sequence may have any number of labels.
+        num_classes: defaults to the number of classes.
+        test_mode: as in MMEngine.
+        serialize_data: as in MMEngine. False by default: workers share the arrays of a
             forked process anyway, and only the small objects around them are ever copied.
         kwargs: ``indices``, ``lazy_init``, ``max_refetch`` of MMEngine's ``BaseDataset``.
 
     Attributes:
-        skipped (dict[str, str]): name of each sequence left out -> why.
+        skipped: name of each sequence left out -> why.
 
     Raises:
         BadSkeletonError: nothing usable is found; or any sequence is bad, with ``'raise'``.

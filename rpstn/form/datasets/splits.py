@@ -36,7 +36,7 @@ def split_indices(
         fields: what is known of the sequences, e.g. ``dict(day=[...], split=[...])``, N each.
 
     Returns:
-        np.ndarray: indices into 0 .. N - 1, ascending.
+        Indices into 0 .. N - 1, ascending.
 
     Raises:
         ValueError: a split that is not known, has wrong arguments, or leaves nothing.

@@ -57,7 +57,7 @@ class WasedaSquatDataset(SkeletonDataset):
     has none; the release lists no subjects. It has no split of its own either.
 
     Args:
-        data_root (str): the folder of the class folders, or its name below a data root.
+        data_root: the folder of the class folders, or its name below a data root.
         kwargs: see :class:`SkeletonDataset`.
 
     Raises:

@@ -20,9 +20,9 @@ class ReliabilityBins:
     """What was predicted and what was right in M bins of equal width over [0, 1].
 
     Attributes:
-        counts (np.ndarray): (M,) samples in each bin.
-        confidence (np.ndarray): (M,) mean predicted probability, NaN in an empty bin.
-        accuracy (np.ndarray): (M,) share that was right, NaN in an empty bin.
+        counts: (M,) samples in each bin.
+        confidence: (M,) mean predicted probability, NaN in an empty bin.
+        accuracy: (M,) share that was right, NaN in an empty bin.
     """
 
     counts: np.ndarray
@@ -43,9 +43,9 @@ def reliability_bins(
     """Sort predictions by their probability into the bins ((m-1)/M, m/M]; 0 goes to the first.
 
     Args:
-        probabilities (np.ndarray): (N,), within [0, 1].
-        right (np.ndarray): (N,), whether what was predicted so is the case.
-        num_bins (int): M.
+        probabilities: (N,), within [0, 1].
+        right: (N,), whether what was predicted so is the case.
+        num_bins: M.
 
     Raises:
         ValueError: no prediction at all, another number of answers, or a probability outside
@@ -79,9 +79,9 @@ def top_label_bins(
     """Bins of the predicted (most probable) classes alone; Guo's expected calibration error.
 
     Args:
-        probabilities (np.ndarray): (N, C), rows sum to 1.
-        labels (np.ndarray): (N,) true classes.
-        num_bins (int): M.
+        probabilities: (N, C), rows sum to 1.
+        labels: (N,) true classes.
+        num_bins: M.
     """
     return reliability_bins(
         probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, num_bins
@@ -98,9 +98,9 @@ def classwise_calibration_error(
     https://arxiv.org/abs/1910.12656
 
     Args:
-        probabilities (np.ndarray): (N, C).
-        targets (np.ndarray): (N, C), 1 where a class is true, one-hot or of several labels.
-        num_bins (int): M.
+        probabilities: (N, C).
+        targets: (N, C), 1 where a class is true, one-hot or of several labels.
+        num_bins: M.
     """
     return float(
         np.mean(
@@ -116,9 +116,9 @@ def plot_reliability(bins: ReliabilityBins, out: str | Path, title: str = '') ->
     """A reliability diagram: accuracy over confidence, and how many samples lie where.
 
     Args:
-        bins (ReliabilityBins): e.g. of :func:`top_label_bins`.
-        out (str | Path): PNG file.
-        title (str): above the diagram.
+        bins: e.g. of :func:`top_label_bins`.
+        out: PNG file.
+        title: above the diagram.
     """
     num_bins = len(bins.counts)
     width = 1 / num_bins

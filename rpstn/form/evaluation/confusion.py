@@ -19,11 +19,11 @@ def confusion_table(matrix: np.ndarray, classes: Sequence[str]) -> str:
     """Counts, true classes in rows, predicted ones in columns, which bear the rows' numbers.
 
     Args:
-        matrix (np.ndarray): (C, C) counts, ``matrix[true, predicted]``.
-        classes (Sequence[str]): C names.
+        matrix: (C, C) counts, ``matrix[true, predicted]``.
+        classes: C names.
 
     Returns:
-        str: a Markdown table.
+        A Markdown table.
     """
     rows = [
         [f'{index} {name}', *map(int, row)]
@@ -47,10 +47,10 @@ def plot_confusion_matrix(
     blank, the row of a class without samples is grey.
 
     Args:
-        matrix (np.ndarray): (C, C) counts, ``matrix[true, predicted]``.
-        classes (Sequence[str]): C names.
-        out (str | Path): PNG file.
-        title (str): above the picture.
+        matrix: (C, C) counts, ``matrix[true, predicted]``.
+        classes: C names.
+        out: PNG file.
+        title: above the picture.
 
     Raises:
         ValueError: the matrix is not (C, C).

@@ -42,16 +42,16 @@ class FormMetric(BaseMetric):
     from ``evaluation``, the ``FormEvaluation`` of the last evaluation (of the main process).
 
     Args:
-        multi_class (bool): several labels at once, given as vectors of 0 and 1: MMAction2's name
+        multi_class: several labels at once, given as vectors of 0 and 1: MMAction2's name
             for it, as of its datasets and heads. Defaults to False.
-        num_bins (int, optional): of the calibration errors. With None these are left out, and
+        num_bins: of the calibration errors. With None these are left out, and
             scores need not be probabilities. Defaults to 15.
-        topk (Sequence[int]): accuracies among the k best, not with ``multi_class``. Defaults to
+        topk: accuracies among the k best, not with ``multi_class``. Defaults to
             none.
-        threshold (float): a label with a score above it is predicted, with ``multi_class``.
+        threshold: a label with a score above it is predicted, with ``multi_class``.
             Defaults to 0.5.
-        per_class (bool): report every class, too. Defaults to True.
-        log_tables (bool): Defaults to True.
+        per_class: report every class, too. Defaults to True.
+        log_tables: Defaults to True.
         **kwargs: of :class:`mmengine.evaluator.BaseMetric`; ``prefix`` replaces ``form``.
 
     Raises:

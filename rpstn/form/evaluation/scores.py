@@ -26,11 +26,11 @@ class FormEvaluation:
     """Figures of one evaluation.
 
     Attributes:
-        overall (dict[str, float]): name -> figure.
-        per_class (dict[str, np.ndarray]): name -> (C,) figures, NaN where undefined.
-        confusion (np.ndarray, optional): (C, C) counts, ``confusion[true, predicted]``; of
+        overall: name -> figure.
+        per_class: name -> (C,) figures, NaN where undefined.
+        confusion: (C, C) counts, ``confusion[true, predicted]``; of
             single-label classification only.
-        bins (ReliabilityBins, optional): of the predicted classes; likewise.
+        bins: of the predicted classes; likewise.
     """
 
     overall: dict[str, float]
@@ -56,16 +56,16 @@ def evaluate_classes(
     ``balanced_accuracy_score`` and ``f1_score(average='macro')`` with their defaults.
 
     Args:
-        scores (np.ndarray): (N, C).
-        labels (np.ndarray): (N,) true classes.
-        num_bins (int, optional): of the calibration errors, for which rows of scores must be
+        scores: (N, C).
+        labels: (N,) true classes.
+        num_bins: of the calibration errors, for which rows of scores must be
             probabilities; they are scaled to sum to 1 exactly. None: without ``ece``,
             ``classwise_ece``, ``brier`` (summed over classes, 0 to 2) and ``nll`` (with natural
             logarithm; a probability of 0 counts as 2e-16).
-        topk (Sequence[int]): adds ``top<k>`` accuracies.
+        topk: adds ``top<k>`` accuracies.
 
     Returns:
-        FormEvaluation: ``accuracy``, ``balanced_accuracy``, ``macro_f1`` and the above; of each
+        ``accuracy``, ``balanced_accuracy``, ``macro_f1`` and the above; of each
         class ``precision``, ``recall``, ``f1`` and ``support`` (samples).
     """
     classes = np.arange(scores.shape[1])
@@ -109,14 +109,14 @@ def evaluate_labels(
     which scikit-learn calls 0.
 
     Args:
-        scores (np.ndarray): (N, C).
-        targets (np.ndarray): (N, C), 1 where a label is true, else 0.
-        num_bins (int, optional): of the calibration error, for which scores must be
+        scores: (N, C).
+        targets: (N, C), 1 where a label is true, else 0.
+        num_bins: of the calibration error, for which scores must be
             probabilities. None: without ``classwise_ece`` and ``brier`` (mean over labels).
-        threshold (float): of the scores.
+        threshold: of the scores.
 
     Returns:
-        FormEvaluation: ``mAP``, ``macro_f1``, ``exact_match`` (all labels of a sample are right)
+        ``mAP``, ``macro_f1``, ``exact_match`` (all labels of a sample are right)
         and the above; of each label ``precision``, ``recall``, ``f1``, ``average_precision`` and
         ``support`` (samples that bear it).
     """

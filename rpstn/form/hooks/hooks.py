@@ -50,11 +50,11 @@ def balanced_class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
     it is ever weighted, but label smoothing gives it a share of every target.
 
     Args:
-        labels (np.ndarray): (N,) classes.
-        num_classes (int): C.
+        labels: (N,) classes.
+        num_classes: C.
 
     Returns:
-        np.ndarray: (C,).
+        (C,).
 
     Raises:
         ValueError: a label outside the classes.
@@ -140,9 +140,9 @@ class ConfusionMatrixHook(Hook):
     prefix of a metric takes part in the name where it is not ``form``.
 
     Args:
-        val (bool): draw after validations, too, as ``val_...png``, each over the one before.
+        val: draw after validations, too, as ``val_...png``, each over the one before.
             Defaults to False.
-        out_dir (str, optional): another folder.
+        out_dir: another folder.
 
     Raises:
         ValueError: the evaluator has no ``FormMetric`` that knows a confusion matrix.

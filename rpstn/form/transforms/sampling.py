@@ -27,7 +27,7 @@ class ResampleSkeleton(BaseTransform):
     Args:
         num_frames: length of a clip.
         start: ``'clip'`` takes the sequence from its first frame; ``'standing'`` from a standing
-            pose (figure 9): one drawn at random of all in the sequence if ``crop`` or ``warp``
+            pose: one drawn at random of all in the sequence if ``crop`` or ``warp``
             is set, else the first. Without a standing pose it is as ``'clip'``.
         skeleton: of the keypoints; needed where ``start='standing'``.
         crop: the largest share of the clip that is cut off at random at each end.

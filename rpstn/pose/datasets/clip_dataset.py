@@ -50,19 +50,19 @@ class ClipDataset(BaseDataset):
     ``video``, ``frame_index`` and ``padded``.
 
     Args:
-        data_root (str): folder of the data.
-        metainfo (dict, optional): as MMPose's data sets take it; the class's own by default.
-        clip_len (int): T.
-        frame_stride (int): distance between the frames of a clip.
-        start (str): ``'random'`` or ``'fixed'``.
-        bad_data (str): ``'skip'`` leaves out what cannot be used, and says so; ``'raise'`` stops
+        data_root: folder of the data.
+        metainfo: as MMPose's data sets take it; the class's own by default.
+        clip_len: T.
+        frame_stride: distance between the frames of a clip.
+        start: ``'random'`` or ``'fixed'``.
+        bad_data: ``'skip'`` leaves out what cannot be used, and says so; ``'raise'`` stops
             at it. Frames that cannot be read while testing (``test_mode``) always stop it.
-        pipeline (Sequence): transforms; :class:`LoadClip` comes first.
-        test_mode (bool): no other clip is drawn in place of an unreadable one.
-        indices (int | Sequence[int], optional): use only these items.
-        max_refetch (int): other clips tried in place of an unreadable one.
-        lazy_init (bool): leave loading to ``full_init``.
-        serialize_data (bool): as in MMEngine.
+        pipeline: transforms; :class:`LoadClip` comes first.
+        test_mode: no other clip is drawn in place of an unreadable one.
+        indices: use only these items.
+        max_refetch: other clips tried in place of an unreadable one.
+        lazy_init: leave loading to ``full_init``.
+        serialize_data: as in MMEngine.
 
     Raises:
         BadSequenceError: nothing usable is found; or any sequence is bad, with ``'raise'``.

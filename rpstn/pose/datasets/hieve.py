@@ -50,13 +50,13 @@ class HiEveClipDataset(TrackClipDataset):
     are decoded from their beginning, their frames in ``images/<n>/NNNNNN.jpg``.
 
     Args:
-        data_root (str): the folder, or its name below a data root (see :func:`find_data`).
-        subset (str): ``'trainval'`` is all that is labelled; ``'val'`` are videos held out of it,
+        data_root: the folder, or its name below a data root (see :func:`find_data`).
+        subset: ``'trainval'`` is all that is labelled; ``'val'`` are videos held out of it,
             ``'train'`` the rest.
-        labels_dir (str): folder of the labels, below ``data_root``.
-        first_frame (int): the number by which names, of labels and images, call a video's first
+        labels_dir: folder of the labels, below ``data_root``.
+        first_frame: the number by which names, of labels and images, call a video's first
             frame. Defaults to 0.
-        val_fraction (float): share of ``'val'`` in the videos.
+        val_fraction: share of ``'val'`` in the videos.
         kwargs: see :class:`TrackClipDataset`.
 
     Raises:

@@ -46,14 +46,14 @@ class JHMDBClipDataset(ClipDataset):
     left out, and logged; where they differ by more than a tenth, the clip is bad data.
 
     Args:
-        data_root (str): the folder, or its name below a data root (see :func:`find_data`).
-        split (int): 1, 2 or 3.
-        subset (str): ``'test'`` and ``'trainval'`` are the official lists. ``'val'`` is a part
+        data_root: the folder, or its name below a data root (see :func:`find_data`).
+        split: 1, 2 or 3.
+        subset: ``'test'`` and ``'trainval'`` are the official lists. ``'val'`` is a part
             held out from the latter, ``'train'`` the rest. Clips cut from one source video are
             never divided between the two.
-        val_fraction (float): share of ``'val'`` in the clips of ``'trainval'``.
-        actions (Sequence[str], optional): use only these classes.
-        source (str): ``'videos'``, ``'images'``, or ``'auto'``: a clip's frame folder where it
+        val_fraction: share of ``'val'`` in the clips of ``'trainval'``.
+        actions: use only these classes.
+        source: ``'videos'``, ``'images'``, or ``'auto'``: a clip's frame folder where it
             exists, its video otherwise.
         kwargs: see :class:`ClipDataset`.
 

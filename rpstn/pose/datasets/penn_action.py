@@ -52,17 +52,17 @@ class PennActionDataset(ClipDataset):
     - fields are unsigned and as small as their content allows.
 
     Args:
-        data_root (str): the folder, or its name below a data root (see :func:`find_data`).
-        subset (str): ``'trainval'`` and ``'test'`` are the official ones (the files' own ``train``
+        data_root: the folder, or its name below a data root (see :func:`find_data`).
+        subset: ``'trainval'`` and ``'test'`` are the official ones (the files' own ``train``
             field), ``'all'`` is both. ``'val'`` is a part held out from the former, ``'train'``
             the rest. Ten neighbours in the numbering, often of one video, stay together.
-        val_fraction (float): share of ``'val'`` in the sequences of ``'trainval'``.
-        actions (Sequence[str], optional): use only these, e.g. ``['squat']``.
-        frames_dir (str, optional): where the frames are: a folder below ``data_root`` or any
+        val_fraction: share of ``'val'`` in the sequences of ``'trainval'``.
+        actions: use only these, e.g. ``['squat']``.
+        frames_dir: where the frames are: a folder below ``data_root`` or any
             other. Defaults to ``<data_root>/frames``, and where there are none, to those of
             tools/data/render_penn.py in ``penn_action_rendered/frames`` below a data root. A
             warning says when rendered frames are used: results on them are none on Penn Action.
-        check_frames (bool): whether a sequence needs its frames. Without them only annotations
+        check_frames: whether a sequence needs its frames. Without them only annotations
             can be used.
         kwargs: see :class:`ClipDataset`.
 

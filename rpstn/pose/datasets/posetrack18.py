@@ -42,12 +42,12 @@ class PoseTrack18ClipDataset(TrackClipDataset):
     read: every person is found by its own box.
 
     Args:
-        data_root (str): the folder, or its name below a data root (see :func:`find_data`).
-        subset (str): ``'trainval'`` is the official training list and ``'test'`` the official
+        data_root: the folder, or its name below a data root (see :func:`find_data`).
+        subset: ``'trainval'`` is the official training list and ``'test'`` the official
             validation list, which papers report on, as the test set's labels are not public.
             ``'val'`` are videos held out of the former, ``'train'`` the rest.
-        ann_file (str, optional): file or folder, below ``data_root``, in place of the subset's.
-        val_fraction (float): share of ``'val'`` in the videos of ``'trainval'``.
+        ann_file: file or folder, below ``data_root``, in place of the subset's.
+        val_fraction: share of ``'val'`` in the videos of ``'trainval'``.
         kwargs: see :class:`TrackClipDataset`.
 
     Raises:

@@ -19,11 +19,11 @@ class RepeatSampler(DefaultSampler):
     epochs, stays as it is.
 
     Args:
-        dataset (Sized): of N items.
-        times (float): an epoch has ``round(times * N)`` items: whole passes, each shuffled anew,
+        dataset: of N items.
+        times: an epoch has ``round(times * N)`` items: whole passes, each shuffled anew,
             and a part of one more; no item is shown more than once more often than another.
-        shuffle (bool): whether passes are shuffled. Defaults to True.
-        seed (int, optional): of the shuffling, the same in every process.
+        shuffle: whether passes are shuffled. Defaults to True.
+        seed: of the shuffling, the same in every process.
 
     Raises:
         ValueError: ``times`` leaves no item.

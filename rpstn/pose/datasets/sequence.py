@@ -23,16 +23,16 @@ class PoseSequence:
     """Joints and boxes of one person in the frames of one video.
 
     Args:
-        name (str): unique in its data set, e.g. ``'0001'`` or ``'jump/clip'``.
-        reader (FrameReader): where the images come from.
-        keypoints (np.ndarray): (N, K, 2) float32, 0-based pixels (x, y).
-        labelled (np.ndarray): (N, K) bool, the joint has a label inside the frame: it counts for
+        name: unique in its data set, e.g. ``'0001'`` or ``'jump/clip'``.
+        reader: where the images come from.
+        keypoints: (N, K, 2) float32, 0-based pixels (x, y).
+        labelled: (N, K) bool, the joint has a label inside the frame: it counts for
             the loss and the metric.
-        occluded (np.ndarray): (N, K) bool, labelled, but hidden in the image.
-        boxes (np.ndarray): (N, 4) float32, x1 y1 x2 y2 in 0-based pixels.
-        image_size (tuple[int, int], optional): (width, height); None if the data set does not
+        occluded: (N, K) bool, labelled, but hidden in the image.
+        boxes: (N, 4) float32, x1 y1 x2 y2 in 0-based pixels.
+        image_size: (width, height); None if the data set does not
             say. Images of another size are refused when they are read.
-        action (str): class of the action, or ''.
+        action: class of the action, or ''.
     """
 
     name: str
@@ -99,7 +99,7 @@ class PackedSequences:
     counting alone (MMEngine's ``serialize_data`` has the same reason).
 
     Args:
-        sequences (Iterable[PoseSequence]): all with the same number of joints.
+        sequences: all with the same number of joints.
     """
 
     def __init__(self, sequences: Iterable[PoseSequence]) -> None:

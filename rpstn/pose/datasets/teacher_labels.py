@@ -35,10 +35,10 @@ class TeacherClipDataset(ClipDataset):
     bad data.
 
     Args:
-        data_root (str): the videos' folder, or its name below a data root (:func:`find_data`).
-        labels (str): the labels' folder, or its name below a data root.
-        min_score (float): Defaults to 0.5.
-        min_joints (int): Defaults to 8.
+        data_root: the videos' folder, or its name below a data root (:func:`find_data`).
+        labels: the labels' folder, or its name below a data root.
+        min_score: Defaults to 0.5.
+        min_joints: Defaults to 8.
         kwargs: see :class:`ClipDataset`.
 
     Raises:

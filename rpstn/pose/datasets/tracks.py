@@ -27,10 +27,10 @@ class PersonLabel:
     """One person in one frame, as annotated.
 
     Args:
-        keypoints (np.ndarray): (K, 2) 0-based pixels.
-        labelled, occluded (np.ndarray): (K,) bool, as in :class:`PoseSequence`.
-        box (np.ndarray): (4,) x1 y1 x2 y2, NaN for none: that of the joints is used then.
-        annotation_id, image_id (int): by which MMPose's COCO metrics match persons and images.
+        keypoints: (K, 2) 0-based pixels.
+        labelled, occluded: (K,) bool, as in :class:`PoseSequence`.
+        box: (4,) x1 y1 x2 y2, NaN for none: that of the joints is used then.
+        annotation_id, image_id: by which MMPose's COCO metrics match persons and images.
     """
 
     keypoints: np.ndarray
@@ -46,11 +46,11 @@ class Track:
     """One person through a video.
 
     Args:
-        name (str): unique in the data set, e.g. ``'000342_mpii_test/3'``.
-        reader (ImageReader | VideoReader): all frames of the video.
-        num_frames (int): of the video.
-        image_size (tuple[int, int]): (width, height).
-        labels (dict[int, PersonLabel]): by 0-based frame of the video; at least one.
+        name: unique in the data set, e.g. ``'000342_mpii_test/3'``.
+        reader: all frames of the video.
+        num_frames: of the video.
+        image_size: (width, height).
+        labels: by 0-based frame of the video; at least one.
     """
 
     name: str
@@ -82,10 +82,10 @@ class TrackClipDataset(ClipDataset):
     truth is what the data set uses, boxes cut at the image's border.
 
     Args:
-        frames_before, frames_after (int, optional): see above. With one of them, the other is 0.
-        max_gap (int): frames from one label to the next of a run. Defaults to 4, the distance of
+        frames_before, frames_after: see above. With one of them, the other is 0.
+        max_gap: frames from one label to the next of a run. Defaults to 4, the distance of
             labels in PoseTrack18's validation videos.
-        check_frames (bool): whether a sequence needs its image files. Defaults to True.
+        check_frames: whether a sequence needs its image files. Defaults to True.
         kwargs: see :class:`ClipDataset`.
     """
 

@@ -80,10 +80,10 @@ class LegacyPCK(BaseMetric):
     from the labels, as :class:`MSRAHeatmap` draws them for training; the test's pipeline does not.
 
     Args:
-        thr (float): of the torso. Defaults to 0.2.
-        torso (tuple[str, str], optional): as in :class:`VideoPCK`.
-        sigma (float): of the targets, in cells. Defaults to 2.
-        plus_one (str): ``'distance'`` or ``'torso'``.
+        thr: of the torso. Defaults to 0.2.
+        torso: as in :class:`VideoPCK`.
+        sigma: of the targets, in cells. Defaults to 2.
+        plus_one: ``'distance'`` or ``'torso'``.
         **kwargs: of :class:`mmengine.evaluator.BaseMetric`.
 
     Raises:

@@ -80,11 +80,11 @@ class VideoPCK(BaseMetric):
     ``joint/<name>``. They are computed with MMPose's ``keypoint_pck_accuracy``.
 
     Args:
-        thr (float): of the normalizer. Defaults to 0.2.
-        normalizers (Sequence[str]): among ``bbox`` and ``torso``. Defaults to both.
-        torso (tuple[str, str], optional): the two joints of the diagonal. Defaults to right
+        thr: of the normalizer. Defaults to 0.2.
+        normalizers: among ``bbox`` and ``torso``. Defaults to both.
+        torso: the two joints of the diagonal. Defaults to right
             shoulder and left hip, on JHMDB left shoulder and right hip.
-        per_joint (bool): report every joint, too. Defaults to True.
+        per_joint: report every joint, too. Defaults to True.
         **kwargs: of :class:`mmengine.evaluator.BaseMetric`.
 
     Raises:

@@ -46,7 +46,7 @@ def build_finder(name: str, **options) -> PersonFinder:
     """A finder by name.
 
     Args:
-        name (str): ``'frame'``, ``'motion'``, ``'mediapipe'`` or ``'rtmdet'``.
+        name: ``'frame'``, ``'motion'``, ``'mediapipe'`` or ``'rtmdet'``.
         **options: of :class:`MotionFinder`, :class:`MediaPipeFinder` or :class:`RTMDetFinder`.
 
     Raises:
@@ -68,12 +68,12 @@ class MotionFinder:
     smaller than the person: who only moves an arm is found as an arm, so boxes are enlarged.
 
     Args:
-        min_area (float): of a box, as a share of the image.
-        reach (float): how far apart two moving parts of one person may be, as a share of the
+        min_area: of a box, as a share of the image.
+        reach: how far apart two moving parts of one person may be, as a share of the
             image's longer side.
-        margin (float): added at each side, as a share of the box's.
-        history (int): frames that make up the background.
-        threshold (float): squared distance, in standard deviations, from which a pixel is unlike
+        margin: added at each side, as a share of the box's.
+        history: frames that make up the background.
+        threshold: squared distance, in standard deviations, from which a pixel is unlike
             the background.
     """
 
@@ -140,9 +140,9 @@ class MediaPipeFinder:
     joints which it then finds. Needs the extra ``mediapipe``, whose wheel carries the weights.
 
     Args:
-        min_score (float): of the detection.
-        margin (float): added at each side, as a share of the joints' own box.
-        scale (float): frames are enlarged by this before; small people need it.
+        min_score: of the detection.
+        margin: added at each side, as a share of the joints' own box.
+        scale: frames are enlarged by this before; small people need it.
 
     Raises:
         FinderError: mediapipe is not installed.
@@ -194,11 +194,11 @@ class RTMDetFinder:
     operators suppress doubles, and mmdet.
 
     Args:
-        config (str): of MMDetection, a file or a name, e.g. ``'rtmdet_m_8xb32-300e_coco'``.
-        checkpoint (str, optional): weights, a file or URL; those published for the name by
+        config: of MMDetection, a file or a name, e.g. ``'rtmdet_m_8xb32-300e_coco'``.
+        checkpoint: weights, a file or URL; those published for the name by
             default.
-        device (str): as torch names it.
-        min_score (float): of a detection.
+        device: as torch names it.
+        min_score: of a detection.
 
     Raises:
         FinderError: full mmcv or mmdet is not installed, or config and checkpoint, which may have
@@ -321,13 +321,13 @@ def people_of(
     """Boxes of people out of an answer of MMDetection's ``DetInferencer``.
 
     Args:
-        prediction (dict): ``bboxes`` N x 4, ``scores`` N, ``labels`` N, lists.
-        min_score (float): of a detection.
-        label (int): of people.
-        max_iou (float): of two that overlap more, the surer one is kept.
+        prediction: ``bboxes`` N x 4, ``scores`` N, ``labels`` N, lists.
+        min_score: of a detection.
+        label: of people.
+        max_iou: of two that overlap more, the surer one is kept.
 
     Returns:
-        np.ndarray: (N, 4), the surest first.
+        (N, 4), the surest first.
     """
     boxes = np.reshape(prediction['bboxes'], (-1, 4)).astype(np.float32)
     scores, labels = np.array(prediction['scores']), np.array(prediction['labels'])

@@ -26,11 +26,11 @@ def regroup(
     the order of the parameters is that of a new start, so that its state can be resumed.
 
     Args:
-        optim_wrapper (OptimWrapper): of a single optimizer.
-        schedulers (Sequence[_ParamScheduler]): all that schedule it; their records of each group
+        optim_wrapper: of a single optimizer.
+        schedulers: all that schedule it; their records of each group
             are changed to fit.
-        config (dict): what the wrapper was built from.
-        model (nn.Module): as it is now.
+        config: what the wrapper was built from.
+        model: as it is now.
     """
     optimizer = optim_wrapper.optimizer
     before = list(optimizer.param_groups)

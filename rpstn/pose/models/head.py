@@ -27,20 +27,20 @@ class RPSTNHead(HeatmapHead):
     M'_{t+1} = BN(R(BN(JRPSP(M'_t, f_t, f_{t+1})))).
 
     Args:
-        num_joints (int): K.
-        relation (dict | None): R, K heatmaps -> K heatmaps, e.g. ``dict(type='JRE')``; None
+        num_joints: K.
+        relation: R, K heatmaps -> K heatmaps, e.g. ``dict(type='JRE')``; None
             leaves it out.
-        propagator (dict): a :class:`Propagator`, e.g. ``dict(type='JRPSP')``.
-        channels (int): C of the frame features. Defaults to 256.
-        norm_weight (float): what the weight of BN starts at. Defaults to 0.05, about the standard
+        propagator: a :class:`Propagator`, e.g. ``dict(type='JRPSP')``.
+        channels: C of the frame features. Defaults to 256.
+        norm_weight: what the weight of BN starts at. Defaults to 0.05, about the standard
             deviation of the paper's targets (0.055 for sigma 2 on 64x64): from 1, batch norm's
             own start, training first spends hundreds of iterations on shrinking the maps.
-        norms (str): ``'paper'``, BN behind R; ``'shared'``, the same BN before R, too, as released
+        norms: ``'paper'``, BN behind R; ``'shared'``, the same BN before R, too, as released
             (JRPSP has an option of this name for its own norm); or ``'none'``, with which heatmaps
             keep their heights, for parts that start as a single-frame model.
-        loss (dict, optional): on (B*T, K, h, w) heatmaps. Defaults to the weighted mean square.
-        decoder (dict, optional): any MMPose heatmap codec.
-        init_cfg (dict, optional): MMEngine weight initialization.
+        loss: on (B*T, K, h, w) heatmaps. Defaults to the weighted mean square.
+        decoder: any MMPose heatmap codec.
+        init_cfg: MMEngine weight initialization.
 
     Raises:
         ValueError: the decoder's heatmap size leaves JRPSP no valid kernel, or other norms.
@@ -98,12 +98,12 @@ class RPSTNHead(HeatmapHead):
         """One step of the recurrence; (heatmaps, features) is all that is carried.
 
         Args:
-            heatmaps (Tensor): M'_t, (B, K, h, w).
-            features (Tensor): f_t, (B, C, h, w).
-            next_features (Tensor): f_{t+1}, (B, C, h, w), of :meth:`embed`.
+            heatmaps: M'_t, (B, K, h, w).
+            features: f_t, (B, C, h, w).
+            next_features: f_{t+1}, (B, C, h, w), of :meth:`embed`.
 
         Returns:
-            Tensor: M'_{t+1}, (B, K, h, w).
+            M'_{t+1}, (B, K, h, w).
         """
         propagated = self.propagator(heatmaps, features, next_features)
         return self.refine(self.norm(propagated) if self.norms == 'shared' else propagated)
@@ -112,11 +112,11 @@ class RPSTNHead(HeatmapHead):
         """Heatmaps of every frame.
 
         Args:
-            feats (tuple[Tensor, Tensor]): features F(I_t) (B, T, C, h, w) and the first frames'
+            feats: features F(I_t) (B, T, C, h, w) and the first frames'
                 heatmaps (B, K, h, w), as :class:`RPSTNBackbone` returns them.
 
         Returns:
-            Tensor: (B, T, K, h, w).
+            (B, T, K, h, w).
         """
         (features, *following), initial = feats[0].unbind(1), feats[1]
         heatmaps = [self.refine(initial)]

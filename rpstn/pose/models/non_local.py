@@ -18,10 +18,10 @@ def embedded_gaussian(theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
     """softmax(theta^T phi) g, every cell a mean of all cells, without the matrix of all pairs.
 
     Args:
-        theta, phi, g (Tensor): (B, C', h, w).
+        theta, phi, g: (B, C', h, w).
 
     Returns:
-        Tensor: (B, C', h, w).
+        (B, C', h, w).
     """
     channels = g.shape[1]
     # Zeros up to a multiple of 8 channels change no product, and let the fast kernels of GPUs,
@@ -51,8 +51,8 @@ class NonLocalRelation(BaseModule):
         NonLocalRelation        26 MB   0.54 s
 
     Args:
-        num_joints (int): K, the number of heatmap channels.
-        init_cfg (dict, optional): MMEngine weight initialization.
+        num_joints: K, the number of heatmap channels.
+        init_cfg: MMEngine weight initialization.
 
     Raises:
         ValueError: less than two joints, half of which is nothing.

@@ -33,7 +33,7 @@ def load_single_frame(
 
     Args:
         networks: by the name they are logged under; :class:`FrameNetwork` each.
-        checkpoint (str): file or address of a ``TopdownPoseEstimator``'s checkpoint: MMEngine's, a
+        checkpoint: file or address of a ``TopdownPoseEstimator``'s checkpoint: MMEngine's, a
             plain state dict, of MMPose 0.x (``keypoint_head``) or from a parallel wrapper.
         joints: our K names in order, or a skeleton that has them (:mod:`rpstn.skeletons`); the
             checkpoint's are in its ``meta.dataset_meta``, as MMEngine writes it.

@@ -23,11 +23,11 @@ def dynamic_depthwise_conv(features: Tensor, kernels: Tensor) -> Tensor:
     """Filter every channel of every sample with a kernel of its own, keeping the size.
 
     Args:
-        features (Tensor): (B, C, h, w).
-        kernels (Tensor): (B, C, kh, kw), kh and kw odd.
+        features: (B, C, h, w).
+        kernels: (B, C, kh, kw), kh and kw odd.
 
     Returns:
-        Tensor: (B, C, h, w), cross-correlation with zero padding.
+        (B, C, h, w), cross-correlation with zero padding.
     """
     batch, channels, height, width = features.shape
     padding = tuple(side // 2 for side in kernels.shape[2:])
@@ -63,9 +63,9 @@ class Propagator(BaseModule):
     A propagator answers ``forward(heatmaps, features, next_features)``, as :class:`JRPSP` does.
 
     Args:
-        num_joints (int): K.
-        channels (int): C, of the frame features.
-        init_cfg (dict, optional): MMEngine weight initialization.
+        num_joints: K.
+        channels: C, of the frame features.
+        init_cfg: MMEngine weight initialization.
     """
 
     def __init__(self, num_joints: int, channels: int, init_cfg: dict | None = None) -> None:
@@ -97,8 +97,8 @@ class ReducedConv(nn.Module):
     So the two need not be concatenated, nor share a range of 8-bit integers.
 
     Args:
-        reduce (nn.Conv2d): Conv_a, 1x1 from C + K channels to C.
-        conv (nn.Conv2d): from C channels to D, without padding.
+        reduce: Conv_a, 1x1 from C + K channels to C.
+        conv: from C channels to D, without padding.
     """
 
     def __init__(self, reduce: nn.Conv2d, conv: nn.Conv2d) -> None:
@@ -136,12 +136,12 @@ class JRPSP(Propagator):
     (*) f_{t+1})). The first frame's features are F(I_1), as they are.
 
     Args:
-        num_joints (int): K.
-        channels (int): C, of the frame features. Defaults to 256, the paper's.
-        norms (str): ``'paper'``, only those inside S, or ``'shared'``, V and N as released.
-        norm_filtered (bool): N on what the dynamic convolution answers, too; with
+        num_joints: K.
+        channels: C, of the frame features. Defaults to 256, the paper's.
+        norms: ``'paper'``, only those inside S, or ``'shared'``, V and N as released.
+        norm_filtered: N on what the dynamic convolution answers, too; with
             ``norms='shared'`` only. Defaults to False.
-        init_cfg (dict, optional): MMEngine weight initialization.
+        init_cfg: MMEngine weight initialization.
 
     Raises:
         ValueError: other norms, or ``norm_filtered`` without a norm to share.
@@ -189,7 +189,7 @@ class JRPSP(Propagator):
         """Size of the dynamic kernel that S makes of a map, e.g. (64, 64) -> (7, 7).
 
         Args:
-            heatmap_size (tuple[int, int]): two sides in cells, in any order.
+            heatmap_size: two sides in cells, in any order.
 
         Raises:
             ValueError: a side gives an even or empty kernel, which has no centre.
@@ -218,12 +218,12 @@ class JRPSP(Propagator):
         """Heatmaps of the next frame.
 
         Args:
-            heatmaps (Tensor): M'_t, (B, K, h, w).
-            features (Tensor): f_t, (B, C, h, w).
-            next_features (Tensor): f_{t+1} = ``embed(F(I_{t+1}))``, (B, C, h, w).
+            heatmaps: M'_t, (B, K, h, w).
+            features: f_t, (B, C, h, w).
+            next_features: f_{t+1} = ``embed(F(I_{t+1}))``, (B, C, h, w).
 
         Returns:
-            Tensor: M_{t+1}, (B, K, h, w), before relation and norm.
+            M_{t+1}, (B, K, h, w), before relation and norm.
 
         Raises:
             ValueError: K, C or (h, w) do not fit.

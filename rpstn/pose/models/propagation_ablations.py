@@ -27,9 +27,9 @@ class CatPropagator(Propagator):
     dynamic convolution is missing.
 
     Args:
-        num_joints (int): K.
-        channels (int): C, of the frame features. Defaults to 256.
-        init_cfg (dict, optional): MMEngine weight initialization.
+        num_joints: K.
+        channels: C, of the frame features. Defaults to 256.
+        init_cfg: MMEngine weight initialization.
     """
 
     def __init__(self, num_joints: int, channels: int = 256, init_cfg: dict | None = None) -> None:
@@ -59,9 +59,9 @@ class NoPropagator(Propagator):
     """``w/o P``: no propagation, M_{t+1} = Conv_d(f_{t+1}), every frame for itself.
 
     Args:
-        num_joints (int): K.
-        channels (int): C, of the frame features. Defaults to 256.
-        init_cfg (dict, optional): MMEngine weight initialization.
+        num_joints: K.
+        channels: C, of the frame features. Defaults to 256.
+        init_cfg: MMEngine weight initialization.
     """
 
     def __init__(self, num_joints: int, channels: int = 256, init_cfg: dict | None = None) -> None:

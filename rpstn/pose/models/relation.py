@@ -22,11 +22,11 @@ def joint_relation(heatmaps: Tensor, dim: int = -1) -> Tensor:
     """W_r = softmax(M M^T): how much each joint (row) draws on every joint (column).
 
     Args:
-        heatmaps (Tensor): M, (B, K, h, w).
-        dim (int): along which the softmax goes, -1 in the paper, 1 in the released code.
+        heatmaps: M, (B, K, h, w).
+        dim: along which the softmax goes, -1 in the paper, 1 in the released code.
 
     Returns:
-        Tensor: (B, K, K); every row sums to 1, with ``dim=1`` every column.
+        (B, K, K); every row sums to 1, with ``dim=1`` every column.
     """
     # In float32, also in mixed precision: sums over thousands of cells overflow float16.
     with torch.autocast(heatmaps.device.type, enabled=False):
@@ -41,10 +41,10 @@ def skeleton_relation(skeleton: str | Skeleton) -> Tensor:
     skeleton's tree has to choose a side (the head of ``penn13`` hangs on one shoulder).
 
     Args:
-        skeleton (str | Skeleton): name of one in :mod:`rpstn.skeletons`, or one of your own.
+        skeleton: name of one in :mod:`rpstn.skeletons`, or one of your own.
 
     Returns:
-        Tensor: (K, K), A + I with every row divided by its sum.
+        (K, K), A + I with every row divided by its sum.
 
     Raises:
         ValueError: no skeleton has that name.
@@ -65,12 +65,12 @@ class JRE(BaseModule):
     and can be put behind any trained heatmap head without changing what it predicts.
 
     Args:
-        num_joints (int): K, the number of heatmap channels.
-        layout (str): ``'paper'``, the formula above, or ``'released'``, what the authors' code
+        num_joints: K, the number of heatmap channels.
+        layout: ``'paper'``, the formula above, or ``'released'``, what the authors' code
             computes, for weights trained by it: the columns of W_r sum to 1 in place of its rows,
             and W_r Conv_g(M), (B, K, h*w), is transposed and its memory then read as
             (B, K, h, w), which interleaves joints and pixels. Defaults to ``'paper'``.
-        init_cfg (dict, optional): MMEngine weight initialization.
+        init_cfg: MMEngine weight initialization.
 
     Raises:
         ValueError: another layout.
@@ -125,10 +125,10 @@ class PriorRelation(JRE):
     Its parameters are those of :class:`JRE`; only where W_r comes from differs.
 
     Args:
-        num_joints (int): K.
-        skeleton (str | Skeleton): whose joints are the heatmaps' channels, in the same order; a
+        num_joints: K.
+        skeleton: whose joints are the heatmaps' channels, in the same order; a
             name in :mod:`rpstn.skeletons`, e.g. ``'penn13'``, or one of your own.
-        init_cfg (dict, optional): MMEngine weight initialization.
+        init_cfg: MMEngine weight initialization.
 
     Raises:
         ValueError: no skeleton has that name, or it has not ``num_joints`` joints.

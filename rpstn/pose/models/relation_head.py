@@ -33,11 +33,11 @@ class RelationHead(BaseHead):
     as the identity, so that the model then predicts what the unwrapped one did.
 
     Args:
-        head (dict): the wrapped head: ``HeatmapHead`` or a subclass with its output, such as
+        head: the wrapped head: ``HeatmapHead`` or a subclass with its output, such as
             ``ViPNASHead``, ``CPMHead`` or ``MSPNHead``.
-        relation (dict): R, K heatmaps -> K heatmaps, e.g. ``dict(type='JRE')``; ``num_joints`` is
+        relation: R, K heatmaps -> K heatmaps, e.g. ``dict(type='JRE')``; ``num_joints`` is
             the wrapped head's.
-        init_cfg (dict, optional): MMEngine weight initialization, on top of the two parts' own.
+        init_cfg: MMEngine weight initialization, on top of the two parts' own.
 
     Raises:
         ValueError: a head of another kind, one whose channels are not one heatmap per joint, or a

@@ -18,12 +18,12 @@ class RelationSequence(BaseModule):
     """Relation modules one behind another, e.g. a learned JRE and then a non-local block.
 
     Args:
-        num_joints (int): K.
-        relations (Sequence[dict | nn.Module]): what each is built from, or modules, in order,
+        num_joints: K.
+        relations: what each is built from, or modules, in order,
             e.g. ``[dict(type='JRE'), dict(type='NonLocalRelation')]``.
-        frozen (int): how many of them, from the first on, are not trained: their weights and
+        frozen: how many of them, from the first on, are not trained: their weights and
             the statistics of their norms stay as they are. Defaults to 0.
-        init_cfg (dict, optional): MMEngine weight initialization.
+        init_cfg: MMEngine weight initialization.
 
     Raises:
         ValueError: no relations, or more frozen than there are.
@@ -78,9 +78,9 @@ def swap_relation(
     """Put another relation module in the place of a model's, or behind it.
 
     Args:
-        model (nn.Module): changed in place.
+        model: changed in place.
         relation, keep, path: as ``RelationSwapHook`` takes them.
-        seed (int): of the new module's weights; the random numbers of the process stay as they
+        seed: of the new module's weights; the random numbers of the process stay as they
             are.
 
     Raises:

@@ -120,8 +120,8 @@ def inspect_released(weights: Mapping[str, Tensor], variant: str | None = None) 
     """Find depths and joints in names and shapes.
 
     Args:
-        weights (Mapping[str, Tensor]): of :func:`released_weights`.
-        variant (str, optional): ``'penn'`` or ``'jhmdb'``. Defaults to that of the K joints.
+        weights: of :func:`released_weights`.
+        variant: ``'penn'`` or ``'jhmdb'``. Defaults to that of the K joints.
 
     Raises:
         ReleasedWeightsError: P or F is no ResNet, or K neither 13 nor 15.
@@ -160,8 +160,8 @@ def convert_weights(
     ``num_batches_tracked``, which become 0.
 
     Args:
-        weights (Mapping[str, Tensor]): of :func:`released_weights`.
-        model (nn.Module): built from the config of :func:`inspect_released`; left as it is.
+        weights: of :func:`released_weights`.
+        model: built from the config of :func:`inspect_released`; left as it is.
 
     Returns:
         Weights of every name and shape of the model, float32, and the released names that the

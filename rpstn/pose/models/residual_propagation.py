@@ -36,12 +36,12 @@ class ResidualJRPSP(JRPSP):
     (:class:`SharedBackbone`), every frame starts with its heatmaps.
 
     Args:
-        num_joints (int): K.
-        channels (int): C.
-        carry (bool): with what cells hold on to, as above. Defaults to False.
-        pretrained (str, optional): checkpoint of a single-frame model with these K joints in this
+        num_joints: K.
+        channels: C.
+        carry: with what cells hold on to, as above. Defaults to False.
+        pretrained: checkpoint of a single-frame model with these K joints in this
             order, whose ``head.final_layer`` Conv_d starts from.
-        init_cfg (dict, optional): MMEngine weight initialization.
+        init_cfg: MMEngine weight initialization.
 
     Raises:
         ValueError: ``init_weights``: the checkpoint's last layer is none of C -> K.

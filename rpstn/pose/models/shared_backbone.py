@@ -23,16 +23,16 @@ class SharedBackbone(BaseModule):
     weights.
 
     Args:
-        encoder (dict): any MMPose backbone; :class:`UpsampledBackbone`, or a plain one, behind
+        encoder: any MMPose backbone; :class:`UpsampledBackbone`, or a plain one, behind
             which come Simple Baselines' deconvolutions.
-        num_joints (int): K.
-        channels (int): C. Defaults to 64.
-        heatmap_stride (int): input pixels per heatmap cell. Defaults to 4.
-        input_size (tuple[int, int]): (W, H) pixels. Defaults to (256, 256).
-        pretrained (str | dict, optional): checkpoint of a single-frame model to start from; with
+        num_joints: K.
+        channels: C. Defaults to 64.
+        heatmap_stride: input pixels per heatmap cell. Defaults to 4.
+        input_size: (W, H) pixels. Defaults to (256, 256).
+        pretrained: checkpoint of a single-frame model to start from; with
             ``dict(checkpoint=..., joints='jhmdb15')`` its last layer, too, joints of the same name
             (:func:`load_single_frame`).
-        init_cfg (dict, optional): MMEngine weight initialization.
+        init_cfg: MMEngine weight initialization.
 
     Raises:
         ValueError: ``init_weights``: ``pretrained`` does not fit.
@@ -87,7 +87,7 @@ class SharedBackbone(BaseModule):
         """Encode clips (B, T, 3, H, W), every frame once.
 
         Returns:
-            tuple[Tensor, Tensor]: features (B, T, C, h, w) and the first frames' heatmaps
+            Features (B, T, C, h, w) and the first frames' heatmaps
             (B, K, h, w).
 
         Raises:

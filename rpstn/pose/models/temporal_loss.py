@@ -21,8 +21,8 @@ class TemporalMSELoss(KeypointMSELoss):
     them.
 
     Args:
-        clip_len (int): T, of the batch; that of ``train_dataloader.dataset.clip_len``.
-        temporal_weight (float): a. Defaults to 0.5; 0 is KeypointMSELoss.
+        clip_len: T, of the batch; that of ``train_dataloader.dataset.clip_len``.
+        temporal_weight: a. Defaults to 0.5; 0 is KeypointMSELoss.
         **kwargs: of :class:`KeypointMSELoss`; ``use_target_weight`` is True here by default.
 
     Raises:

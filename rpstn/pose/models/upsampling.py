@@ -22,8 +22,8 @@ def probe_maps(backbone: nn.Module, input_size: tuple[int, int]) -> list[tuple[i
     """(channels, stride) of every feature map of a backbone, found by running it once.
 
     Args:
-        backbone (nn.Module): takes (N, 3, H, W), returns a tensor or a sequence of them.
-        input_size (tuple[int, int]): (W, H) pixels.
+        backbone: takes (N, 3, H, W), returns a tensor or a sequence of them.
+        input_size: (W, H) pixels.
 
     Raises:
         ValueError: a map's sides are not the input's divided by one whole number.
@@ -76,14 +76,14 @@ class UpsampledBackbone(BaseModule):
     heatmap head alone.
 
     Args:
-        backbone (dict): any MMPose backbone; of several maps of one stride the last one is used,
+        backbone: any MMPose backbone; of several maps of one stride the last one is used,
             and of one map all upsampling starts from it.
-        channels (int): C of the returned map. Defaults to 64.
-        width (int): channels on the way there. Defaults to 128.
-        stride (int): input pixels per cell of the returned map. Defaults to 4.
-        input_size (tuple[int, int]): (W, H) pixels, to find the maps' strides with.
-        frozen (bool): weights and statistics stay as they are while training. Defaults to False.
-        init_cfg (dict, optional): MMEngine weight initialization.
+        channels: C of the returned map. Defaults to 64.
+        width: channels on the way there. Defaults to 128.
+        stride: input pixels per cell of the returned map. Defaults to 4.
+        input_size: (W, H) pixels, to find the maps' strides with.
+        frozen: weights and statistics stay as they are while training. Defaults to False.
+        init_cfg: MMEngine weight initialization.
 
     Raises:
         ValueError: the backbone's coarsest stride is no number of doublings from ``stride``.

@@ -42,7 +42,7 @@ class FixedBox:
     """The same box for every frame.
 
     Args:
-        box (np.ndarray, optional): (4,); the whole image by default.
+        box: (4,); the whole image by default.
     """
 
     def __init__(self, box: np.ndarray | None = None) -> None:
@@ -76,14 +76,14 @@ class FollowedBox(FixedBox):
     again.
 
     Args:
-        box (np.ndarray, optional): (4,) to start with; the whole image by default.
-        min_score (float): joints with a lower score count as uncertain.
-        margin (float): added at each side, as a share of the joints' own box; body and head reach
+        box: (4,) to start with; the whole image by default.
+        min_score: joints with a lower score count as uncertain.
+        margin: added at each side, as a share of the joints' own box; body and head reach
             further than the joints. The pipeline's padding comes on top.
-        min_share (float): with fewer certain joints than this share, or than 3 (than all, where
+        min_share: with fewer certain joints than this share, or than 3 (than all, where
             there are fewer than 3), the person is lost.
-        most (float): with fewer than this share the box does not shrink or leave its place.
-        min_side (float): of the box, as a share of the image's longer side.
+        most: with fewer than this share the box does not shrink or leave its place.
+        min_side: of the box, as a share of the image's longer side.
     """
 
     MAX_CHANGE, GROWTH, GROWN = 4 / 3, 1.1, 1.5

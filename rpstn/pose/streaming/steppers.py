@@ -41,7 +41,7 @@ class TorchStepper:
     """The recurrence of a model as it is.
 
     Args:
-        model (VideoPoseEstimator): in evaluation mode.
+        model: in evaluation mode.
     """
 
     def __init__(self, model: VideoPoseEstimator) -> None:

@@ -61,22 +61,22 @@ class StreamingRPSTN:
     after, see :meth:`Track.found`.
 
     Args:
-        stepper (Stepper | VideoPoseEstimator): what computes the recurrence; a model becomes a
+        stepper: what computes the recurrence; a model becomes a
             :class:`TorchStepper`.
-        config (Config, optional): whose test pipeline says how boxes become crops, and whose codec
+        config: whose test pipeline says how boxes become crops, and whose codec
             decodes. Defaults to the model's ``cfg``.
-        finder (PersonFinder, optional): looks for people who are not followed: one of
+        finder: looks for people who are not followed: one of
             :mod:`rpstn.pose.finders.person_finders`, or your own. Defaults to the whole frame.
-        max_people (int): so many are followed at a time in each stream; more only if boxes of more
+        max_people: so many are followed at a time in each stream; more only if boxes of more
             are given.
-        reset_every (int, optional): run P on every N-th frame of a person.
-        min_score (float): joints with a lower score count as uncertain. With ``-inf`` nobody is
+        reset_every: run P on every N-th frame of a person.
+        min_score: joints with a lower score count as uncertain. With ``-inf`` nobody is
             ever lost.
-        keep_iou (float): the crop stays where it is while the box of the last joints overlaps it
+        keep_iou: the crop stays where it is while the box of the last joints overlaps it
             by this much (intersection over union); 1 moves it in every frame.
-        find_every (int): frames between two searches for people.
-        max_lost (int): frames after which a lost person is given up.
-        cropper (Cropper, optional), decoder (optional): in place of the config's.
+        find_every: frames between two searches for people.
+        max_lost: frames after which a lost person is given up.
+        cropper, decoder: in place of the config's.
 
     Raises:
         ValueError: there is no config, or it does not say how to crop; an option is out of range.
@@ -139,14 +139,14 @@ class StreamingRPSTN:
         """The people in the next frame of one stream.
 
         Args:
-            frame (np.ndarray): (H, W, 3) BGR uint8.
-            boxes (Sequence | Mapping, optional): box (4,) of person 0, 1, ..., or by number, to
+            frame: (H, W, 3) BGR uint8.
+            boxes: box (4,) of person 0, 1, ..., or by number, to
                 look in, exactly; None for a person who has left. Where none is given a person's
                 box follows the last joints.
-            stream (Hashable): its name.
+            stream: its name.
 
         Returns:
-            StreamPoses: unpacks to ``joints, scores``, (N, K, 2) image pixels and (N, K).
+            Unpacks to ``joints, scores``, (N, K, 2) image pixels and (N, K).
 
         Raises:
             BoxError: a box is no box, or lies outside the frame.

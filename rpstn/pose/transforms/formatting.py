@@ -39,8 +39,8 @@ class PackClipInputs(BaseTransform):
     ``frame_index`` and ``padded``, and its ``gt_instances`` hold ``keypoints_occluded`` (1, K).
 
     Args:
-        meta_keys (Sequence[str]): keys of a frame that become metainfo.
-        pack_transformed (bool): keep the joints in input pixels, for drawing.
+        meta_keys: keys of a frame that become metainfo.
+        pack_transformed: keep the joints in input pixels, for drawing.
     """
 
     def __init__(

@@ -22,10 +22,10 @@ class ClipBBox(BaseTransform):
     ``bbox`` itself stays as it is: the metric measures with the person's own box.
 
     Args:
-        mode (str): ``'frame'``, the box of each frame, as it will be when a stream is followed;
+        mode: ``'frame'``, the box of each frame, as it will be when a stream is followed;
             or ``'clip'``, for every frame the one box that holds those of the whole clip, which
             keeps the person's motion in the image.
-        padding (float): factor on the box's sides. Defaults to 1.25.
+        padding: factor on the box's sides. Defaults to 1.25.
 
     Added keys of each frame: ``bbox_center`` and ``bbox_scale`` (1, 2), pixels.
     """
@@ -62,7 +62,7 @@ class ForEachFrame(BaseTransform):
     which MMPose's :class:`RandomFlip` does not know of.
 
     Args:
-        transforms (Sequence[dict | Callable]): built from MMPose's registry.
+        transforms: built from MMPose's registry.
     """
 
     def __init__(self, transforms: Sequence[dict | Callable]) -> None:

@@ -27,8 +27,8 @@ class MapClipJoints(BaseTransform):
     labelled where all its parts are, and occluded where one of them is.
 
     Args:
-        source (str): skeleton of the data set, e.g. ``'penn13'``.
-        target (str): ``'jhmdb15'`` or ``'penn13'``.
+        source: skeleton of the data set, e.g. ``'penn13'``.
+        target: ``'jhmdb15'`` or ``'penn13'``.
 
     Raises:
         ValueError: an unknown skeleton.

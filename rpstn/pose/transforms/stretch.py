@@ -17,7 +17,7 @@ class TopdownStretch(TopdownAffine):
     the box's centre and both its sides, so nothing else needs to know.
 
     Args:
-        input_size (tuple[int, int]): (W, H) pixels.
+        input_size: (W, H) pixels.
     """
 
     def __init__(self, input_size: tuple[int, int]) -> None:

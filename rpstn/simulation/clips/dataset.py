@@ -22,17 +22,17 @@ class SyntheticClipDataset(ClipDataset):
     nothing, so that `seed` separates training from test.
 
     Args:
-        num_sequences (int): how many.
-        num_frames (int): N, frames in each.
-        image_size (tuple[int, int]): (width, height) in pixels.
-        seed (int): decides everything.
-        motions (Sequence[str]): out of 'squat', 'jumping_jack', 'walking', 'push_up'.
-        occluder_prob (float): share of the sequences with things in front of the athlete.
-        motion_blur (bool): blur by movement.
-        camera_movement (float): strength of the hand-held camera's movement, 0 for a tripod.
-        fps (float): frames per second; few make large steps between frames.
-        joints (str): 'penn13' or 'jhmdb15'.
-        cache_mb (int): memory for rendered frames, per process; 0 renders again each time.
+        num_sequences: how many.
+        num_frames: N, frames in each.
+        image_size: (width, height) in pixels.
+        seed: decides everything.
+        motions: out of 'squat', 'jumping_jack', 'walking', 'push_up'.
+        occluder_prob: share of the sequences with things in front of the athlete.
+        motion_blur: blur by movement.
+        camera_movement: strength of the hand-held camera's movement, 0 for a tripod.
+        fps: frames per second; few make large steps between frames.
+        joints: 'penn13' or 'jhmdb15'.
+        cache_mb: memory for rendered frames, per process; 0 renders again each time.
         **kwargs: those of ClipDataset.
     """
 

@@ -122,13 +122,13 @@ class ClipOccluders(BaseTransform):
     :class:`LoadClip` and before cropping; frames are changed in place.
 
     Args:
-        joints (str): skeleton of the data set, e.g. ``'jhmdb15'``.
-        prob (float): that a clip gets any. Defaults to 0.5.
-        most (int): one to so many things. Defaults to 2.
-        limb_share (float): of things that follow a limb. Defaults to 0.6.
-        passing (float): share of things that come in some frame after the first and stay, or go
+        joints: skeleton of the data set, e.g. ``'jhmdb15'``.
+        prob: that a clip gets any. Defaults to 0.5.
+        most: one to so many things. Defaults to 2.
+        limb_share: of things that follow a limb. Defaults to 0.6.
+        passing: share of things that come in some frame after the first and stay, or go
             before the last, so that other frames show what they hide. Defaults to 0.
-        most_covered (float): a thing that would bring the share of covered joints above this, over
+        most_covered: a thing that would bring the share of covered joints above this, over
             all frames, is left out. Defaults to 0.5.
 
     Raises:
@@ -217,9 +217,9 @@ class SpanOccluders(BaseTransform):
     next in line.
 
     Args:
-        joints (str): skeleton of the data set, e.g. ``'jhmdb15'``.
-        span (int): frames. Defaults to 8.
-        seed (int): of everything. Defaults to 0.
+        joints: skeleton of the data set, e.g. ``'jhmdb15'``.
+        span: frames. Defaults to 8.
+        seed: of everything. Defaults to 0.
     """
 
     def __init__(self, joints: str = 'jhmdb15', span: int = 8, seed: int = 0) -> None:

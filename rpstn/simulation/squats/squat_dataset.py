@@ -36,16 +36,16 @@ class SyntheticSquatDataset(SkeletonDataset):
     made when the data set is built.
 
     Args:
-        num_sequences (int): how many.
-        part (str): ``'train'`` or ``'test'``; the two share nothing, people included.
-        num_subjects (int): how many people.
-        repetitions (tuple[int, int]): fewest and most squats in a sequence.
-        skeleton (str): of the joints, see :func:`get_skeleton`; those that are not simulated
+        num_sequences: how many.
+        part: ``'train'`` or ``'test'``; the two share nothing, people included.
+        num_subjects: how many people.
+        repetitions: fewest and most squats in a sequence.
+        skeleton: of the joints, see :func:`get_skeleton`; those that are not simulated
             (such as SMPL's spine) are NaN throughout.
-        fps (float): frames per second.
-        sensor (dict): arguments of :class:`JointSensor`; 8 mm noise, 5 mm bias and 3 % scale
+        fps: frames per second.
+        sensor: arguments of :class:`JointSensor`; 8 mm noise, 5 mm bias and 3 % scale
             error by default.
-        seed (int): decides everything.
+        seed: decides everything.
         kwargs: see :class:`SkeletonDataset`.
 
     Raises:

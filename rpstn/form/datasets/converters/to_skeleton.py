@@ -21,13 +21,13 @@ class ToSkeleton:
     """Brings sequences to one skeleton, the same for all of them.
 
     Args:
-        source (str, optional): the skeleton of the files. Needed where they do not name their
+        source: the skeleton of the files. Needed where they do not name their
             joints; where they do, it says which names are allowed, and what is not named is
             missing. Without it the names must be those of a known skeleton, all of them, unless
             there is a ``target``.
-        target (str, optional): the skeleton written, by :func:`rpstn.skeletons.map_joints`;
+        target: the skeleton written, by :func:`rpstn.skeletons.map_joints`;
             defaults to the files' own.
-        scale (float): multiplies coordinates, e.g. 0.001 from millimetres to metres.
+        scale: multiplies coordinates, e.g. 0.001 from millimetres to metres.
     """
 
     source: str | None = None
