@@ -84,7 +84,7 @@ def add_parser(subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print and write; 0, or 1 after one line on what is wrong."""
-    from rpstn.engine.loading import ModelError
+    from rpstn.checkpoints import ModelError
 
     try:
         _run(args)
@@ -101,7 +101,7 @@ def _run(args: argparse.Namespace) -> None:
 
     from rpstn.benchmark.speed import WAYS, machine
     from rpstn.benchmark.speed_end_to_end import end_to_end_table, measure_end_to_end
-    from rpstn.engine.loading import ModelError
+    from rpstn.checkpoints import ModelError
 
     ways = args.ways or [way for way in WAYS if way != 'mediapipe' or args.video]
     if unknown := [way for way in ways if way not in WAYS]:
@@ -271,7 +271,7 @@ def _text(path: str, result: dict, clip_len: int) -> str:
 
 def _page(path: Path) -> tuple[str, str]:
     """What stands before and after the marks."""
-    from rpstn.engine.loading import ModelError
+    from rpstn.checkpoints import ModelError
 
     text = path.read_text() if path.is_file() else f'{MARKS[0]}\n{MARKS[1]}\n'
     before, first, rest = text.partition(MARKS[0])

@@ -98,7 +98,7 @@ def add_parser(subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, and check; 0, or 1 after one line on what is wrong."""
-    from rpstn.engine.loading import ModelError
+    from rpstn.checkpoints import ModelError
     from rpstn.video.readers import UnreadableFrameError
 
     try:
@@ -112,12 +112,13 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> None:
     from mmengine.config import Config
 
+    from rpstn.checkpoints import ModelError
     from rpstn.deploy.engines import ENGINES, build_stepper, precision_here
     from rpstn.deploy.export import ExportError, check_exportable, export_model
     from rpstn.deploy.exported_steppers import BitsError
     from rpstn.deploy.parity import compare_steppers, decoder_in_cells
     from rpstn.deploy.sample_clips import random_clips, read_clips
-    from rpstn.engine.loading import ModelError, load_model
+    from rpstn.engine.loading import load_model
 
     for name, least in (('clip_len', 1), ('limit', 1)):
         if getattr(args, name) is not None and getattr(args, name) < least:
@@ -206,10 +207,10 @@ def _check_clip_graph(
     """A line on the clip graph for each engine and precision; no stepper uses it."""
     import torch
 
+    from rpstn.checkpoints import ModelError
     from rpstn.deploy.exported_steppers import run_clip_graph
     from rpstn.deploy.onnx_graphs import Normalize
     from rpstn.deploy.parity import compare_heatmaps, decoder_in_cells
-    from rpstn.engine.loading import ModelError
 
     whole = [clip[:clip_len] for clip in clips if len(clip) >= clip_len][:4]
     if not whole:

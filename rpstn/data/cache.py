@@ -8,12 +8,13 @@ import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 
 import numpy as np
 from mmengine.logging import print_log
+
+from rpstn.files import replacing
 
 from .paths import cache_directories
 
@@ -100,17 +101,13 @@ def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> bool:
-    temporary = path.with_name(f'{path.name}.{os.getpid()}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Root may write anywhere; a folder that is marked read-only is meant to stay as it is.
         if not path.parent.stat().st_mode & 0o222:
             return False
-        with temporary.open('wb') as file:
-            np.savez(file, **arrays)
-        os.replace(temporary, path)
+        with replacing(path) as partial:
+            np.savez(partial, **arrays)
         return True
     except OSError:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         return False

@@ -10,7 +10,6 @@ cells.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 from collections.abc import Sequence
@@ -19,11 +18,12 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from rpstn.engine.loading import ModelError, joint_names
+from rpstn.checkpoints import ModelError
+from rpstn.engine.loading import joint_names
+from rpstn.files import sha256, staging
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.pose.streaming.streaming import TorchStepper
 from rpstn.version import __version__
-from rpstn.video.frames import staging
 
 from .integer_sums import WEIGHT_BITS, bits_for_all
 from .onnx_graphs import GRAPHS, OPSET, Normalize, trace
@@ -47,16 +47,6 @@ def require(*modules: str) -> None:
                 f'{module} is needed and cannot be imported ({error}): '
                 'pip install -r requirements/export.txt'
             ) from None
-
-
-def sha256(path: str | Path) -> str:
-    """Of a file, as hexadecimal digits."""
-    with open(path, 'rb') as file:
-        return (
-            hashlib.file_digest(file, 'sha256').hexdigest()
-            if hasattr(hashlib, 'file_digest')
-            else hashlib.sha256(file.read()).hexdigest()
-        )
 
 
 def describe(model: nn.Module, clip_len: int, checkpoint: str | Path | None = None) -> dict:

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rpstn.engine.loading import ModelError
+from rpstn.checkpoints import ModelError
+from rpstn.errors import first_line
 
 from .export import Exported, require
 from .integer_sums import WEIGHT_BITS, weight_bits
@@ -303,7 +304,4 @@ def _plain(tensor: Tensor) -> np.ndarray:
 
 
 def _refused(path: Path, engine: str, error: Exception) -> EngineError:
-    return EngineError(
-        f'{path}: {engine} cannot use it: '
-        f'{(str(error).strip().splitlines() or [type(error).__name__])[0]}'
-    )
+    return EngineError(f'{path}: {engine} cannot use it: {first_line(error)}')

@@ -15,7 +15,8 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 from torch import Tensor, nn
 
-from rpstn.engine.loading import ModelError, config_name
+from rpstn.checkpoints import ModelError
+from rpstn.engine.loading import config_name
 from rpstn.pose.crops import Cropper
 from rpstn.video.frames import open_frames
 

@@ -10,17 +10,18 @@ checkpoint that ``torch.load(weights_only=True)`` takes, convolutions in bfloat1
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 
+from rpstn.checkpoints import ModelError
+from rpstn.files import replacing, sha256
+
 from .cpu import round_folded_weights
-from .loading import ModelError, load_model, read_model
+from .loading import load_model, read_model
 
 FOLDER = Path(__file__).parent / 'weights'
 FORMAT = 1
@@ -116,8 +117,7 @@ def pack(
     }
     folder.mkdir(parents=True, exist_ok=True)
     description, target = folder / f'{name}.json', folder / f'{name}.pt'
-    partial = target.with_suffix(f'.{os.getpid()}.partial')
-    try:
+    with replacing(target) as partial:
         torch.save(dict(state_dict=weights), partial)
         size = partial.stat().st_size
         if size > largest_mb * 1e6:
@@ -144,21 +144,9 @@ def pack(
             )
             + '\n'
         )
-        os.replace(partial, target)
-        description.write_text(text, encoding='utf-8')
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(description) as partial:
+        partial.write_text(text, encoding='utf-8')
     return description, target
-
-
-def sha256(path: Path) -> str:
-    """Of a file's bytes, as 64 hexadecimal digits."""
-    with open(path, 'rb') as file:
-        return (
-            hashlib.file_digest(file, 'sha256').hexdigest()
-            if hasattr(hashlib, 'file_digest')
-            else hashlib.sha256(file.read()).hexdigest()
-        )
 
 
 def _short(value: torch.Tensor) -> torch.Tensor:

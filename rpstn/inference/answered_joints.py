@@ -9,7 +9,8 @@ import mmpose
 import numpy as np
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-from rpstn.engine.loading import ModelError, joint_names
+from rpstn.checkpoints import ModelError
+from rpstn.engine.loading import joint_names
 from rpstn.joint_answers import map_answer
 from rpstn.pose.datasets.metainfo import JHMDB15, PENN13
 from rpstn.results import FrameResult, PersonResult

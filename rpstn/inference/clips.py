@@ -25,7 +25,8 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmpose.registry import TRANSFORMS
 from torch import nn
 
-from rpstn.engine.loading import ModelError, config_name, joint_names, load_model
+from rpstn.checkpoints import ModelError
+from rpstn.engine.loading import config_name, joint_names, load_model
 from rpstn.pose.datasets.clip_dataset import frame_info, shared_metainfo
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.video.frames import Frame

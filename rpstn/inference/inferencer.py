@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
+from rpstn.checkpoints import ModelError
 from rpstn.deploy.engines import build_stepper, check_engine
-from rpstn.engine.loading import ModelError, joint_names, load_model
+from rpstn.engine.loading import joint_names, load_model
 from rpstn.engine.shipped import shipped_files
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.pose.streaming.streaming import StreamingRPSTN

@@ -13,6 +13,7 @@ import numpy as np
 
 from rpstn.drawing import draw_pose
 from rpstn.engine.loading import joint_names
+from rpstn.errors import RPSTNError
 from rpstn.results import FrameResult
 from rpstn.video.frames import FrameSource, VideoWriter
 from rpstn.video.live import LiveSource
@@ -29,7 +30,7 @@ _SCREENS = ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM')
 """One of these names a screen on Linux."""
 
 
-class OutputError(OSError):
+class OutputError(RPSTNError, OSError):
     """A result that cannot be written or shown; the message is one line."""
 
 

@@ -14,9 +14,10 @@ import torch
 from mmengine.config import Config, DictAction
 from rich.console import Console
 
+from rpstn.checkpoints import ModelError
 from rpstn.engine.cpu import keep_freed_memory
-from rpstn.engine.loading import ModelError
 from rpstn.engine.shipped import shipped_files
+from rpstn.errors import one_line
 from rpstn.pose.finders.person_finders import FinderError, build_finder
 from rpstn.video.frames import FrameSource
 from rpstn.video.inputs import expand_inputs, is_live, open_input
@@ -66,7 +67,7 @@ class InferRun:
             for text, source in sources:
                 self._infer(inferencer, text, source)
         except (*_BAD_INPUT, RunError, OSError) as error:
-            self.errors.append(_line(error))
+            self.errors.append(one_line(error))
         except KeyboardInterrupt:
             print(f'\n{self.stopped}', file=sys.stderr)
             return _INTERRUPTED
@@ -113,7 +114,7 @@ class InferRun:
                 self._check_targets(source)
                 sources.append((text, source))
             except (*_BAD_INPUT, OSError) as error:
-                self.errors.append(_line(error))
+                self.errors.append(one_line(error))
         return sources
 
     def _check_targets(self, source: FrameSource) -> None:
@@ -158,7 +159,7 @@ class InferRun:
                 args.joints,
             )
         except (FinderError, TypeError, ValueError) as error:
-            raise ModelError(_line(error)) from None
+            raise ModelError(one_line(error)) from None
 
     def _detector(self, device: str) -> dict:
         """What the command line says of the finder."""
@@ -182,7 +183,7 @@ class InferRun:
                     self.args.resume,
                 )
         except (*_BAD_INPUT, RunError) as error:
-            self.errors.append(_line(error))
+            self.errors.append(one_line(error))
             return
         self.done, closed = 0, False
         try:
@@ -193,7 +194,7 @@ class InferRun:
         except WindowClosed:
             closed = True
         except _BAD_INPUT as error:
-            self.errors.append(_line(error))
+            self.errors.append(one_line(error))
             if not source.live or not self.done:
                 self._discard(folder)
                 return
@@ -331,7 +332,3 @@ def _file_or_name(text: str | Path | None) -> list | str | None:
     if text is None or not Path(text).is_file():
         return text
     return [str(Path(text).absolute()), os.path.getsize(text)]
-
-
-def _line(error: BaseException) -> str:
-    return ' '.join(str(error).split()) or type(error).__name__

@@ -19,12 +19,13 @@ from typing import IO
 
 import numpy as np
 
+from rpstn.errors import RPSTNError
 from rpstn.results import FrameResult, PersonResult
 
 JOURNAL = 'journal.jsonl'
 
 
-class RunError(RuntimeError):
+class RunError(RPSTNError, RuntimeError):
     """A run that cannot begin, or be taken up again; the message is one line."""
 
 

@@ -9,11 +9,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from rpstn.errors import RPSTNError
+
 # bool, integer, unsigned, float, complex, bytes, text, raw (structured) and object; with a size.
 _DTYPE = re.compile(r'[biufcSUVO]\d{1,9}|\?|O')
 
 
-class UnsafePickleError(ValueError):
+class UnsafePickleError(RPSTNError, ValueError):
     """A pickle names or calls what is not allowed; nothing of it was executed."""
 
 

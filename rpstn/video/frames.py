@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
-import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import cv2
 import numpy as np
+
+from rpstn.files import natural
 
 from .part import WHOLE, Part, Picker
 from .readers import ImageReader, UnreadableFrameError
@@ -160,9 +158,14 @@ def open_images(
     return _checked(FrameSource(name, fps or DEFAULT_FPS, (0, 0), len(images), images, part=part))
 
 
+def by_name(path: Path) -> list[tuple[int, str]]:
+    """A key that sorts paths by their names, naturally."""
+    return natural(path.name)
+
+
 def images_in(paths: Iterable[Path]) -> list[Path]:
     """The image files among the paths, in natural order of their names."""
-    return sorted((p for p in paths if p.suffix.lower() in IMAGES and p.is_file()), key=natural)
+    return sorted((p for p in paths if p.suffix.lower() in IMAGES and p.is_file()), key=by_name)
 
 
 def _checked(source: FrameSource) -> FrameSource:
@@ -174,13 +177,6 @@ def _checked(source: FrameSource) -> FrameSource:
                 f'{source.path}: the video holds no frame that can be decoded'
             )
         return replace(source, size=first[1]().shape[1::-1])
-
-
-def natural(path: Path) -> list:
-    """A key that sorts '2.jpg' before '10.jpg'."""
-    return [
-        (int(part), '') if part.isdigit() else (-1, part) for part in re.split(r'(\d+)', path.name)
-    ]
 
 
 def _open(path: Path) -> cv2.VideoCapture:
@@ -252,20 +248,3 @@ class VideoWriter:
 
     def __exit__(self, *error) -> None:
         self._writer.release()
-
-
-@contextmanager
-def staging(folder: Path) -> Iterator[Path]:
-    """A hidden folder inside ``folder`` whose files move up into it if all goes well.
-
-    After an error, or Ctrl-C, they are gone, and what lay in ``folder`` before is as it was.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    # In the same folder, so that moving is renaming.
-    hidden = Path(tempfile.mkdtemp(prefix='.incomplete-', dir=folder))
-    try:
-        yield hidden
-        for file in sorted(hidden.iterdir()):
-            os.replace(file, folder / file.name)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)

@@ -19,7 +19,7 @@ import glob
 import re
 from pathlib import Path
 
-from .frames import IMAGES, FrameSource, natural, open_frames, open_images
+from .frames import IMAGES, FrameSource, by_name, open_frames, open_images
 from .live import LiveSource
 from .part import WHOLE, Part
 from .readers import UnreadableFrameError
@@ -103,7 +103,7 @@ def _is_glob(text: str) -> bool:
 
 
 def _matches(text: str) -> list[Path]:
-    paths = sorted(map(Path, glob.glob(text, recursive=True)), key=natural)
+    paths = sorted(map(Path, glob.glob(text, recursive=True)), key=by_name)
     if not paths:
         raise UnreadableFrameError(f'{text}: fits no file')
     return paths
@@ -113,7 +113,7 @@ def _videos_in(folder: Path) -> list[str]:
     """The videos of a folder that holds no images, in natural order."""
     if not folder.is_dir():
         return []
-    files = sorted((path for path in folder.iterdir() if path.is_file()), key=natural)
+    files = sorted((path for path in folder.iterdir() if path.is_file()), key=by_name)
     if any(path.suffix.lower() in IMAGES for path in files):
         return []
     return [str(path) for path in files if path.suffix.lower() in VIDEOS]

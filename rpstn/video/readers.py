@@ -10,8 +10,10 @@ from typing import Protocol, runtime_checkable
 import cv2
 import numpy as np
 
+from rpstn.errors import RPSTNError
 
-class UnreadableFrameError(RuntimeError):
+
+class UnreadableFrameError(RPSTNError, RuntimeError):
     """A frame that is missing, cannot be decoded, or is not the one that was annotated.
 
     The message names the file and the frame.

@@ -14,6 +14,7 @@ onnx = pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
 
 from rpstn.benchmark.speed_worker import build_model, release_way  # noqa: E402
+from rpstn.checkpoints import ModelError  # noqa: E402
 from rpstn.cli.main import main  # noqa: E402
 from rpstn.deploy.export import MANIFEST, Exported, ExportError, export_model  # noqa: E402
 from rpstn.deploy.exported_steppers import EngineError, OnnxStepper, run_clip_graph  # noqa: E402
@@ -23,7 +24,6 @@ from rpstn.deploy.parity import compare_heatmaps  # noqa: E402
 from rpstn.deploy.sample_clips import random_clips  # noqa: E402
 from rpstn.deploy.subpixel import SubpixelDeconv, is_doubling, with_subpixels  # noqa: E402
 from rpstn.engine.cpu import for_inference  # noqa: E402 (after what may be missing)
-from rpstn.engine.loading import ModelError  # noqa: E402
 from rpstn.pose.models import propagation  # noqa: E402
 
 pytestmark = pytest.mark.engines

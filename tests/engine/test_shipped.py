@@ -10,8 +10,10 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
-from rpstn.engine.loading import ModelError, load_model
-from rpstn.engine.shipped import FOLDER, from_pretrained, pack, sha256, shipped_files
+from rpstn.checkpoints import ModelError
+from rpstn.engine.loading import load_model
+from rpstn.engine.shipped import FOLDER, from_pretrained, pack, shipped_files
+from rpstn.files import sha256
 
 TEXT = """
 codec = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1)

@@ -17,12 +17,13 @@ from torch import nn
 
 from rpstn.data.paths import find_data
 from rpstn.drawing import draw_pose
+from rpstn.files import staging
 from rpstn.inference.boxes import BoxError, FollowedBox, parse_box
 from rpstn.inference.clips import ModelError, load_model, predict_video
 from rpstn.pose.datasets.clip_dataset import ClipDataset
 from rpstn.pose.datasets.metainfo import PENN13
 from rpstn.pose.datasets.sequence import PoseSequence
-from rpstn.video.frames import Frame, open_frames, staging
+from rpstn.video.frames import Frame, open_frames
 from rpstn.video.readers import VideoReader
 
 ROOT = Path(__file__).parents[2]

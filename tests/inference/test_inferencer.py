@@ -14,7 +14,7 @@ from mmpose.registry import MODELS
 from torch import nn
 
 from rpstn.apis import FrameResult, PersonResult, PoseInferencer
-from rpstn.engine.loading import ModelError
+from rpstn.checkpoints import ModelError
 from rpstn.inference.boxes import BoxError
 from rpstn.inference.clips import predict_video
 from rpstn.inference.outputs import DrawnFile, draw_result

@@ -28,7 +28,9 @@ import rpstn  # noqa: F401 (before MMPose: makes the OpenMMLab stack work)
 
 from mmpose.apis.inference import dataset_meta_from_config  # isort: skip
 from mmpose.registry import MODELS  # isort: skip
-from rpstn.engine.loading import ModelError, load_model
+from rpstn.checkpoints import ModelError
+from rpstn.engine.loading import load_model
+from rpstn.files import staging
 from rpstn.pose.models.released import (
     VARIANTS,
     ReleasedNetwork,
@@ -37,7 +39,6 @@ from rpstn.pose.models.released import (
     inspect_released,
     released_weights,
 )
-from rpstn.video.frames import staging
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 MARK = '# Converted from'

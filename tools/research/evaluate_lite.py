@@ -33,7 +33,8 @@ from lite_evaluation import (
 )
 
 import rpstn  # noqa: F401
-from rpstn.engine.loading import ModelError, load_model
+from rpstn.checkpoints import ModelError
+from rpstn.engine.loading import load_model
 from rpstn.engine.shipped import shipped_files
 from rpstn.pose.evaluation.pck import GROUPS
 from rpstn.tables import format_table

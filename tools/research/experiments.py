@@ -33,6 +33,7 @@ from rpstn.engine.runner import (
     fit_machine,
     use_mixed_precision,
 )
+from rpstn.files import replacing
 
 
 def rebase(change: str | Path, base: Config) -> Config:
@@ -255,14 +256,10 @@ def _named(experiment: Experiment) -> Iterator[None]:
 
 def _run_and_keep(experiment: Experiment, folder: Path) -> dict:
     path = _path(experiment, folder)
-    staged = path.with_name(f'{path.name}.part')
     with _named(experiment):
         result = run_experiment(experiment)
-        try:
-            staged.write_text(json.dumps(result, indent=1))
-            staged.replace(path)
-        finally:
-            staged.unlink(missing_ok=True)
+        with replacing(path) as partial:
+            partial.write_text(json.dumps(result, indent=1))
     return result
 
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import rpstn  # noqa: F401
-from rpstn.engine.loading import ModelError
+from rpstn.checkpoints import ModelError
 from rpstn.engine.shipped import FOLDER, LARGEST_MB, from_pretrained, pack
 
 

@@ -18,7 +18,8 @@ from mmpose.registry import DATASETS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
-from rpstn.engine.loading import ModelError, config_name
+from rpstn.checkpoints import ModelError
+from rpstn.engine.loading import config_name
 from rpstn.inference.boxes import FixedBox, FollowedBox, parse_box
 from rpstn.inference.clips import predict_video
 from rpstn.pose.datasets import ClipDataset

@@ -39,11 +39,13 @@ from relation_summary import Support, describe, find_support, own_share, row_ent
 from relations import build_dataset, find_relation, relate_item, relate_video
 
 import rpstn  # noqa: F401 (before MMPose: makes the OpenMMLab stack work)
-from rpstn.engine.loading import ModelError, load_model
+from rpstn.checkpoints import ModelError
+from rpstn.engine.loading import load_model
+from rpstn.files import staging
 from rpstn.inference.boxes import BoxError
 from rpstn.pose.datasets import ClipDataset
 from rpstn.pose.datasets.sequence import BadSequenceError
-from rpstn.video.frames import FrameSource, open_frames, staging
+from rpstn.video.frames import FrameSource, open_frames
 from rpstn.video.readers import UnreadableFrameError
 
 

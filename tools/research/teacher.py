@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 from mediapipe_pose import agreeing_joints
 
+from rpstn.files import replacing
 from rpstn.pose.datasets import UnreadableFrameError, VideoReader
 from rpstn.pose.datasets.boxes import joints_boxes
 from rpstn.skeletons import get_skeleton
@@ -43,11 +43,9 @@ def label_video(
     size = images[0].shape[1::-1]
     relative = video.relative_to(root)
     target = out / relative.with_suffix('.npz')
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(f'.{os.getpid()}.partial')
-    with partial.open('wb') as file:
+    with replacing(target) as partial:
         np.savez_compressed(
-            file,
+            partial,
             video=np.array(relative.as_posix()),
             joints=np.array(get_skeleton(skeleton).joints),
             keypoints=keypoints.astype(np.float32),
@@ -56,5 +54,4 @@ def label_video(
             image_size=np.array(size),
             teacher=np.array('MediaPipe Pose full'),
         )
-    os.replace(partial, target)
     return relative.as_posix(), float((scores > 0.5).mean())

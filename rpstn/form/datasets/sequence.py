@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from rpstn.pose.datasets.sequence import BadSequenceError
+from rpstn.errors import BadSequenceError
 
 
 class BadSkeletonError(BadSequenceError):

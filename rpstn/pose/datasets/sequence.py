@@ -11,11 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rpstn.errors import BadSequenceError
 from rpstn.video.readers import FrameReader
-
-
-class BadSequenceError(ValueError):
-    """An annotated sequence that cannot be used: one line with file, field, allowed and found."""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ import cv2
 import numpy as np
 from mmengine.registry import DefaultScope
 
+from rpstn.checkpoints import load_all_weights, read_checkpoint
 from rpstn.compat.patches import INSTALL_MMCV, INSTALL_MMDET
-from rpstn.engine.loading import load_all_weights, read_checkpoint
+from rpstn.errors import RPSTNError
 
 from ..streaming.tracks import PersonFinder, WholeFrame, overlap
 
@@ -38,7 +39,7 @@ FINDERS = ('frame', 'motion', 'mediapipe', 'rtmdet')
 NOBODY = np.zeros((0, 4), np.float32)
 
 
-class FinderError(RuntimeError):
+class FinderError(RPSTNError, RuntimeError):
     """A finder that cannot work here; the message says what is missing."""
 
 

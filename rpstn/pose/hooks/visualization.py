@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -13,6 +13,8 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS, VISUALIZERS
 from mmpose.structures import PoseDataSample
+
+from rpstn.files import replacing
 
 
 @HOOKS.register_module()
@@ -150,19 +152,13 @@ class ClipVisualizationHook(Hook):
 
     def _write(self, path: Path, images: Iterator[np.ndarray]) -> None:
         """Write a video under a hidden name beside ``path``, which it gets when it is complete."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f'.{path.stem}.partial.mp4')
-        writer = None
-        try:
+        with replacing(path) as partial, ExitStack() as stack:
+            writer = None
             for image in images:
-                writer = writer or self._open(partial, image)
+                if writer is None:
+                    writer = self._open(partial, image)
+                    stack.callback(writer.release)
                 writer.write(image)
-            writer.release()
-            os.replace(partial, path)
-        finally:
-            if writer is not None:
-                writer.release()
-            partial.unlink(missing_ok=True)
 
     def _open(self, path: Path, image: np.ndarray) -> cv2.VideoWriter:
         writer = cv2.VideoWriter(

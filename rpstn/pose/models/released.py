@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from rpstn.errors import RPSTNError
+
 # Prefixes: ours, and the released. What follows a prefix is the same in both.
 _PARTS = {
     'backbone.initializer.backbone.': 'pose_net.',
@@ -49,7 +51,7 @@ _DEPTHS = {
 VARIANTS = {13: 'penn', 15: 'jhmdb'}
 
 
-class ReleasedWeightsError(ValueError):
+class ReleasedWeightsError(RPSTNError, ValueError):
     """Weights that are not those of a released RPSTN; the message is one line that says why."""
 
 

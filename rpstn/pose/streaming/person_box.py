@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from rpstn.errors import RPSTNError
 
-class BoxError(ValueError):
+
+class BoxError(RPSTNError, ValueError):
     """A box that cannot be used; the message says what came and what is allowed."""
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from rpstn.errors import RPSTNError
+from rpstn.files import replacing
 from rpstn.pose.datasets.penn_action import RENDERED_MARKER as MARKER
 from rpstn.pose.datasets.penn_action import PennActionDataset
 from rpstn.pose.datasets.sequence import PoseSequence
@@ -26,7 +28,7 @@ real video and must not be reported as results on Penn Action.
 """
 
 
-class RealFramesError(RuntimeError):
+class RealFramesError(RPSTNError, RuntimeError):
     """A folder to be written holds frames that may be real ones; it was left as it is."""
 
 
@@ -175,9 +177,8 @@ def export(
         label, copy = root / 'labels' / f'{sequence.name}.mat', out / 'labels'
         copy = copy / label.name
         if not copy.exists():
-            partial = copy.with_name(f'.{copy.name}.partial')
-            shutil.copyfile(label, partial)
-            os.replace(partial, copy)  # a label file is there whole, or not at all
+            with replacing(copy) as partial:
+                shutil.copyfile(label, partial)
         if not overwrite and is_complete(frames / sequence.name, len(sequence)):
             yield sequence.name, len(sequence), False
         else:

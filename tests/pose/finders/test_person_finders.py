@@ -10,8 +10,8 @@ import torch
 from mmengine.registry import DefaultScope, init_default_scope
 from torch import nn
 
+from rpstn.checkpoints import ModelError, load_all_weights
 from rpstn.data.paths import find_data
-from rpstn.engine.loading import ModelError, load_all_weights
 from rpstn.pose.finders.person_finders import (
     FinderError,
     MotionFinder,

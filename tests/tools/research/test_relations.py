@@ -12,7 +12,7 @@ from relation_summary import describe, find_support, own_share, row_entropy
 from relations import RelatedFrame, RelationRecorder, find_relation
 from torch import nn
 
-from rpstn.engine.loading import ModelError
+from rpstn.checkpoints import ModelError
 from rpstn.pose import ClipDataSample
 
 K, T, SIDE = 4, 3, 64

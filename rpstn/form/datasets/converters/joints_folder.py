@@ -9,10 +9,11 @@ The formats of the files are described in :mod:`.joint_tables` and :mod:`.joint_
 from __future__ import annotations
 
 import csv
-import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+
+from rpstn.files import natural
 
 from ..sequence import BadSkeletonError, refuse
 from .joint_files import JSON, SUFFIXES, TABLES, read_joints
@@ -153,11 +154,6 @@ def find_sequences(
         )
     if others:
         conversion.notes.append(f'{others:,} files of other kinds not read')
-
-
-def natural(text: str) -> list[tuple[int, str]]:
-    """A key that sorts numbers in names by their value."""
-    return [(int(part), '') if part.isdigit() else (-1, part) for part in re.split(r'(\d+)', text)]
 
 
 def _folder_label(root: Path, path: Path) -> str:
