@@ -1,58 +1,52 @@
 """RPSTN: pose estimation in video and exercise form, as a plugin of MMPose and MMAction2.
 
-Importing this package makes the OpenMMLab stack work (:mod:`rpstn.compat`) and registers all
-components with MMPose and MMAction2, so it comes before any import of theirs.
+Importing this package makes the OpenMMLab stack work (:mod:`rpstn.compat`) and has its registries
+find all components (:mod:`rpstn.registration`), so it comes before any import of theirs. Nothing
+of the stack is imported by that.
 """
 
-import gc
-import sys
-from contextlib import contextmanager
-from importlib.util import find_spec
-from pathlib import Path
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from rpstn import compat
+from rpstn import compat, registration
 from rpstn.version import __version__
 
+if TYPE_CHECKING:
+    from rpstn.engine.loading import load_model
+    from rpstn.engine.shipped import from_pretrained
+    from rpstn.inference.inferencer import PoseInferencer
+    from rpstn.pose.streaming.streaming import StreamingRPSTN
+    from rpstn.results import FrameResult, PersonResult
 
-@contextmanager
-def _without_garbage_collection():
-    """Imports make objects that stay; looking through them for garbage takes an eighth longer."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+compat.apply()
+registration.register()
 
-
-def _is_doctor() -> bool:
-    """Whether this is `rpstn doctor`, which has to start where the rest would fail."""
-    return sys.argv[1:2] == ['doctor'] and Path(sys.argv[0]).stem in ('rpstn', '-m')
-
-
-with _without_garbage_collection():
-    compat.apply()
-    # Without MMPose or MMAction2 there is nothing to register with. In one that is there nothing
-    # may fail.
-    if not _is_doctor():
-        if find_spec('mmpose') is not None:
-            import rpstn.engine.amp
-            import rpstn.pose
-            import rpstn.simulation  # noqa: F401
-        # The parts for exercise form read the data sets of rpstn.pose, and so need both.
-        if find_spec('mmpose') is not None and find_spec('mmaction') is not None:
-            import rpstn.form
-            import rpstn.simulation.squats.squat_dataset  # noqa: F401
+# Looked up when asked for: they need the stack, which takes seconds to import.
+_PLACES = dict(
+    FrameResult='rpstn.results',
+    PersonResult='rpstn.results',
+    PoseInferencer='rpstn.inference.inferencer',
+    StreamingRPSTN='rpstn.pose.streaming.streaming',
+    from_pretrained='rpstn.engine.shipped',
+    load_model='rpstn.engine.loading',
+)
+_ROOMS = ('pose', 'form', 'lift', 'engine', 'deploy', 'inference', 'simulation', 'apis')
 
 
-def __getattr__(name: str):
-    """``rpstn.from_pretrained``, which needs more than importing should cost."""
-    if name == 'from_pretrained':
-        from rpstn.engine.shipped import from_pretrained
-
-        return from_pretrained
+def __getattr__(name: str) -> object:
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
+    if name in _ROOMS:
+        return import_module(f'{__name__}.{name}')
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
-__all__ = ['__version__', 'from_pretrained']
+__all__ = [
+    'FrameResult',
+    'PersonResult',
+    'PoseInferencer',
+    'StreamingRPSTN',
+    '__version__',
+    'from_pretrained',
+    'load_model',
+]

@@ -10,7 +10,7 @@ class RPSTNError(Exception):
     Errors of the rooms are subclasses, most of them of a built-in error as well, so that either
     can be caught:
 
-        >>> from rpstn.pose.streaming.person_box import BoxError
+        >>> from rpstn.pose.boxes import BoxError
         >>> issubclass(BoxError, RPSTNError) and issubclass(BoxError, ValueError)
         True
     """

@@ -1,20 +1,30 @@
-"""What inference answers.
+"""What inference answers, whoever computed it, frame by frame; and how it is drawn.
 
-Shapes: K joints, (H, W) image pixels.
+Shapes: N people, K joints, (H, W) image pixels.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+
+from rpstn.drawing import draw_pose
 
 STATES = ('started', 'tracked', 'lost')
 
 
 @dataclass(frozen=True)
 class PersonResult:
-    """One person in one frame."""
+    """One person in one frame.
+
+    >>> person = PersonResult(0, np.array([0, 0, 9, 9]), np.array([[4.0, 5.0]]), np.array([0.9]))
+    >>> person.to_dict()['keypoints'], person.state
+    ([[4.0, 5.0]], 'tracked')
+    """
 
     id: int
     """The same for the same person through the video; 0 is the first."""
@@ -28,17 +38,132 @@ class PersonResult:
     """``'started'``: the frame was looked at alone, by the initializer P; ``'tracked'``: the pose
     of the frame before was carried on; ``'lost'``: hardly a joint is sure, and the person is
     searched for again."""
+    meta: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """MMPose's data set meta: names, limbs and colours of the joints."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether hardly a joint is sure."""
+        return self.state == 'lost'
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the meta as plain numbers, lists and strings."""
+        return dict(
+            id=self.id,
+            state=self.state,
+            box=np.asarray(self.box).tolist(),
+            keypoints=self.keypoints.tolist(),
+            scores=self.scores.tolist(),
+        )
+
+    @classmethod
+    def from_dict(
+        cls, plain: Mapping[str, Any], meta: Mapping[str, Any] | None = None
+    ) -> PersonResult:
+        """What :meth:`to_dict` gave, to the last digit; the box is float32, as boxes are."""
+        return cls(
+            plain['id'],
+            np.array(plain['box'], np.float32),
+            np.array(plain['keypoints']),
+            np.array(plain['scores']),
+            plain['state'],
+            meta or {},
+        )
+
+    def draw(self, image: np.ndarray, kpt_thr: float = 0.3) -> np.ndarray:
+        """Draw box and skeleton on an image (H, W, 3) BGR uint8, in place, and return it.
+
+        Joints with a score below ``kpt_thr`` are left out, see :func:`rpstn.drawing.draw_pose`.
+        """
+        return draw_pose(image, self.keypoints, self.scores, self.meta, self.box, kpt_thr)
 
 
 @dataclass(frozen=True)
 class FrameResult:
-    """One frame."""
+    """One frame; ``keypoints, scores = result`` takes it apart.
+
+    >>> result = FrameResult(7, 0.28, ())
+    >>> result.to_dict()
+    {'frame': 7, 'time': 0.28, 'people': []}
+    >>> for result in PoseInferencer()('squat.mp4'):  # doctest: +SKIP
+    ...     cv2.imwrite(f'{result.index}.png', result.draw())
+    """
 
     index: int
     """0-based, in the video; numbers that --stride or a busy live stream leaves out are missing."""
     time: float
-    """Seconds since the video's first frame."""
+    """Seconds since the video's first frame; NaN where frames come without a clock."""
     people: tuple[PersonResult, ...]
     """In the order of their ids; none where nobody was found."""
     image: np.ndarray | None = field(default=None, repr=False, compare=False)
     """(H, W, 3) BGR uint8, the frame itself."""
+    meta: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """As :attr:`PersonResult.meta`."""
+
+    @property
+    def keypoints(self) -> np.ndarray:
+        """(N, K, 2) image pixels."""
+        found = [person.keypoints for person in self.people]
+        return np.stack(found) if found else np.zeros((0, self._num_joints, 2))
+
+    @property
+    def scores(self) -> np.ndarray:
+        """(N, K)."""
+        found = [person.scores for person in self.people]
+        return np.stack(found) if found else np.zeros((0, self._num_joints))
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter((self.keypoints, self.scores))
+
+    @property
+    def _num_joints(self) -> int:
+        return len(self.meta.get('keypoint_id2name', ()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but image and meta as plain numbers, lists and strings, for JSON."""
+        return dict(
+            frame=self.index,
+            time=None if math.isnan(self.time) else self.time,
+            people=[person.to_dict() for person in self.people],
+        )
+
+    @classmethod
+    def from_dict(
+        cls, plain: Mapping[str, Any], meta: Mapping[str, Any] | None = None
+    ) -> FrameResult:
+        """What :meth:`to_dict` gave, to the last digit, without the image."""
+        return cls(
+            plain['frame'],
+            math.nan if plain['time'] is None else plain['time'],
+            tuple(PersonResult.from_dict(person, meta) for person in plain['people']),
+            meta=meta or {},
+        )
+
+    def draw(self, image: np.ndarray | None = None, kpt_thr: float = 0.3) -> np.ndarray:
+        """Draw everybody, in place, and return the image.
+
+        Args:
+            image: (H, W, 3) BGR uint8. Defaults to the frame itself.
+            kpt_thr: see :meth:`PersonResult.draw`.
+
+        Raises:
+            ValueError: the result has no image, and none is given.
+        """
+        image = self.image if image is None else image
+        if image is None:
+            raise ValueError(
+                f'frame {self.index}: an image to draw on is needed, the result has none'
+            )
+        for person in self.people:
+            person.draw(image, kpt_thr)
+        return image
+
+
+def nameless(num_joints: int) -> dict[str, Any]:
+    """Meta of K joints of which nothing but their number is known: dots without limbs."""
+    return dict(
+        keypoint_id2name={k: f'joint_{k}' for k in range(num_joints)},
+        keypoint_colors=np.full((num_joints, 3), 255),
+        skeleton_links=[],
+        skeleton_link_colors=np.zeros((0, 3)),
+    )

@@ -1,6 +1,8 @@
 """Makes the stack work and registers all components before any test module imports MMPose."""
 
+import contextlib
 import importlib.util
+import io
 import os
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
+from rpstn.cli.main import VERBS, main  # first: rpstn makes the OpenMMLab stack work
 
 from mmengine.registry import DefaultScope  # isort: skip
 
@@ -127,10 +129,34 @@ def configs(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope='session')
-def tool() -> Callable[..., None]:
-    """``tool('train', *arguments)`` runs tools/train.py in this process."""
+def command() -> Callable[..., tuple[int, str]]:
+    """``command('infer', *words)`` runs `rpstn` in this process: status, and what it complains."""
+
+    def run(verb: str, *words) -> tuple[int, str]:
+        said = io.StringIO()
+        environment = dict(os.environ)
+        try:
+            with contextlib.redirect_stderr(said):
+                status = main([verb, *map(str, words)])
+        finally:
+            os.environ.clear()
+            os.environ.update(environment)
+            sys.stderr.write(said.getvalue())
+        return status, said.getvalue().strip()
+
+    return run
+
+
+@pytest.fixture(scope='session')
+def tool(command) -> Callable[..., None]:
+    """``tool('ablate', *arguments)`` runs a script of tools/, or a verb, in this process."""
 
     def run(name: str, *arguments) -> None:
+        if name in VERBS:
+            status, message = command(name, *arguments)
+            if status:
+                raise SystemExit(message)
+            return
         (path,) = (ROOT / 'tools').rglob(f'{name}.py')
         spec = importlib.util.spec_from_file_location(f'rpstn_tools_{name}', path)
         module = importlib.util.module_from_spec(spec)

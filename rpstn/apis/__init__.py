@@ -1,21 +1,30 @@
-"""What Python users call, in one place; the work is done in other rooms."""
+"""What Python users call, in one place, as MMPose's habit is; the work is done in other rooms."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from importlib import import_module
+import rpstn
 
-# Looked up when asked for: importing the package alone must not need MMPose.
-_PLACES = dict(
-    PoseInferencer='rpstn.inference.inferencer',
-    FrameResult='rpstn.results',
-    PersonResult='rpstn.results',
-    load_model='rpstn.engine.loading',
-)
+if TYPE_CHECKING:
+    from rpstn import (
+        FrameResult,
+        PersonResult,
+        PoseInferencer,
+        StreamingRPSTN,
+        from_pretrained,
+        load_model,
+    )
 
-__all__ = ['FrameResult', 'PersonResult', 'PoseInferencer', 'load_model']
+__all__ = [
+    'FrameResult',
+    'PersonResult',
+    'PoseInferencer',
+    'StreamingRPSTN',
+    'from_pretrained',
+    'load_model',
+]
 
 
 def __getattr__(name: str) -> object:
-    if name not in _PLACES:
+    if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(import_module(_PLACES[name]), name)
+    return getattr(rpstn, name)

@@ -13,7 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from rpstn.deploy.engines import ENGINES, precision_here
+from rpstn.choices import ENGINES
+from rpstn.deploy.engines import precision_here
 from rpstn.deploy.export import export_model
 from rpstn.deploy.sample_clips import read_clips
 from rpstn.engine.shipped import from_pretrained

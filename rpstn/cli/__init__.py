@@ -1,1 +1,1 @@
-"""The command line: one file a verb."""
+"""The command line: one file a verb, which only calls Python that a user can call, too."""

@@ -18,7 +18,7 @@ import json
 import sys
 from pathlib import Path
 
-from .export import Settings
+from .options import add_cfg_options
 
 MARKS = ('<!-- benchmark -->', '<!-- /benchmark -->')
 
@@ -71,15 +71,8 @@ def add_parser(subparsers) -> None:
     )
     add('--out', type=Path, metavar='FILE', help='page to write into, beside printing')
     add('--json', type=Path, metavar='FILE', help='file for all that was measured')
-    add(
-        '--cfg-options',
-        nargs='+',
-        action=Settings,
-        default={},
-        metavar='KEY=VALUE',
-        help='settings of the configs to replace',
-    )
-    parser.set_defaults(run=run)
+    add_cfg_options(parser)
+    parser.set_defaults(run=run, needs=('rpstn.deploy.checking',))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -151,10 +144,11 @@ def _measure(path: str, ways: list[str], args: argparse.Namespace, threads: int)
     from rpstn.deploy.export import MANIFEST, Exported, ExportError, check_exportable, export_model
     from rpstn.deploy.exported_steppers import OpenVINOStepper
     from rpstn.deploy.sample_clips import random_clips
+    from rpstn.engine.configs import parse_settings
     from rpstn.engine.cpu import for_inference
 
     config = Config.fromfile(path)
-    config.merge_from_dict(args.cfg_options)
+    config.merge_from_dict(parse_settings(args.cfg_options, '--cfg-options'))
     model = build_model(config)
     check_exportable(model)
     size = tuple(model.backbone.input_size)

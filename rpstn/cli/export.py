@@ -12,22 +12,12 @@ precision that is installed runs them, against PyTorch in float32. docs/export.m
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rpstn.deploy.integer_sums import WEIGHT_BITS
+from rpstn.choices import WEIGHT_BITS
+from rpstn.errors import SettingError
 
-
-class Settings(argparse.Action):
-    """MMEngine's ``DictAction``, imported when it is needed only."""
-
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        from mmengine.config import DictAction
-
-        DictAction(self.option_strings, self.dest, nargs='+')(
-            parser, namespace, values, option_string
-        )
+from .options import add_cfg_options, count
 
 
 def add_parser(subparsers) -> None:
@@ -44,7 +34,7 @@ def add_parser(subparsers) -> None:
     add('--out', type=Path, required=True, metavar='DIR', help='folder of the graphs')
     add(
         '--clip-len',
-        type=int,
+        type=count,
         metavar='T',
         help="frames of the clip graph (default: the config's, or 5)",
     )
@@ -80,57 +70,26 @@ def add_parser(subparsers) -> None:
     )
     add(
         '--limit',
-        type=int,
+        type=count,
         default=16,
         metavar='N',
         help='clips of each kind that are used (default: %(default)s)',
     )
-    add(
-        '--cfg-options',
-        nargs='+',
-        action=Settings,
-        default={},
-        metavar='KEY=VALUE',
-        help='settings of the config to replace',
-    )
-    parser.set_defaults(run=run)
+    add_cfg_options(parser)
+    parser.set_defaults(run=run, needs=('rpstn.deploy.checking', 'rpstn.deploy.sample_clips'))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export, and check; 0, or 1 after one line on what is wrong."""
-    from rpstn.checkpoints import ModelError
-    from rpstn.video.readers import UnreadableFrameError
-
-    try:
-        _run(args)
-    except (ModelError, UnreadableFrameError, OSError, ValueError) as error:
-        print(str(error).strip() or type(error).__name__, file=sys.stderr)
-        return 1
-    return 0
-
-
-def _run(args: argparse.Namespace) -> None:
-    from mmengine.config import Config
-
-    from rpstn.checkpoints import ModelError
-    from rpstn.deploy.engines import ENGINES, build_stepper, precision_here
-    from rpstn.deploy.export import ExportError, check_exportable, export_model
-    from rpstn.deploy.exported_steppers import BitsError
-    from rpstn.deploy.parity import compare_steppers, decoder_in_cells
+    """Export, and check."""
+    from rpstn.deploy.checking import check_export
+    from rpstn.deploy.export import check_exportable, export_model
     from rpstn.deploy.sample_clips import random_clips, read_clips
+    from rpstn.engine.configs import parse_settings, read_config
     from rpstn.engine.loading import load_model
 
-    for name, least in (('clip_len', 1), ('limit', 1)):
-        if getattr(args, name) is not None and getattr(args, name) < least:
-            raise ModelError(
-                f'--{name.replace("_", "-")} must be {least} or more, got {getattr(args, name)}'
-            )
     if args.weight_bits and not args.calibrate:
-        raise ModelError('--weight-bits is of 8-bit integers, which need --calibrate')
-    if not Path(args.config).is_file():
-        raise ModelError(f'{args.config}: no such config file')
-    config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options)
+        raise SettingError('--weight-bits is of 8-bit integers, which need --calibrate')
+    config = read_config(args.config, parse_settings(args.cfg_options, '--cfg-options'))
     model = load_model(config, args.checkpoint)
     check_exportable(model)
     loader = config.get('test_dataloader') or {}
@@ -142,7 +101,6 @@ def _run(args: argparse.Namespace) -> None:
         if args.clips
         else random_clips(model.backbone.input_size, frames)
     )
-
     exported = export_model(
         model,
         args.out,
@@ -152,80 +110,18 @@ def _run(args: argparse.Namespace) -> None:
         weight_bits=args.weight_bits,
         checkpoint=args.checkpoint,
     )
+    opset = exported.manifest['opset']
     for name, entry in exported.manifest['files'].items():
-        print(
-            f'{args.out / name}: {entry["bytes"] / 1e6:.1f} MB, opset {exported.manifest["opset"]}'
-        )
+        print(f'{args.out / name}: {entry["bytes"] / 1e6:.1f} MB, opset {opset}')
     if calibration:
         print(f'integer weights have {exported.manifest["weight_bits"]} bits')
-    print(
-        f'Against PyTorch, float32, on {len(clips)} '
-        + (
-            f'clips of {", ".join(args.clips)}'
-            if args.clips
-            else 'clips of random blobs, for '
-            'want of --clips: differences are to be seen, shares of joints mean little'
-        )
-        + ':'
+    shown = (
+        f'clips of {", ".join(args.clips)}'
+        if args.clips
+        else 'clips of random blobs, for want of --clips: differences are to be seen, shares of '
+        'joints mean little'
     )
-    reference = build_stepper(model)
-    ways = [
-        (engine, precision)
-        for engine, precisions in ENGINES.items()
-        for precision in precisions
-        if (engine, precision) != ('torch', 'float32')
-    ]
-    checked = []
-    for engine, precision in ways:
-        if precision == 'int8' and not calibration:
-            print(f'{engine}, int8: not written, for want of --calibrate')
-            continue
-        try:
-            if precision_here(engine, precision) != precision:
-                print(f'{engine}, {precision}: not checked: this processor has no {precision}')
-                continue
-            stepper = build_stepper(
-                model,
-                engine=engine,
-                precision=precision,
-                exported=None if engine == 'torch' else exported,
-            )
-        except (ExportError, BitsError) as error:  # not installed, or not for here
-            print(f'{engine}, {precision}: not checked: {error}')
-            continue
-        parity = compare_steppers(reference, stepper, clips, decoder_in_cells(model))
-        print(f'{stepper.device}: {parity}')
-        if engine != 'torch':
-            checked.append((engine, precision))
-    for line in _check_clip_graph(model, exported, clips, clip_len, checked):
-        print(line)
-
-
-def _check_clip_graph(
-    model, exported, clips, clip_len: int, ways: Sequence[tuple[str, str]]
-) -> Iterator[str]:
-    """A line on the clip graph for each engine and precision; no stepper uses it."""
-    import torch
-
-    from rpstn.checkpoints import ModelError
-    from rpstn.deploy.exported_steppers import run_clip_graph
-    from rpstn.deploy.onnx_graphs import Normalize
-    from rpstn.deploy.parity import compare_heatmaps, decoder_in_cells
-
-    whole = [clip[:clip_len] for clip in clips if len(clip) >= clip_len][:4]
-    if not whole:
-        yield f'clip graph: not checked: no clip has {clip_len} frames'
-        return
-    whole = torch.stack(whole)
-    with torch.inference_mode():
-        expected = model(Normalize(model.data_preprocessor)(whole), None, mode='tensor').numpy()
-    for engine, precision in ways:
-        try:
-            found = run_clip_graph(exported, whole, engine, precision)
-        except ModelError as error:
-            yield f'clip graph, {engine}, {precision}: not checked: {error}'
-            continue
-        yield (
-            f'clip graph, {engine}, {precision}, a batch of {len(whole)}: '
-            f'{compare_heatmaps(expected, found, decoder_in_cells(model))}'
-        )
+    print(f'Against PyTorch, float32, on {len(clips)} {shown}:')
+    for check in check_export(model, exported, clips, clip_len):
+        print(check)
+    return 0

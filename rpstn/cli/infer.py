@@ -2,7 +2,6 @@
 
     rpstn infer squat.mp4 --out out                    by RPSTN-Lite, which comes with the package
     rpstn infer configs/rpstn_jhmdb.py work_dirs/rpstn_jhmdb/best.pth squat.mp4 --out out
-    python tools/infer.py ...                          the same
 
 INPUT is a video, an image, a folder of images (the frames of one video) or of videos, a glob, the
 number of a camera, or a URL (rtsp://, http://, ...). Writes, with the input's name,
@@ -22,25 +21,24 @@ them. docs/inference.md tells more.
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-OUTPUTS = ('video', 'json', 'csv', 'npz', 'coco', 'mmpose')
+from rpstn.choices import ENGINES, FINDERS, JOINTS, MODES, OUTPUTS, PRECISIONS
+from rpstn.errors import SettingError
+
+from .options import add_cfg_options, count, moment
 
 
 def add_parser(subparsers) -> None:
-    """Adds the subcommand to the command line."""
+    """Adds the verb to the command line."""
     parser = subparsers.add_parser(
         'infer',
         help="people's joints in videos, images and live streams",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_arguments(parser)
-    parser.set_defaults(run=run)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options, for ``rpstn infer`` and ``tools/infer.py`` alike."""
     add = parser.add_argument
     add(
         'inputs',
@@ -53,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         '--save',
         nargs='+',
-        choices=OUTPUTS,
+        choices=tuple(OUTPUTS),
         default=['video', 'json', 'csv'],
         metavar='OUTPUT',
         help=f'what is written: any of {", ".join(OUTPUTS)} (default: video json csv)',
@@ -68,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         '--people',
-        type=_count,
+        type=count,
         default=1,
         metavar='N',
         help='people followed at a time; with more than one, mode stream, see --finder '
@@ -76,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         '--finder',
-        choices=('frame', 'motion', 'mediapipe', 'rtmdet'),
+        choices=FINDERS,
         help='who finds people in stream mode: the whole frame (default), its motion, or a '
         'detector',
     )
@@ -93,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         '--mode',
-        choices=('auto', 'clip', 'stream'),
+        choices=MODES,
         default='auto',
         help='clip: cut into clips as in tools/test.py; stream: frame by frame, carried on for as '
         'long as a person is seen; auto (default): clip for files, stream for live sources, by '
@@ -101,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         '--reset-every',
-        type=_count,
+        type=count,
         metavar='N',
         help='in stream mode, look at every N-th frame alone, too',
     )
@@ -114,18 +112,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         '--joints',
-        choices=('jhmdb15', 'penn13', 'coco17'),
+        choices=JOINTS,
         help="skeleton of the results (default: the model's); a joint that the model does not "
         'tell has score 0',
     )
     add(
         '--start',
-        type=_moment,
+        type=moment,
+        default='0',
         metavar='TIME',
         help='first frame looked at: its 0-based number, or seconds as in 10s',
     )
-    add('--end', type=_moment, metavar='TIME', help='first frame not looked at any more, likewise')
-    add('--stride', type=_count, default=1, metavar='N', help='look at every N-th frame only')
+    add('--end', type=moment, metavar='TIME', help='first frame not looked at any more, likewise')
+    add('--stride', type=count, default=1, metavar='N', help='look at every N-th frame only')
     add(
         '--kpt-thr',
         type=float,
@@ -141,13 +140,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         '--engine',
-        choices=('torch', 'onnx', 'openvino'),
+        choices=tuple(ENGINES),
         default='torch',
         help='what computes the network (default: %(default)s)',
     )
     add(
         '--precision',
-        choices=('float32', 'bfloat16', 'int8'),
+        choices=PRECISIONS,
         default='float32',
         help='of the engine (default: %(default)s); not all engines have all',
     )
@@ -161,7 +160,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--device', help='as torch names it (default: cuda where there is one, or cpu)')
     add(
         '--retries',
-        type=_count,
+        type=count,
         default=5,
         metavar='N',
         help='times that a live stream that broke off is opened anew, after 1, 2, 4, ... seconds '
@@ -169,57 +168,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add('--show', action='store_true', help='show the drawn frames in a window; q ends')
     add('--resume', action='store_true', help='go on with an interrupted run')
-    add(
-        '--cfg-options',
-        nargs='+',
-        default=[],
-        metavar='KEY=VALUE',
-        help='settings of the config to replace',
-    )
+    add_cfg_options(parser)
+    parser.set_defaults(run=run, needs=('rpstn.inference.run',))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at all inputs; 0, or 1 after a line on each that cannot be used."""
-    from rpstn.inference.run import InferRun  # what takes seconds to import, not needed for --help
+    """Look at all inputs."""
+    from rpstn.engine.configs import parse_settings
+    from rpstn.inference.options import InferOptions
+    from rpstn.inference.run import infer
 
-    args.config = args.checkpoint = None
-    if args.inputs[0].endswith('.py'):
-        if len(args.inputs) < 3:
-            raise SystemExit(
-                f'{args.inputs[0]}: a config is followed by CHECKPOINT and INPUT, got '
-                f'{" ".join(args.inputs[1:]) or "nothing"}'
+    given = {field.name: getattr(args, field.name, None) for field in fields(InferOptions)}
+    given.update(
+        _model_and_inputs(args.inputs),
+        smooth=None if args.smooth is None else parse_settings(args.smooth, '--smooth'),
+        cfg_options=parse_settings(args.cfg_options, '--cfg-options'),
+    )
+    infer(InferOptions(**given), print)
+    return 0
+
+
+def _model_and_inputs(words: list[str]) -> dict[str, Any]:
+    """CONFIG and CHECKPOINT, if the words begin with them, and the inputs."""
+    config = checkpoint = None
+    if words[0].endswith('.py'):
+        if len(words) < 3:
+            raise SettingError(
+                f'{words[0]}: a config is followed by CHECKPOINT and INPUT, got '
+                f'{" ".join(words[1:]) or "nothing"}'
             )
-        args.config, args.checkpoint, *args.inputs = args.inputs
-    for text in args.inputs:  # or RPSTN-Lite would answer in place of the model that was meant
+        config, checkpoint, *words = words
+    for text in words:  # or RPSTN-Lite would answer in place of the model that was meant
         if text.endswith(('.py', '.pth', '.pt')):
-            raise SystemExit(
+            raise SettingError(
                 f'{text}: no input; CONFIG (NAME.py) and CHECKPOINT come first, in this order'
             )
-    return InferRun(args).run()
-
-
-def main(argv: list[str] | None = None) -> None:
-    """``tools/infer.py``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser)
-    status = run(parser.parse_args(argv))
-    if status:
-        raise SystemExit(status)
-
-
-def _count(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'must be a whole number of at least 1, got {text!r}')
-    return number
-
-
-def _moment(text: str):
-    from rpstn.video.part import Moment
-
-    try:
-        return Moment.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return dict(config=config, checkpoint=checkpoint, inputs=words)

@@ -1,37 +1,77 @@
-"""The command line `rpstn`; each subcommand lives in the module that does the work."""
+"""The command line `rpstn`: what went wrong in one line, and the exit status."""
 
 import argparse
-from collections.abc import Sequence
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 
+from rpstn.errors import RPSTNError
 from rpstn.version import __version__
 
-from . import benchmark as benchmark_command
-from . import doctor
-from . import export as export_command
-from . import infer as infer_command
+VERBS = ('train', 'test', 'infer', 'export', 'benchmark', 'doctor')
+"""Each has a module here with ``add_parser(subparsers)``. Its parser sets ``run``, which takes the
+parsed arguments and returns the exit status, and ``needs``, what is imported before: that takes
+time, so help comes without it, and `rpstn doctor` where it fails.
+"""
 
-# Each adds its subcommand by add_parser(subparsers), and imports what it needs only when it runs:
-# `rpstn doctor` has to start where the rest would fail.
-COMMANDS = (doctor, infer_command, export_command, benchmark_command)
+INTERRUPTED = 130
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser with all subcommands; each sets `run`, which takes the parsed arguments."""
+    """The parser with all verbs; each sets ``run``, which takes the parsed arguments."""
     parser = argparse.ArgumentParser(
-        prog='rpstn', description='Relation-based human pose estimation in videos.'
+        prog='rpstn', description='Human pose in video, and exercise form, by joint relations.'
     )
     parser.add_argument('--version', action='version', version=f'rpstn {__version__}')
     subparsers = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)
-    for command in COMMANDS:
-        command.add_parser(subparsers)
+    for verb in VERBS:
+        import_module(f'rpstn.cli.{verb}').add_parser(subparsers)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command line, by default this process's own, and returns its exit status."""
-    args = build_parser().parse_args(argv)
-    return args.run(args)
+    """Runs a command line, by default this process's own.
+
+    Returns:
+        0; 1 after a line on what a user can mend; 130 after Ctrl-C.
+    """
+    try:
+        args = build_parser().parse_args(argv)
+        with _interrupted_at_once():
+            _import(args.needs)
+        return args.run(args)
+    except (RPSTNError, OSError) as error:
+        print(str(error).strip() or type(error).__name__, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as stop:
+        print(f'\n{stop}'.rstrip(), file=sys.stderr)
+        return INTERRUPTED
 
 
-if __name__ == '__main__':
-    raise SystemExit(main())
+def _import(modules: Sequence[str]) -> None:
+    for module in modules:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise RPSTNError(f'{error}; `rpstn doctor` tells what to install') from error
+
+
+@contextmanager
+def _interrupted_at_once() -> Iterator[None]:
+    """While the stack is imported Ctrl-C ends the process.
+
+    A KeyboardInterrupt is not to be had there: torch, which imports NumPy from C++, would drop it,
+    and go on with half of a NumPy.
+    """
+    if threading.current_thread() is not threading.main_thread():  # nobody's Ctrl-C comes here
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

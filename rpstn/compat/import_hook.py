@@ -43,7 +43,7 @@ class Patch:
 
 def install(patches: Sequence[Patch]) -> None:
     """Has the patches applied when their modules are imported; doing it again changes nothing."""
-    if any(isinstance(finder, _PatchingFinder) for finder in sys.meta_path):
+    if any(getattr(finder, 'patches', None) is patches for finder in sys.meta_path):
         return
     sys.meta_path.insert(0, _PatchingFinder(patches))
     for patch in patches:
@@ -59,6 +59,7 @@ class _PatchingFinder(MetaPathFinder):
     """Finds the modules that have a defect, and has each executed within its cures."""
 
     def __init__(self, patches: Sequence[Patch]):
+        self.patches = patches
         self._patches: dict[str, list[Patch]] = {}
         for patch in patches:
             for name in patch.modules:

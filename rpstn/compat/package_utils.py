@@ -1,15 +1,12 @@
-"""The functions of mmengine.utils.package_utils without pkg_resources, for :mod:`rpstn.compat`.
+"""The functions of mmengine.utils.package_utils without pkg_resources, for :mod:`rpstn.compat`."""
 
-Their code is executed inside MMEngine's own functions, so with the globals of its module: what they
-use beside each other, they import.
-"""
+import importlib.metadata
+import importlib.util
+import os.path
 
 
 def is_installed(package: str) -> bool:
     """Whether a package is installed, by the name of its distribution or its module."""
-    import importlib.metadata
-    import importlib.util
-
     try:
         importlib.metadata.distribution(package)
     except importlib.metadata.PackageNotFoundError:
@@ -19,11 +16,12 @@ def is_installed(package: str) -> bool:
 
 
 def get_installed_path(package: str) -> str:
-    """The folder of a package's module, given the name of its distribution or its module."""
-    import importlib.metadata
-    import importlib.util
-    import os.path
+    """The folder of a package's module, given the name of its distribution or its module.
 
+    Raises:
+        importlib.metadata.PackageNotFoundError: it is not installed.
+        RuntimeError: it is a namespace package, which has no folder of its own.
+    """
     module = package
     if importlib.util.find_spec(package) is None:
         module = package2module(package)
@@ -39,8 +37,6 @@ def get_installed_path(package: str) -> str:
 
 def package2module(package: str) -> str:
     """The name of the module that a distribution installs."""
-    import importlib.metadata
-
     names = (importlib.metadata.distribution(package).read_text('top_level.txt') or '').split()
     if not names:
         raise ValueError(f'can not infer the module name of {package}')

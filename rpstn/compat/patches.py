@@ -19,17 +19,7 @@ from types import ModuleType
 
 from . import package_utils as ours
 from .import_hook import Patch, afterwards, install, lend, quietly
-
-INSTALL_MMCV = (
-    'pip uninstall -y mmcv-lite && pip install "setuptools<81" '
-    '&& pip install --no-deps --no-build-isolation mmcv==2.1.0'
-)
-INSTALL_MMDET = (
-    'pip install --no-deps mmdet==3.3.0 pycocotools==2.0.11 shapely==2.2.0 six==1.17.0 '
-    'terminaltables==3.1.10 tqdm==4.70.1'
-)
-INSTALL_TORCHVISION = 'pip install torchvision  # of the release that matches torch'
-INSTALL_MMACTION = 'pip install --no-deps git+https://github.com/open-mmlab/mmaction2@v1.2.0'
+from .versions import INSTALL_MMACTION, INSTALL_MMCV, INSTALL_MMDET, INSTALL_TORCHVISION
 
 
 def apply() -> list[Patch]:
@@ -79,9 +69,12 @@ def _pkg_resources_is_gone() -> bool:
 
 
 def _use_importlib_metadata(package_utils: ModuleType) -> None:
-    # The code is exchanged inside the functions, so that those who imported them have it as well.
     for name in ('is_installed', 'get_installed_path', 'package2module'):
-        getattr(package_utils, name).__code__ = getattr(ours, name).__code__
+        theirs = getattr(package_utils, name)
+        # Where MMEngine was imported before, others have taken the function from there.
+        for module in list(sys.modules.values()):
+            if vars(module).get(name) is theirs:
+                setattr(module, name, getattr(ours, name))
 
 
 def _torch_can_allow_globals() -> bool:

@@ -5,28 +5,19 @@ Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cell
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 from torch import Tensor, nn
 
+from rpstn.choices import ENGINES
 from rpstn.engine.cpu import has_bfloat16, pack_convolutions
-from rpstn.engine.loading import load_model
 from rpstn.pose.streaming.streaming import Stepper, TorchStepper
 
 from .export import Exported, check_exportable, export_model, require
 from .exported_steppers import EngineError, OnnxStepper, OpenVINOStepper, float_type, in_words
 from .integer_sums import weight_bits
-
-ENGINES = dict(
-    torch=('float32', 'bfloat16'),
-    onnx=('float32', 'int8'),
-    openvino=('float32', 'bfloat16', 'int8'),
-)
-"""The precisions of each engine on a CPU; see :func:`precision_here`."""
 
 
 def check_engine(engine: str, precision: str) -> None:
@@ -50,77 +41,78 @@ def precision_here(engine: str, precision: str) -> str:
 
 
 def build_stepper(
-    model: nn.Module | Config | str | Path,
-    checkpoint: str | Path | None = None,
+    source: nn.Module | Exported | str | Path,
     engine: str = 'torch',
     precision: str = 'float32',
-    *,
-    device: str = 'cpu',
-    exported: str | Path | Exported | None = None,
-    calibration: Sequence[Tensor] = (),
     threads: int | None = None,
 ) -> Stepper:
-    """What :class:`rpstn.pose.streaming.streaming.StreamingRPSTN` takes frames through.
+    """What :class:`rpstn.pose.StreamingRPSTN` takes frames through.
+
+        model = rpstn.from_pretrained()
+        stepper = build_stepper(model)
+        stepper = build_stepper(export_model(model, 'exported'), 'openvino', 'bfloat16')
 
     Args:
-        model: loaded, or its config, with the checkpoint beside it.
-        checkpoint: where ``model`` is a config.
+        source: for torch a model, of :func:`rpstn.engine.loading.load_model`, on any device; for
+            the other engines, which compute on the CPU, an export of
+            :func:`rpstn.deploy.export.export_model`, or its folder.
         engine: ``'torch'``, ``'onnx'`` or ``'openvino'``.
-        precision: ``'float32'``, ``'bfloat16'`` or ``'int8'``, see :data:`ENGINES`.
-        device: of torch; the other engines compute on the CPU.
-        exported: folder of `rpstn export`; without it the model is exported on the way, which
-            takes some seconds. Then model and checkpoint are not needed (``model=None``).
-        calibration: for int8 without ``exported``: clips of crops
-            (T, 3, H, W) uint8 BGR, see :func:`rpstn.deploy.sample_clips.read_clips`.
+        precision: ``'float32'``, ``'bfloat16'`` or ``'int8'``, see :data:`rpstn.choices.ENGINES`.
         threads: of the engine. Defaults to torch's.
 
     Returns:
         Its ``device`` says in words what computes, its ``precision`` in what: float32
-            stands in for bfloat16 where the processor has none.
+        stands in for bfloat16 where the processor has none.
 
     Raises:
-        EngineError, ExportError, ModelError: it cannot be had; the message is one line.
+        EngineError, ExportError: it cannot be had.
     """
     check_engine(engine, precision)
-    threads = threads or torch.get_num_threads()
     if engine == 'torch':
-        return AutocastStepper(_loaded(model, checkpoint, device), precision)
+        if not isinstance(source, nn.Module):
+            raise EngineError(f'engine torch takes a model, got {source!r}')
+        return AutocastStepper(source, precision)
     require('onnx', dict(onnx='onnxruntime', openvino='openvino')[engine])
+    if isinstance(source, nn.Module):
+        raise EngineError(f'engine {engine} takes an export, of export_model, got a model')
+    exported = source if isinstance(source, Exported) else Exported.open(source)
     kind = OnnxStepper if engine == 'onnx' else OpenVINOStepper
-    if exported is not None:
-        if not isinstance(exported, Exported):
-            exported = Exported.open(exported)
-        return kind(exported, precision, threads)
-    if precision == 'int8' and not len(calibration):
+    return kind(exported, precision, threads or torch.get_num_threads())
+
+
+def export_for_engine(
+    model: nn.Module,
+    folder: str | Path,
+    engine: str,
+    precision: str = 'float32',
+    calibration: Sequence[Tensor] = (),
+) -> Exported:
+    """Export just what one engine on this processor takes, in some seconds.
+
+    Args:
+        model: of :func:`rpstn.engine.loading.load_model`, on the CPU.
+        folder: of the graphs; a stepper that is built needs it no more.
+        engine, precision: see :func:`build_stepper`.
+        calibration: for int8: clips of crops (T, 3, H, W) uint8 BGR, see
+            :func:`rpstn.deploy.sample_clips.read_clips`.
+
+    Raises:
+        EngineError: int8 without clips. ExportError: see :func:`export_model`.
+    """
+    check_engine(engine, precision)
+    whole = precision == 'int8'
+    if whole and not len(calibration):
         raise EngineError(
-            'int8 has to be calibrated: give the folder of `rpstn export '
-            '--calibrate` (--exported), or in Python calibration=clips'
+            'int8 has to be calibrated: give the folder of `rpstn export --calibrate` '
+            '(--exported), or in Python calibration=clips'
         )
-    model = _loaded(model, checkpoint, 'cpu')
-    check_exportable(model)
-    with tempfile.TemporaryDirectory() as folder:
-        return kind(
-            export_model(
-                model,
-                folder,
-                graphs=('start', 'step'),
-                checkpoint=checkpoint,
-                calibration=calibration if precision == 'int8' else (),
-                weight_bits=weight_bits(engine) if precision == 'int8' else None,
-            ),
-            precision,
-            threads,
-        )
-
-
-def _loaded(
-    model: nn.Module | Config | str | Path | None, checkpoint: str | Path | None, device: str
-) -> nn.Module:
-    if isinstance(model, nn.Module):
-        return model
-    if model is None or checkpoint is None:
-        raise EngineError('a config and a checkpoint are needed, or a model, or an export')
-    return load_model(model, checkpoint, device)
+    return export_model(
+        model,
+        folder,
+        graphs=('start', 'step'),
+        calibration=calibration if whole else (),
+        weight_bits=weight_bits(engine) if whole else None,
+    )
 
 
 class AutocastStepper(TorchStepper):

@@ -19,13 +19,14 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from rpstn.checkpoints import ModelError
+from rpstn.choices import WEIGHT_BITS
+from rpstn.deploy.integer_sums import bits_for_all
 from rpstn.engine.loading import joint_names
 from rpstn.files import sha256, staging
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.pose.streaming.streaming import TorchStepper
 from rpstn.version import __version__
 
-from .integer_sums import WEIGHT_BITS, bits_for_all
 from .onnx_graphs import GRAPHS, OPSET, Normalize, trace
 from .quantization import calibration_feeds, quantize_graph
 

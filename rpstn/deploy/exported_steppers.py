@@ -6,16 +6,18 @@ Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cell
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rpstn.checkpoints import ModelError
+from rpstn.choices import WEIGHT_BITS
+from rpstn.deploy.integer_sums import weight_bits
 from rpstn.errors import first_line
 
 from .export import Exported, require
-from .integer_sums import WEIGHT_BITS, weight_bits
 from .onnx_graphs import GRAPHS, for_one
 
 
@@ -37,7 +39,7 @@ class ExportedStepper:
 
     Args:
         exported: opened.
-        precision: as :data:`rpstn.deploy.engines.ENGINES` has them.
+        precision: as :data:`rpstn.choices.ENGINES` has them.
         threads: of the engine.
 
     Raises:
@@ -144,7 +146,9 @@ class OpenVINOStepper(ExportedStepper):
             'PERF_COUNT': counters,
         }
         self.carried = dict(f32=torch.float32, bf16=torch.bfloat16)[inside]
-        self._requests = {}
+        # Kept, as the graph for several people is compiled when they come.
+        self._graphs = {graph: path.read_bytes() for graph, path in self.files.items()}
+        self._requests: dict[tuple[str, bool], Any] = {}
         for graph in self.files:
             self._request(graph, one=True)
         compiled = self._request('step', one=True).get_compiled_model()
@@ -180,7 +184,7 @@ class OpenVINOStepper(ExportedStepper):
         from openvino import Layout, Type
         from openvino.preprocess import PrePostProcessor
 
-        proto = onnx.load(str(self.files[graph]))
+        proto = onnx.load_from_string(self._graphs[graph])
         if one:
             for_one(proto)
         model = self._core.read_model(proto.SerializeToString())
@@ -240,7 +244,7 @@ def run_clip_graph(
     Args:
         exported: with a clip graph.
         clips: (B, T, 3, H, W) uint8 BGR, T as exported.
-        engine, precision: as :data:`rpstn.deploy.engines.ENGINES` has them, but torch.
+        engine, precision: as :data:`rpstn.choices.ENGINES` has them, but torch.
 
     Returns:
         Heatmaps (B, T, K, h, w) float32.

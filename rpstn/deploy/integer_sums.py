@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from contextlib import suppress
 
-WEIGHT_BITS = (7, 8)
+from rpstn.choices import WEIGHT_BITS
+
 _CHANNELS = 16
 _GREATEST = 127
 # Activations of 255 everywhere meet weights of 127 everywhere.

@@ -13,22 +13,17 @@ from __future__ import annotations
 import copy
 import io
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-
-from rpstn.pose.models import propagation
 
 from .subpixel import with_subpixels
 
 OPSET = 17
 """Of ONNX's operators: the newest that PyTorch's exporter without onnxscript knows in full."""
-# Stands for the dynamic convolution while PyTorch exports: an operator of two inputs whose output
-# has the first one's shape, as the exporter knows, and which it never writes itself. With one that
-# it does not know it takes the example's batch for the only one.
-_MARK = 'CastLike'
+DYNAMIC_CONV = 'DynamicDepthwiseConv'
+"""In the domain ``rpstn``, of the trace; :func:`trace` makes ONNX's own operators of it."""
 GRAPHS = dict(
     start=(('crops',), ('heatmaps', 'features')),
     step=(('crops', 'heatmaps', 'features'), ('next_heatmaps', 'next_features')),
@@ -78,8 +73,7 @@ class StartGraph(Graph):
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) -> heatmaps (N, K, h, w), features (N, C, h, w)."""
-        features, initial = self.backbone.start(self.normalize(crops))
-        return self.head.refine(initial), features
+        return self.head.start(*self.backbone.start(self.normalize(crops)))
 
 
 class StepGraph(Graph):
@@ -87,8 +81,7 @@ class StepGraph(Graph):
 
     def forward(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W), (N, K, h, w), (N, C, h, w) -> the next of the last two."""
-        following = self.head.embed(self.backbone.encoder(self.normalize(crops)))
-        return self.head.step(heatmaps, features, following), following
+        return self.head.step(heatmaps, features, self.backbone.encoder(self.normalize(crops)))
 
 
 class ClipGraph(Graph):
@@ -107,32 +100,15 @@ class ClipGraph(Graph):
         """(B, T, 3, H, W) -> (B, T, K, h, w)."""
         images = self.normalize(clips)
         features, initial = self.backbone.start(images[:, 0])
-        heatmaps = [self.head.refine(initial)]
         if self.clip_len > 1:
             # In one batch, its size left open: as the model does it, it would become a constant.
             others = images[:, 1:].reshape(-1, *map(int, images.shape[2:]))
             encoded = self.backbone.encoder(others)
             encoded = encoded.reshape(-1, self.clip_len - 1, *map(int, encoded.shape[1:]))
-            for frame in encoded.unbind(1):
-                following = self.head.embed(frame)
-                heatmaps.append(self.head.step(heatmaps[-1], features, following))
-                features = following
-        return torch.stack(heatmaps, dim=1)
-
-
-class _DynamicDepthwiseConv(torch.autograd.Function):
-    """:func:`rpstn.pose.models.propagation.dynamic_depthwise_conv` as one node of a graph."""
-
-    @staticmethod
-    def forward(ctx, features: Tensor, kernels: Tensor) -> Tensor:
-        return _EAGER(features, kernels)
-
-    @staticmethod
-    def symbolic(graph, features, kernels):
-        return graph.op(_MARK, features, kernels)
-
-
-_EAGER = propagation.dynamic_depthwise_conv
+            features = torch.cat([features[:, None], encoded], dim=1)
+        else:
+            features = features[:, None]
+        return self.head.propagate((features, initial))
 
 
 def _matrix_transpose(graph, maps):
@@ -141,13 +117,10 @@ def _matrix_transpose(graph, maps):
     return graph.op('Transpose', maps, perm_i=[*axes[:-2], axes[-1], axes[-2]])
 
 
-@contextmanager
-def _one_node() -> Iterator[None]:
-    propagation.dynamic_depthwise_conv = _DynamicDepthwiseConv.apply
-    try:
-        yield
-    finally:
-        propagation.dynamic_depthwise_conv = _EAGER
+def _dynamic_conv(graph, features, kernels):
+    """The symbol of ``torch.ops.rpstn.dynamic_depthwise_conv``: one node, for any batch."""
+    # With the features' type, whose batch is open: the exporter would take the example's.
+    return graph.op(f'rpstn::{DYNAMIC_CONV}', features, kernels).setType(features.type())
 
 
 def _scan(channels: int, kernel_size: Sequence[int], size: Sequence[int]):
@@ -186,14 +159,16 @@ def _standard(proto, channels: int, kernel_size: Sequence[int], size: Sequence[i
     """Replace our node by operators of ONNX, in place."""
     from onnx import helper
 
+    for domain in [d for d in proto.opset_import if d.domain == 'rpstn']:
+        proto.opset_import.remove(domain)
     for node in proto.graph.node:
-        if node.op_type == _MARK:
+        if node.op_type == DYNAMIC_CONV:
             node.CopyFrom(
                 helper.make_node(
                     'Scan',
                     list(node.input),
                     list(node.output),
-                    name=node.name.replace(_MARK, 'DynamicDepthwiseConv'),
+                    name=node.name,
                     num_scan_inputs=2,
                     body=_scan(channels, kernel_size, size),
                 )
@@ -266,8 +241,9 @@ def trace(model: nn.Module, name: str, clip_len: int = 5):
     inputs, outputs = GRAPHS[name]
     buffer = io.BytesIO()
     torch.onnx.register_custom_op_symbolic('aten::mT', _matrix_transpose, OPSET)
+    torch.onnx.register_custom_op_symbolic('rpstn::dynamic_depthwise_conv', _dynamic_conv, OPSET)
     # The tracer warns of every check of shapes; they are constants but for the batch.
-    with warnings.catch_warnings(), _one_node(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter('ignore')
         torch.onnx.export(
             graph,
@@ -280,7 +256,7 @@ def trace(model: nn.Module, name: str, clip_len: int = 5):
             dynamic_axes={key: {0: 'batch'} for key in (*inputs, *outputs)},
         )
     proto = onnx.load_from_string(buffer.getvalue())
-    if any(node.op_type == _MARK for node in proto.graph.node):
+    if any(node.op_type == DYNAMIC_CONV for node in proto.graph.node):
         _standard(proto, channels, model.head.propagator.kernel_size(size), size)
     onnx.checker.check_model(proto, full_check=True)
     return proto

@@ -1,12 +1,10 @@
-"""Configs and runners, as ``tools/train.py`` and ``tools/test.py`` use them."""
+"""Configs made to fit this machine, and MMEngine's runner of them."""
 
 from __future__ import annotations
 
-import argparse
 import atexit
 import http.client
 import logging
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,70 +12,15 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from rpstn.errors import SettingError
+
 from .amp import CPUAmpOptimWrapper
 from .cpu import channels_last, has_bfloat16, keep_freed_memory
-
-
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that MMPose's train and test tools share."""
-    parser.add_argument('--work-dir', help='folder of logs, checkpoints and results')
-    parser.add_argument('--show-dir', help='folder of videos with the predictions drawn')
-    parser.add_argument('--show', action='store_true', help='show the predictions in a window')
-    parser.add_argument('--interval', type=int, default=1, help='draw every so many sequences')
-    parser.add_argument('--wait-time', type=float, default=0.0, help='seconds a shown frame stays')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help='settings of the config to replace, as key=value',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher',
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-
-
-def load_config(args: argparse.Namespace) -> Config:
-    """The config file with the common options merged in, made to fit this machine.
-
-    Raises:
-        SystemExit: the file does not exist, or asks for drawings its hooks cannot make or several
-            processes would make at once.
-    """
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if not Path(args.config).is_file():
-        raise SystemExit(f'{args.config}: no such config file')
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
-    cfg.launcher = args.launcher
-    cfg.work_dir = (
-        args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
-    )
-    if args.show or args.show_dir:
-        hook = cfg.get('default_hooks', {}).get('visualization')
-        if hook is None:
-            raise SystemExit(
-                f'{args.config}: default_hooks.visualization is not set, so nothing can be drawn'
-            )
-        if hook.type == 'ClipVisualizationHook' and args.launcher != 'none':
-            raise SystemExit(
-                '--show and --show-dir draw whole videos, frame after frame, which '
-                'several processes cannot do together: use them without --launcher'
-            )
-        hook.update(enable=True, show=args.show, interval=args.interval, out_dir=args.show_dir)
-        if args.show:
-            hook.wait_time = args.wait_time
-    fit_machine(cfg)
-    return cfg
 
 
 def fit_machine(cfg: Config) -> None:
@@ -101,11 +44,13 @@ def use_mixed_precision(cfg: Config) -> None:
     """Train in mixed precision: MMEngine's wrapper on a GPU, bfloat16 on a CPU.
 
     Raises:
-        SystemExit: the config has an optimizer wrapper of its own kind.
+        SettingError: the config has an optimizer wrapper of its own kind.
     """
     given = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if given not in ('OptimWrapper', 'AmpOptimWrapper', 'CPUAmpOptimWrapper'):
-        raise SystemExit(f'--amp does not fit optim_wrapper.type={given!r}; it takes OptimWrapper')
+        raise SettingError(
+            f'--amp does not fit optim_wrapper.type={given!r}; it takes OptimWrapper'
+        )
     if torch.cuda.is_available():
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
@@ -118,9 +63,9 @@ def use_mixed_precision(cfg: Config) -> None:
 
 
 def check_mixed_precision() -> None:
-    """Raise a SystemExit where mixed precision would take far longer than float32."""
+    """Raise a SettingError where mixed precision would take far longer than float32."""
     if not (torch.cuda.is_available() or has_bfloat16()):
-        raise SystemExit(
+        raise SettingError(
             '--amp needs a GPU, or a processor with bfloat16 (on x86: AVX-512); on '
             'this one it would take far longer than without: leave --amp out'
         )

@@ -1,4 +1,7 @@
-"""Results in another skeleton than the model's, e.g. COCO's."""
+"""Results in another skeleton than the model's, e.g. COCO's.
+
+Shapes: (...) any, e.g. N frames; V joints of the source, K of the target.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,54 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from rpstn.checkpoints import ModelError
 from rpstn.engine.loading import joint_names
-from rpstn.joint_answers import map_answer
-from rpstn.pose.datasets.metainfo import JHMDB15, PENN13
+from rpstn.pose.datasets.metainfo import METAINFO
 from rpstn.results import FrameResult, PersonResult
-from rpstn.skeletons import SKELETONS
+from rpstn.skeletons import SKELETONS, joint_mapping, map_joints
 
 ANSWERS = dict(
-    jhmdb15=JHMDB15,
-    penn13=PENN13,
+    METAINFO,
     coco17=dict(
         from_file=str(Path(mmpose.__file__).parent / '.mim/configs/_base_/datasets/coco.py')
     ),
 )
 """Skeletons that can be asked for -> what MMPose's ``parse_pose_metainfo`` takes."""
+
+
+def map_scores(scores: np.ndarray, source: str, target: str) -> np.ndarray:
+    """Scores (..., V) as (..., K): the least of a mean's parts, 0 for a joint that is not there."""
+    return np.stack(
+        [
+            scores[..., list(members)].min(-1) if members else np.zeros_like(scores[..., 0])
+            for members in joint_mapping(source, target)
+        ],
+        axis=-1,
+    )
+
+
+def map_answer(
+    keypoints: np.ndarray, scores: np.ndarray, source: str = 'jhmdb15', target: str = 'coco17'
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a model answers, in another skeleton.
+
+    Args:
+        keypoints: (..., V, 2) pixels.
+        scores: (..., V).
+        source: the model's skeleton, in :mod:`rpstn.skeletons`; RPSTN-Lite's is ``'jhmdb15'``.
+        target: e.g. ``'coco17'``, of which that has 12 joints (not nose, eyes, ears), or
+            ``'penn13'``, of which it has all.
+
+    Returns:
+        (..., K, 2) keypoints, NaN where the source has no such joint, and (..., K) scores, 0 there.
+
+    Raises:
+        ValueError: an unknown skeleton, or shapes that are not the source's.
+    """
+    if keypoints.shape[:-1] != scores.shape:
+        raise ValueError(
+            f'keypoints {keypoints.shape} and scores {scores.shape} must agree in all '
+            'but the last side'
+        )
+    return map_joints(keypoints, source, target), map_scores(scores, source, target)
 
 
 class AnsweredJoints:
@@ -56,10 +94,11 @@ class AnsweredJoints:
 
     def __call__(self, result: FrameResult) -> FrameResult:
         """The same frame; boxes stay."""
-        return dataclasses.replace(result, people=tuple(map(self._mapped, result.people)))
+        people = tuple(map(self._mapped, result.people))
+        return dataclasses.replace(result, people=people, meta=self.meta)
 
     def _mapped(self, person: PersonResult) -> PersonResult:
         keypoints, scores = map_answer(person.keypoints, person.scores, self.source, self.target)
         return dataclasses.replace(
-            person, keypoints=np.nan_to_num(keypoints, nan=0.0), scores=scores
+            person, keypoints=np.nan_to_num(keypoints, nan=0.0), scores=scores, meta=self.meta
         )

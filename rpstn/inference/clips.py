@@ -26,32 +26,12 @@ from mmpose.registry import TRANSFORMS
 from torch import nn
 
 from rpstn.checkpoints import ModelError
-from rpstn.engine.loading import config_name, joint_names, load_model
+from rpstn.engine.loading import config_name
+from rpstn.pose.boxes import FixedBox, FollowedBox, parse_box
 from rpstn.pose.datasets.clip_dataset import frame_info, shared_metainfo
 from rpstn.pose.models.estimator import VideoPoseEstimator
+from rpstn.results import FrameResult, PersonResult
 from rpstn.video.frames import Frame
-
-from .boxes import FixedBox, FollowedBox, parse_box
-
-__all__ = ['FramePose', 'ModelError', 'joint_names', 'load_model', 'predict_video']
-
-
-@dataclass(frozen=True)
-class FramePose:
-    """The joints of one frame."""
-
-    index: int
-    """0-based."""
-    time: float
-    """Seconds since the first frame."""
-    box: np.ndarray
-    """(4,) x1 y1 x2 y2 pixels, what was cut out, without the padding that the config adds."""
-    keypoints: np.ndarray
-    """(K, 2) image pixels, 0-based."""
-    scores: np.ndarray
-    """(K,) heights of the heatmaps' peaks."""
-    state: str = 'tracked'
-    """As :attr:`rpstn.results.PersonResult.state`."""
 
 
 def predict_video(
@@ -60,8 +40,8 @@ def predict_video(
     box: str | Sequence[float] = 'frame',
     clip_len: int | None = None,
     kpt_thr: float = 0.3,
-    known: Iterable[FramePose] = (),
-) -> Iterator[FramePose]:
+    known: Iterable[FrameResult] = (),
+) -> Iterator[FrameResult]:
     """The joints of every frame, in order, as the frames come.
 
     Reads one clip ahead, and keeps no more than that.
@@ -70,7 +50,7 @@ def predict_video(
         model: of :func:`load_model`.
         frames: such as :func:`rpstn.video.frames.open_frames` gives.
         box: ``'frame'``, a box of four numbers, or ``'follow'``, see
-            :func:`rpstn.inference.boxes.parse_box`.
+            :func:`rpstn.pose.boxes.parse_box`.
         clip_len: T. Defaults to that of the config's test data set.
         kpt_thr: score from which a joint is trusted when following.
         known: what an earlier run over the same frames gave, from the first
@@ -93,20 +73,20 @@ def predict_video(
     while chunk := list(islice(frames, clip_len * stride)):
         height, width = chunk[0].image.shape[:2]
         current = tracker.current((width, height))
-        found = {pose.index: (pose.keypoints, pose.scores) for pose in islice(known, len(chunk))}
+        found = {
+            result.index: (person.keypoints, person.scores)
+            for result in islice(known, len(chunk))
+            for person in result.people
+        }
         for offset in range(min(stride, len(chunk)) if found.keys() != _indices(chunk) else 0):
             found.update(_predict(model, clips.pack(chunk[offset::stride], clip_len, current)))
         tracker.update(*found[chunk[-1].index])
         lost = follow and tracker.box is None
         for place, frame in enumerate(chunk):
             state = 'started' if place < stride or not recurrent else 'tracked'
-            yield FramePose(
-                frame.index,
-                frame.time,
-                current,
-                *found[frame.index],
-                'lost' if lost and frame is chunk[-1] else state,
-            )
+            state = 'lost' if lost and frame is chunk[-1] else state
+            person = PersonResult(0, current, *found[frame.index], state, model.dataset_meta)
+            yield FrameResult(frame.index, frame.time, (person,), frame.image, model.dataset_meta)
 
 
 def _indices(frames: Iterable[Frame]) -> set[int]:

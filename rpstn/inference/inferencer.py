@@ -11,9 +11,10 @@ Results are typed: :class:`rpstn.results.FrameResult`.
 from __future__ import annotations
 
 import functools
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from itertools import tee
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,15 @@ import torch
 from mmengine.config import Config
 
 from rpstn.checkpoints import ModelError
-from rpstn.deploy.engines import build_stepper, check_engine
+from rpstn.choices import MODES
+from rpstn.deploy.engines import build_stepper, check_engine, export_for_engine
 from rpstn.engine.loading import joint_names, load_model
 from rpstn.engine.shipped import shipped_files
+from rpstn.pose.boxes import BoxError, FollowedBox, parse_box, whole_frame
 from rpstn.pose.models.estimator import VideoPoseEstimator
+from rpstn.pose.streaming.steppers import Stepper
 from rpstn.pose.streaming.streaming import StreamingRPSTN
-from rpstn.pose.streaming.tracks import PersonPose
-from rpstn.results import FrameResult, PersonResult
+from rpstn.results import FrameResult
 from rpstn.video.frames import Frame, FrameSource
 from rpstn.video.inputs import open_input
 from rpstn.video.live import LiveSource
@@ -35,11 +38,8 @@ from rpstn.video.part import WHOLE, Part
 from rpstn.video.readahead import read_ahead
 
 from .answered_joints import AnsweredJoints
-from .boxes import BoxError, FollowedBox, parse_box, whole_frame
-from .clips import FramePose, check_finite, predict_video
+from .clips import check_finite, predict_video
 from .smoothing import Smoother
-
-MODES = ('auto', 'clip', 'stream')
 
 
 class PoseInferencer:
@@ -60,11 +60,11 @@ class PoseInferencer:
         engine: what computes the network: ``'torch'``, ``'onnx'`` (ONNX Runtime) or
             ``'openvino'``, the last two on the CPU.
         precision: ``'float32'``, or what else the engine offers
-            (:data:`rpstn.deploy.engines.ENGINES`).
+            (:data:`rpstn.choices.ENGINES`).
         exported: folder of `rpstn export` for the engine; without it the
             model is exported on the way.
         mode: ``'auto'``, ``'clip'`` or ``'stream'``.
-        box: where a person is, see :func:`rpstn.inference.boxes.parse_box`. Defaults to
+        box: where a person is, see :func:`rpstn.pose.boxes.parse_box`. Defaults to
             following the joints, from the whole image on.
         kpt_thr: score from which a joint is trusted when following.
         smooth: whether joints are smoothed by a one-euro filter, or its settings
@@ -137,11 +137,7 @@ class PoseInferencer:
         if self.mode == 'auto' and streams:
             self.mode = 'stream'
         self.stepper = (
-            self.model
-            if self.mode == 'clip'
-            else build_stepper(
-                self.model, checkpoint, engine, precision, device=device, exported=exported
-            )
+            self.model if self.mode == 'clip' else self._build_stepper(engine, precision, exported)
         )
         self.streaming = (
             None
@@ -153,6 +149,16 @@ class PoseInferencer:
         self.engine = getattr(
             self.stepper, 'device', f'PyTorch {torch.__version__} on {device}, float32'
         )
+
+    def _build_stepper(self, engine: str, precision: str, exported: str | Path | None) -> Stepper:
+        if engine == 'torch':
+            return build_stepper(self.model, engine, precision)
+        if exported is not None:
+            return build_stepper(exported, engine, precision)
+        with tempfile.TemporaryDirectory() as folder:
+            return build_stepper(
+                export_for_engine(self.model, folder, engine, precision), engine, precision
+            )
 
     @property
     def dataset_meta(self) -> dict:
@@ -221,17 +227,7 @@ class PoseInferencer:
     def _clips(
         self, frames: Iterator[Frame], known: Iterable[FrameResult]
     ) -> Iterator[FrameResult]:
-        # The model reads a clip ahead; tee keeps just those frames.
-        ahead, shown = tee(frames)
-        before = (
-            FramePose(result.index, result.time, person.box, person.keypoints, person.scores)
-            for result in known
-            for person in result.people
-        )
-        poses = predict_video(self.model, ahead, self.box, kpt_thr=self.kpt_thr, known=before)
-        for pose, frame in zip(poses, shown):
-            person = PersonResult(0, pose.box, pose.keypoints, pose.scores, pose.state)
-            yield FrameResult(pose.index, pose.time, (person,), frame.image)
+        return predict_video(self.model, frames, self.box, kpt_thr=self.kpt_thr, known=known)
 
     def _stream(
         self, frames: Iterator[Frame], known: Iterable[FrameResult]
@@ -241,7 +237,7 @@ class PoseInferencer:
             frame = next(frames)
             size = frame.image.shape[1::-1]
             taken = max([taken, *(person.id + 1 for person in last.people)])
-            yield FrameResult(last.index, last.time, last.people, frame.image)
+            yield replace(last, image=frame.image)
         follow, given = parse_box(self.box)
         name = object()  # of this run, as there may be others at the same time
         boxes = {0: given} if last is None and given is not None else self._boxes_after(last, size)
@@ -250,20 +246,18 @@ class PoseInferencer:
             for frame in frames:
                 if not follow:
                     boxes = {0: whole_frame(frame.image.shape[1::-1]) if given is None else given}
-                poses = self.streaming.step(frame.image, boxes or None, name)
+                result = self.streaming.step(frame.image, boxes or None, name)
                 boxes = {}
+                for person in result.people:
+                    check_finite(person.keypoints, person.scores, frame.index)
                 # Numbers of people who had left before a run was taken up again are not used twice.
                 people = tuple(
-                    _person(
-                        pose,
-                        frame.index,
-                        pose.person
-                        if last is None or pose.person in resumed
-                        else pose.person + taken,
-                    )
-                    for pose in poses.people
+                    person
+                    if last is None or person.id in resumed
+                    else replace(person, id=person.id + taken)
+                    for person in result.people
                 )
-                yield FrameResult(frame.index, frame.time, people, frame.image)
+                yield replace(result, index=frame.index, time=frame.time, people=people)
         finally:
             self.streaming.close(name)
 
@@ -278,11 +272,3 @@ class PoseInferencer:
             if follower.box is not None:
                 boxes[person.id] = follower.current(size)
         return boxes
-
-
-def _person(pose: PersonPose, frame: int, number: int) -> PersonResult:
-    """A streamed pose as a result; in double precision, as the other mode gives it."""
-    state = 'lost' if pose.lost else 'started' if pose.started else 'tracked'
-    joints, scores = (np.asarray(values, np.float64) for values in (pose.joints, pose.scores))
-    check_finite(joints, scores, frame)
-    return PersonResult(number, pose.box, joints, scores, state)

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 import cv2
-import numpy as np
 
-from rpstn.drawing import draw_pose
+from rpstn.choices import OUTPUTS
 from rpstn.engine.loading import joint_names
 from rpstn.errors import RPSTNError
 from rpstn.results import FrameResult
@@ -20,10 +19,6 @@ from rpstn.video.live import LiveSource
 
 from .pose_files import CocoJson, CsvFile, MMPoseJson, NpzFile, PoseJson
 
-# Name on the command line -> what its file's name ends in.
-ENDINGS = dict(
-    video='.mp4', json='.json', csv='.csv', npz='.npz', coco='.coco.json', mmpose='.mmpose.json'
-)
 _SCREEN = (1280, 720)
 """Pixels that a window has at most when it opens."""
 _SCREENS = ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM')
@@ -48,8 +43,8 @@ def ending(output: str, source: FrameSource | LiveSource) -> str:
     be read without its end.
     """
     if output != 'video':
-        return ENDINGS[output]
-    return '.png' if source.single else '.avi' if source.live else ENDINGS['video']
+        return OUTPUTS[output]
+    return '.png' if source.single else '.avi' if source.live else OUTPUTS['video']
 
 
 def open_outputs(
@@ -64,7 +59,7 @@ def open_outputs(
 
     Args:
         stack: that closes them.
-        names: of :data:`ENDINGS`, without ``'video'``.
+        names: of :data:`rpstn.choices.OUTPUTS`, without ``'video'``.
         stem: of all files, with their folder.
         source: what is looked at.
         meta: MMPose's data set meta.
@@ -78,7 +73,7 @@ def open_outputs(
         coco=CocoJson,
         mmpose=lambda path: MMPoseJson(path, meta),
     )
-    return [stack.enter_context(makers[name](Path(f'{stem}{ENDINGS[name]}'))) for name in names]
+    return [stack.enter_context(makers[name](Path(f'{stem}{OUTPUTS[name]}'))) for name in names]
 
 
 class DrawnFile:
@@ -169,10 +164,3 @@ class Window:
     def __exit__(self, *error) -> None:
         if self._is_open():
             cv2.destroyWindow(self.title)
-
-
-def draw_result(result: FrameResult, meta: dict, kpt_thr: float) -> np.ndarray:
-    """Everybody drawn on the frame's image, in place."""
-    for person in result.people:
-        draw_pose(result.image, person.keypoints, person.scores, meta, person.box, kpt_thr)
-    return result.image

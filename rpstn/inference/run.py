@@ -2,109 +2,91 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from typing import Any
 
 import cv2
 import torch
-from mmengine.config import Config, DictAction
 from rich.console import Console
 
 from rpstn.checkpoints import ModelError
 from rpstn.engine.cpu import keep_freed_memory
-from rpstn.engine.shipped import shipped_files
-from rpstn.errors import one_line
-from rpstn.pose.finders.person_finders import FinderError, build_finder
+from rpstn.errors import RPSTNError, SettingError, one_line
+from rpstn.pose.boxes import BoxError
+from rpstn.pose.finders import build_finder
 from rpstn.video.frames import FrameSource
 from rpstn.video.inputs import expand_inputs, is_live, open_input
 from rpstn.video.live import LiveSource, hide_password
-from rpstn.video.part import Moment, Part
+from rpstn.video.part import Part
 from rpstn.video.readers import UnreadableFrameError
 
-from .boxes import BoxError, parse_box
 from .inferencer import PoseInferencer
-from .outputs import DrawnFile, OutputError, Window, WindowClosed, draw_result, ending, open_outputs
+from .options import InferOptions
+from .outputs import DrawnFile, OutputError, Window, WindowClosed, ending, open_outputs
 from .progress import ProgressLine
 from .run_folder import RunError, RunFolder
 
 # What can be wrong with the input: nothing is left of the results. After any other error, such as
 # a full disk, they stay in the folder of the interrupted run.
 _BAD_INPUT = (UnreadableFrameError, ModelError, BoxError, OutputError)
-_INTERRUPTED = 130
+
+
+def infer(options: InferOptions, say: Callable[[str], None] = lambda line: None) -> None:
+    """Look at all inputs, one after the other, and write what was asked for.
+
+    Args:
+        options: what is looked at, and how.
+        say: takes lines on what was done.
+
+    Raises:
+        RPSTNError: after all inputs that can be used were done: a line on each that cannot.
+        KeyboardInterrupt: with a line on what has become of the results.
+    """
+    InferRun(options, say).run()
 
 
 class InferRun:
-    """One call of the command.
+    """One call of :func:`infer`."""
 
-    Args:
-        args: of :func:`rpstn.cli.infer.add_arguments`, and config
-            and checkpoint, both None for the model that comes with the package.
-    """
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
+    def __init__(self, options: InferOptions, say: Callable[[str], None]) -> None:
+        self.options, self.say = options, say
         self.console = Console(stderr=True)
         self.errors: list[str] = []
         self.done, self.took = 0, 0.0  # frames of the present input, and seconds
-        self.stopped = 'stopped; nothing was written'
 
-    def run(self) -> int:
-        """The exit status; messages of bad inputs are the message of SystemExit."""
+    def run(self) -> None:
+        """Do it; see :func:`infer`."""
         # One line of our own instead of FFmpeg's and OpenCV's many.
         os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
         cv2.setLogLevel(2)  # errors
-        try:
-            self._check()
-            sources = self._sources()
-            if not sources:
-                raise SystemExit('\n'.join(self.errors))
-            inferencer = self._inferencer()
-            print(f'computed by {inferencer.engine}')
-            for text, source in sources:
-                self._infer(inferencer, text, source)
-        except (*_BAD_INPUT, RunError, OSError) as error:
-            self.errors.append(one_line(error))
-        except KeyboardInterrupt:
-            print(f'\n{self.stopped}', file=sys.stderr)
-            return _INTERRUPTED
+        self.options.check()
+        sources = self._sources()
+        if sources:
+            try:
+                inferencer = self._inferencer()
+                self.say(f'computed by {inferencer.engine}')
+                for text, source in sources:
+                    self._infer(inferencer, text, source)
+            except (RPSTNError, OSError) as error:
+                self.errors.append(one_line(error))
         if self.errors:
-            raise SystemExit('\n'.join(self.errors))
-        return 0
-
-    def _check(self) -> None:
-        args = self.args
-        if args.out is None and not args.show:
-            raise OutputError('--out is needed, the folder of the results (or --show)')
-        if args.fps is not None and not 0 < args.fps <= 1000:
-            raise OutputError(f'--fps must be above 0 and at most 1000, got {args.fps}')
-        start, end = args.start or Moment(0), args.end
-        if end is not None and end.seconds == start.seconds and end.value <= start.value:
-            raise OutputError('--end must come after --start')
-        if args.finder != 'rtmdet' and (args.det_model or args.det_weights):
-            raise OutputError(
-                '--det-model and --det-weights are of --finder rtmdet, got '
-                f'--finder {args.finder or "frame"}'
-            )
-        if args.finder is not None and args.mode == 'clip':
-            raise OutputError("--finder needs mode 'stream'")
-        parse_box(args.box)
-        if args.out is not None and args.out.exists() and not args.out.is_dir():
-            raise OutputError(f'{args.out}: --out must be a folder')
+            raise RPSTNError('\n'.join(self.errors))
 
     def _sources(self) -> list[tuple[str, FrameSource | str]]:
         """What can be opened; of the rest there is a message. Live sources are opened last."""
-        args, sources, names = self.args, [], {}
-        self.part = Part(args.start or Moment(0), args.end, args.stride)
+        args = self.options
+        sources: list[tuple[str, FrameSource | str]] = []
+        names: dict[str, str] = {}
         for text in expand_inputs(args.inputs):
             try:
                 if is_live(text):
                     sources.append((text, text))
                     continue
-                source = open_input(text, args.fps, self.part)
+                source = open_input(text, args.fps, self.options.part)
                 other = names.setdefault(source.name, text)
                 if other != text and args.out is not None:
                     raise OutputError(
@@ -118,52 +100,43 @@ class InferRun:
         return sources
 
     def _check_targets(self, source: FrameSource) -> None:
-        for output in self.args.save if self.args.out is not None else ():
-            target = self.args.out / f'{source.name}{ending(output, source)}'
+        for output in self.options.outputs:
+            target = self.options.out / f'{source.name}{ending(output, source)}'
             if target.exists() and source.path.exists() and target.samefile(source.path):
                 raise OutputError(f'{target}: would overwrite the input; choose another --out')
 
     def _inferencer(self) -> PoseInferencer:
-        args = self.args
-        if args.config is None:
-            args.config = 'lite'
-            config, args.checkpoint = shipped_files(args.config)
-            args.mode = 'stream' if args.mode == 'auto' else args.mode
-        elif Path(args.config).is_file():
-            config = Config.fromfile(args.config)
-        else:
-            raise ModelError(f'{args.config}: no such config file')
-        config.merge_from_dict(_settings(args.cfg_options, '--cfg-options'))
+        args = self.options
+        self.config, self.checkpoint = args.model_files()
         device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
         if device == 'cpu':
             keep_freed_memory()
-        smooth = False if args.smooth is None else _settings(args.smooth, '--smooth')
-        stream = dict(max_people=args.people)
+        stream: dict[str, Any] = dict(max_people=args.people)
         if args.reset_every is not None:
             stream['reset_every'] = args.reset_every
         try:
             if args.finder is not None:
                 stream['finder'] = build_finder(args.finder, **self._detector(device))
             return PoseInferencer(
-                config,
-                args.checkpoint,
+                self.config,
+                self.checkpoint,
                 device,
                 args.engine,
                 args.precision,
                 args.exported,
-                args.mode,
+                'stream' if args.config is None and args.mode == 'auto' else args.mode,
                 args.box,
                 args.kpt_thr,
-                smooth,
+                False if args.smooth is None else dict(args.smooth),
                 stream,
                 args.joints,
             )
-        except (FinderError, TypeError, ValueError) as error:
-            raise ModelError(one_line(error)) from None
+        except (TypeError, ValueError) as error:  # options of filters and finders
+            raise SettingError(one_line(error)) from error
 
     def _detector(self, device: str) -> dict:
         """What the command line says of the finder."""
-        args = self.args
+        args = self.options
         if args.finder != 'rtmdet':
             return {}
         given = dict(config=args.det_model, checkpoint=args.det_weights, device=device)
@@ -174,13 +147,15 @@ class InferRun:
         folder = None
         try:
             if isinstance(source, str):
-                source = open_input(source, self.args.fps, self.part, self.args.retries)
-            if self.args.out is not None:
+                source = open_input(
+                    source, self.options.fps, self.options.part, self.options.retries
+                )
+            if self.options.out is not None:
                 folder = RunFolder(
-                    self.args.out,
+                    self.options.out,
                     source.name,
                     self._about(inferencer, text, source),
-                    self.args.resume,
+                    self.options.resume,
                 )
         except (*_BAD_INPUT, RunError) as error:
             self.errors.append(one_line(error))
@@ -201,14 +176,13 @@ class InferRun:
             # What a live stream has shown until it broke off is a result.
         except KeyboardInterrupt:
             if not source.live or not self.done:
-                if folder is not None and self.done:
-                    self.stopped = (
-                        f'stopped after {self.done} frames, which are in '
-                        f'{folder.folder}; with --resume the run goes on'
-                    )
-                else:
+                if folder is None or not self.done:
                     self._discard(folder)
-                raise
+                    raise KeyboardInterrupt('stopped; nothing was written') from None
+                raise KeyboardInterrupt(
+                    f'stopped after {self.done} frames, which are in {folder.folder}; with '
+                    '--resume the run goes on'
+                ) from None
         if folder is not None:
             folder.complete()
             self._report(source, closed)
@@ -222,12 +196,12 @@ class InferRun:
         self, inferencer: PoseInferencer, text: str, source: FrameSource | LiveSource
     ) -> dict:
         """All that the bare results of a run depend on."""
-        args = self.args
+        args = self.options
         about = dict(
             input=hide_password(text) if source.live else str(Path(text).absolute()),
             size=list(source.size),
             config=inferencer.model.cfg.pretty_text,
-            checkpoint=_file_or_name(args.checkpoint),
+            checkpoint=_file_or_name(self.checkpoint),
             box=args.box,
             kpt_thr=args.kpt_thr,
             mode=inferencer.mode_for(source),
@@ -237,9 +211,9 @@ class InferRun:
             precision=getattr(inferencer.stepper, 'precision', args.precision),
             reset_every=args.reset_every,
             fps=args.fps,
-            start=vars(self.part.start),
-            end=self.part.end and vars(self.part.end),
-            stride=self.part.stride,
+            start=vars(self.options.part.start),
+            end=self.options.part.end and vars(self.options.part.end),
+            stride=self.options.part.stride,
         )
         if args.finder == 'rtmdet':
             about['detector'] = [_file_or_name(args.det_model), _file_or_name(args.det_weights)]
@@ -253,15 +227,15 @@ class InferRun:
         self, inferencer: PoseInferencer, source: FrameSource | LiveSource, folder: RunFolder | None
     ) -> None:
         """Take every frame of a source to every output."""
-        args, meta = self.args, inferencer.dataset_meta
+        args, meta = self.options, inferencer.dataset_meta
         fps = source.fps / args.stride
         names = [name for name in dict.fromkeys(args.save) if name != 'video']
         header = dict(
             video=hide_password(str(source)) if source.live else source.path.name,
             fps=source.fps,
             size=source.size,
-            config=args.config,
-            checkpoint=str(args.checkpoint),
+            config=args.config or 'lite',
+            checkpoint=str(self.checkpoint),
             box=args.box,
             mode=inferencer.mode_for(source),
             stride=args.stride,
@@ -281,14 +255,15 @@ class InferRun:
             if args.show:
                 drawn.append(stack.enter_context(Window(source)))
             step = stack.enter_context(ProgressLine(self.console, source))
-            for result in inferencer.raw(source, folder.results() if folder is not None else ()):
+            known = () if folder is None else folder.results(inferencer.model.dataset_meta)
+            for result in inferencer.raw(source, known):
                 if folder is not None:
                     folder.write(result)
                 result = finish(result)
                 for output in outputs:
                     output.write(result)
                 if drawn:
-                    draw_result(result, meta, args.kpt_thr)
+                    result.draw(kpt_thr=args.kpt_thr)
                 for output in drawn:
                     output.write(result)
                 self.done += 1
@@ -297,34 +272,23 @@ class InferRun:
 
     def _report(self, source: FrameSource | LiveSource, closed: bool) -> None:
         files = ', '.join(
-            str(self.args.out / f'{source.name}{ending(output, source)}')
-            for output in dict.fromkeys(self.args.save)
+            str(self.options.out / f'{source.name}{ending(output, source)}')
+            for output in dict.fromkeys(self.options.save)
         )
         rate = self.done / max(self.took, 1e-9)
-        print(f'{self.done} frames, {rate:.1f} per second: {files}')
+        self.say(f'{self.done} frames, {rate:.1f} per second: {files}')
         if source.live and source.dropped:
-            print(
+            self.say(
                 f'{source}: {source.dropped} frames came while the model was busy, and were dropped'
             )
         if source.live and source.reconnected:
-            print(f'{source}: the stream broke off and came back {source.reconnected} times')
+            self.say(f'{source}: the stream broke off and came back {source.reconnected} times')
         whole = not source.live and source.part == Part() and not closed
         if whole and source.expected > self.done:
-            print(
+            self.say(
                 f'{source.path}: the header states {source.expected} frames, '
                 f'{self.done} could be decoded'
             )
-
-
-def _settings(pairs: list[str], option: str) -> dict:
-    """A dict out of key=value."""
-    settings = {}
-    for pair in pairs:
-        key, equals, value = pair.partition('=')
-        if not (key and equals):
-            raise OutputError(f'{option} must be key=value, got {pair!r}')
-        settings[key] = DictAction._parse_iterable(value)
-    return settings
 
 
 def _file_or_name(text: str | Path | None) -> list | str | None:

@@ -12,15 +12,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import IO
-
-import numpy as np
+from typing import IO, Any
 
 from rpstn.errors import RPSTNError
-from rpstn.results import FrameResult, PersonResult
+from rpstn.results import FrameResult
 
 JOURNAL = 'journal.jsonl'
 
@@ -72,29 +70,19 @@ class RunFolder:
     def __exit__(self, *error) -> None:
         self._file.close()
 
-    def results(self) -> Iterator[FrameResult]:
-        """Those of the earlier run, without images."""
+    def results(self, meta: Mapping[str, Any] | None = None) -> Iterator[FrameResult]:
+        """Those of the earlier run, without images, of the model's joints."""
         if not self.known:
             return
         with open(self.folder / JOURNAL, encoding='utf-8') as file:
             for line in islice(file, 1, 1 + self.known):
-                yield _parse(json.loads(line))
+                yield FrameResult.from_dict(json.loads(line), meta)
 
     def write(self, result: FrameResult) -> None:
         """Note one frame; those of the earlier run, which come first again, are noted already."""
         self._written += 1
         if self._written > self.known:
-            people = [
-                dict(
-                    id=person.id,
-                    state=person.state,
-                    box=person.box.tolist(),
-                    keypoints=person.keypoints.tolist(),
-                    scores=person.scores.tolist(),
-                )
-                for person in result.people
-            ]
-            self._file.write(_line(dict(frame=result.index, time=result.time, people=people)))
+            self._file.write(_line(result.to_dict()))
 
     def complete(self) -> None:
         """Move all files into place."""
@@ -139,23 +127,6 @@ class RunFolder:
 
 def _line(record: dict) -> bytes:
     return json.dumps(record).encode() + b'\n'
-
-
-def _parse(record: dict) -> FrameResult:
-    return FrameResult(
-        record['frame'],
-        record['time'],
-        tuple(
-            PersonResult(
-                person['id'],
-                np.array(person['box'], np.float32),
-                np.array(person['keypoints']),
-                np.array(person['scores']),
-                person['state'],
-            )
-            for person in record['people']
-        ),
-    )
 
 
 def _short(value: object) -> str:

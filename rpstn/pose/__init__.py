@@ -21,15 +21,13 @@ from .models.residual_propagation import ResidualJRPSP
 from .models.shared_backbone import SharedBackbone
 from .models.temporal_loss import TemporalMSELoss
 from .models.upsampling import UpsampledBackbone
-from .streaming.streaming import PersonPose, Stepper, StreamingRPSTN, StreamPoses, TorchStepper
+from .streaming.streaming import Stepper, StreamingRPSTN, TorchStepper
 from .structures import ClipDataSample
 
 __all__ = [
     'Crop',
     'Cropper',
-    'PersonPose',
     'Stepper',
-    'StreamPoses',
     'StreamingRPSTN',
     'TorchStepper',
     'CatPropagator',

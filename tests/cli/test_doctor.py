@@ -10,8 +10,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from rpstn.cli import doctor
 from rpstn.cli.main import main
+from rpstn.compat import examination, versions
 from rpstn.version import __version__
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def test_without_openmmlab_it_names_the_one_command(run_python):
     process = run_python(RUN, hidden=packages)
     assert process.returncode == 1, process.stderr
     lines = [line.strip() for line in process.stdout.splitlines()]
-    assert lines[-1] == doctor.INSTALL_OPENMMLAB
+    assert lines[-1] == versions.INSTALL_OPENMMLAB
     assert lines[-2] == 'Wrong: mmengine, mmcv-lite, mmpose, xtcocotools'
     assert run_python('import rpstn', hidden=packages).returncode == 0
 
@@ -51,7 +51,7 @@ def test_a_broken_mmpose_is_reported_by_the_doctor_and_raised_by_all_others(run_
     assert process.returncode == 1, process.stderr
     assert 'import mmpose.apis' in process.stdout and "No module named 'munkres'" in process.stdout
     assert process.stdout.splitlines()[-1].strip() == 'pip install "munkres>=1.1.4"'
-    process = run_python('import rpstn', hidden=['munkres'])
+    process = run_python('import rpstn, mmpose.models', hidden=['munkres'])
     assert process.returncode == 1 and "No module named 'munkres'" in process.stderr
 
 
@@ -81,9 +81,9 @@ def test_a_torchvision_of_another_torch_is_named(run_python, tmp_path):
     ],
 )
 def test_states_and_commands(monkeypatch, installed, names, state, mend):
-    monkeypatch.setattr(doctor, 'find_version', installed.get)
-    package = next(package for package in doctor.PACKAGES if package.names[0] == names)
-    finding = doctor.examine_package(package)
+    monkeypatch.setattr(examination, 'find_version', installed.get)
+    package = next(package for package in examination.packages() if package.names[0] == names)
+    finding = examination.examine_package(package)
     assert finding.state == state
     assert finding.mend.startswith(mend) and bool(finding.mend) == bool(mend)
     assert finding.wrong == bool(mend)
@@ -93,7 +93,7 @@ def test_doctor_setup_and_pins_agree(monkeypatch):
     said = {}
     monkeypatch.setattr(setuptools, 'setup', said.update)
     runpy.run_path(str(ROOT / 'setup.py'))
-    assert said['version'] == __version__ and said['python_requires'] == doctor.PYTHON
+    assert said['version'] == __version__ and said['python_requires'] == versions.PYTHON
     lines = (ROOT / 'requirements' / 'constraints.txt').read_text().splitlines()
     pins = {
         r.name: r
@@ -102,7 +102,7 @@ def test_doctor_setup_and_pins_agree(monkeypatch):
         for r in [Requirement(text)]
     }
 
-    supported = {package.names[0]: package for package in doctor.PACKAGES}
+    supported = {package.names[0]: package for package in examination.packages()}
     for requirement in map(Requirement, said['install_requires']):
         if requirement.marker is None:
             assert requirement.specifier == SpecifierSet(supported[requirement.name].supported)
@@ -110,7 +110,7 @@ def test_doctor_setup_and_pins_agree(monkeypatch):
         if name in pins:
             (pin,) = pins[name].specifier
             assert Version(pin.version) in SpecifierSet(package.supported)
-    openmmlab = doctor.INSTALL_OPENMMLAB.split()[3:]
+    openmmlab = versions.INSTALL_OPENMMLAB.split()[3:]
     assert openmmlab == [str(pins[Requirement(text).name]) for text in openmmlab]
     needed = {r for r, package in supported.items() if package.required}
     assert needed <= set(pins) and needed <= {*map(read_name, said['install_requires'])} | {

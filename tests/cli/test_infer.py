@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -19,10 +20,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
-from rpstn.cli.infer import main
-from rpstn.cli.main import main as rpstn
+from rpstn.cli.main import main
 from rpstn.form.datasets.converters import read_joints
-from rpstn.pose.finders.person_finders import MotionFinder
+from rpstn.pose.finders import MotionFinder
 from rpstn.video.live import LiveSource
 from rpstn.video.readers import UnreadableFrameError
 
@@ -59,13 +59,15 @@ def clip(tmp_path_factory) -> Path:
     return write_video(tmp_path_factory.mktemp('clip') / 'clip.avi', 11)
 
 
-def infer(model: list[str], *arguments) -> str | int | None:
-    """The exit status, or message, of the command in this process."""
-    try:
-        main([*model, *map(str, arguments), '--device', 'cpu', '--kpt-thr', '-9'])
-    except SystemExit as stop:
-        return stop.code
-    return None
+@pytest.fixture
+def infer(command) -> Callable[..., str | int | None]:
+    """The message of the command in this process, its status where there is none."""
+
+    def run(model: list[str], *words) -> str | int | None:
+        status, message = command('infer', *model, *words, '--device', 'cpu', '--kpt-thr', '-9')
+        return message if status == 1 else status or None
+
+    return run
 
 
 def rows(path: Path) -> list[dict]:
@@ -81,7 +83,7 @@ def frames_in(path: Path) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize('mode', ['clip', 'stream'])
-def test_all_outputs_say_the_same(model, clip, tmp_path, mode):
+def test_all_outputs_say_the_same(infer, model, clip, tmp_path, mode):
     assert (
         infer(
             model,
@@ -143,7 +145,7 @@ def test_all_outputs_say_the_same(model, clip, tmp_path, mode):
     )
 
 
-def test_part_of_a_video_is_the_part_of_the_whole(model, clip, tmp_path):
+def test_part_of_a_video_is_the_part_of_the_whole(infer, model, clip, tmp_path):
     """Numbers and times are the whole video's; in the stream the first frame starts."""
     box = ('--box', '5,5,40,30')
     assert (
@@ -164,7 +166,7 @@ def test_part_of_a_video_is_the_part_of_the_whole(model, clip, tmp_path):
     assert 'no frame from --start' in says and not (tmp_path / 'none').exists()
 
 
-def test_smoothing_is_off_unless_asked_for_and_changes_joints_only(model, clip, tmp_path):
+def test_smoothing_is_off_unless_asked_for_and_changes_joints_only(infer, model, clip, tmp_path):
     for name, options in (('raw', []), ('smooth', ['--smooth', 'min_cutoff=0.5', 'beta=0'])):
         assert infer(model, clip, '--out', tmp_path / name, '--save', 'json', *options) is None
     raw, smooth = (
@@ -184,7 +186,7 @@ def test_smoothing_is_off_unless_asked_for_and_changes_joints_only(model, clip, 
     )
 
 
-def test_cocos_joints_in_every_file(model, clip, tmp_path):
+def test_cocos_joints_in_every_file(infer, model, clip, tmp_path):
     assert (
         infer(
             model,
@@ -211,7 +213,7 @@ def test_cocos_joints_in_every_file(model, clip, tmp_path):
     assert meta['dataset_name'] == 'coco' and len(frames_in(tmp_path / 'clip.mp4')) == 11
 
 
-def test_folders_and_globs(model, tmp_path):
+def test_folders_and_globs(infer, model, tmp_path):
     videos, shots = tmp_path / 'videos', tmp_path / 'shots'
     videos.mkdir()
     shots.mkdir()
@@ -232,7 +234,7 @@ def test_folders_and_globs(model, tmp_path):
 
 def test_the_command_line(model, clip, tmp_path, capsys):
     assert (
-        rpstn(
+        main(
             ['infer', *model, str(clip), '--out', str(tmp_path), '--save', 'csv', '--device', 'cpu']
         )
         == 0
@@ -241,21 +243,21 @@ def test_the_command_line(model, clip, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('words', [['a.py'], ['a.py', 'b.pth']])
-def test_a_config_without_checkpoint_or_input_is_refused(words):
+def test_a_config_without_checkpoint_or_input_is_refused(infer, words):
     says = infer(words)
     assert says.startswith('a.py: a config is followed by CHECKPOINT and INPUT, got ')
     assert says.endswith(words[1] if words[1:] else 'nothing')
 
 
 @pytest.mark.parametrize('words', [['b.pth', 'a.py', 'v.mp4'], ['v.mp4', 'b.pth']])
-def test_a_model_in_the_wrong_place_is_no_input(words):
+def test_a_model_in_the_wrong_place_is_no_input(infer, words):
     assert 'CONFIG (NAME.py) and CHECKPOINT come first' in infer(words)
 
 
 def test_help_and_nothing(capsys):
     for words, status in ((['--help'], 0), ([], 2)):
         with pytest.raises(SystemExit) as stop:
-            main(words)
+            main(['infer', *words])
         assert stop.value.code == status
     assert 'required: INPUT' in capsys.readouterr().err
 
@@ -274,7 +276,7 @@ def lines(path: Path) -> int:
     return path.read_bytes().count(b'\n') if path.exists() else 0
 
 
-def test_a_killed_run_has_kept_all_and_is_taken_up_again(model, tmp_path):
+def test_a_killed_run_has_kept_all_and_is_taken_up_again(infer, model, tmp_path):
     """SIGKILL, in the middle of a real process; then the rest equals an uninterrupted run."""
     video = write_video(tmp_path / 'long.avi', 120)
     saved = ('--save', 'video', 'json', 'csv', 'npz', 'coco', 'mmpose')
@@ -282,7 +284,7 @@ def test_a_killed_run_has_kept_all_and_is_taken_up_again(model, tmp_path):
     out = tmp_path / 'out'
     part = out / 'long.incomplete'
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / 'tools/infer.py'), *common, '--out', str(out)],
+        [sys.executable, '-m', 'rpstn', 'infer', *common, '--out', str(out)],
         env={**os.environ, 'OMP_NUM_THREADS': '1'},
         stdout=subprocess.DEVNULL,
     )
@@ -320,7 +322,9 @@ def test_a_killed_run_has_kept_all_and_is_taken_up_again(model, tmp_path):
     np.testing.assert_array_equal(ours, whole)
 
 
-def test_ctrl_c_keeps_what_is_done_and_resuming_a_stream_keeps_its_people(model, tmp_path, capsys):
+def test_ctrl_c_keeps_what_is_done_and_resuming_a_stream_keeps_its_people(
+    infer, model, tmp_path, capsys
+):
     video = write_video(tmp_path / 'long.avi', 150)
     out = tmp_path / 'out'
     part = out / 'long.incomplete'
@@ -349,7 +353,7 @@ def test_ctrl_c_keeps_what_is_done_and_resuming_a_stream_keeps_its_people(model,
     assert len(frames_in(out / 'long.mp4')) == 150
 
 
-def test_a_folder_that_is_no_interrupted_run(model, clip, tmp_path):
+def test_a_folder_that_is_no_interrupted_run(infer, model, clip, tmp_path):
     (tmp_path / 'clip.incomplete').mkdir()
     (tmp_path / 'clip.incomplete/journal.jsonl').write_text('not json\n')
     assert 'no journal.jsonl that can be read' in infer(model, clip, '--out', tmp_path, '--resume')
@@ -400,7 +404,7 @@ def camera():
     server.server_close()
 
 
-def test_a_live_stream_ends_where_it_is_told_to(model, camera, tmp_path, capsys):
+def test_a_live_stream_ends_where_it_is_told_to(infer, model, camera, tmp_path, capsys):
     """Streaming by itself; numbers tell of dropped frames, and the video runs in real time."""
     camera.frames = 200
     assert infer(model, camera.url, '--out', tmp_path, '--end', '1s', '--fps', '20') is None
@@ -435,7 +439,7 @@ def test_a_stream_that_drops_is_opened_again_and_then_given_up(camera, tmp_path)
     assert np.all(np.diff(shown) > 0)
 
 
-def test_what_a_broken_stream_has_shown_is_kept(model, camera, tmp_path):
+def test_what_a_broken_stream_has_shown_is_kept(infer, model, camera, tmp_path):
     says = infer(model, camera.url, '--out', tmp_path, '--save', 'csv', '--retries', '1')
     assert 'broke off' in says and 'secret' not in says and '\n' not in says
     assert len(rows(next(tmp_path.glob('*.csv')))) > 100
@@ -522,7 +526,7 @@ def bad(tmp_path_factory) -> dict[str, tuple]:
         'unknown filter',
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(model, bad, tmp_path, case):
+def test_bad_input_is_one_line_and_leaves_nothing(infer, model, bad, tmp_path, case):
     arguments, says = bad[case]
     out = tmp_path / 'out'
     message = infer(model, *arguments, '--out', out)
@@ -530,7 +534,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(model, bad, tmp_path, case):
     assert not out.exists()
 
 
-def test_a_truncated_video_gives_the_frames_it_has_and_says_so(model, tmp_path, capsys):
+def test_a_truncated_video_gives_the_frames_it_has_and_says_so(infer, model, tmp_path, capsys):
     whole = write_video(tmp_path / 'whole.avi', 40)
     cut = truncated(tmp_path / 'cut.avi', whole, 0.5)
     assert infer(model, cut, '--out', tmp_path / 'out') is None
@@ -549,7 +553,7 @@ class Interrupted(MotionFinder):
         super().observe(image, stream)
 
 
-def test_what_is_said_of_the_detector_reaches_it(model, clip, tmp_path, monkeypatch):
+def test_what_is_said_of_the_detector_reaches_it(infer, model, clip, tmp_path, monkeypatch):
     built, finders = [], [Interrupted(), MotionFinder(), MotionFinder()]
 
     def build(name, **options):
@@ -581,7 +585,7 @@ def test_what_is_said_of_the_detector_reaches_it(model, clip, tmp_path, monkeypa
     assert len(json.loads((tmp_path / 'out/clip.json').read_text())['frames']) == 11
 
 
-def test_a_window_where_there_is_none(model, clip, tmp_path, monkeypatch):
+def test_a_window_where_there_is_none(infer, model, clip, tmp_path, monkeypatch):
     for name in ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM'):
         monkeypatch.delenv(name, raising=False)
     says = infer(model, clip, '--show', '--out', tmp_path / 'out')

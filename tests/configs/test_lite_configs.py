@@ -96,10 +96,9 @@ def test_size_and_cost_of_one_streamed_frame():
     parameters = sum(p.numel() for p in model.parameters())
     image = torch.zeros(1, 3, 256, 256)
     with torch.no_grad():
-        features, initial = model.backbone(image[:, None])
-        state = model.head.refine(initial), features[:, 0]
+        state = model.head.start(*model.backbone.start(image))
         with FlopCounterMode(display=False) as counter:
-            heatmaps = model.head.step(*state, model.head.embed(model.backbone.encoder(image)))
+            heatmaps, _ = model.head.step(*state, model.backbone.encoder(image))
     multiply_adds = counter.get_total_flops() / 2
     assert heatmaps.shape == (1, 15, 64, 64)
     assert 3e6 < parameters <= 6e6
@@ -146,14 +145,11 @@ def test_clip_mode_equals_one_frame_at_a_time():
     clip = torch.randn(1, 4, 3, 64, 64)
     with torch.no_grad():
         expected = model._forward(clip)[0]
-        features, initial = model.backbone(clip[:, :1])
-        features, heatmaps = features[:, 0], model.head.refine(initial)
-        got = [heatmaps]
+        state = model.head.start(*model.backbone.start(clip[:, 0]))
+        got = [state[0]]
         for t in range(1, 4):
-            following = model.head.embed(model.backbone.encoder(clip[:, t]))
-            heatmaps = model.head.step(heatmaps, features, following)
-            features = following
-            got.append(heatmaps)
+            state = model.head.step(*state, model.backbone.encoder(clip[:, t]))
+            got.append(state[0])
     torch.testing.assert_close(torch.cat(got), expected, rtol=1e-4, atol=1e-5)
 
 

@@ -1,5 +1,7 @@
 """Every engine answers what PyTorch answers, and what cannot be had is said in one line."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,13 @@ pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 
 from rpstn.benchmark.speed_worker import build_model  # noqa: E402
-from rpstn.deploy.engines import ENGINES, EngineError, build_stepper, precision_here  # noqa: E402
+from rpstn.deploy.engines import (  # noqa: E402
+    ENGINES,
+    EngineError,
+    build_stepper,
+    export_for_engine,
+    precision_here,
+)
 from rpstn.deploy.export import export_model  # noqa: E402
 from rpstn.deploy.parity import compare_steppers, follow  # noqa: E402
 from rpstn.deploy.sample_clips import random_clips  # noqa: E402
@@ -76,13 +84,7 @@ def exported(model, tmp_path_factory):
 def test_every_engine_follows_as_torch_does(model, exported, engine, precision):
     if engine == 'openvino':
         pytest.importorskip('openvino')
-    stepper = build_stepper(
-        model if engine == 'torch' else None,
-        engine=engine,
-        precision=precision,
-        threads=1,
-        exported=None if engine == 'torch' else exported,
-    )
+    stepper = build_stepper(model if engine == 'torch' else exported, engine, precision, threads=1)
     assert isinstance(stepper, Stepper)
     reference = TorchStepper(model)
     for name in ('input_size', 'heatmap_size', 'num_joints'):
@@ -122,7 +124,7 @@ def test_answers_are_not_overwritten_by_the_next_call(exported, engine, precisio
     if engine == 'openvino':
         pytest.importorskip('openvino')
     carried = getattr(torch, precision_here(engine, precision))
-    stepper = build_stepper(None, engine=engine, precision=precision, exported=exported, threads=1)
+    stepper = build_stepper(exported, engine, precision, threads=1)
     clip = random_clips((SIZE, SIZE), 3, 1)[0]
     state = stepper.start(clip[:1])
     first = stepper.step(clip[1:2], *state)
@@ -132,10 +134,17 @@ def test_answers_are_not_overwritten_by_the_next_call(exported, engine, precisio
     assert all(torch.equal(a, b) for a, b in zip(first, kept))
 
 
-def test_a_model_is_exported_on_the_way(model):
-    stepper = build_stepper(model, engine='onnx', threads=1)
-    parity = compare_steppers(TorchStepper(model), stepper, random_clips((SIZE, SIZE), 2, 1))
+@pytest.mark.parametrize('engine', ['onnx', 'openvino'])
+def test_a_model_is_exported_on_the_way_and_its_folder_not_needed_again(model, engine, tmp_path):
+    pytest.importorskip(dict(onnx='onnxruntime', openvino='openvino')[engine])
+    exported = export_for_engine(model, tmp_path / 'exported', engine)
+    stepper = build_stepper(exported, engine, threads=1)
+    shutil.rmtree(exported.folder)
+    clips = random_clips((SIZE, SIZE), 2, 2)
+    parity = compare_steppers(TorchStepper(model), stepper, clips)
     assert parity.greatest < 1e-5
+    # Several people are met only now.
+    assert stepper.start(torch.stack([clip[0] for clip in clips]))[0].shape[0] == 2
 
 
 @pytest.mark.parametrize(
@@ -150,7 +159,7 @@ def test_a_model_is_exported_on_the_way(model):
             dict(engine='torch', precision='int8'),
             "precision of engine torch must be one of float32, bfloat16, got 'int8'",
         ),
-        (dict(engine='onnx', precision='int8'), 'int8 has to be calibrated'),
+        (dict(engine='onnx'), 'engine onnx takes an export, of export_model, got a model'),
     ],
 )
 def test_what_cannot_be_had_is_said(model, arguments, message):
@@ -158,13 +167,15 @@ def test_what_cannot_be_had_is_said(model, arguments, message):
         build_stepper(model, **arguments)
 
 
-def test_a_config_needs_a_checkpoint():
-    with pytest.raises(EngineError, match='a config and a checkpoint are needed'):
-        build_stepper('configs/rpstn_demo.py')
+def test_torch_takes_a_model_and_integers_take_clips(model, tmp_path):
+    with pytest.raises(EngineError, match="engine torch takes a model, got 'exported'"):
+        build_stepper('exported')
+    with pytest.raises(EngineError, match='int8 has to be calibrated'):
+        export_for_engine(model, tmp_path, 'onnx', 'int8')
 
 
 def test_crops_of_another_size_or_type_are_refused(exported):
-    stepper = build_stepper(None, engine='onnx', exported=exported, threads=1)
+    stepper = build_stepper(exported, 'onnx', threads=1)
     for crops in (torch.zeros(1, 3, 32, 64, dtype=torch.uint8), torch.zeros(1, 3, SIZE, SIZE)):
         with pytest.raises(ValueError, match=r'crops must be \(N, 3, 64, 64\) torch.uint8'):
             stepper.start(crops)
@@ -177,7 +188,7 @@ import rpstn
 from rpstn.deploy.engines import build_stepper
 from rpstn.deploy.export import ExportError
 try:
-    build_stepper(None, engine='openvino', exported='nowhere')
+    build_stepper('nowhere', 'openvino')
 except ExportError as error:
     print(error)
 """,

@@ -9,7 +9,8 @@ onnxruntime = pytest.importorskip('onnxruntime')
 
 from torch import nn  # noqa: E402 (after what may be missing)
 
-from rpstn.deploy.integer_sums import WEIGHT_BITS, weight_bits  # noqa: E402
+from rpstn.choices import WEIGHT_BITS  # noqa: E402
+from rpstn.deploy.integer_sums import weight_bits  # noqa: E402
 from rpstn.deploy.quantization import quantize_graph  # noqa: E402
 
 pytestmark = pytest.mark.engines

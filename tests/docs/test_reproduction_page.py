@@ -15,6 +15,9 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpose.registry import DATASETS, METRICS, MODELS
 
+from rpstn.cli.main import VERBS, main
+from rpstn.engine.configs import parse_settings
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / 'docs/reproduction.md').read_text()
 CONFIGS = sorted(set(re.findall(r'configs/[\w/]+\.py', PAGE)))
@@ -49,6 +52,7 @@ def parsed(tool: str, arguments: list[str], monkeypatch) -> argparse.Namespace:
     spec = importlib.util.spec_from_file_location(Path(tool).stem, ROOT / tool)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    verb = Path(tool).stem
     original = argparse.ArgumentParser.parse_args
 
     def stop(self, *args, **kwargs) -> None:
@@ -59,7 +63,7 @@ def parsed(tool: str, arguments: list[str], monkeypatch) -> argparse.Namespace:
     environment = dict(os.environ)
     try:
         with pytest.raises(Parsed) as found:
-            module.main()
+            main([verb, *arguments]) if verb in VERBS else module.main()
     finally:
         monkeypatch.setattr(argparse.ArgumentParser, 'parse_args', original)
         os.environ.clear()
@@ -106,12 +110,12 @@ def test_every_command_is_understood_and_finds_what_those_before_it_wrote(tmp_pa
             } <= GIVEN
             continue
         config = Config.fromfile(path)
-        config.merge_from_dict(args.cfg_options)
+        config.merge_from_dict(parse_settings(args.cfg_options, '--cfg-options'))
         needed = [*getattr(args, 'checkpoints', [])]
         needed += [args.checkpoint] if hasattr(args, 'checkpoint') else []
         needed += [
             value
-            for value in (args.cfg_options or {}).values()
+            for value in parse_settings(args.cfg_options or [], '--cfg-options').values()
             if str(value).startswith('work_dirs/')
         ]
         assert set(needed) <= written, (path, needed)
@@ -129,7 +133,7 @@ def test_the_legacy_figure_is_asked_for_in_place_of_the_standard(monkeypatch):
     (command,) = (c for c in commands() if 'LegacyPCK' in ' '.join(c))
     args = parsed(command[1], command[2:], monkeypatch)
     config = Config.fromfile(ROOT / 'configs/released_penn.py')
-    config.merge_from_dict(args.cfg_options)
+    config.merge_from_dict(parse_settings(args.cfg_options, '--cfg-options'))
     with DefaultScope.overwrite_default_scope('mmpose'):
         (metric,) = (METRICS.build(m) for m in config.test_evaluator.metrics)
         assert type(metric).__name__ == 'LegacyPCK' and metric.thr == 0.2

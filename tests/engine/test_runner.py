@@ -1,6 +1,5 @@
 """Weights that cannot be had, batch norms folded away, and what fits which machine."""
 
-import argparse
 import copy
 import http.server
 import threading
@@ -17,6 +16,7 @@ from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from torch import nn
 
+from rpstn.engine.configs import parse_settings, read_config
 from rpstn.engine.cpu import (
     PackedConv,
     fold_batch_norms,
@@ -24,13 +24,9 @@ from rpstn.engine.cpu import (
     pack_convolutions,
     round_folded_weights,
 )
-from rpstn.engine.runner import (
-    add_common_arguments,
-    build_runner,
-    drop_unreachable_weights,
-    fit_machine,
-    load_config,
-)
+from rpstn.engine.run import RunOptions, load_config
+from rpstn.engine.runner import build_runner, drop_unreachable_weights, fit_machine
+from rpstn.errors import SettingError
 from rpstn.pose.models.propagation import ReducedConv
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -153,13 +149,6 @@ def test_a_file_in_torchs_cache_needs_no_server(tmp_path, monkeypatch):
 # Configs.
 
 
-def arguments(*given: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    parser.add_argument('config')
-    add_common_arguments(parser)
-    return parser.parse_args(given)
-
-
 def test_options_replace_settings_of_the_config(tmp_path, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
     (tmp_path / 'some.py').write_text(
@@ -167,35 +156,56 @@ def test_options_replace_settings_of_the_config(tmp_path, monkeypatch):
         'default_hooks = dict(visualization=visualization)\n'
     )
     cfg = load_config(
-        arguments(
-            str(tmp_path / 'some.py'),
-            '--cfg-options',
-            'model.depth=18',
-            'model.sizes=7,2',
-            'train_cfg.max_epochs=2',
-            '--show-dir',
-            'drawn',
-            '--interval',
-            '3',
-        )
+        tmp_path / 'some.py',
+        RunOptions(
+            cfg_options=parse_settings(
+                ['model.depth=18', 'model.sizes=7,2', 'train_cfg.max_epochs=2'], '--cfg-options'
+            ),
+            show_dir='drawn',
+            interval=3,
+        ),
     )
     assert cfg.model == dict(depth=18, sizes=[7, 2]) and cfg.train_cfg.max_epochs == 2
     assert cfg.launcher == 'none' and cfg.work_dir == 'work_dirs/some'
     assert cfg.default_hooks.visualization == dict(
         type='X', enable=True, show=False, interval=3, out_dir='drawn'
     )
-    assert (
-        load_config(arguments(str(tmp_path / 'some.py'), '--work-dir', 'mine')).work_dir == 'mine'
-    )
+    assert load_config(tmp_path / 'some.py', RunOptions(work_dir='mine')).work_dir == 'mine'
+
+
+@pytest.mark.parametrize(
+    ('text', 'settings', 'message'),
+    [
+        ('model = dict(', {}, r'some\.py: the config cannot be read: SyntaxError'),
+        ("_base_ = 'other.py'", {}, r'some\.py: the config cannot be read: FileNotFoundError'),
+        ('model = [1, 2]', {'model.depth.deep': 3}, r'model\.depth\.deep has no place'),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_one_line(tmp_path, text, settings, message):
+    (tmp_path / 'some.py').write_text(text)
+    with pytest.raises(SettingError, match=message) as error:
+        read_config(tmp_path / 'some.py', settings)
+    assert '\n' not in str(error.value)
+
+
+def test_settings_are_key_and_value():
+    assert parse_settings(['a.b=1', 'c=[x,y]', 'd=='], ' --smooth') == {
+        'a.b': 1,
+        'c': ['x', 'y'],
+        'd': '=',
+    }
+    for pair in ('min_cutoff', '=1'):
+        with pytest.raises(SettingError, match=f"--smooth must be key=value, got '{pair}'"):
+            parse_settings([pair], '--smooth')
 
 
 def test_drawing_needs_a_hook(tmp_path, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
     (tmp_path / 'some.py').write_text('model = dict()')
-    with pytest.raises(SystemExit, match='default_hooks.visualization is not set'):
-        load_config(arguments(str(tmp_path / 'some.py'), '--show-dir', 'drawn'))
-    with pytest.raises(SystemExit, match='other.py: no such config file'):
-        load_config(arguments(str(tmp_path / 'other.py')))
+    with pytest.raises(SettingError, match=r'default_hooks\.visualization is not set'):
+        load_config(tmp_path / 'some.py', RunOptions(show_dir='drawn'))
+    with pytest.raises(SettingError, match=r'other\.py: no such config file'):
+        load_config(tmp_path / 'other.py')
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has a GPU')

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lite_evaluation import build_dataset, evaluate, model_predictor
+from lite_evaluation import evaluate, jhmdb_clips, model_predictor
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
@@ -162,7 +162,7 @@ def test_the_shipped_lite():
 def test_the_shipped_lite_finds_people_in_real_videos():
     """Three clips of the test part; docs/model_zoo.md has all."""
     try:
-        dataset = build_dataset('test')
+        dataset = jhmdb_clips('test')
     except FileNotFoundError as error:
         pytest.skip(str(error))
     row = evaluate('lite', model_predictor(from_pretrained('lite')), dataset, every=9)

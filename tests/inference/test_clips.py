@@ -1,7 +1,6 @@
 """From a video and a box to joints: positions, windows, following, files, bad input."""
 
 import csv
-import importlib.util
 import json
 from pathlib import Path
 
@@ -15,11 +14,13 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 from torch import nn
 
+from rpstn.checkpoints import ModelError
 from rpstn.data.paths import find_data
 from rpstn.drawing import draw_pose
+from rpstn.engine.loading import load_model
 from rpstn.files import staging
-from rpstn.inference.boxes import BoxError, FollowedBox, parse_box
-from rpstn.inference.clips import ModelError, load_model, predict_video
+from rpstn.inference.clips import predict_video
+from rpstn.pose.boxes import BoxError, FollowedBox, parse_box
 from rpstn.pose.datasets.clip_dataset import ClipDataset
 from rpstn.pose.datasets.metainfo import PENN13
 from rpstn.pose.datasets.sequence import PoseSequence
@@ -63,14 +64,6 @@ def checkpoints(tmp_path_factory) -> dict[str, Path]:
         config.dump(folder / f'{name}.py')
         torch.save(dict(state_dict=MODELS.build(config.model).state_dict()), folder / f'{name}.pth')
     return {name: folder / f'{name}.pth' for name in SMALL}
-
-
-@pytest.fixture(scope='module')
-def infer():
-    spec = importlib.util.spec_from_file_location('infer', ROOT / 'tools/infer.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope='module')
@@ -179,9 +172,9 @@ def test_planted_dots_come_back_in_image_pixels(dot_model, box):
     poses = list(predict_video(dot_model, frames, box))
     assert [pose.index for pose in poses] == [0, 1, 2, 3]
     for t, pose in enumerate(poses):
-        np.testing.assert_allclose(pose.keypoints, planted + t, atol=0.5)
-        assert (pose.scores > 0.8).all()
-    np.testing.assert_allclose(poses[0].box, (0, 0, 319, 239) if box == 'frame' else box)
+        np.testing.assert_allclose(pose.people[0].keypoints, planted + t, atol=0.5)
+        assert (pose.people[0].scores > 0.8).all()
+    np.testing.assert_allclose(poses[0].people[0].box, (0, 0, 319, 239) if box == 'frame' else box)
 
 
 # MMPose's unbiased decoding of a heatmap of zeros.
@@ -195,20 +188,20 @@ def test_a_followed_box_goes_with_the_dots_and_searches_again_when_they_are_gone
     frames = (Frame(t, t / 10, dots(points, 5, (320, 240))) for t, points in enumerate(truth))
     poses = list(predict_video(dot_model, frames, 'follow'))
     whole = [0, 0, 319, 239]
-    assert poses[0].box.tolist() == whole
+    assert poses[0].people[0].box.tolist() == whole
     for t in [*range(3, 30), *range(36, 39)]:
-        sides = poses[t].box[2:] - poses[t].box[:2]
+        sides = poses[t].people[0].box[2:] - poses[t].people[0].box[:2]
         assert (sides < 90).all(), (t, sides)
-        np.testing.assert_allclose(poses[t].keypoints, truth[t], atol=0.5)
-    assert poses[32].scores.max() < 0.1
-    assert poses[33].box.tolist() == whole
-    boxes = np.array([pose.box for pose in poses]).reshape(-1, 3, 4)
+        np.testing.assert_allclose(poses[t].people[0].keypoints, truth[t], atol=0.5)
+    assert poses[32].people[0].scores.max() < 0.1
+    assert poses[33].people[0].box.tolist() == whole
+    boxes = np.array([pose.people[0].box for pose in poses]).reshape(-1, 3, 4)
     assert (boxes == boxes[:, :1]).all(), 'the crop may only move between clips'
 
 
 def test_following_starts_at_a_given_box(dot_model):
     frame = Frame(0, 0.0, dots(np.array([[50, 50], [70, 50], [60, 70]]), 4, (320, 240)))
-    assert next(predict_video(dot_model, [frame], 'follow:30,30,90,90')).box.tolist() == [
+    assert next(predict_video(dot_model, [frame], 'follow:30,30,90,90')).people[0].box.tolist() == [
         30,
         30,
         90,
@@ -298,28 +291,28 @@ def test_a_video_gives_what_the_test_loop_gives(checkpoints, video, stride):
     poses = list(predict_video(model, open_frames(video), box))
     assert len(poses) == len(expected) == 12
     for pose in poses:
-        np.testing.assert_array_equal(pose.keypoints, expected[pose.index].keypoints[0])
-        np.testing.assert_array_equal(pose.scores, expected[pose.index].keypoint_scores[0])
+        np.testing.assert_array_equal(pose.keypoints, expected[pose.index].keypoints)
+        np.testing.assert_array_equal(pose.scores, expected[pose.index].keypoint_scores)
 
 
 @pytest.mark.parametrize('name', SMALL)
-def test_files_are_complete_and_agree(infer, checkpoints, video, tmp_path, name):
+def test_files_are_complete_and_agree(command, checkpoints, video, tmp_path, name):
     checkpoint = checkpoints[name]
-    infer.main(
-        [
-            str(checkpoint.with_suffix('.py')),
-            str(checkpoint),
-            str(video),
-            '--out',
-            str(tmp_path),
-            '--box',
-            '60,40,100,80',
-            '--device',
-            'cpu',
-            '--kpt-thr',
-            '-9',
-        ]
+    status, _ = command(
+        'infer',
+        checkpoint.with_suffix('.py'),
+        checkpoint,
+        video,
+        '--out',
+        tmp_path,
+        '--box',
+        '60,40,100,80',
+        '--device',
+        'cpu',
+        '--kpt-thr',
+        '-9',
     )
+    assert status == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ['noise.csv', 'noise.json', 'noise.mp4']
     drawn = open_frames(tmp_path / 'noise.mp4')
     assert drawn.size == (160, 120) and drawn.fps == 12.5 and len(list(drawn)) == 12
@@ -352,7 +345,7 @@ def test_files_are_complete_and_agree(infer, checkpoints, video, tmp_path, name)
     ]
 
 
-def test_a_folder_and_an_image(infer, checkpoints, tmp_path):
+def test_a_folder_and_an_image(command, checkpoints, tmp_path):
     checkpoint = checkpoints['rpstn_demo']
     folder = tmp_path / 'shots'
     folder.mkdir()
@@ -361,8 +354,8 @@ def test_a_folder_and_an_image(infer, checkpoints, tmp_path):
     assert [int(frame.image[0, 0, 0]) for frame in open_frames(folder)] == [1, 2, 10]
     common = [str(checkpoint.with_suffix('.py')), str(checkpoint)]
     out = tmp_path / 'out'
-    infer.main([*common, str(folder), '--out', str(out), '--device', 'cpu', '--fps', '4'])
-    infer.main([*common, str(folder / '10.png'), '--out', str(out), '--device', 'cpu'])
+    assert command('infer', *common, folder, '--out', out, '--device', 'cpu', '--fps', '4')[0] == 0
+    assert command('infer', *common, folder / '10.png', '--out', out, '--device', 'cpu')[0] == 0
     assert sorted(p.name for p in out.iterdir()) == [
         '10.csv',
         '10.json',
@@ -375,23 +368,23 @@ def test_a_folder_and_an_image(infer, checkpoints, tmp_path):
     assert times == [0, 0.25, 0.5]
 
 
-def test_a_real_video(infer, checkpoints, tmp_path):
+def test_a_real_video(command, checkpoints, tmp_path):
     try:
         path = find_data('videos/squat_no_depth.mp4')
     except FileNotFoundError:
         pytest.skip('videos/squat_no_depth.mp4 is not there')
     checkpoint = checkpoints['rpstn_demo']
-    infer.main(
-        [
-            str(checkpoint.with_suffix('.py')),
-            str(checkpoint),
-            str(path),
-            '--out',
-            str(tmp_path),
-            '--device',
-            'cpu',
-        ]
+    status, _ = command(
+        'infer',
+        checkpoint.with_suffix('.py'),
+        checkpoint,
+        path,
+        '--out',
+        tmp_path,
+        '--device',
+        'cpu',
     )
+    assert status == 0
     data = json.loads((tmp_path / 'squat_no_depth.json').read_text())
     assert len(data['frames']) == 60 and data['frames'][-1]['time'] == 59 / 12.5
     assert len(list(open_frames(tmp_path / 'squat_no_depth.mp4'))) == 60
@@ -461,45 +454,26 @@ def bad_input(tmp_path, checkpoints, video) -> dict[str, tuple]:
         'box outside',
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(infer, bad_input, tmp_path, case):
+def test_bad_input_is_one_line_and_leaves_nothing(command, bad_input, tmp_path, case):
     config, checkpoint, video, box, says = bad_input[case]
     out = tmp_path / 'out'
-    with pytest.raises(SystemExit) as stop:
-        infer.main(
-            [
-                str(config),
-                str(checkpoint),
-                str(video),
-                '--out',
-                str(out),
-                '--box',
-                box,
-                '--device',
-                'cpu',
-            ]
-        )
-    message = str(stop.value.code)
+    status, message = command(
+        'infer', config, checkpoint, video, '--out', out, '--box', box, '--device', 'cpu'
+    )
+    assert status == 1
     assert says in message and '\n' not in message and len(message) < 400
     assert not out.exists() or not list(out.iterdir())
 
 
-def test_the_input_is_not_overwritten(infer, checkpoints, tmp_path):
+def test_the_input_is_not_overwritten(command, checkpoints, tmp_path):
     image = tmp_path / 'me.png'
     cv2.imwrite(str(image), np.zeros((32, 32, 3), np.uint8))
     before = image.read_bytes()
     checkpoint = checkpoints['rpstn_demo']
-    with pytest.raises(SystemExit, match='overwrite'):
-        infer.main(
-            [
-                str(checkpoint.with_suffix('.py')),
-                str(checkpoint),
-                str(image),
-                '--out',
-                str(tmp_path),
-                '--device',
-                'cpu',
-            ]
-        )
+    status, message = command(
+        'infer', checkpoint.with_suffix('.py'), checkpoint, image, '--out', tmp_path
+    )
+    assert status == 1 and 'overwrite' in message
     assert image.read_bytes() == before
 
 

@@ -15,11 +15,11 @@ from torch import nn
 
 from rpstn.apis import FrameResult, PersonResult, PoseInferencer
 from rpstn.checkpoints import ModelError
-from rpstn.inference.boxes import BoxError
 from rpstn.inference.clips import predict_video
-from rpstn.inference.outputs import DrawnFile, draw_result
+from rpstn.inference.outputs import DrawnFile
 from rpstn.inference.pose_files import CsvFile, NpzFile, PoseJson
-from rpstn.pose.finders.person_finders import build_finder
+from rpstn.pose.boxes import BoxError
+from rpstn.pose.finders import build_finder
 from rpstn.pose.streaming.streaming import StreamingRPSTN
 from rpstn.skeletons import get_skeleton
 from rpstn.video.frames import Frame, FrameSource, open_frames
@@ -80,7 +80,7 @@ def test_a_file_gives_what_clips_give(models, video):
     assert all(
         isinstance(r, FrameResult) and isinstance(r.people[0], PersonResult) for r in results
     )
-    np.testing.assert_array_equal(joints(results)[:, 0], [pose.keypoints for pose in expected])
+    np.testing.assert_array_equal(joints(results), [pose.keypoints for pose in expected])
     assert [r.people[0].state for r in results] == (
         ['started'] + ['tracked'] * 4 + ['started'] + ['tracked'] * 2
     )
@@ -101,7 +101,7 @@ def test_streaming_gives_what_the_streaming_class_gives(models, video, box):
     for t, (result, frame) in enumerate(zip(results, open_frames(video), strict=True)):
         boxes = None if box == 'follow' or (box.startswith('follow') and t) else [given]
         expected = streaming.step(frame.image, boxes)
-        np.testing.assert_array_equal(joints([result])[0], expected.joints)
+        np.testing.assert_array_equal(joints([result])[0], expected.keypoints)
         np.testing.assert_array_equal(result.people[0].box, expected.people[0].box)
         assert result.people[0].state == ('tracked' if t else 'started')
 
@@ -292,7 +292,7 @@ def test_memory_does_not_grow_with_the_length_of_a_stream(tmp_path):
                 yield Frame(t, t / 25, np.full((96, 256, 3), rng.integers(255), np.uint8))
 
     source = Endless(Path('endless'), 25.0, (256, 96), 0)
-    meta, finish = inferencer.dataset_meta, inferencer.finisher()
+    finish = inferencer.finisher()
     used = []
     with (
         CsvFile(tmp_path / 'a.csv', list('abc')) as table,
@@ -304,7 +304,7 @@ def test_memory_does_not_grow_with_the_length_of_a_stream(tmp_path):
             result = finish(result)
             for file in (table, text, arrays):
                 file.write(result)
-            draw_result(result, meta, 0.3)
+            result.draw()
             drawn.write(result)
             if result.index % 100 == 0:
                 used.append(resident())
@@ -331,12 +331,12 @@ def test_mmposes_own_inferencers_take_the_configs(models, video, tmp_path, name)
             clip_len=1,
         )
     )
-    np.testing.assert_allclose(people[0]['keypoints'], ours.keypoints, atol=1e-3)
-    np.testing.assert_allclose(people[0]['keypoint_scores'], ours.scores, atol=1e-5)
+    np.testing.assert_allclose(people[0]['keypoints'], ours.keypoints[0], atol=1e-3)
+    np.testing.assert_allclose(people[0]['keypoint_scores'], ours.scores[0], atol=1e-5)
     every = MMPoseInferencer(pose2d=config, pose2d_weights=checkpoint, device='cpu')
     found = list(every(str(video), out_dir=str(tmp_path / 'out')))
     assert len(found) == 8
     np.testing.assert_allclose(
-        found[0]['predictions'][0][0]['keypoints'], ours.keypoints, atol=1e-3
+        found[0]['predictions'][0][0]['keypoints'], ours.keypoints[0], atol=1e-3
     )
     assert (tmp_path / 'out/visualizations/noise.avi').exists()

@@ -33,6 +33,10 @@ class DotBackbone(nn.Module):
     def encoder(self, images: Tensor) -> Tensor:
         return images
 
+    def start(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        self.started += len(images)
+        return images, images
+
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         self.started += len(clips)
         return clips, clips[:, 0]

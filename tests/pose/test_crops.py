@@ -164,10 +164,10 @@ def test_clips_and_streams_find_the_dots_in_the_image(dot_model, dots, kind, box
     stream = StreamingRPSTN(model)
     for t, (image, pose) in enumerate(zip(images, clips, strict=True)):
         joints, scores = stream.step(image, [box])
-        np.testing.assert_allclose(pose.keypoints, PLANTED + t, atol=0.5)
+        np.testing.assert_allclose(pose.people[0].keypoints, PLANTED + t, atol=0.5)
         np.testing.assert_allclose(joints[0], PLANTED + t, atol=0.5)
-        np.testing.assert_allclose(joints[0], pose.keypoints, atol=1e-3)
-        np.testing.assert_allclose(scores[0], pose.scores, atol=1e-6)
+        np.testing.assert_allclose(joints[0], pose.people[0].keypoints, atol=1e-3)
+        np.testing.assert_allclose(scores[0], pose.people[0].scores, atol=1e-6)
 
 
 @pytest.mark.parametrize('degrees', ROTATIONS)

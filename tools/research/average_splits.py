@@ -1,6 +1,8 @@
 """Test one checkpoint per split of a data set, and average the figures over the splits.
 
 python tools/research/average_splits.py configs/rpstn_subjhmdb.py SPLIT1.pth SPLIT2.pth SPLIT3.pth
+
+The test data set of the config takes split=1, 2, 3.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
-from rpstn.engine.runner import add_common_arguments, build_runner, load_config
+from rpstn.cli.options import add_runner_options
+from rpstn.engine.run import RunOptions, load_config
+from rpstn.engine.runner import build_runner
 from rpstn.tables import format_table
 
 
@@ -24,10 +28,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='config file, whose test data set takes split=1, 2, 3')
+    add_runner_options(parser)
     parser.add_argument('checkpoints', nargs=3, help='of splits 1, 2 and 3, in this order')
     parser.add_argument('--out', help='file for the figures, .json, .yaml or .pkl')
-    add_common_arguments(parser)
     args = parser.parse_args()
     for path in args.checkpoints:
         if not Path(path).is_file():
@@ -78,7 +81,7 @@ def check_checkpoints(checkpoints: list[str]) -> None:
 
 def test_split(args: argparse.Namespace, split: int, checkpoint: str) -> dict[str, float]:
     """The figures of one split."""
-    cfg: Config = load_config(args)
+    cfg: Config = load_config(args.config, RunOptions.of(vars(args)))
     if 'split' not in cfg.test_dataloader.dataset:
         raise SystemExit(f'{args.config}: test_dataloader.dataset must have a split')
     for loader in ('train', 'val', 'test'):

@@ -21,10 +21,10 @@ import torch
 from lite_evaluation import (
     COLUMNS,
     Evaluation,
-    build_dataset,
     cells,
     evaluate,
     group_cells,
+    jhmdb_clips,
     mean_text,
     mediapipe_evaluation,
     model_megabytes,
@@ -156,7 +156,7 @@ def main() -> int:
             for checkpoint in checkpoints:
                 if not Path(checkpoint).is_file():
                     raise ModelError(f'{checkpoint}: no such checkpoint file')
-        dataset = build_dataset(args.subset, data_root=args.data_root)
+        dataset = jhmdb_clips(args.subset, data_root=args.data_root)
         rows = {
             name: [measure(name, config, checkpoint, dataset, args) for checkpoint in checkpoints]
             for name, config, checkpoints in given

@@ -107,7 +107,7 @@ class Evaluation:
         )
 
 
-def build_dataset(subset: str = 'test', split: int = 1, data_root: str = 'jhmdb') -> ClipDataset:
+def jhmdb_clips(subset: str = 'test', split: int = 1, data_root: str = 'jhmdb') -> ClipDataset:
     """JHMDB's clips whole, nothing done to them."""
     return DATASETS.build(
         dict(
@@ -212,12 +212,8 @@ def model_milliseconds(model: nn.Module, repeats: int = 20) -> float:
     width, height = model.head.decoder.input_size
     image = torch.randn(1, 3, int(height), int(width))
     if isinstance(model, VideoPoseEstimator):
-        features, initial = model.extract_feat(image[:, None])
-        state = model.head.refine(initial), features[:, 0]
-        return _median(
-            lambda: model.head.step(*state, model.head.embed(model.backbone.encoder(image))),
-            repeats,
-        )
+        state = model.head.start(*model.backbone.start(image))
+        return _median(lambda: model.head.step(*state, model.backbone.encoder(image)), repeats)
     return _median(lambda: model.head.forward(model.extract_feat(image)), repeats)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from rpstn.joint_answers import map_answer
+from rpstn.inference.answered_joints import map_answer
 from rpstn.skeletons import get_skeleton
 
 SOURCE = 'mediapipe33'

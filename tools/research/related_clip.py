@@ -46,12 +46,12 @@ class RelatedClip:
         return sorted({round(i * last / max(count - 1, 1)) for i in range(count)})
 
 
-class Window:
+class CutOut:
     """The part of the images that holds the person in all frames, and its enlarged pixels."""
 
     def __init__(self, clip: RelatedClip, margin: float = 0.12) -> None:
-        boxes = np.array([frame.box for frame in clip.frames], float)
-        points = np.array([frame.keypoints for frame in clip.frames], float)
+        boxes = np.array([frame.person.box for frame in clip.frames], float)
+        points = np.array([frame.person.keypoints for frame in clip.frames], float)
         # Joints far outside are wrong ones, and not worth a smaller person.
         low = np.minimum(boxes[:, :2].min(0), np.percentile(points, 5, axis=(0, 1)))
         high = np.maximum(boxes[:, 2:].max(0), np.percentile(points, 95, axis=(0, 1)))
@@ -84,11 +84,11 @@ class Window:
     ) -> np.ndarray:
         """(h, w, 3) RGB with the joints."""
         cut = self.cut(image)
-        box = self.points(frame.box.reshape(2, 2)).reshape(4)
+        box = self.points(frame.person.box.reshape(2, 2)).reshape(4)
         draw_pose(
             cut,
-            self.points(frame.keypoints),
-            frame.scores,
+            self.points(frame.person.keypoints),
+            frame.person.scores,
             meta,
             kpt_thr=kpt_thr,
             box=np.clip(box, -2, np.tile(self.size, 2) + 2),

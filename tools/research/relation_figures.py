@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from related_clip import RelatedClip, Window
+from related_clip import CutOut, RelatedClip
 from relation_summary import Support, describe, row_entropy, shares
 
 from rpstn.video.frames import VideoWriter
@@ -42,7 +42,7 @@ def plot_relations(
         kpt_thr: joints with a lower score are left out of the pictures.
     """
     supports = supports[: len(_COLORS)]
-    drawn, window = clip.spread(columns), Window(clip)
+    drawn, window = clip.spread(columns), CutOut(clip)
     over_time = len(clip.frames) > 1
     figure, upper, below, axes = _lay_out(len(drawn), window.size[0] / window.size[1], over_time)
     upper.suptitle(f'{clip.title}\n{describe(clip.relation)}', fontsize=11)
@@ -54,7 +54,7 @@ def plot_relations(
         frame_axes.imshow(window.draw(image, frame, clip.meta, kpt_thr))
         frame_axes.set_title(f'frame {frame.index}' if over_time else '', fontsize=9)
         _bare(frame_axes)
-        _draw_supports(frame_axes, window.points(frame.keypoints), frame.relation, supports)
+        _draw_supports(frame_axes, window.points(frame.person.keypoints), frame.relation, supports)
         shown = _show_matrix(
             relation_axes, frame.relation, clip.joints, norm, rows=place == drawn[0]
         )
@@ -89,7 +89,7 @@ def write_relation_video(
     clip: RelatedClip, supports: Sequence[Support], out: Path, fps: float, kpt_thr: float = 0.1
 ) -> None:
     """Every frame with its joints, beside its W_r, as MP4."""
-    window = Window(clip)
+    window = CutOut(clip)
     wide = window.size[0] / window.size[1]
     figure = Figure(figsize=(round(5 * wide + 6.2, 1), 5.6), layout='constrained', dpi=100)
     canvas = FigureCanvasAgg(figure)
@@ -102,7 +102,7 @@ def write_relation_video(
             left.clear()
             left.imshow(window.draw(image, frame, clip.meta, kpt_thr))
             _bare(left)
-            _draw_supports(left, window.points(frame.keypoints), frame.relation, supports)
+            _draw_supports(left, window.points(frame.person.keypoints), frame.relation, supports)
             if not right.images:
                 shown = _show_matrix(right, frame.relation, clip.joints, norm)
                 _color_bar(figure, shown, right)

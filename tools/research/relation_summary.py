@@ -92,7 +92,7 @@ def find_support(
     if unknown:
         raise ValueError(f'no joint {unknown[0]!r}; the joints are {", ".join(joints)}')
     occluded = np.array([frame.occluded for frame in frames])
-    scores = np.array([frame.scores for frame in frames]).mean(axis=0)
+    scores = np.array([frame.person.scores for frame in frames]).mean(axis=0)
     counts = occluded.sum(axis=0)
     if chosen:
         wanted = [joints.index(name) for name in chosen]

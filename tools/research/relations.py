@@ -20,11 +20,12 @@ from torch import Tensor, nn
 
 from rpstn.checkpoints import ModelError
 from rpstn.engine.loading import config_name
-from rpstn.inference.boxes import FixedBox, FollowedBox, parse_box
 from rpstn.inference.clips import predict_video
+from rpstn.pose.boxes import FixedBox, FollowedBox, parse_box
 from rpstn.pose.datasets import ClipDataset
 from rpstn.pose.models.estimator import frames_of
 from rpstn.pose.structures import ClipDataSample
+from rpstn.results import PersonResult
 from rpstn.video.frames import Frame
 
 
@@ -34,14 +35,10 @@ class RelatedFrame:
 
     index: int
     """0-based, in its video; of single images, the place among those shown."""
+    person: PersonResult
+    """The joints, and the box that was looked in."""
     relation: np.ndarray
     """(K, K), W_r: the share that each joint (row) draws on every joint (column)."""
-    keypoints: np.ndarray
-    """(K, 2) image pixels."""
-    scores: np.ndarray
-    """(K,) heights of the heatmaps' peaks."""
-    box: np.ndarray
-    """(4,) x1 y1 x2 y2 pixels, the person's."""
     occluded: np.ndarray
     """(K,) bool, labelled as hidden; none where the data says nothing about it."""
     path: str = ''
@@ -129,12 +126,12 @@ class RelationRecorder:
 
     def _frame(self, sample: PoseDataSample, matrix: np.ndarray) -> RelatedFrame:
         found, meta = sample.pred_instances, sample.metainfo
+        box = np.asarray(sample.gt_instances.bboxes[0])
+        person = PersonResult(0, box, found.keypoints[0][:, :2], found.keypoint_scores[0])
         return RelatedFrame(
             meta.get('frame_index', len(self.frames)),
+            person,
             matrix,
-            found.keypoints[0][:, :2],
-            found.keypoint_scores[0],
-            np.asarray(sample.gt_instances.bboxes[0]),
             _occluded(sample, len(matrix)),
             meta.get('img_path') or '',
         )
@@ -161,7 +158,7 @@ def relate_video(
     Args:
         model: of :func:`rpstn.engine.loading.load_model`.
         frames: such as :func:`rpstn.video.frames.open_frames` gives.
-        box: see :func:`rpstn.inference.boxes.parse_box`.
+        box: see :func:`rpstn.pose.boxes.parse_box`.
         kpt_thr: score from which a joint is trusted when following.
     """
     with RelationRecorder(model) as recorder:
@@ -185,7 +182,7 @@ def _predict_images(
         tracker.update(found.keypoints[0], found.keypoint_scores[0])
 
 
-def build_dataset(config: Config, split: str):
+def dataset_of(config: Config, split: str):
     """The data set of a split, read as for a test: no augmentation, consecutive windows.
 
     Raises:
@@ -206,7 +203,7 @@ def relate_item(model: nn.Module, dataset, item: int, whole: bool = False) -> li
 
     Args:
         model: of :func:`rpstn.engine.loading.load_model`.
-        dataset: of :func:`build_dataset`.
+        dataset: of :func:`dataset_of`.
         item: number of the clip or image.
         whole: all clips of the video that this one is of.
 

@@ -36,13 +36,13 @@ from mmengine.config import Config, DictAction
 from related_clip import RelatedClip
 from relation_figures import plot_relations, write_relation_video
 from relation_summary import Support, describe, find_support, own_share, row_entropy
-from relations import build_dataset, find_relation, relate_item, relate_video
+from relations import dataset_of, find_relation, relate_item, relate_video
 
 import rpstn  # noqa: F401 (before MMPose: makes the OpenMMLab stack work)
 from rpstn.checkpoints import ModelError
 from rpstn.engine.loading import load_model
 from rpstn.files import staging
-from rpstn.inference.boxes import BoxError
+from rpstn.pose.boxes import BoxError
 from rpstn.pose.datasets import ClipDataset
 from rpstn.pose.datasets.sequence import BadSequenceError
 from rpstn.video.frames import FrameSource, open_frames
@@ -143,7 +143,7 @@ def video_clip(
 
 def dataset_clip(model: torch.nn.Module, args: argparse.Namespace) -> tuple[str, RelatedClip]:
     """Name and contents of a clip, or an image, of the config's data."""
-    dataset = build_dataset(model.cfg, args.split)
+    dataset = dataset_of(model.cfg, args.split)
     frames = relate_item(model, dataset, args.clip, args.whole)
     info = dataset.get_data_info(args.clip)
     if isinstance(dataset, ClipDataset):

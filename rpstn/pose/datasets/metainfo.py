@@ -135,3 +135,6 @@ HIEVE14 = _dataset_info(
                container='arXiv:2005.04490',
                year='2020',
                homepage='http://humaninevents.org'))
+
+# By the names that skeletons have in rpstn.skeletons.
+METAINFO = dict(jhmdb15=JHMDB15, penn13=PENN13)

@@ -90,23 +90,36 @@ class RPSTNHead(HeatmapHead):
         """BN(R(M)), (B, K, h, w) -> (B, K, h, w)."""
         return self.norm(self.relation(heatmaps))
 
-    def embed(self, features: Tensor) -> Tensor:
-        """f_t of F(I_t), both (B, C, h, w), for t > 1; f_1 is F(I_1). In the paper the same."""
-        return self.propagator.embed(features)
+    def start(self, features: Tensor, initial: Tensor) -> tuple[Tensor, Tensor]:
+        """The recurrence's state after first frames; it is all that is carried on.
 
-    def step(self, heatmaps: Tensor, features: Tensor, next_features: Tensor) -> Tensor:
-        """One step of the recurrence; (heatmaps, features) is all that is carried.
+            state = head.start(*backbone.start(first_images))
+            state = head.step(*state, backbone.encoder(next_images))
+
+        Args:
+            features: F(I_1), (B, C, h, w).
+            initial: P(I_1), (B, K, h, w).
+
+        Returns:
+            Heatmaps M'_1 (B, K, h, w) and features f_1 (B, C, h, w).
+        """
+        return self.refine(initial), features
+
+    def step(self, heatmaps: Tensor, features: Tensor, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        """The state after the next frames.
 
         Args:
             heatmaps: M'_t, (B, K, h, w).
             features: f_t, (B, C, h, w).
-            next_features: f_{t+1}, (B, C, h, w), of :meth:`embed`.
+            encoded: F(I_{t+1}), (B, C, h, w).
 
         Returns:
-            M'_{t+1}, (B, K, h, w).
+            Heatmaps M'_{t+1} (B, K, h, w) and features f_{t+1} (B, C, h, w).
         """
-        propagated = self.propagator(heatmaps, features, next_features)
-        return self.refine(self.norm(propagated) if self.norms == 'shared' else propagated)
+        following = self.propagator.embed(encoded)
+        propagated = self.propagator(heatmaps, features, following)
+        propagated = self.norm(propagated) if self.norms == 'shared' else propagated
+        return self.refine(propagated), following
 
     def propagate(self, feats: tuple[Tensor, Tensor]) -> Tensor:
         """Heatmaps of every frame.
@@ -118,12 +131,12 @@ class RPSTNHead(HeatmapHead):
         Returns:
             (B, T, K, h, w).
         """
-        (features, *following), initial = feats[0].unbind(1), feats[1]
-        heatmaps = [self.refine(initial)]
-        for encoded in following:
-            next_features = self.embed(encoded)
-            heatmaps.append(self.step(heatmaps[-1], features, next_features))
-            features = next_features
+        first, *others = feats[0].unbind(1)
+        state = self.start(first, feats[1])
+        heatmaps = [state[0]]
+        for encoded in others:
+            state = self.step(*state, encoded)
+            heatmaps.append(state[0])
         return torch.stack(heatmaps, dim=1)
 
     def forward(self, feats: tuple[Tensor, Tensor]) -> Tensor:

@@ -29,6 +29,18 @@ def dynamic_depthwise_conv(features: Tensor, kernels: Tensor) -> Tensor:
     Returns:
         (B, C, h, w), cross-correlation with zero padding.
     """
+    if torch.onnx.is_in_onnx_export():
+        return torch.ops.rpstn.dynamic_depthwise_conv(features, kernels)
+    return _convolve(features, kernels)
+
+
+@torch.library.custom_op('rpstn::dynamic_depthwise_conv', mutates_args=())
+def _convolve_as_one_operator(features: Tensor, kernels: Tensor) -> Tensor:
+    """The same as one operator, so that a trace for export has one node of it."""
+    return _convolve(features, kernels)
+
+
+def _convolve(features: Tensor, kernels: Tensor) -> Tensor:
     batch, channels, height, width = features.shape
     padding = tuple(side // 2 for side in kernels.shape[2:])
     if features.device.type == 'cpu':

@@ -54,15 +54,13 @@ class TorchStepper:
     @torch.inference_mode()
     def start(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.start`: P and F."""
-        features, initial = self.model.extract_feat(self._normalized(crops)[:, None])
-        return self.model.head.refine(initial), features[:, 0]
+        return self.model.head.start(*self.model.backbone.start(self._normalized(crops)))
 
     @torch.inference_mode()
     def step(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.step`: F alone."""
-        head = self.model.head
-        following = head.embed(self.model.backbone.encoder(self._normalized(crops)))
-        return head.step(heatmaps, features, following), following
+        encoded = self.model.backbone.encoder(self._normalized(crops))
+        return self.model.head.step(heatmaps, features, encoded)
 
     def _normalized(self, crops: Tensor) -> Tensor:
         # MMEngine's part of the preprocessor: device, channel order, mean and std.

@@ -2,7 +2,8 @@
 
     stream = StreamingRPSTN(load_model(config, checkpoint))
     for frame in camera:
-        joints, scores = stream.step(frame)
+        for person in stream.step(frame).people:
+            print(person.id, person.keypoints, person.scores)
 
 RPSTN only looks back: (heatmaps, features) of the last frame is all that a step takes of the past.
 
@@ -16,32 +17,30 @@ Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cell
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmpose.apis.inference import dataset_meta_from_config
+from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
+from rpstn.errors import SettingError
+from rpstn.results import FrameResult, PersonResult, nameless
+
+from ..boxes import FollowedBox, checked_box, overlap
 from ..crops import Crop, Cropper
 from ..datasets.boxes import has_area
+from ..finders import PersonFinder, WholeFrame
 from ..models.estimator import VideoPoseEstimator
-from .person_box import FollowedBox, checked_box
+from .people import FollowedPerson, Stream, Task, cut_crops
 from .steppers import Stepper, TorchStepper
-from .tracks import (
-    PersonFinder,
-    PersonPose,
-    Stream,
-    StreamPoses,
-    Task,
-    Track,
-    WholeFrame,
-    cut_crops,
-    overlap,
-)
 
-__all__ = ['PersonPose', 'Stepper', 'StreamPoses', 'StreamingRPSTN', 'TorchStepper']
+__all__ = ['Stepper', 'StreamingRPSTN', 'TorchStepper']
 
 Boxes = Sequence[np.ndarray | None] | Mapping[int, np.ndarray | None]
 
@@ -66,7 +65,7 @@ class StreamingRPSTN:
         config: whose test pipeline says how boxes become crops, and whose codec
             decodes. Defaults to the model's ``cfg``.
         finder: looks for people who are not followed: one of
-            :mod:`rpstn.pose.finders.person_finders`, or your own. Defaults to the whole frame.
+            :mod:`rpstn.pose.finders`, or your own. Defaults to the whole frame.
         max_people: so many are followed at a time in each stream; more only if boxes of more
             are given.
         reset_every: run P on every N-th frame of a person.
@@ -77,9 +76,12 @@ class StreamingRPSTN:
         find_every: frames between two searches for people.
         max_lost: frames after which a lost person is given up.
         cropper, decoder: in place of the config's.
+        meta: MMPose's data set meta, which results are drawn by. Defaults to the model's, or to
+            that of the config's test data.
 
     Raises:
-        ValueError: there is no config, or it does not say how to crop; an option is out of range.
+        SettingError: there is no config, or an option is out of range; ValueError: the config does
+            not say how to crop.
     """
 
     def __init__(
@@ -95,14 +97,16 @@ class StreamingRPSTN:
         find_every: int = 1,
         max_lost: int = 50,
         cropper: Cropper | None = None,
-        decoder=None,
+        decoder: BaseKeypointCodec | None = None,
+        meta: Mapping[str, Any] | None = None,
     ) -> None:
         if isinstance(stepper, VideoPoseEstimator):
             config = config or getattr(stepper, 'cfg', None)
+            meta = meta or getattr(stepper, 'dataset_meta', None)
             decoder = decoder or stepper.head.decoder
             stepper = TorchStepper(stepper)
         if config is None and (cropper is None or decoder is None):
-            raise ValueError('StreamingRPSTN needs a config, or both cropper and decoder')
+            raise SettingError('StreamingRPSTN needs a config, or both cropper and decoder')
         for name, value, least in (
             ('max_people', max_people, 0),
             ('find_every', find_every, 1),
@@ -110,20 +114,21 @@ class StreamingRPSTN:
             ('max_lost', max_lost, 0),
         ):
             if value is not None and value < least:
-                raise ValueError(f'{name} must be at least {least}, got {value}')
+                raise SettingError(f'{name} must be at least {least}, got {value}')
         if max_people > 1 and (finder is None or isinstance(finder, WholeFrame)):
-            raise ValueError(
+            raise SettingError(
                 f'max_people={max_people} needs a finder that tells people apart; the '
                 'whole frame is for one'
             )
         self.stepper = stepper
         self.cropper = cropper or Cropper.from_config(config)
         if self.cropper.input_size != tuple(stepper.input_size):
-            raise ValueError(
+            raise SettingError(
                 f'the config crops to {self.cropper.input_size} pixels, the stepper '
                 f'takes {tuple(stepper.input_size)}'
             )
         self.decoder = decoder or KEYPOINT_CODECS.build(config.model.head.decoder)
+        self.meta = meta or _meta_of(config, stepper.num_joints)
         self.finder = finder or WholeFrame()
         self.max_people = max_people
         self.reset_every = reset_every
@@ -135,7 +140,7 @@ class StreamingRPSTN:
 
     def step(
         self, frame: np.ndarray, boxes: Boxes | None = None, stream: Hashable = 0
-    ) -> StreamPoses:
+    ) -> FrameResult:
         """The people in the next frame of one stream.
 
         Args:
@@ -157,7 +162,7 @@ class StreamingRPSTN:
     @torch.inference_mode()
     def step_streams(
         self, frames: Mapping[Hashable, np.ndarray], boxes: Mapping[Hashable, Boxes] | None = None
-    ) -> dict[Hashable, StreamPoses]:
+    ) -> dict[Hashable, FrameResult]:
         """The next frames of several streams, by name, as :meth:`step` takes one.
 
         Streams need not come in every call; one that is left out stands still.
@@ -177,8 +182,11 @@ class StreamingRPSTN:
         tasks = {name: self._place(name, image, given[name]) for name, image in frames.items()}
         everybody = [task for found in tasks.values() for task in found]
         self._zoom([task for task in everybody if task.rough])
-        self._run([task for task in everybody if task.pose is None])
-        return {name: self._answer(self._streams[name], found) for name, found in tasks.items()}
+        self._run([task for task in everybody if task.result is None])
+        return {
+            name: self._answer(self._streams[name], frames[name], found)
+            for name, found in tasks.items()
+        }
 
     def close(self, stream: Hashable = 0) -> None:
         """Forget a stream, which may start anew under the same name."""
@@ -192,31 +200,31 @@ class StreamingRPSTN:
         stream = self._streams.setdefault(name, Stream())
         self.finder.observe(image, name)
         tasks: list[Task] = []
-        for person, box in given.items():
+        for number, box in given.items():
             if box is None:
-                stream.tracks.pop(person, None)
+                stream.people.pop(number, None)
                 continue
-            track = stream.tracks.get(person) or stream.add(self._follower(), person)
-            track.follower.box = np.asarray(box, np.float32)
-            tasks.append(Task(track, image, track.follower.box, given=True))
-        for person, track in stream.tracks.items():
-            if given.get(person) is not None:
+            person = stream.people.get(number) or stream.add(self._follower(), number)
+            person.follower.box = np.asarray(box, np.float32)
+            tasks.append(Task(person, image, person.follower.box, given=True))
+        for number, person in stream.people.items():
+            if given.get(number) is not None:
                 continue
-            if track.heatmaps is not None:
-                tasks.append(Task(track, image, self._followed(track, image.shape[1::-1])))
-            elif track.retry:
-                tasks.append(Task(track, image, track.follower.current(image.shape[1::-1])))
+            if person.heatmaps is not None:
+                tasks.append(Task(person, image, self._followed(person, image.shape[1::-1])))
+            elif person.retry:
+                tasks.append(Task(person, image, person.follower.current(image.shape[1::-1])))
         if stream.index % self.find_every == 0:
             tasks += self._find(name, stream, image, tasks)
-        return sorted(tasks, key=lambda task: task.track.person)
+        return sorted(tasks, key=lambda task: task.person.id)
 
     def _find(
         self, name: Hashable, stream: Stream, image: np.ndarray, tasks: Sequence[Task]
     ) -> list[Task]:
         """Boxes for those who are lost, and for newcomers."""
-        followed = {task.track.person for task in tasks}
-        lost = [track for person, track in stream.tracks.items() if person not in followed]
-        room = max(0, self.max_people - len(stream.tracks))
+        followed = {task.person.id for task in tasks}
+        lost = [person for number, person in stream.people.items() if number not in followed]
+        room = max(0, self.max_people - len(stream.people))
         rough = isinstance(self.finder, WholeFrame)
         if not (lost or room) or (rough and tasks):  # the whole frame shows those followed, too
             return []
@@ -228,24 +236,24 @@ class StreamingRPSTN:
             if all(overlap(box, task.box) < 0.3 for task in tasks)
         ]
         found = []
-        for track in lost:  # the nearest one; those lost first choose first
+        for person in lost:  # the nearest one; those lost first choose first
             if free:
                 away = [
-                    np.linalg.norm((box[:2] + box[2:] - track.box[:2] - track.box[2:]) / 2)
+                    np.linalg.norm((box[:2] + box[2:] - person.box[:2] - person.box[2:]) / 2)
                     for box in free
                 ]
-                found.append((track, free.pop(int(np.argmin(away)))))
+                found.append((person, free.pop(int(np.argmin(away)))))
         found += [(stream.add(self._follower()), box) for box in free[:room]]
-        for track, box in found:
-            track.follower.box = None if rough else box
-        return [Task(track, image, box, rough=rough) for track, box in found]
+        for person, box in found:
+            person.follower.box = None if rough else box
+        return [Task(person, image, box, rough=rough) for person, box in found]
 
     def _follower(self) -> FollowedBox:
         return FollowedBox(min_score=self.min_score)
 
-    def _followed(self, track: Track, size: tuple[int, int]) -> np.ndarray:
-        box = track.follower.current(size)
-        return track.box if overlap(box, track.box) >= self.keep_iou else box
+    def _followed(self, person: FollowedPerson, size: tuple[int, int]) -> np.ndarray:
+        box = person.follower.current(size)
+        return person.box if overlap(box, person.box) >= self.keep_iou else box
 
     def _zoom(self, tasks: Sequence[Task]) -> None:
         """From the whole frame to the box of the joints that P finds in it."""
@@ -253,17 +261,17 @@ class StreamingRPSTN:
             return
         self._advance(tasks, start=True)
         for task in tasks:
-            if not task.pose.lost:  # else there is no box, and this is the answer
-                task.box = task.track.follower.current(task.image.shape[1::-1])
-                task.rough, task.pose = False, None
+            if not task.result.lost:  # else there is no box, and this is the answer
+                task.box = task.person.follower.current(task.image.shape[1::-1])
+                task.rough, task.result = False, None
 
     def _run(self, tasks: Sequence[Task]) -> None:
         """One batch of those who start, and one of those who are carried on."""
         for task in tasks:
-            task.track.age += 1
+            task.person.age += 1
         starts = [
-            task.track.heatmaps is None
-            or (self.reset_every is not None and task.track.age >= self.reset_every)
+            task.person.heatmaps is None
+            or (self.reset_every is not None and task.person.age >= self.reset_every)
             for task in tasks
         ]
         for start in (True, False):
@@ -280,26 +288,44 @@ class StreamingRPSTN:
         else:
             heatmaps, features = self.stepper.step(
                 crops,
-                _together([task.track.heatmaps for task in tasks]),
-                _together([task.track.features for task in tasks]),
+                _together([task.person.heatmaps for task in tasks]),
+                _together([task.person.features for task in tasks]),
             )
         for i, task in enumerate(tasks):
             joints, scores = self._decode(heatmaps[i], task.crop)
-            lost = task.track.found(
+            lost = task.person.found(
                 task, joints, scores, heatmaps[i : i + 1], features[i : i + 1], start
             )
-            task.pose = PersonPose(task.track.person, task.box, joints, scores, start, lost)
+            state = 'lost' if lost else 'started' if start else 'tracked'
+            # In double precision, so that they are the same after a way through text.
+            task.result = PersonResult(
+                task.person.id,
+                task.box,
+                joints.astype(np.float64),
+                scores.astype(np.float64),
+                state,
+                self.meta,
+            )
 
     def _decode(self, heatmaps: Tensor, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
         """Joints (K, 2) in image pixels and scores (K,) of heatmaps (K, h, w)."""
         keypoints, scores = self.decoder.decode(heatmaps.float().cpu().numpy())
         return crop.to_image(keypoints[0][:, :2]), scores[0]
 
-    def _answer(self, stream: Stream, tasks: Sequence[Task]) -> StreamPoses:
+    def _answer(self, stream: Stream, image: np.ndarray, tasks: Sequence[Task]) -> FrameResult:
         people = stream.without_doubles(tasks)
-        stream.give_up({task.track.person for task in tasks}, self.max_lost)
+        stream.give_up({task.person.id for task in tasks}, self.max_lost)
         stream.index += 1
-        return StreamPoses(stream.index - 1, people, self.stepper.num_joints)
+        return FrameResult(stream.index - 1, math.nan, people, image, self.meta)
+
+
+def _meta_of(config: Config | None, num_joints: int) -> Mapping[str, Any]:
+    """The meta of the config's test data, if it has as many joints as the stepper answers."""
+    meta = (
+        dataset_meta_from_config(config, 'test') if config and 'test_dataloader' in config else None
+    )
+    fits = meta is not None and len(meta['keypoint_id2name']) == num_joints
+    return meta if fits else nameless(num_joints)
 
 
 def _by_number(boxes: Boxes) -> dict[int, np.ndarray | None]:

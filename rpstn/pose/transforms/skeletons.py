@@ -13,9 +13,7 @@ from mmpose.registry import TRANSFORMS
 from rpstn.skeletons import get_skeleton, joint_mapping, map_joints
 
 from ..datasets.clip_dataset import shared_metainfo
-from ..datasets.metainfo import JHMDB15, PENN13
-
-_METAINFO = dict(penn13=PENN13, jhmdb15=JHMDB15)
+from ..datasets.metainfo import METAINFO
 
 
 @TRANSFORMS.register_module()
@@ -35,13 +33,13 @@ class MapClipJoints(BaseTransform):
     """
 
     def __init__(self, source: str, target: str) -> None:
-        if target not in _METAINFO:
+        if target not in METAINFO:
             raise ValueError(
-                f'MapClipJoints: target must be one of {sorted(_METAINFO)}, got {target!r}'
+                f'MapClipJoints: target must be one of {sorted(METAINFO)}, got {target!r}'
             )
         self.source, self.target = get_skeleton(source).name, target
         self.members = joint_mapping(source, target)
-        self.shared = shared_metainfo(parse_pose_metainfo(_METAINFO[target]))
+        self.shared = shared_metainfo(parse_pose_metainfo(METAINFO[target]))
 
     def transform(self, results: dict) -> dict:
         for frame in results['frames']:

@@ -1,6 +1,6 @@
 """Parametric motions: squats, jumping jacks, walking and push-ups.
 
-Every motion is a function `motion(rng, body, times) -> Skeleton` that draws its own style
+Every motion is a function `motion(rng, body, times) -> PosedSkeleton` that draws its own style
 (tempo, amplitude, phase, arm position, sway) from `rng`. Feet that stand stay where they are:
 legs, and arms that lean on the floor, are posed by inverse kinematics from fixed targets.
 
@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .skeleton import SIDES, Poser, Proportions, Skeleton, body_frame
-from .timing import Repetitions, repetitions, sway
+from .skeleton import SIDES, PosedSkeleton, Poser, Proportions, body_frame
+from .timing import Repetitions, draw_repetitions, sway
 
-Motion = Callable[[np.random.Generator, Proportions, np.ndarray], Skeleton]
+Motion = Callable[[np.random.Generator, Proportions, np.ndarray], PosedSkeleton]
 
 
 def _vectors(x, y, z) -> np.ndarray:
@@ -26,9 +26,9 @@ def _pair(value: np.ndarray) -> np.ndarray:
     return np.asarray(value)[:, None]
 
 
-def squat(rng: np.random.Generator, body: Proportions, times: np.ndarray) -> Skeleton:
+def squat(rng: np.random.Generator, body: Proportions, times: np.ndarray) -> PosedSkeleton:
     """Squats between standing and a knee angle of 55 to 110 degrees, the feet fixed."""
-    reps = repetitions(rng, times, rng.uniform(1.6, 3.2))
+    reps = draw_repetitions(rng, times, rng.uniform(1.6, 3.2))
     depth = reps.depth(rng.uniform(0.42, 0.58)) * np.minimum(reps.effort, 1.0)
     half_stance = body.stature * rng.uniform(0.07, 0.14)
     toe_out = np.radians(rng.uniform(5, 32))
@@ -96,9 +96,9 @@ def squat_arms(rng: np.random.Generator, poser: Poser, depth: np.ndarray) -> Non
         )
 
 
-def jumping_jack(rng: np.random.Generator, body: Proportions, times: np.ndarray) -> Skeleton:
+def jumping_jack(rng: np.random.Generator, body: Proportions, times: np.ndarray) -> PosedSkeleton:
     """Jumping jacks: feet apart and arms overhead, and back, with a hop each way."""
-    reps = repetitions(rng, times, rng.uniform(0.85, 1.5), 0.05)
+    reps = draw_repetitions(rng, times, rng.uniform(0.85, 1.5), 0.05)
     depth = reps.depth() * np.minimum(reps.effort, 1.05)
     narrow, wide = body.stature * rng.uniform(0.03, 0.06), body.stature * rng.uniform(0.15, 0.24)
     hop = rng.uniform(0.02, 0.08) * np.sin(2 * np.pi * reps.share) ** 2
@@ -131,12 +131,12 @@ def jumping_jack(rng: np.random.Generator, body: Proportions, times: np.ndarray)
     return poser.skeleton()
 
 
-def walking(rng: np.random.Generator, body: Proportions, times: np.ndarray) -> Skeleton:
+def walking(rng: np.random.Generator, body: Proportions, times: np.ndarray) -> PosedSkeleton:
     """Walking straight ahead: planted feet do not slide, arms swing against the legs."""
     period = rng.uniform(0.95, 1.35)  # of one stride, two steps
     step = body.leg * rng.uniform(0.45, 0.74)
     lift, stance = body.leg * rng.uniform(0.08, 0.18), 0.60
-    reps = repetitions(rng, times, period, 0.02)
+    reps = draw_repetitions(rng, times, period, 0.02)
     stride = reps.count
     ankles = np.empty((len(times), 2, 3))
     toes = np.empty((len(times), 2, 3))
@@ -187,9 +187,9 @@ def walking(rng: np.random.Generator, body: Proportions, times: np.ndarray) -> S
     return poser.skeleton()
 
 
-def push_up(rng: np.random.Generator, body: Proportions, times: np.ndarray) -> Skeleton:
+def push_up(rng: np.random.Generator, body: Proportions, times: np.ndarray) -> PosedSkeleton:
     """Push-ups: hands and feet fixed, a straight body that turns about the ankles."""
-    reps = repetitions(rng, times, rng.uniform(1.2, 2.6))
+    reps = draw_repetitions(rng, times, rng.uniform(1.2, 2.6))
     depth = reps.depth(rng.uniform(0.4, 0.6)) * np.minimum(reps.effort, 1.0)
     width = body.shoulder_half + body.stature * rng.uniform(0.0, 0.09)
     wrist_height, ankle_height = 0.035, 0.72 * body.foot

@@ -97,7 +97,7 @@ class Proportions:
 
 
 @dataclass(frozen=True)
-class Skeleton:
+class PosedSkeleton:
     """A moving skeleton: joints (N, J, 3) in metres and the frames (N, 3, 3) of its trunk."""
 
     joints: np.ndarray
@@ -237,5 +237,5 @@ class Poser:
         )
         return self
 
-    def skeleton(self) -> Skeleton:
-        return Skeleton(self.joints, *self.frames)
+    def skeleton(self) -> PosedSkeleton:
+        return PosedSkeleton(self.joints, *self.frames)

@@ -34,7 +34,7 @@ class Repetitions:
         return 0.5 - 0.5 * np.cos(2 * np.pi * warped)
 
 
-def repetitions(
+def draw_repetitions(
     rng: np.random.Generator, times: np.ndarray, period: float, variation: float = 0.07
 ) -> Repetitions:
     """Repetitions of about `period` seconds from a random phase, tempo and amplitude uneven.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rpstn.pose.datasets.metainfo import JHMDB15, PENN13
+from rpstn.pose.datasets.metainfo import METAINFO
 
 from ..athletes.body import Appearance, Primitives, build_primitives
 from ..athletes.lifting import PENN_NAMES, complete, lift, pixels_per_metre, smooth
@@ -18,7 +18,6 @@ from ..rendering.occluders import cover_masks
 from ..rendering.renderer import Grade, Scene, Shadow
 from ..rendering.visibility import label
 
-METAINFO = dict(penn13=PENN13, jhmdb15=JHMDB15)
 JOINT_NAMES = {
     joints: tuple(info['name'] for info in metainfo['keypoint_info'].values())
     for joints, metainfo in METAINFO.items()

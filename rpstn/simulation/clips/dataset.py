@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from mmpose.registry import DATASETS
 
 from rpstn.pose.datasets.clip_dataset import ClipDataset
-from rpstn.pose.datasets.metainfo import PENN13
+from rpstn.pose.datasets.metainfo import METAINFO, PENN13
 from rpstn.pose.datasets.sequence import PoseSequence
 
 from ..athletes.motion import MOTIONS
-from .annotated import METAINFO, joint_names
+from .annotated import joint_names
 from .reader import CachedReader, SyntheticReader, animate
 
 

@@ -14,7 +14,7 @@ from rpstn.video.readers import UnreadableFrameError
 
 from ..athletes.body import CAPSULES, Appearance, build_primitives
 from ..athletes.motion import MOTIONS
-from ..athletes.skeleton import INDEX, Proportions, Skeleton, normalize
+from ..athletes.skeleton import INDEX, PosedSkeleton, Proportions, normalize
 from ..rendering.backdrop import backdrop
 from ..rendering.camera import Camera
 from ..rendering.occluders import cover_masks, random_occluder
@@ -29,7 +29,7 @@ _LIMITS = 2.5  # the background canvas is at most this many pictures wide and hi
 class Animation:
     """A skeleton in front of a camera: what the labels are made from."""
 
-    skeleton: Skeleton
+    skeleton: PosedSkeleton
     camera: Camera
     scene: Scene
     motion: str
@@ -143,7 +143,7 @@ class CachedReader:
         return _FRAMES.fetch(self.reader, [int(i) for i in indices], self.limit_mb << 20)
 
 
-def _joint(skeleton: Skeleton, name: str) -> np.ndarray:
+def _joint(skeleton: PosedSkeleton, name: str) -> np.ndarray:
     if name == 'belly':
         return 0.35 * skeleton['pelvis'] + 0.65 * skeleton['waist']
     return skeleton[name]
@@ -239,7 +239,7 @@ def _canvas(affine: np.ndarray, size: tuple[int, int]):
 
 
 def _shadow(
-    camera: Camera, skeleton: Skeleton, look: Appearance, sun: np.ndarray, strength: float
+    camera: Camera, skeleton: PosedSkeleton, look: Appearance, sun: np.ndarray, strength: float
 ) -> Shadow:
     ends = [[INDEX[c.start], INDEX[c.end]] for c in CAPSULES]
     # The trunk's capsules go from shoulder to hip, to stand for its ellipsoids as well.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..athletes.skeleton import Skeleton, normalize
+from ..athletes.skeleton import PosedSkeleton, normalize
 from ..athletes.timing import sway
 
 
@@ -53,7 +53,7 @@ class Camera:
     def random(
         cls,
         rng: np.random.Generator,
-        skeleton: Skeleton,
+        skeleton: PosedSkeleton,
         times: np.ndarray,
         size: tuple[int, int],
         movement: float = 1.0,
@@ -144,7 +144,7 @@ class Camera:
         """(N,) magnification of the hand-held movement."""
         return np.hypot(self.affine[:, 0, 0], self.affine[:, 1, 0])
 
-    def view(self, skeleton: Skeleton, light: np.ndarray) -> ScreenBody:
+    def view(self, skeleton: PosedSkeleton, light: np.ndarray) -> ScreenBody:
         """The skeleton on the screen, lit from the world direction `light` (3,)."""
         pixels, scale = self.project(skeleton.joints)
         depth = (skeleton.joints - self.position) @ self.rotation[2]

@@ -1,9 +1,7 @@
 """PoseTrack18: tracks of several people, which frames clips show, average precision."""
 
-import importlib.util
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +17,8 @@ from mmpose.datasets import PoseTrack18Dataset
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import MODELS
 
+from rpstn.engine import run
+from rpstn.engine.run import RunOptions
 from rpstn.pose import FrameEvaluator
 from rpstn.pose.datasets import POSETRACK18, BadSequenceError, ImageReader, PoseTrack18ClipDataset
 
@@ -308,29 +308,16 @@ model = {model}
 test_dataloader = dict(num_workers=0, persistent_workers=False, batch_size=2, dataset=dict(
     data_root='{tree.write()}', pipeline={PIPELINE}))
 """)
-    spec = importlib.util.spec_from_file_location('rpstn_tools_test', ROOT / 'tools/test.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     torch.save(
         dict(state_dict=MODELS.build(Config.fromfile(config).model).state_dict()),
         tmp_path / 'model.pth',
     )
-    argv = sys.argv
-    sys.argv = [
-        'test.py',
-        str(config),
-        str(tmp_path / 'model.pth'),
-        '--work-dir',
-        str(tmp_path / 'work'),
-        '--out',
-        str(tmp_path / 'figures.json'),
-        '--show-dir',
-        str(tmp_path / 'drawn'),
-    ]
-    try:
-        tool.main()
-    finally:
-        sys.argv = argv
+    run.test(
+        config,
+        tmp_path / 'model.pth',
+        RunOptions(work_dir=str(tmp_path / 'work'), show_dir=str(tmp_path / 'drawn')),
+        out=tmp_path / 'figures.json',
+    )
     figures = json.loads((tmp_path / 'figures.json').read_text())
     assert 0 <= figures['coco/AP'] <= 1 and 0 <= figures['bbox_PCK@0.2/mean'] <= 1
     assert re.search(r'Average Precision  \(AP\)', capsys.readouterr().out)

@@ -60,11 +60,12 @@ def test_propagating_is_stepping(frames, relation):
     features, initial = clip(frames)
     heatmaps = head.propagate((features, initial))
     assert heatmaps.shape == (2, frames, K, SIDE, SIDE)
-    state = head.norm(head.relation(initial))
-    torch.testing.assert_close(heatmaps[:, 0], state)
+    state = head.start(features[:, 0], initial)
+    torch.testing.assert_close(state[0], head.norm(head.relation(initial)))
+    torch.testing.assert_close(heatmaps[:, 0], state[0])
     for t in range(1, frames):
-        state = head.step(state, features[:, t - 1], features[:, t])
-        torch.testing.assert_close(heatmaps[:, t], state)
+        state = head.step(*state, features[:, t])
+        torch.testing.assert_close(heatmaps[:, t], state[0])
     assert torch.equal(head((features, initial)), heatmaps.flatten(0, 1))
 
 
@@ -78,7 +79,9 @@ def test_a_step_is_propagation_relation_and_norm():
     expected = (related - head.norm.running_mean[:, None, None]) * scale[
         :, None, None
     ] + head.norm.bias[:, None, None]
-    torch.testing.assert_close(head.step(heatmaps, features[:, 0], features[:, 1]), expected)
+    found, carried = head.step(heatmaps, features[:, 0], features[:, 1])
+    torch.testing.assert_close(found, expected)
+    assert torch.equal(carried, features[:, 1])
 
 
 def test_the_past_matters_only_through_the_carried_state():
@@ -88,14 +91,14 @@ def test_the_past_matters_only_through_the_carried_state():
     # From the carried state (M'_2, f_2) on, nothing of earlier frames is needed ...
     for t in range(2, 5):
         assert torch.allclose(
-            heatmaps[:, t], head.step(heatmaps[:, t - 1], features[:, t - 1], features[:, t])
+            heatmaps[:, t], head.step(heatmaps[:, t - 1], features[:, t - 1], features[:, t])[0]
         )
     # ... other first frames change what follows by changing the state, and not otherwise.
     changed = features.clone()
     changed[:, 0] = torch.randn_like(changed[:, 0])
     other = head.propagate((changed, initial))
     assert not torch.allclose(other[:, 1], heatmaps[:, 1], atol=1e-3)
-    resumed = head.step(heatmaps[:, 1], changed[:, 1], changed[:, 2])
+    resumed, _ = head.step(heatmaps[:, 1], changed[:, 1], changed[:, 2])
     torch.testing.assert_close(resumed, heatmaps[:, 2])
 
 
@@ -115,8 +118,8 @@ def test_every_frame_gets_a_kernel_from_the_frame_before():
     """Features of t and t + 1 are not interchanged."""
     head = trained()
     features, heatmaps = clip(2)
-    there = head.step(heatmaps, features[:, 0], features[:, 1])
-    back = head.step(heatmaps, features[:, 1], features[:, 0])
+    there, _ = head.step(heatmaps, features[:, 0], features[:, 1])
+    back, _ = head.step(heatmaps, features[:, 1], features[:, 0])
     assert not torch.allclose(there, back, atol=1e-3)
 
 
@@ -274,13 +277,14 @@ def test_as_released_the_first_frames_features_are_carried_raw_and_later_ones_em
     head.eval()
     features, initial = clip(3)
     heatmaps = head.propagate((features, initial))
-    second, third = head.embed(features[:, 1]), head.embed(features[:, 2])
+    second, third = map(head.propagator.embed, (features[:, 1], features[:, 2]))
     h1 = head.norm(head.relation(initial))
     h2 = head.norm(head.relation(head.norm(head.propagator(h1, features[:, 0], second))))
     h3 = head.norm(head.relation(head.norm(head.propagator(h2, second, third))))
     torch.testing.assert_close(heatmaps, torch.stack([h1, h2, h3], dim=1))
-    torch.testing.assert_close(head.step(h2, second, third), h3)
-    assert not torch.allclose(head.step(h2, features[:, 1], third), h3, atol=1e-3)
+    stepped, carried = head.step(h2, second, features[:, 2])
+    torch.testing.assert_close((stepped, carried), (h3, third))
+    assert not torch.allclose(head.step(h2, features[:, 1], features[:, 2])[0], h3, atol=1e-3)
 
 
 def test_the_released_network_trains():

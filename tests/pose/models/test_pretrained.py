@@ -1,9 +1,7 @@
 """Single-frame models of MPII and COCO: trained by their configs, and what RPSTN takes of them."""
 
-import importlib.util
 import json
 import logging
-import sys
 from pathlib import Path
 
 import cv2
@@ -15,6 +13,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
+from rpstn.engine.run import RunOptions, train
 from rpstn.skeletons import get_skeleton
 
 ROOT = Path(__file__).parents[3]
@@ -84,15 +83,7 @@ train_dataloader = {loader}
 train_cfg = dict(max_epochs=1)
 default_hooks = dict(checkpoint=dict(interval=1))
 """)
-        spec = importlib.util.spec_from_file_location('rpstn_tools_train', ROOT / 'tools/train.py')
-        tool = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(tool)
-        argv = sys.argv
-        sys.argv = ['train.py', str(config), '--no-validate', '--work-dir', str(folder / 'work')]
-        try:
-            tool.main()
-        finally:
-            sys.argv = argv
+        train(config, RunOptions(work_dir=str(folder / 'work')), validate=False)
         paths[name] = folder / 'work/epoch_1.pth'
     return paths
 

@@ -16,13 +16,12 @@ from torch import nn
 from rpstn.engine.cpu import for_inference
 from rpstn.inference.clips import predict_video
 from rpstn.pose import VideoPoseEstimator
+from rpstn.pose.boxes import BoxError
 from rpstn.pose.crops import Cropper
 from rpstn.pose.datasets import PENN13
 from rpstn.pose.datasets.clip_dataset import frame_info
-from rpstn.pose.finders.person_finders import MotionFinder
-from rpstn.pose.streaming.person_box import BoxError
+from rpstn.pose.finders import MotionFinder
 from rpstn.pose.streaming.streaming import Stepper, StreamingRPSTN, TorchStepper
-from rpstn.pose.streaming.tracks import StreamPoses
 from rpstn.video.frames import Frame
 
 # MMPose's unbiased decoding of a heatmap of zeros.
@@ -190,9 +189,9 @@ def test_a_stream_is_equal_to_the_clip(model):
     stream = StreamingRPSTN(model, **NEVER_LOST)
     for t, (image, box) in enumerate(zip(images, boxes)):
         found = stream.step(image, [box])
-        np.testing.assert_allclose(found.joints[0], joints[t], atol=1e-4)
+        np.testing.assert_allclose(found.keypoints[0], joints[t], atol=1e-4)
         np.testing.assert_allclose(found.scores[0], scores[t], atol=1e-4)
-        assert found.index == t and found.people[0].started == (t == 0)
+        assert found.index == t and (found.people[0].state == 'started') == (t == 0)
 
 
 def test_started_anew_every_clip_a_stream_is_equal_to_a_video_in_clips(model):
@@ -201,8 +200,8 @@ def test_started_anew_every_clip_a_stream_is_equal_to_a_video_in_clips(model):
     stream = StreamingRPSTN(model, reset_every=CLIP, **NEVER_LOST)
     for pose in predict_video(model, frames, box):
         joints, scores = stream.step(images[pose.index], [box])
-        np.testing.assert_allclose(joints[0], pose.keypoints, atol=1e-4)
-        np.testing.assert_allclose(scores[0], pose.scores, atol=1e-4)
+        np.testing.assert_allclose(joints, pose.keypoints, atol=1e-4)
+        np.testing.assert_allclose(scores, pose.scores, atol=1e-4)
 
 
 def test_several_people_in_several_streams_are_one_batch_and_equal_to_one_by_one(model):
@@ -232,13 +231,13 @@ def test_several_people_in_several_streams_are_one_batch_and_equal_to_one_by_one
             for name in names
         }
         answers = together.step_streams({name: videos[name][t] for name in names}, given)
-        seen = {(name, pose.person): pose for name in names for pose in answers[name].people}
+        seen = {(name, pose.id): pose for name in names for pose in answers[name].people}
         assert sorted((*key, t) for key in seen) == sorted((*key, s) for key, s in alone if s == t)
         for key, pose in seen.items():
             (expected,) = alone[key, t].people
-            np.testing.assert_allclose(pose.joints, expected.joints, atol=1e-4)
+            np.testing.assert_allclose(pose.keypoints, expected.keypoints, atol=1e-4)
             np.testing.assert_allclose(pose.scores, expected.scores, atol=1e-4)
-            assert pose.started == expected.started
+            assert pose.state == expected.state
     assert recorder.calls == [
         ('start', 1),
         ('start', 1),
@@ -255,7 +254,7 @@ def test_the_initializer_runs_as_often_as_asked(model):
     for every, expected in ((None, [0]), (1, [0, 1, 2, 3, 4, 5, 6]), (3, [0, 3, 6])):
         stream = StreamingRPSTN(model, reset_every=every, **NEVER_LOST)
         found = [stream.step(image, [(20, 10, 110, 100)]) for image in video(7)]
-        assert [poses.index for poses in found if poses.people[0].started] == expected
+        assert [poses.index for poses in found if (poses.people[0].state == 'started')] == expected
 
 
 SIZE = (320, 240)
@@ -280,8 +279,8 @@ def test_the_box_follows_and_the_crop_moves_no_more_often_than_it_must(dot_strea
     for t in range(30):
         planted = SHAPE + (40 + 5 * t, 50 + t)
         (pose,) = stream.step(dots(planted, 5, SIZE)).people
-        np.testing.assert_allclose(pose.joints, planted, atol=0.5)
-        assert pose.person == 0 and not pose.lost and (pose.scores > 0.8).all()
+        np.testing.assert_allclose(pose.keypoints, planted, atol=0.5)
+        assert pose.id == 0 and not pose.lost and (pose.scores > 0.8).all()
         assert (pose.box[:2] < planted.max(0)).all() and (pose.box[2:] > planted.min(0)).all()
         boxes.append(pose.box)
     moved = (np.diff(boxes, axis=0) != 0).any(axis=1).sum()
@@ -301,7 +300,7 @@ def test_a_person_given_by_a_box_is_followed_from_there(dot_stream, dots):
     np.testing.assert_array_equal(poses.people[0].box, (220, 90, 280, 160))
     for t in range(12):
         poses = stream.step(dots(right - 3 * t, 5, SIZE) + dots(left, 5, SIZE) // 8)
-        np.testing.assert_allclose(poses.joints[0], right - 3 * t, atol=0.5)
+        np.testing.assert_allclose(poses.keypoints[0], right - 3 * t, atol=0.5)
     assert recorder.calls == [('start', 1)] + [('step', 1)] * 12
 
 
@@ -312,13 +311,13 @@ def test_who_is_lost_is_told_looked_for_and_found_again(dot_stream, dots):
     states = []
     for planted in [here] * 3 + [gone] * 4 + [there] * 3:
         (pose,) = stream.step(dots(planted, 5, SIZE)).people
-        states.append((pose.started, pose.lost))
-        assert pose.person == 0
+        states.append(pose.state)
+        assert pose.id == 0
         if planted is not gone:
-            np.testing.assert_allclose(pose.joints, planted, atol=1.0)
-    carried, found, lost, still = (False, False), (True, False), (False, True), (True, True)
-    assert states == [found, carried, carried, lost, still, lost, still, carried, found, carried]
-    np.testing.assert_allclose(pose.joints, there, atol=0.5)
+            np.testing.assert_allclose(pose.keypoints, planted, atol=1.0)
+    found, carried, lost = 'started', 'tracked', 'lost'
+    assert states == [found, carried, carried, *[lost] * 4, carried, found, carried]
+    np.testing.assert_allclose(pose.keypoints, there, atol=0.5)
     assert recorder.calls == [
         ('start', 1),
         ('start', 1),  # whole frame, close
@@ -353,7 +352,7 @@ def test_who_is_lost_for_long_is_given_up_and_one_found_later_is_another(dot_str
         assert counts == [1, 1, 1, 0, 0, 0]  # lost, tried again, then nowhere to look
         stream.finder.boxes = [[30, 50, 90, 120]]
         (pose,) = stream.step(image).people
-        assert pose.person == expected and pose.started and not pose.lost
+        assert pose.id == expected and (pose.state == 'started') and not pose.lost
 
 
 class Seen:
@@ -382,7 +381,7 @@ def test_two_people_are_found_followed_and_told_apart(dot_stream, dots):
     around_a, around_b = [10, 50, 66, 118], [210, 120, 266, 188]
     finder = Seen([around_b])
     stream, recorder = dot_stream(finder=finder, max_people=2)
-    assert [p.person for p in stream.step(two(dots, a, b)).people] == [0]
+    assert [p.id for p in stream.step(two(dots, a, b)).people] == [0]
     finder.boxes = [around_a, around_b, [-50, -50, -20, -20], [float('nan')] * 4]
     for t in range(10):
         move = np.array([3.0 * t, 0])
@@ -397,15 +396,15 @@ def test_two_people_are_found_followed_and_told_apart(dot_stream, dots):
         poses = stream.step(dots(b - move, 5, SIZE)).people
     back = SHAPE + (20, 20)
     poses = stream.step(two(dots, back, b - move)).people
-    assert [p.person for p in poses] == [0, 1]
-    np.testing.assert_allclose([p.joints for p in poses], [b - move, back], atol=0.5)
+    assert [p.id for p in poses] == [0, 1]
+    np.testing.assert_allclose([p.keypoints for p in poses], [b - move, back], atol=0.5)
 
 
 def test_searches_are_as_far_apart_as_asked(dot_stream):
     finder = Seen([])
     stream, _ = dot_stream(finder=finder, find_every=4)
     for _ in range(9):
-        assert stream.step(np.zeros((240, 320, 3), np.uint8)).joints.shape == (0, 3, 2)
+        assert stream.step(np.zeros((240, 320, 3), np.uint8)).keypoints.shape == (0, 3, 2)
     assert finder.asked == 3 and finder.observed == 9
 
 
@@ -413,10 +412,10 @@ def test_two_tracks_that_come_upon_one_person_become_one(dot_stream, dots):
     image = dots(SHAPE + (100, 60), 5, SIZE)
     both = {0: (90, 50, 150, 120), 4: (95, 55, 150, 125)}
     stream, _ = dot_stream()
-    assert [p.person for p in stream.step(image, both).people] == [0, 4]  # as given
-    assert [p.person for p in stream.step(image).people] == [0]
-    assert [p.person for p in stream.step(image, {4: both[4]}).people] == [4]
-    assert [p.person for p in stream.step(image, {4: None}).people] == [5]
+    assert [p.id for p in stream.step(image, both).people] == [0, 4]  # as given
+    assert [p.id for p in stream.step(image).people] == [0]
+    assert [p.id for p in stream.step(image, {4: both[4]}).people] == [4]
+    assert [p.id for p in stream.step(image, {4: None}).people] == [5]
 
 
 def test_a_box_that_leaves_the_image_comes_to_lie_at_its_border(dot_stream, dots):
@@ -434,9 +433,9 @@ def test_what_is_kept_does_not_grow(dot_stream, dots):
     sizes = set()
     for t in range(30):
         stream.step(dots(SHAPE + (40 + 2 * t, 60), 5, SIZE))
-        track = stream._streams[0].tracks[0]
+        person = stream._streams[0].people[0]
         sizes.add(
-            (track.heatmaps.untyped_storage().nbytes(), track.features.untyped_storage().nbytes())
+            (person.heatmaps.untyped_storage().nbytes(), person.features.untyped_storage().nbytes())
         )
     assert len(sizes) == 1
 
@@ -448,8 +447,7 @@ def test_a_first_frame_of_low_peaks_is_carried_on(dot_stream, dots):
     recorder.start = lambda crops: tuple(maps / 100 for maps in start(crops))
     image, box = dots(SHAPE + (40, 60), 5, SIZE), (30, 50, 90, 120)
     poses = [stream.step(image, [box]).people[0]] + [stream.step(image).people[0] for _ in range(3)]
-    assert [pose.lost for pose in poses] == [True, False, False, False]
-    assert [pose.started for pose in poses] == [True, False, False, False]
+    assert [pose.state for pose in poses] == ['lost', 'tracked', 'tracked', 'tracked']
     np.testing.assert_allclose(poses[1].box, box)
 
 
@@ -459,7 +457,7 @@ def test_who_moves_is_found_by_motion(dot_stream, dots):
     assert [len(stream.step(black).people) for _ in range(3)] == [0, 0, 0]
     for t in range(4):
         (pose,) = stream.step(dots(SHAPE + (200 + 2 * t, 60), 5, SIZE)).people
-        np.testing.assert_allclose(pose.joints, SHAPE + (200 + 2 * t, 60), atol=0.5)
+        np.testing.assert_allclose(pose.keypoints, SHAPE + (200 + 2 * t, 60), atol=0.5)
     assert pose.box[0] > 150
 
 
@@ -471,16 +469,8 @@ def test_a_closed_stream_starts_anew(dot_stream, dots):
     assert poses.index == 0
     stream.close('a')
     poses = stream.step(image, stream='a')
-    assert poses.index == 0 and poses.people[0].started
+    assert poses.index == 0 and poses.people[0].state == 'started'
     assert stream.step(image, stream='b').index == 1
-
-
-def test_results_are_frozen_and_unpack():
-    poses = StreamPoses(3, (), 13)
-    joints, scores = poses
-    assert joints.shape == (0, 13, 2) and scores.shape == (0, 13)
-    with pytest.raises(AttributeError):
-        poses.index = 4
 
 
 @pytest.mark.parametrize(

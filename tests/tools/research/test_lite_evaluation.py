@@ -6,9 +6,9 @@ from lite_evaluation import (
     COLUMNS,
     Evaluation,
     acceleration_error,
-    build_dataset,
     cells,
     evaluate,
+    jhmdb_clips,
     mean_text,
     swapped_sides,
     videos,
@@ -25,7 +25,7 @@ except FileNotFoundError:
 
 @pytest.fixture(scope='module')
 def dataset():
-    return build_dataset('val')
+    return jhmdb_clips('val')
 
 
 def truth_of(results: dict) -> np.ndarray:

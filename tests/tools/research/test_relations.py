@@ -14,6 +14,7 @@ from torch import nn
 
 from rpstn.checkpoints import ModelError
 from rpstn.pose import ClipDataSample
+from rpstn.results import PersonResult
 
 K, T, SIDE = 4, 3, 64
 CODEC = dict(type='MSRAHeatmap', input_size=(SIDE, SIDE), heatmap_size=(16, 16), sigma=1)
@@ -117,8 +118,8 @@ def test_every_frame_of_every_clip_gets_the_relation_of_its_own_raw_heatmaps():
                 )
     for t, frame in enumerate(recorder.frames):
         np.testing.assert_allclose(frame.relation, expected[frame.index], rtol=1e-3, atol=1e-5)
-        assert frame.keypoints.shape == (K, 2) and frame.scores.shape == (K,)
-        np.testing.assert_array_equal(frame.box, [1, 2, 3, 4])
+        assert frame.person.keypoints.shape == (K, 2) and frame.person.scores.shape == (K,)
+        np.testing.assert_array_equal(frame.person.box, [1, 2, 3, 4])
         assert frame.occluded.tolist() == [k == t % T for k in range(K)]
     assert not np.allclose(expected[10], expected[11], atol=0.01)
 
@@ -167,10 +168,13 @@ def frames_of(relations: list[np.ndarray], occluded=None, scores=None) -> list[R
     return [
         RelatedFrame(
             t,
+            PersonResult(
+                0,
+                np.array([0.0, 0, 1, 1]),
+                np.zeros((count, 2)),
+                np.ones(count) if scores is None else scores,
+            ),
             relation,
-            np.zeros((count, 2)),
-            np.ones(count) if scores is None else scores,
-            np.array([0.0, 0, 1, 1]),
             np.zeros(count, bool) if occluded is None else occluded[t],
         )
         for t, relation in enumerate(relations)

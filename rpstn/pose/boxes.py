@@ -1,13 +1,17 @@
-"""The box of a person who is followed through a video, by the joints found last.
+"""Boxes: where to look for a person, and the box that follows the joints found last.
 
 Boxes are x1 y1 x2 y2 and joints x y, in 0-based image pixels. K joints.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rpstn.errors import RPSTNError
+
+_BOXES = "'frame', 'follow', 'x1,y1,x2,y2' or 'follow:x1,y1,x2,y2'"
 
 
 class BoxError(RPSTNError, ValueError):
@@ -38,6 +42,40 @@ def _check_inside(box: np.ndarray, size: tuple[int, int]) -> None:
         raise BoxError(
             f'the box {box.tolist()} lies outside the image of {size[0]}x{size[1]} pixels'
         )
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two boxes (4,)."""
+    shared = np.prod(np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None))
+    return float(shared / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared))
+
+
+def parse_box(text: str | Sequence[float]) -> tuple[bool, np.ndarray | None]:
+    """What a box option asks for.
+
+    Args:
+        text: ``'frame'``, the whole image; ``'x1,y1,x2,y2'`` or four numbers, the same box for
+            every frame; ``'follow'``, starting at the whole image, or ``'follow:x1,y1,x2,y2'``.
+
+    Returns:
+        Whether to follow the joints, and the box (4,) given, or None for the whole image.
+
+    Raises:
+        BoxError: it is none of these, or a box without area.
+    """
+    given = text if isinstance(text, str) else ','.join(map(str, text))
+    mode, _, numbers = given.partition(':') if given.startswith('follow') else ('', '', given)
+    if given in ('frame', 'follow'):
+        return given == 'follow', None
+    try:
+        box = np.array([float(number) for number in numbers.split(',')], np.float32)
+    except ValueError:
+        box = np.empty(0)
+    if mode not in ('', 'follow') or box.shape != (4,) or not np.isfinite(box).all():
+        raise BoxError(f'the box must be {_BOXES}, got {given!r}')
+    if (box[2:] <= box[:2]).any():
+        raise BoxError(f'a box needs x1 < x2 and y1 < y2, got {given!r}')
+    return mode == 'follow', box
 
 
 class FixedBox:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rpstn.joint_answers import map_answer, map_scores
+from rpstn.inference.answered_joints import map_answer, map_scores
 from rpstn.skeletons import get_skeleton
 
 RNG = np.random.default_rng(0)

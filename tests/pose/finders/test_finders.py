@@ -12,17 +12,9 @@ from torch import nn
 
 from rpstn.checkpoints import ModelError, load_all_weights
 from rpstn.data.paths import find_data
-from rpstn.pose.finders.person_finders import (
-    FinderError,
-    MotionFinder,
-    RTMDetFinder,
-    WholeFrame,
-    build_finder,
-    label_of_people,
-    load_detector,
-    people_of,
-)
-from rpstn.pose.streaming.tracks import overlap
+from rpstn.pose.boxes import overlap
+from rpstn.pose.finders import FinderError, MotionFinder, RTMDetFinder, WholeFrame, build_finder
+from rpstn.pose.finders.rtmdet import label_of_people, load_detector, people_of
 from rpstn.video.frames import open_frames
 
 SIZE = (320, 240)
@@ -126,7 +118,7 @@ def test_mediapipe_finds_the_person_of_a_real_video():
 def test_a_finder_says_what_to_install(run_python):
     code = """
 import rpstn
-from rpstn.pose.finders.person_finders import FinderError, build_finder
+from rpstn.pose.finders import FinderError, build_finder
 try:
     build_finder('mediapipe')
 except FinderError as error:
@@ -253,7 +245,7 @@ def test_weights_of_another_detector_are_refused(detector):
 
 
 def test_an_unknown_finder_is_refused():
-    with pytest.raises(ValueError, match=r"one of \('frame', 'motion', .*got 'yolo'"):
+    with pytest.raises(ValueError, match=r"one of frame, motion, .*got 'yolo'"):
         build_finder('yolo')
     assert isinstance(build_finder('frame'), WholeFrame)
     assert build_finder('motion', min_area=0.2).min_area == 0.2

@@ -1,0 +1,27 @@
+"""What a user may choose from by name; light, so that the command line needs no torch for it."""
+
+ENGINES = dict(
+    torch=('float32', 'bfloat16'),
+    onnx=('float32', 'int8'),
+    openvino=('float32', 'bfloat16', 'int8'),
+)
+"""What computes the recurrence on a CPU -> the precisions that it has."""
+
+PRECISIONS = ('float32', 'bfloat16', 'int8')
+
+WEIGHT_BITS = (7, 8)
+"""Of weights as integers."""
+
+FINDERS = ('frame', 'motion', 'mediapipe', 'rtmdet')
+"""Who says where people are, see :mod:`rpstn.pose.finders`."""
+
+MODES = ('auto', 'clip', 'stream')
+"""How :class:`rpstn.apis.PoseInferencer` looks at a video."""
+
+OUTPUTS = dict(
+    video='.mp4', json='.json', csv='.csv', npz='.npz', coco='.coco.json', mmpose='.mmpose.json'
+)
+"""What `rpstn infer` writes -> what the file's name ends in."""
+
+JOINTS = ('jhmdb15', 'penn13', 'coco17')
+"""Skeletons that results can be asked for in."""

@@ -1,0 +1,110 @@
+"""What a run over videos is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from rpstn.choices import OUTPUTS
+from rpstn.engine.configs import read_config
+from rpstn.engine.shipped import shipped_files
+from rpstn.errors import SettingError
+from rpstn.pose.boxes import parse_box
+from rpstn.video.part import Moment, Part
+
+
+@dataclass(frozen=True)
+class InferOptions:
+    """One call of :func:`rpstn.inference.run.infer`; `rpstn infer --help` says what each is."""
+
+    inputs: Sequence[str]
+    """Videos, images, folders, globs, cameras and URLs."""
+    out: Path | None = None
+    """Folder of the results; none with ``show``."""
+    config: str | None = None
+    """File, of another model than RPSTN-Lite, with its checkpoint."""
+    checkpoint: str | Path | None = None
+    save: Sequence[str] = ('video', 'json', 'csv')
+    """Of :data:`rpstn.choices.OUTPUTS`."""
+    box: str = 'follow'
+    people: int = 1
+    finder: str | None = None
+    """Of :data:`rpstn.choices.FINDERS`."""
+    det_model: str | None = None
+    det_weights: str | None = None
+    mode: str = 'auto'
+    """Of :data:`rpstn.choices.MODES`."""
+    reset_every: int | None = None
+    smooth: Mapping[str, float] | None = None
+    """Settings of the one-euro filter; none to leave the joints as they are."""
+    joints: str | None = None
+    """Of :data:`rpstn.choices.JOINTS`."""
+    start: Moment = Moment(0)
+    end: Moment | None = None
+    stride: int = 1
+    kpt_thr: float = 0.3
+    fps: float | None = None
+    engine: str = 'torch'
+    """Of :data:`rpstn.choices.ENGINES`."""
+    precision: str = 'float32'
+    exported: Path | None = None
+    device: str | None = None
+    """As torch names it; a GPU where there is one by default."""
+    retries: int = 5
+    show: bool = False
+    resume: bool = False
+    cfg_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """See that the options fit each other, before anything takes time.
+
+        Raises:
+            SettingError: they do not. BoxError: the box is none.
+        """
+        if self.out is None and not self.show:
+            raise SettingError('--out is needed, the folder of the results (or --show)')
+        if unknown := set(self.save) - set(OUTPUTS):
+            raise SettingError(f'--save must be of {", ".join(OUTPUTS)}, got {sorted(unknown)}')
+        if (self.config is None) != (self.checkpoint is None):
+            raise SettingError('config and checkpoint are given both, or neither for RPSTN-Lite')
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise SettingError(f'--fps must be above 0 and at most 1000, got {self.fps}')
+        end = self.end
+        if end is not None and end.seconds == self.start.seconds and end.value <= self.start.value:
+            raise SettingError('--end must come after --start')
+        if self.finder != 'rtmdet' and (self.det_model or self.det_weights):
+            raise SettingError(
+                '--det-model and --det-weights are of --finder rtmdet, got '
+                f'--finder {self.finder or "frame"}'
+            )
+        if self.finder is not None and self.mode == 'clip':
+            raise SettingError("--finder needs mode 'stream'")
+        parse_box(self.box)
+        if self.out is not None and self.out.exists() and not self.out.is_dir():
+            raise SettingError(f'{self.out}: --out must be a folder')
+
+    @property
+    def part(self) -> Part:
+        """Which frames are looked at."""
+        return Part(self.start, self.end, self.stride)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What is written, each once."""
+        return tuple(dict.fromkeys(self.save)) if self.out is not None else ()
+
+    def model_files(self) -> tuple[Config, str | Path]:
+        """Config, its settings replaced, and checkpoint.
+
+        Raises:
+            SettingError: the config cannot be read. ModelError: the shipped model is damaged.
+        """
+        if self.config is None or self.checkpoint is None:
+            config, checkpoint = shipped_files('lite')
+            config.merge_from_dict(dict(self.cfg_options))
+            return config, checkpoint
+        return read_config(self.config, self.cfg_options), self.checkpoint

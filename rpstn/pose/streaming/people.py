@@ -1,0 +1,155 @@
+"""People followed through a stream: what is kept of each, and what is answered.
+
+Boxes are x1 y1 x2 y2 and joints x y, in 0-based image pixels.
+
+Shapes: N people, K joints, C channels, (H, W) image pixels, (h, w) heatmap cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rpstn.results import PersonResult
+
+from ..boxes import FollowedBox
+from ..crops import Crop
+
+
+@dataclass
+class FollowedPerson:
+    """Somebody who is looked for in every frame, and what is carried from frame to frame."""
+
+    id: int
+    """The same number in all frames of a stream."""
+    follower: FollowedBox
+    """Where the joints are."""
+    box: np.ndarray | None = None
+    """(4,) looked in last."""
+    heatmaps: Tensor | None = None
+    """M'_t, (1, K, h, w); None before the first frame and when lost."""
+    features: Tensor | None = None
+    """f_t, (1, C, h, w)."""
+    age: int = 0
+    """Frames since P ran last."""
+    missed: int = 0
+    """Frames for which the person has been lost."""
+    rough: bool = False
+    """Whether the box holds much more than the person."""
+    sure: bool = False
+    """Whether the person was seen in the last frame."""
+    retry: bool = False
+    """Whether P is to look at the follower's box next."""
+
+    def found(
+        self,
+        task: Task,
+        joints: np.ndarray,
+        scores: np.ndarray,
+        heatmaps: Tensor,
+        features: Tensor,
+        started: bool,
+    ) -> bool:
+        """Take note of a frame; returns whether the person is lost in it.
+
+        A frame of P is not the end even if nothing in it is certain, but carried on to the next:
+        the batch norm behind both P and the propagation has statistics mostly of the latter, and
+        can leave P's peaks at a small part of their height.
+        """
+        self.rough = task.rough or (
+            self.rough and not started and np.array_equal(task.box, self.box)
+        )
+        self.box = task.box
+        self.age = 0 if started else self.age
+        self.follower.update(joints, scores)
+        lost = self.follower.box is None
+        if lost:
+            self.missed += 1
+            self.retry = self.sure and not started
+            carried = started
+            if self.retry or (started and not self.rough):
+                self.follower.box = self.box
+        else:
+            self.missed = 0
+            self.retry = self.rough  # closer
+            carried = not self.rough
+        self.sure = not lost
+        self.heatmaps, self.features = (heatmaps, features) if carried else (None, None)
+        return lost
+
+
+@dataclass
+class Task:
+    """One person to look for in one frame."""
+
+    person: FollowedPerson
+    image: np.ndarray
+    """(H, W, 3) BGR uint8."""
+    box: np.ndarray
+    """(4,) to look in."""
+    given: bool = False
+    """Whether the caller knows that the person is there."""
+    rough: bool = False
+    """Whether the box holds much more than the person."""
+    crop: Crop | None = None
+    result: PersonResult | None = None
+    """The answer."""
+
+
+@dataclass
+class Stream:
+    """The people of one video."""
+
+    people: dict[int, FollowedPerson] = field(default_factory=dict)
+    """By their ids."""
+    index: int = 0
+    """Of the next frame."""
+    named: int = 0
+    """Ids given so far."""
+
+    def add(self, follower: FollowedBox, number: int | None = None) -> FollowedPerson:
+        """A new person, by default with an id not used before."""
+        number = self.named if number is None else number
+        self.named = max(self.named, number + 1)
+        self.people[number] = FollowedPerson(number, follower)
+        return self.people[number]
+
+    def without_doubles(self, tasks: Sequence[Task]) -> tuple[PersonResult, ...]:
+        """Results by number; where two have come upon one person, the older goes on.
+
+        Two are one if their joints are apart by less than a twentieth of the box on average, as
+        neighbours' are not; a person whose box was given is never dropped.
+        """
+        kept: list[PersonResult] = []
+        for task in sorted(
+            tasks, key=lambda task: (not task.given, task.result.lost, task.person.id)
+        ):
+            found = task.result
+            side = (found.box[2:] - found.box[:2]).max()
+            double = any(
+                np.linalg.norm(found.keypoints - other.keypoints, axis=1).mean() < side / 20
+                for other in kept
+            )
+            if double and not task.given:
+                del self.people[found.id]
+            else:
+                kept.append(found)
+        return tuple(sorted(kept, key=lambda found: found.id))
+
+    def give_up(self, seen: Collection[int], max_lost: int) -> None:
+        """Drop who has been lost for more than ``max_lost`` frames, of which this is one."""
+        for number, person in list(self.people.items()):
+            person.missed += number not in seen
+            if person.missed > max_lost:
+                del self.people[number]
+
+
+def cut_crops(tasks: Sequence[Task]) -> Tensor:
+    """What the network is to see, (N, 3, H, W) BGR uint8."""
+    images = np.stack([task.crop.cut(task.image) for task in tasks])
+    # By NumPy, as PyTorch's threads would stay awake beside those of other engines.
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
