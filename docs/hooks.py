@@ -51,8 +51,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Leaves the roles of Sphinx out, which docstrings have and Markdown does not know."""
-    return ROLE.sub('<code>', html)
+    """Leaves out what docstrings have of Sphinx and Markdown does not know: roles, ``::``."""
+    return ROLE.sub('<code>', html).replace('::</p>', ':</p>')
 
 
 def rewrite_links(markdown: str, page: str, root: Path, source_url: str) -> str:
