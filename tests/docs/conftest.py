@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from mmengine.config import DictAction
 
 from rpstn.cli.main import build_parser
 
@@ -36,6 +37,15 @@ def _commands(page: str) -> Iterator[list[str]]:
                 del words[0]
             if words and (words[0] in ('rpstn', 'python') or words[0].startswith('tools/')):
                 yield words
+
+
+def _settings(given: dict | list[str]) -> dict:
+    if isinstance(given, dict):
+        return given
+    return {
+        key: DictAction._parse_iterable(value)
+        for key, value in (setting.split('=', 1) for setting in given)
+    }
 
 
 def _parsed(tool: str, arguments: list[str]) -> argparse.Namespace:
@@ -68,11 +78,18 @@ def commands() -> Callable[[str], Iterator[list[str]]]:
 
 @pytest.fixture(scope='session')
 def parse() -> Callable[[list[str]], argparse.Namespace]:
-    """``parse(words)``: what `rpstn` or a tool makes of a command; it goes no further."""
+    """``parse(words)``: what `rpstn` or a tool makes of a command; it goes no further.
+
+    ``cfg_options``, where there are any, are a dict.
+    """
 
     def parse_words(words: list[str]) -> argparse.Namespace:
         if words[0] == 'rpstn':
-            return build_parser().parse_args(words[1:])
-        return _parsed(words[1], words[2:])
+            args = build_parser().parse_args(words[1:])
+        else:
+            args = _parsed(words[1], words[2:])
+        if hasattr(args, 'cfg_options'):
+            args.cfg_options = _settings(args.cfg_options or {})
+        return args
 
     return parse_words

@@ -4,6 +4,7 @@ import argparse
 import ast
 import importlib
 import os
+import pydoc
 import re
 from pathlib import Path
 
@@ -65,6 +66,12 @@ def test_python_names_what_exists(page):
             if isinstance(node, ast.ImportFrom) and node.module.split('.')[0] == 'rpstn':
                 module = importlib.import_module(node.module)
                 assert all(hasattr(module, alias.name) for alias in node.names), code
+
+
+@pytest.mark.parametrize('page', PAGES)
+def test_objects_that_are_named_exist(page):
+    for name in re.findall(r'`(rpstn(?:\.\w+)+)', read(page)):
+        assert pydoc.locate(name) is not None, name
 
 
 @pytest.mark.parametrize('page', PAGES)

@@ -55,9 +55,7 @@ def test_every_command_finds_what_those_before_it_wrote(tmp_path, monkeypatch, c
         config.merge_from_dict(args.cfg_options)
         needed = [args.checkpoint] if hasattr(args, 'checkpoint') else []
         needed += [
-            value
-            for value in (args.cfg_options or {}).values()
-            if str(value).startswith('work_dirs/')
+            value for value in args.cfg_options.values() if str(value).startswith('work_dirs/')
         ]
         assert set(needed) <= written, (path, needed)
         if words[:2] == ['rpstn', 'train']:
