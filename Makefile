@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow lint doctor
+.PHONY: help setup demo test test-slow test-docs docs lint doctor
 
 # The first interpreter that really runs and can make a virtual environment (a name on PATH may be
 # a dead shim). 3.12 comes last: xtcocotools has no wheel for it and would need a compiler.
@@ -11,6 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 # Written last, so that an interrupted installation is taken up again.
 STAMP := .venv/installed
+DOCS_STAMP := .venv/installed-docs
 # One process on each core. A test that hangs ends its process, with a traceback, and fails.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal \
 	-o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
@@ -42,6 +43,16 @@ test: $(STAMP)  ## run the tests, but those marked slow
 
 test-slow: $(STAMP)  ## run the tests marked slow
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+docs: $(DOCS_STAMP)  ## build the pages of docs/ into build/docs/
+	$(BIN)/python -m mkdocs build --strict $(ARGS)
+
+test-docs: $(DOCS_STAMP)  ## run the tests that build the pages
+	$(BIN)/python -m pytest -m docs $(ARGS)
+
+$(DOCS_STAMP): $(STAMP)
+	$(PIP) -r requirements/docs.txt
+	@touch $@
 
 lint: $(STAMP)  ## check the style
 	$(BIN)/ruff check $(ARGS) .

@@ -6,7 +6,7 @@
 Writes DIR/start.onnx (a person's first frame), DIR/step.onnx (every further frame, state in and
 state out), DIR/clip.onnx (clips of T frames), the same as .int8.onnx where there are clips to
 calibrate by, and DIR/export.json. All or nothing is written. At the end every engine and
-precision that is installed runs them, against PyTorch in float32. docs/export.md tells more.
+precision that is installed runs them, against PyTorch in float32. docs/cli/export.md tells more.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ number of a camera, or a URL (rtsp://, http://, ...). Writes, with the input's n
 
 which appear when they are complete; what was there before stays until then. Until then they lie,
 up to date, in OUT/NAME.incomplete, where they stay after Ctrl-C or a kill: --resume goes on with
-them. docs/inference.md tells more.
+them. docs/cli/infer.md tells more.
 """
 
 from __future__ import annotations

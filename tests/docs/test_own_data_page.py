@@ -72,11 +72,5 @@ def test_the_page_is_short_and_names_what_exists():
     dataset, config = ([line for line in text.splitlines() if line.strip()] for text in files)
     assert len(dataset) <= 26 and len(config) <= 15
     commands = re.search(r'```bash\n(.*?)```', PAGE, re.S).group(1).splitlines()
-    tools = [
-        re.match(r'PYTHONPATH=own python (tools/\w+\.py) own/rpstn_own\.py', c).group(1)
-        for c in commands
-    ]
-    assert tools == ['tools/train.py', 'tools/test.py', 'tools/infer.py']
-    assert all((ROOT / tool).is_file() for tool in tools)
-    for target in re.findall(r'\]\((\.\./[^)]+)\)', PAGE):
-        assert (ROOT / 'docs' / target).exists(), target
+    verbs = [re.match(r'PYTHONPATH=own rpstn (\w+) own/rpstn_own\.py', c)[1] for c in commands]
+    assert verbs == ['train', 'test', 'infer']

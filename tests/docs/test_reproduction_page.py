@@ -1,12 +1,7 @@
 """docs/reproduction.md: every command on it is understood, every config on it loads and builds."""
 
-import argparse
-import importlib.util
-import os
 import re
-import shlex
-import sys
-from collections.abc import Iterator
+import runpy
 from pathlib import Path
 
 import pytest
@@ -15,7 +10,6 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpose.registry import DATASETS, METRICS, MODELS
 
-from rpstn.cli.main import VERBS, main
 from rpstn.engine.configs import parse_settings
 
 ROOT = Path(__file__).parents[2]
@@ -23,52 +17,6 @@ PAGE = (ROOT / 'docs/reproduction.md').read_text()
 CONFIGS = sorted(set(re.findall(r'configs/[\w/]+\.py', PAGE)))
 # The authors' file, and what is converted from it.
 GIVEN = {'RELEASED.pth', 'released/penn.py', 'released/penn.pth'}
-
-
-def commands() -> Iterator[list[str]]:
-    """The arguments of every command, loops unrolled, in the order of the page."""
-    for block in re.findall(r'```bash\n(.*?)```', PAGE, re.DOTALL):
-        lines = re.sub(r'\\\n\s*', '', block).splitlines()
-        values: list[tuple[str, str]] = [('', '')]
-        for line in lines:
-            loop = re.fullmatch(r'for (\w+) in (.*); do', line)
-            if loop:
-                values = [(loop[1], value) for value in loop[2].split()]
-            elif line == 'done':
-                values = [('', '')]
-            else:
-                for name, value in values:
-                    yield shlex.split(
-                        line.replace(f'${name}', value) if name else line, comments=True
-                    )
-
-
-class Parsed(Exception):  # noqa: N818 (not an error)
-    """Carries the arguments that a tool has understood."""
-
-
-def parsed(tool: str, arguments: list[str], monkeypatch) -> argparse.Namespace:
-    """What the tool makes of a command line; it goes no further."""
-    spec = importlib.util.spec_from_file_location(Path(tool).stem, ROOT / tool)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    verb = Path(tool).stem
-    original = argparse.ArgumentParser.parse_args
-
-    def stop(self, *args, **kwargs) -> None:
-        raise Parsed(original(self, *args, **kwargs))
-
-    monkeypatch.setattr(argparse.ArgumentParser, 'parse_args', stop)
-    monkeypatch.setattr(sys, 'argv', [tool, *arguments])
-    environment = dict(os.environ)
-    try:
-        with pytest.raises(Parsed) as found:
-            main([verb, *arguments]) if verb in VERBS else module.main()
-    finally:
-        monkeypatch.setattr(argparse.ArgumentParser, 'parse_args', original)
-        os.environ.clear()
-        os.environ.update(environment)
-    return found.value.args[0]
 
 
 def build(config: Config) -> None:
@@ -83,24 +31,20 @@ def build(config: Config) -> None:
             assert METRICS.get(metric.type) is not None
 
 
-def test_every_command_is_understood_and_finds_what_those_before_it_wrote(tmp_path, monkeypatch):
+def test_every_command_finds_what_those_before_it_wrote(tmp_path, monkeypatch, commands, parse):
     """Configs are loaded with the options; checkpoints must be written by an earlier training."""
     monkeypatch.chdir(tmp_path)
     for folder in ('configs', 'tools'):
         (tmp_path / folder).symlink_to(ROOT / folder)
     written, used = set(GIVEN), set()
-    for python, tool, *arguments in commands():
-        assert python == 'python' and (ROOT / tool).is_file(), tool
-        used.add(tool)
-        args = parsed(tool, arguments, monkeypatch)
+    for words in commands(PAGE):
+        used.add(words[1])
+        args = parse(words)
         path = getattr(args, 'config', None)
-        if tool == 'tools/research/ablate.py' and args.dump:
+        if words[1] == 'tools/research/ablate.py' and args.dump:
             # Done for real: the configs it writes are used below.
-            spec = importlib.util.spec_from_file_location('ablate', ROOT / tool)
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            monkeypatch.setattr(sys, 'argv', [tool, *arguments])
-            module.main()
+            monkeypatch.setattr('sys.argv', words[1:])
+            runpy.run_path(words[1], run_name='__main__')
             continue
         if path is None or path in GIVEN:
             assert {
@@ -110,28 +54,24 @@ def test_every_command_is_understood_and_finds_what_those_before_it_wrote(tmp_pa
             } <= GIVEN
             continue
         config = Config.fromfile(path)
-        config.merge_from_dict(parse_settings(args.cfg_options, '--cfg-options'))
-        needed = [*getattr(args, 'checkpoints', [])]
-        needed += [args.checkpoint] if hasattr(args, 'checkpoint') else []
+        settings = parse_settings(args.cfg_options, '--cfg-options')
+        config.merge_from_dict(settings)
+        needed = [args.checkpoint] if hasattr(args, 'checkpoint') else []
         needed += [
-            value
-            for value in parse_settings(args.cfg_options or [], '--cfg-options').values()
-            if str(value).startswith('work_dirs/')
+            value for value in settings.values() if str(value).startswith('work_dirs/')
         ]
         assert set(needed) <= written, (path, needed)
-        if tool == 'tools/train.py':
+        if words[:2] == ['rpstn', 'train']:
             work_dir = args.work_dir or f'work_dirs/{Path(path).stem}'
             written.add(f'{work_dir}/epoch_{config.train_cfg.max_epochs}.pth')
-            if args.cfg_options and 'load_from' not in args.cfg_options:
+            if settings and 'load_from' not in settings:
                 build(config)
-    assert {Path(tool).stem for tool in used} >= {
-        name for name in ('train', 'test', 'ablate', 'convert_checkpoint', 'average_splits')
-    }
+    assert used >= {'train', 'test', 'tools/research/ablate.py', 'tools/data/convert_checkpoint.py'}
 
 
-def test_the_legacy_figure_is_asked_for_in_place_of_the_standard(monkeypatch):
-    (command,) = (c for c in commands() if 'LegacyPCK' in ' '.join(c))
-    args = parsed(command[1], command[2:], monkeypatch)
+def test_the_legacy_figure_is_asked_for_in_place_of_the_standard(commands, parse):
+    (command,) = (words for words in commands(PAGE) if 'LegacyPCK' in ' '.join(words))
+    args = parse(command)
     config = Config.fromfile(ROOT / 'configs/released_penn.py')
     config.merge_from_dict(parse_settings(args.cfg_options, '--cfg-options'))
     with DefaultScope.overwrite_default_scope('mmpose'):
@@ -150,13 +90,6 @@ def test_every_config_named_on_the_page_loads_and_builds(path):
 def test_the_ablations_of_the_page_are_all_there_are():
     named = {Path(path).name for path in CONFIGS if path.startswith('configs/ablations/')}
     assert named == {path.name for path in (ROOT / 'configs/ablations').glob('*.py')}
-
-
-def test_links_and_files_exist():
-    for target in re.findall(r'\]\((?!http)([^)#]*)(?:#[^)]*)?\)', PAGE):
-        assert not target or (ROOT / 'docs' / target).exists(), target
-    for path in re.findall(r'`((?:rpstn|tests|tools|configs)/[\w/]+\.\w+)`', PAGE):
-        assert (ROOT / path).is_file(), path
 
 
 def test_a_swap_is_written_as_the_page_has_it():

@@ -2,7 +2,7 @@
 
 python tools/research/pack_lite.py configs/lite/rpstn_lite.py work_dirs/rpstn_lite/epoch_5.pth
 
-writes rpstn/weights/lite.pt, which loads safely, and lite.json with its config and sha256;
+writes rpstn/engine/weights/lite.pt, which loads safely, and lite.json with its config and sha256;
 rpstn.engine.shipped.from_pretrained('lite') loads them.
 """
 
@@ -25,7 +25,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--name', default='lite', help='(default: %(default)s)')
-    parser.add_argument('--out', type=Path, default=FOLDER, help='folder (default: rpstn/weights)')
+    parser.add_argument('--out', type=Path, default=FOLDER, help='(default: rpstn/engine/weights)')
     parser.add_argument(
         '--about',
         nargs='*',
