@@ -1,4 +1,4 @@
-"""Packaging of rpstn; requirements/constraints.txt has the exact versions that were tested."""
+"""Packaging of rpstn; requirements/*.txt have the exact versions that were tested."""
 
 import re
 from pathlib import Path
@@ -53,7 +53,8 @@ setup(
         'einops>=0.6',
     ],
     extras_require={
-        'dev': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff'],
+        'dev': ['hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ruff', 'tflite'],
+        'docs': ['mkdocs', 'mkdocs-material', 'mkdocstrings[python]'],
         'export': ['onnx', 'onnxruntime', 'openvino'],
     },
     entry_points={'console_scripts': ['rpstn = rpstn.cli.main:main']},
