@@ -3,7 +3,7 @@
 .PHONY: help setup pins demo test test-slow lint doctor
 
 # The first interpreter that really runs and can make a virtual environment (a name on PATH may be
-# a dead shim). 3.12 comes last: xtcocotools has no wheel for it and would need a compiler.
+# a dead shim). 3.12 comes last: xtcocotools has no wheel for it and needs a compiler.
 PYTHON ?= $(shell for python in python3.11 python3.10 python3.12 python3; do \
 	$$python -c 'import sys, ensurepip, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
 	2>/dev/null && echo $$python && break; done)
@@ -29,7 +29,8 @@ $(STAMP): $(wildcard requirements/*.txt) setup.py
 	@echo 'Installing into .venv (a minute or two; more where torch is downloaded first) ...'
 	$(PYTHON) -m venv .venv
 	$(PIP) -r requirements/base.txt -r requirements/export.txt -r requirements/dev.txt
-	$(PIP) --no-deps -r requirements/openmmlab.txt -r requirements/mediapipe.txt -r requirements/lite.txt
+	$(PIP) --no-deps --no-build-isolation -r requirements/openmmlab.txt \
+		-r requirements/mediapipe.txt -r requirements/lite.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
