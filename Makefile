@@ -1,9 +1,9 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-slow test-docs docs lint doctor
+.PHONY: help setup pins demo test test-slow test-docs docs lint doctor
 
 # The first interpreter that really runs and can make a virtual environment (a name on PATH may be
-# a dead shim). 3.12 comes last: xtcocotools has no wheel for it and would need a compiler.
+# a dead shim). 3.12 comes last: xtcocotools has no wheel for it and needs a compiler.
 PYTHON ?= $(shell for python in python3.11 python3.10 python3.12 python3; do \
 	$$python -c 'import sys, ensurepip, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
 	2>/dev/null && echo $$python && break; done)
@@ -30,9 +30,26 @@ $(STAMP): $(wildcard requirements/*.txt) setup.py
 	@echo 'Installing into .venv (a minute or two; more where torch is downloaded first) ...'
 	$(PYTHON) -m venv .venv
 	$(PIP) -r requirements/base.txt -r requirements/export.txt -r requirements/dev.txt
-	$(PIP) --no-deps -r requirements/openmmlab.txt -r requirements/mediapipe.txt -r requirements/lite.txt
+	$(PIP) --no-deps --no-build-isolation -r requirements/openmmlab.txt \
+		-r requirements/mediapipe.txt -r requirements/lite.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# Versions stay as they are where the .in files still allow them.
+COMPILE := cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.10 \
+	--fork-strategy fewest --no-python-downloads --annotation-style line \
+	--custom-compile-command 'make pins' $(ARGS)
+
+pins: $(STAMP)  ## renew requirements/*.txt from the .in files; ARGS=--upgrade takes newer versions
+	$(COMPILE) base.in -o base.txt
+	@# A build of torch for CUDA asks for these by itself; pinned, they would come with any build.
+	cd requirements && sed '/^cuda-/d; /^nvidia-/d; /^triton/d' base.txt > base.new && mv base.new base.txt
+	$(COMPILE) export.in -o export.txt
+	$(COMPILE) dev.in -o dev.txt
+	$(COMPILE) docs.in -o docs.txt
+	$(COMPILE) --no-deps openmmlab.in -o openmmlab.txt
+	$(COMPILE) --no-deps mediapipe.in -o mediapipe.txt
+	$(COMPILE) --no-deps lite.in -o lite.txt
 
 demo: $(STAMP)  ## train on synthetic clips, compare with the single-frame baseline
 	$(BIN)/python tools/research/demo.py $(ARGS)
@@ -54,9 +71,10 @@ $(DOCS_STAMP): $(STAMP)
 	$(PIP) -r requirements/docs.txt
 	@touch $@
 
-lint: $(STAMP)  ## check the style
+lint: $(STAMP)  ## check the style, the pins, and that importing brings no new warning
 	$(BIN)/ruff check $(ARGS) .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest --quiet tests/test_requirements.py tests/test_warnings.py
 
 doctor: $(STAMP)  ## tell what is installed, what is patched, what is wrong
 	$(BIN)/rpstn doctor $(ARGS)

@@ -1,11 +1,14 @@
-"""Packaging of rpstn; requirements/constraints.txt has the exact versions that were tested."""
+"""Packaging of rpstn; requirements/*.txt have the exact versions that were tested."""
 
 import re
+import runpy
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+# Run by its path, without importing the package, whose dependencies may be missing yet.
+VERSIONS = runpy.run_path(str(ROOT / 'rpstn/compat/versions.py'))
 
 
 def read_version() -> str:
@@ -29,31 +32,16 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=['rpstn', 'rpstn.*']),
     package_data={'rpstn': ['py.typed', 'engine/weights/*.json', 'engine/weights/*.pt']},
-    python_requires='>=3.10,<3.13',
+    python_requires=VERSIONS['PYTHON'],
     # The OpenMMLab packages are left out: mmpose asks for chumpy, which does not build, and for a
     # torchvision that need not exist. `rpstn doctor` names the one command that installs them.
     install_requires=[
-        'torch>=2.6',
-        'numpy>=1.23,<2',
-        'scipy>=1.10',
-        'scikit-learn>=1.2',
-        'opencv-python-headless>=4.8,<4.12',
-        'pillow>=9.4',
-        'matplotlib>=3.7',
-        'rich>=13',
-        'tensorboard>=2.15',
-        'addict>=2.4',
-        'packaging>=23',
-        'pyyaml>=6',
+        *(f'{name}{wanted}' for name, wanted in VERSIONS['REQUIRED'].items()),
         'regex>=2022.1; sys_platform == "win32"',
-        'termcolor>=2',
-        'yapf>=0.40',
-        'json-tricks>=3.16',
-        'munkres>=1.1.4',
-        'einops>=0.6',
     ],
     extras_require={
-        'dev': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff'],
+        'dev': ['hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ruff', 'tflite'],
+        'docs': ['mkdocs', 'mkdocs-material', 'mkdocstrings[python]'],
         'export': ['onnx', 'onnxruntime', 'openvino'],
     },
     entry_points={'console_scripts': ['rpstn = rpstn.cli.main:main']},

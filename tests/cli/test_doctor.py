@@ -94,7 +94,8 @@ def test_doctor_setup_and_pins_agree(monkeypatch):
     monkeypatch.setattr(setuptools, 'setup', said.update)
     runpy.run_path(str(ROOT / 'setup.py'))
     assert said['version'] == __version__ and said['python_requires'] == versions.PYTHON
-    lines = (ROOT / 'requirements' / 'constraints.txt').read_text().splitlines()
+    files = (ROOT / 'requirements').glob('*.txt')
+    lines = [line for file in files for line in file.read_text().splitlines()]
     pins = {
         r.name: r
         for line in lines
