@@ -57,9 +57,7 @@ def test_every_command_finds_what_those_before_it_wrote(tmp_path, monkeypatch, c
         settings = parse_settings(args.cfg_options, '--cfg-options')
         config.merge_from_dict(settings)
         needed = [args.checkpoint] if hasattr(args, 'checkpoint') else []
-        needed += [
-            value for value in settings.values() if str(value).startswith('work_dirs/')
-        ]
+        needed += [value for value in settings.values() if str(value).startswith('work_dirs/')]
         assert set(needed) <= written, (path, needed)
         if words[:2] == ['rpstn', 'train']:
             work_dir = args.work_dir or f'work_dirs/{Path(path).stem}'
