@@ -7,14 +7,14 @@ list of ``[start, end]`` in seconds, empty where the error does not occur; ``Bar
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from ..sequence import BadSkeletonError, refuse
+from .joint_json import is_number, load_json
 
 SPLITS = ('train', 'val', 'test')
 _INTERVALS, _FRAMES = re.compile(r'error_(.+)'), re.compile(r'labels_(.+)_error')
@@ -133,15 +133,8 @@ def _refuse_without_labels(root: Path) -> NoReturn:
     )
 
 
-def _load(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding='utf-8-sig'))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        refuse(str(file), 'the file', 'JSON in UTF-8', str(error))
-
-
 def _mapping(file: Path) -> dict:
-    content = _load(file)
+    content = load_json(file)
     if not isinstance(content, dict):
         refuse(str(file), 'the file', 'an object', type(content).__name__)
     return content
@@ -151,28 +144,16 @@ def _video(key: str) -> str:
     return key.removesuffix('.mp4')
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _read_intervals(file: Path) -> dict[str, Intervals]:
     found = {}
     for key, spans in _mapping(file).items():
         if not isinstance(spans, list):
             refuse(f'{file}: {key}', 'intervals', 'a list of [start, end]', repr(spans))
         for span in spans:
-            if not (
-                isinstance(span, list)
-                and len(span) == 2
-                and all(map(_number, span))
-                and 0 <= span[0] <= span[1]
-            ):
-                refuse(
-                    f'{file}: {key}',
-                    'an interval',
-                    '[start, end] in seconds, 0 <= start <= end',
-                    repr(span),
-                )
+            numbers = isinstance(span, list) and len(span) == 2 and all(map(is_number, span))
+            if not (numbers and 0 <= span[0] <= span[1] < math.inf):
+                allowed = '[start, end] in seconds, 0 <= start <= end'
+                refuse(f'{file}: {key}', 'an interval', allowed, repr(span))
         found[_video(key)] = Intervals(tuple((float(a), float(b)) for a, b in spans))
     return found
 
@@ -208,15 +189,11 @@ def _read_splits(folder: Path) -> dict[str, str]:
         file = folder / 'Splits' / f'{split}_keys.json'
         if not file.exists():
             continue
-        keys = _load(file)
+        keys = load_json(file)
         if not isinstance(keys, list) or not all(isinstance(key, str | int) for key in keys):
             refuse(str(file), 'the file', 'a list of ids', type(keys).__name__)
         for video in map(_video, map(str, keys)):
             if splits.setdefault(video, split) != split:
-                refuse(
-                    f'{file}: {video}',
-                    'a video',
-                    'in one split',
-                    f'it in {splits[video]} and {split}',
-                )
+                found = f'it in {splits[video]} and {split}'
+                refuse(f'{file}: {video}', 'a video', 'in one split', found)
     return splits

@@ -158,12 +158,8 @@ def find_sequences(
 
 def _folder_label(root: Path, path: Path) -> str:
     if path.parent.resolve() == root.resolve():
-        refuse(
-            str(path),
-            'the sequence',
-            'in a folder named by its label, or in a table of labels',
-            f'it right in {root}',
-        )
+        allowed = 'in a folder named by its label, or in a table of labels'
+        refuse(str(path), 'the sequence', allowed, f'it right in {root}')
     return path.parent.name
 
 
@@ -198,20 +194,12 @@ class _Labels:
         if not name or name in self.rows:
             refuse(where, 'name', 'there and unique', repr(name))
         cell = row.pop('label').strip()
-        labels = (
-            [part.strip() for part in cell.split(LABEL_SEPARATOR)] if self.multi_label else [cell]
-        )
-        if labels == [''] and self.multi_label:
-            labels = []
+        labels = [cell]
+        if self.multi_label:
+            labels = [part.strip() for part in cell.split(LABEL_SEPARATOR)] if cell else []
         if '' in labels or len(set(labels)) < len(labels):
-            refuse(
-                where,
-                'label',
-                'a class'
-                if not self.multi_label
-                else f'different classes separated by {LABEL_SEPARATOR!r}, or empty',
-                repr(cell),
-            )
+            several = f'different classes separated by {LABEL_SEPARATOR!r}, or empty'
+            refuse(where, 'label', several if self.multi_label else 'a class', repr(cell))
         row.pop('frames', None)  # counted anew
         self.rows[name] = labels, {key: value.strip() for key, value in row.items() if key}
 
@@ -225,12 +213,8 @@ class _Labels:
             if name is None:
                 conversion.skip(given, UNFOUND, f'{self.path}: {given} is not in the folder')
             elif given != name and last[given] > 1:
-                refuse(
-                    str(self.path),
-                    'name',
-                    'a path where several sequences have that name',
-                    repr(given),
-                )
+                allowed = 'a path where several sequences have that name'
+                refuse(str(self.path), 'name', allowed, repr(given))
             elif name in self.rows:
                 refuse(str(self.path), 'name', 'unique', f'{given!r} for {name!r}, a second time')
             else:

@@ -107,21 +107,14 @@ class ToSkeleton:
                 refuse(sequence.path, 'joints', f'the {source.num_joints} of {source.name}', count)
             unknown = [name for name in names or () if name not in source.joints]
             if unknown:
-                refuse(
-                    sequence.path,
-                    'joints',
-                    f'those of {source.name}: {", ".join(source.joints)}',
-                    ', '.join(unknown),
-                )
+                allowed = f'those of {source.name}: {", ".join(source.joints)}'
+                refuse(sequence.path, 'joints', allowed, ', '.join(unknown))
             return source
         if names is None:
             fitting = [s.name for s in SKELETONS.values() if s.num_joints == count]
-            refuse(
-                sequence.path,
-                'joints',
-                f'named, or of a skeleton that is told, one of {", ".join(SKELETONS)}',
-                f'{count} without names (as {" and ".join(fitting) or "none of them"} has)',
-            )
+            allowed = f'named, or of a skeleton that is told, one of {", ".join(SKELETONS)}'
+            found = f'{count} without names (as {" and ".join(fitting) or "none of them"} has)'
+            refuse(sequence.path, 'joints', allowed, found)
         for skeleton in SKELETONS.values():
             if set(skeleton.joints) == set(names) and (
                 self.target or self._written in (None, skeleton)
@@ -129,13 +122,8 @@ class ToSkeleton:
                 return skeleton
         if self.target is None:
             wanted = self._written.name if self._written else 'a known skeleton'
-            refuse(
-                sequence.path,
-                'joints',
-                f'those of {wanted} (tell the skeleton of the files, '
-                f'or a target, one of {", ".join(SKELETONS)})',
-                ', '.join(names),
-            )
+            ways = f'tell the skeleton of the files, or a target, one of {", ".join(SKELETONS)}'
+            refuse(sequence.path, 'joints', f'those of {wanted} ({ways})', ', '.join(names))
         # A tree of no meaning, for mapping looks at names alone.
         return Skeleton('the file', names, tuple((names[0], name) for name in names[1:]))
 
