@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from mmaction.registry import DATASETS
 
+from rpstn.errors import SettingError
+
 from .sequence import BadSkeletonError, SkeletonSequence, refuse
 from .skeleton_dataset import SkeletonDataset
 
@@ -70,7 +72,7 @@ class SkeletonFormDataset(SkeletonDataset):
         **kwargs,
     ) -> None:
         if Path(ann_file).suffix not in ('.npz', '.pkl'):
-            raise ValueError(f'ann_file must be an .npz or a .pkl file, got {ann_file!r}')
+            raise SettingError(f'ann_file must be an .npz or a .pkl file, got {ann_file!r}')
         self.label_file = label_file
         super().__init__(data_root=data_root, ann_file=ann_file, **kwargs)
 

@@ -11,6 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from sklearn.utils.class_weight import compute_class_weight
 
+from rpstn.errors import SettingError
 from rpstn.tables import format_table
 
 
@@ -18,7 +19,7 @@ def dataset_labels(dataset) -> np.ndarray:
     """Class of every item of a data set of MMEngine (wrappers of them included), (N,) int.
 
     Raises:
-        ValueError: an item has no label or several, or the data set is empty.
+        SettingError: an item has no label or several, or the data set is empty.
     """
     labels = []
     for index in range(len(dataset)):
@@ -26,13 +27,13 @@ def dataset_labels(dataset) -> np.ndarray:
         label = info.get('label')
         if label is None or np.ndim(label) != 0:
             name = info.get('frame_dir', f'item {index}')
-            raise ValueError(
+            raise SettingError(
                 f'{type(dataset).__name__}: label of {name} must be one class, got '
                 f'{label}; class weights do not balance several labels'
             )
         labels.append(int(label))
     if not labels:
-        raise ValueError(f'{type(dataset).__name__}: there is no item to count labels of')
+        raise SettingError(f'{type(dataset).__name__}: there is no item to count labels of')
     return np.array(labels)
 
 
@@ -50,11 +51,11 @@ def balanced_class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
         (C,).
 
     Raises:
-        ValueError: a label outside the classes.
+        SettingError: a label outside the classes.
     """
     present = np.unique(labels)
     if present[0] < 0 or present[-1] >= num_classes:
-        raise ValueError(
+        raise SettingError(
             f'labels must be among the classes 0 to {num_classes - 1}, got {present.tolist()}'
         )
     weights = np.ones(num_classes)
@@ -87,7 +88,7 @@ class BalancedClassWeightHook(Hook):
     its absence cost alike, and balance nothing.
 
     Raises:
-        ValueError: the model has no head whose loss takes class weights, a label is not among the
+        SettingError: the model has no head whose loss takes class weights, a label is not among the
             head's classes, or the data set has several labels per sample.
     """
 
@@ -97,7 +98,7 @@ class BalancedClassWeightHook(Hook):
         head = getattr(model, 'cls_head', None)
         loss = getattr(head, 'loss_cls', None)
         if not hasattr(loss, 'class_weight'):
-            raise ValueError(
+            raise SettingError(
                 'BalancedClassWeightHook needs a model with cls_head.loss_cls that '
                 f"takes class_weight, as dict(type='CrossEntropyLoss'), got "
                 f'{type(model).__name__} with {type(loss).__name__}'

@@ -10,6 +10,8 @@ from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from rpstn.errors import SettingError
+
 from ..evaluation.calibration import plot_reliability
 from ..evaluation.confusion import plot_confusion_matrix
 from ..evaluation.metrics import FormMetric
@@ -28,7 +30,7 @@ class ConfusionMatrixHook(Hook):
         out_dir: another folder.
 
     Raises:
-        ValueError: the evaluator has no ``FormMetric`` that knows a confusion matrix.
+        SettingError: the evaluator has no ``FormMetric`` that knows a confusion matrix.
     """
 
     def __init__(self, val: bool = False, out_dir: str | None = None) -> None:
@@ -61,7 +63,7 @@ class ConfusionMatrixHook(Hook):
             if isinstance(metric, FormMetric) and not metric.multi_class
         ]
         if not found:
-            raise ValueError(
+            raise SettingError(
                 'ConfusionMatrixHook needs a FormMetric without multi_class in the '
                 f'evaluator, got {[type(m).__name__ for m in evaluator.metrics]}'
             )

@@ -13,6 +13,8 @@ from mmaction.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rpstn.errors import SettingError
+
 
 @MODELS.register_module()
 class TemporalDistanceRecognizer(BaseRecognizer):
@@ -41,7 +43,7 @@ class TemporalDistanceRecognizer(BaseRecognizer):
         self.representations = nn.ModuleList(MODELS.build(part) for part in parts)
         channels = [part.out_channels for part in self.representations]
         if sum(channels) != self.backbone.in_channels:
-            raise ValueError(
+            raise SettingError(
                 f'backbone.in_channels must be {sum(channels)}, the channels of the '
                 f'representation ({" + ".join(map(str, channels))}), '
                 f'got {self.backbone.in_channels}'
@@ -58,7 +60,7 @@ class TemporalDistanceRecognizer(BaseRecognizer):
     def extract_feat(self, inputs: Tensor, stage: str = 'backbone', **kwargs) -> tuple:
         """Input (B, S, M, T, V, C) -> features (B * S, M, C, T'), or scores by ``stage='head'``."""
         if inputs.ndim != 6:
-            raise ValueError(
+            raise SettingError(
                 'TemporalDistanceRecognizer takes (B, clips, M, T, V, C), as '
                 f'FormatGCNInput gives it, got shape {tuple(inputs.shape)}'
             )

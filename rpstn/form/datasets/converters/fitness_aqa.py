@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rpstn.errors import SettingError
+
 from ..sequence import BadSkeletonError
 from .fitness_aqa_labels import FitnessAQALabels, Intervals, Occurrence, read_labels
 from .joint_files import SUFFIXES, read_joints
@@ -43,9 +45,9 @@ class Windows:
     def __post_init__(self) -> None:
         for name, value in (('seconds', self.seconds), ('stride', self.stride)):
             if value is not None and not (math.isfinite(value) and value > 0):
-                raise ValueError(f'window: {name} must be above 0, got {value}')
+                raise SettingError(f'window: {name} must be above 0, got {value}')
         if not 0 < self.overlap <= 1:
-            raise ValueError(f'window: overlap must be above 0 and at most 1, got {self.overlap}')
+            raise SettingError(f'window: overlap must be above 0 and at most 1, got {self.overlap}')
 
     def cut(self, frames: int, fps: float) -> Iterator[tuple[int, int]]:
         """First frame, and the one after the last, of each window; the last window ends with the
@@ -97,7 +99,7 @@ def convert_fitness_aqa(
     Raises:
         BadSkeletonError: naming the file, the place in it, what was allowed and what came.
         FileNotFoundError: there is no such folder.
-        ValueError: an option is not allowed.
+        SettingError: an option is not allowed.
     """
     root, skeletons, out = Path(root), Path(skeletons), Path(out)
     labels = read_labels(root)
@@ -155,7 +157,7 @@ def convert_fitness_aqa(
 def _choose(labels: FitnessAQALabels, errors: Sequence[str] | None) -> tuple[str, ...]:
     unknown = sorted(set(errors or ()) - set(labels.errors))
     if unknown or (errors is not None and not errors):
-        raise ValueError(
+        raise SettingError(
             f'errors must be some of {", ".join(labels.errors)}, got {", ".join(unknown) or "none"}'
         )
     return tuple(sorted(set(errors or labels.errors)))

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from rpstn.errors import SettingError
 from rpstn.files import natural
 
 from ..sequence import BadSkeletonError, refuse
@@ -63,7 +64,7 @@ def convert_joints_folder(
     Raises:
         BadSkeletonError: naming the file, the place in it, what was allowed and what came.
         FileNotFoundError: there is no such folder.
-        ValueError: ``out`` lies below ``root``, or an option is not allowed.
+        SettingError: ``out`` lies below ``root``, or an option is not allowed.
     """
     root, out = Path(root), Path(out)
     check_arguments(root, out, fps)
@@ -106,11 +107,11 @@ def convert_joints_folder(
 def check_arguments(root: Path, out: Path, fps: float | None) -> None:
     """Refuse folders that cannot be read, or would be read and written at once, and no rate."""
     if fps is not None and not 0 < fps <= 1000:
-        raise ValueError(f'fps must be above 0 and at most 1000, got {fps}')
+        raise SettingError(f'fps must be above 0 and at most 1000, got {fps}')
     if not root.is_dir():
         raise FileNotFoundError(f'{root}: no such folder')
     if root.resolve() in (out.resolve(), *out.resolve().parents):
-        raise ValueError(f'{out}: the output must not lie in the folder that is read, {root}')
+        raise SettingError(f'{out}: the output must not lie in the folder that is read, {root}')
 
 
 def facts(sequence: JointSequence, fps: float | None = None) -> dict[str, object]:

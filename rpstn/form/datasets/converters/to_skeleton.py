@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rpstn.errors import SettingError
 from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
 
 from ..sequence import refuse
@@ -43,7 +44,7 @@ class ToSkeleton:
             if name is not None:
                 get_skeleton(name)
         if not (np.isfinite(self.scale) and self.scale > 0):
-            raise ValueError(f'scale must be above 0, got {self.scale}')
+            raise SettingError(f'scale must be above 0, got {self.scale}')
 
     def __call__(self, sequence: JointSequence) -> tuple[np.ndarray, np.ndarray | None]:
         """Joints (T, V', D) and scores (T, V'), None where the file has none.
