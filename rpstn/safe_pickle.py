@@ -95,6 +95,8 @@ class _Call:
     """A call that the pickle wants, and the state that it gives to the result: noted, not done."""
 
     make: Callable
+    args: tuple | None
+    state: Any
 
     def __new__(cls, *args: Any) -> _Call:
         call = super().__new__(cls)
@@ -121,12 +123,12 @@ def _made(value: Any, done: dict[int, Any]) -> Any:
     elif isinstance(value, tuple | set | frozenset):
         done[key] = type(value)([_made(item, done) for item in value])
     elif isinstance(value, _Call):
-        name, args = type(value).__name__, value.args
-        if args is None:
+        name, noted = type(value).__name__, value.args
+        if noted is None:
             raise UnsafePickleError(f"'{name}' contains itself")
         value.args = None
         # Only here may a class stand: the one that an array or an instance is of.
-        args = [arg if isinstance(arg, type) else _made(arg, done) for arg in args]
+        args = [arg if isinstance(arg, type) else _made(arg, done) for arg in noted]
         state = _made(value.state, done)
         try:
             done[key] = value.make(state, *args)
@@ -144,13 +146,13 @@ def _made(value: Any, done: dict[int, Any]) -> Any:
 
 
 def _dtype(state: tuple, spec: str, *_: Any) -> np.dtype:
-    _, order, subarray, fields, *_ = state
+    order, subarray, fields = state[1:4]
     if not _DTYPE.fullmatch(spec) or subarray or fields:
         raise ValueError(f'data types are a kind and a size, without fields, not {spec!r}')
     return np.dtype(spec).newbyteorder(order)
 
 
-def _array(shape: tuple, dtype: np.dtype, data: Any, order: str = 'C') -> np.ndarray:
+def _array(shape: tuple, dtype: np.dtype, data: Any, order: Any = 'C') -> np.ndarray:
     """Of raw bytes, whose number must be the one needed, or a list of objects, likewise."""
     data = data.encode('latin1') if isinstance(data, str) else data  # Python 2's bytes
     objects = dtype.hasobject
@@ -166,7 +168,7 @@ def _array(shape: tuple, dtype: np.dtype, data: Any, order: str = 'C') -> np.nda
 
 
 def _reconstruct(state: tuple, *_: Any) -> np.ndarray:
-    *_, shape, dtype, fortran, data = state
+    shape, dtype, fortran, data = state[-4:]
     return _array(shape, dtype, data, 'F' if fortran else 'C')
 
 

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmaction.registry import DATASETS
@@ -69,7 +70,7 @@ class SkeletonFormDataset(SkeletonDataset):
         data_root: str | None = 'squat_mediapipe19',
         ann_file: str = 'keypoints3d.npz',
         label_file: str = 'labels.csv',
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if Path(ann_file).suffix not in ('.npz', '.pkl'):
             raise SettingError(f'ann_file must be an .npz or a .pkl file, got {ann_file!r}')

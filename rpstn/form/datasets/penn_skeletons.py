@@ -6,6 +6,7 @@ T frames, 13 joints.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from mmaction.registry import DATASETS
@@ -42,7 +43,7 @@ class PennSkeletonDataset(SkeletonDataset):
     METAINFO = dict(skeleton='penn13', unit='px')
 
     def __init__(
-        self, data_root: str = 'penn_action', missing_as_nan: bool = True, **kwargs
+        self, data_root: str = 'penn_action', missing_as_nan: bool = True, **kwargs: Any
     ) -> None:
         self.missing_as_nan = missing_as_nan
         super().__init__(data_root=data_root, **kwargs)

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmaction.datasets import BaseActionDataset
@@ -81,7 +82,7 @@ class SkeletonDataset(BaseActionDataset):
         num_classes: int | None = None,
         test_mode: bool = False,
         serialize_data: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if bad_data not in ('skip', 'raise'):
             raise SettingError(f"bad_data must be 'skip' or 'raise', got {bad_data!r}")

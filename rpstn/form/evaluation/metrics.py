@@ -6,6 +6,7 @@ Shapes: C classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,7 +71,7 @@ class FormMetric(BaseMetric):
         threshold: float = 0.5,
         per_class: bool = True,
         log_tables: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if num_bins is not None and num_bins < 1:
@@ -118,7 +119,7 @@ class FormMetric(BaseMetric):
             label = torch.as_tensor(sample['gt_label']).cpu().numpy()
             self.results.append(dict(scores=scores, label=self._label(name, label, len(scores))))
 
-    def _scores(self, name: str, scores) -> np.ndarray:
+    def _scores(self, name: str, scores: Any) -> np.ndarray:
         """Scores of one sample, (C,), after checks."""
         scores = scores.detach().float().cpu().numpy() if hasattr(scores, 'detach') else scores
         if not isinstance(scores, np.ndarray) or scores.ndim != 1:

@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 from mmaction.registry import HOOKS
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -15,7 +16,7 @@ from rpstn.errors import SettingError
 from rpstn.tables import format_table
 
 
-def dataset_labels(dataset) -> np.ndarray:
+def dataset_labels(dataset: BaseDataset) -> np.ndarray:
     """Class of every item of a data set of MMEngine (wrappers of them included), (N,) int.
 
     Raises:

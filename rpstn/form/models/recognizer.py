@@ -6,6 +6,7 @@ B sequences, S clips of each, M persons, T frames, V joints, C channels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmaction.models import BaseRecognizer
@@ -36,7 +37,7 @@ class TemporalDistanceRecognizer(BaseRecognizer):
     """
 
     def __init__(
-        self, representation: dict | Sequence[dict], backbone: dict, cls_head: dict, **kwargs
+        self, representation: dict | Sequence[dict], backbone: dict, cls_head: dict, **kwargs: Any
     ) -> None:
         super().__init__(backbone=backbone, cls_head=cls_head, **kwargs)
         parts = [representation] if isinstance(representation, dict) else representation
@@ -57,7 +58,7 @@ class TemporalDistanceRecognizer(BaseRecognizer):
             joints = joints.float()
             return self.normalize(torch.cat([part(joints) for part in self.representations], 1))
 
-    def extract_feat(self, inputs: Tensor, stage: str = 'backbone', **kwargs) -> tuple:
+    def extract_feat(self, inputs: Tensor, stage: str = 'backbone', **kwargs: Any) -> tuple:
         """Input (B, S, M, T, V, C) -> features (B * S, M, C, T'), or scores by ``stage='head'``."""
         if inputs.ndim != 6:
             raise SettingError(

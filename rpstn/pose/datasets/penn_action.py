@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
@@ -73,7 +74,7 @@ class PennActionDataset(ClipDataset):
         actions: Sequence[str] | None = None,
         frames_dir: str | None = None,
         check_frames: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         self.subset = subset
         self.val_fraction = val_fraction
@@ -106,7 +107,7 @@ class PennActionDataset(ClipDataset):
         if self.subset != 'all':
             training = {labels.name: labels.training for labels in clips}
             sources = {labels.name: labels.source for labels in clips}
-            chosen = choose_subset(training, self.subset, self.val_fraction, sources.get)
+            chosen = choose_subset(training, self.subset, self.val_fraction, sources.__getitem__)
         mended: list[str] = []
         for labels in clips:
             used = labels.name in chosen and (self.actions is None or labels.action in self.actions)

@@ -1,6 +1,6 @@
 """Fitness-AQA (Parmar, Gharat, Rhodin, ECCV 2022) -> multi-label skeleton sequences.
 
-Its videos become skeletons by pose estimation first (``tools/infer.py``, or any that writes one
+Its videos become skeletons by pose estimation first (``rpstn infer``, or any that writes one
 of the formats of :func:`.joint_files.read_joints`); errors are the classes, and a sequence has any
 number of them, none where the exercise is done well.
 """
@@ -114,7 +114,8 @@ def convert_fitness_aqa(
                 sequence = read_joints(path, person, min_score, first_frame=0)
                 joints, scores = to_skeleton(sequence)
                 found = facts(sequence, fps)
-                if window is not None and 'fps' not in found:
+                rate = fps or sequence.fps
+                if window is not None and rate is None:
                     raise BadSkeletonError(
                         f'{path}: fps must be told for windows, for the file does not tell it'
                     )
@@ -124,12 +125,11 @@ def convert_fitness_aqa(
                 conversion.skip(video, UNREADABLE, str(error))
                 continue
             occurrences = {error: labels.videos[video][error] for error in errors}
-            rate = fps or sequence.fps
             beyond += rate is not None and _ends(occurrences) > len(joints) / rate + 0.5
             fields = {'split': labels.splits.get(video, ''), 'video': video, **found}
-            if window is None:
-                present = [e for e, occurrence in occurrences.items() if occurrence.occurs()]
-                files.write(video, joints, present, fields, scores)
+            if window is None or rate is None:
+                whole = [e for e, occurrence in occurrences.items() if occurrence.occurs()]
+                files.write(video, joints, whole, fields, scores)
                 continue
             for first, last in window.cut(len(joints), rate):
                 name = f'{video}@{first:05d}'

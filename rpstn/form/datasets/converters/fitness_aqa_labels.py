@@ -17,7 +17,7 @@ from ..sequence import BadSkeletonError, refuse
 from .joint_json import is_number, load_json
 
 SPLITS = ('train', 'val', 'test')
-_INTERVALS, _FRAMES = re.compile(r'error_(.+)'), re.compile(r'labels_(.+)_error')
+_LABELS = re.compile(r'error_(?P<spans>.+)|labels_(?P<frames>.+)_error')
 # '<video>_<frame>', '<video>/<frame>', with or without the suffix of an image.
 _FRAME_KEY = re.compile(r'(.+)[_/](\d+)(?:\.\w+)?')
 _IMAGES = ('.jpg', '.jpeg', '.png')
@@ -92,26 +92,25 @@ def read_labels(root: Path) -> FitnessAQALabels:
         BadSkeletonError: naming the file, the video, what was allowed and what came; or the
             folder holds single images, such as ``Shallow_Squat_Error_Dataset``.
     """
-    places = [root, root / 'Labeled_Dataset']
     found = [
-        (place, file)
-        for place in places
+        (place, file, match)
+        for place in (root, root / 'Labeled_Dataset')
         for folder in (place / 'Labels', place)
         for file in sorted(folder.glob('*.json'))
-        if _INTERVALS.fullmatch(file.stem) or _FRAMES.fullmatch(file.stem)
+        if (match := _LABELS.fullmatch(file.stem))
     ]
     if not found:
         _refuse_without_labels(root)
     folder = found[0][0]
     videos: dict[str, dict[str, Occurrence]] = {}
-    errors = []
-    for _, file in found:
-        match = _INTERVALS.fullmatch(file.stem)
-        error = match[1] if match else _FRAMES.fullmatch(file.stem)[1]
-        errors.append(error)
-        if errors.count(error) > 1:
+    errors: list[str] = []
+    for _, file, match in found:
+        error = match['spans'] or match['frames']
+        if error in errors:
             refuse(str(file), 'the error', 'in one file', f'a second one of {error}')
-        for video, occurrence in (_read_intervals if match else _read_frames)(file).items():
+        errors.append(error)
+        occurrences = _read_intervals(file) if match['spans'] else _read_frames(file)
+        for video, occurrence in occurrences.items():
             videos.setdefault(video, {})[error] = occurrence
     return FitnessAQALabels(folder, tuple(sorted(errors)), videos, _read_splits(folder))
 
@@ -144,8 +143,8 @@ def _video(key: str) -> str:
     return key.removesuffix('.mp4')
 
 
-def _read_intervals(file: Path) -> dict[str, Intervals]:
-    found = {}
+def _read_intervals(file: Path) -> dict[str, Occurrence]:
+    found: dict[str, Occurrence] = {}
     for key, spans in _mapping(file).items():
         if not isinstance(spans, list):
             refuse(f'{file}: {key}', 'intervals', 'a list of [start, end]', repr(spans))
@@ -158,20 +157,19 @@ def _read_intervals(file: Path) -> dict[str, Intervals]:
     return found
 
 
-def _read_frames(file: Path) -> dict[str, FrameLabels]:
+def _read_frames(file: Path) -> dict[str, Occurrence]:
     """``{video: {frame: 0 or 1}}``, ``{video: [0 or 1, ...]}`` or ``{<video>_<frame>: 0 or 1}``."""
     found: dict[str, dict[int, int]] = {}
     for key, value in _mapping(file).items():
-        if isinstance(value, dict):
-            video, labels = _video(key), value.items()
-        elif isinstance(value, list):
-            video, labels = _video(key), enumerate(value)
-        else:
+        video = _video(key)
+        if isinstance(value, list):
+            value = dict(enumerate(value))
+        if not isinstance(value, dict):
             match = _FRAME_KEY.fullmatch(key)
             if match is None:
                 refuse(f'{file}: {key}', 'the name of a frame', '<video>_<frame>', repr(key))
-            video, labels = match[1], [(match[2], value)]
-        for frame, label in labels:
+            video, value = match[1], {match[2]: value}
+        for frame, label in value.items():
             digits = re.search(r'\d+(?=\D*$)', Path(str(frame)).stem)
             if digits is None:
                 refuse(f'{file}: {key}', 'a frame', 'a number', repr(frame))

@@ -95,7 +95,7 @@ def _read_arrays(path: Path, min_score: float) -> JointSequence:
         keypoints = np.array(content['keypoints'], np.float32)
         scores = np.array(content['scores'], np.float32) if 'scores' in content else None
         fps = float(content['fps']) if 'fps' in content else None
-        size = tuple(map(int, content['image_size'])) if 'image_size' in content else None
+        width, height = map(int, content.get('image_size', (0, 0)))
     except KeyError:
         found = ', '.join(sorted(content)) or 'none'
         refuse(str(path), 'arrays', "'keypoints', or just one", found)
@@ -109,6 +109,7 @@ def _read_arrays(path: Path, min_score: float) -> JointSequence:
         keypoints[scores <= min_score] = np.nan
     if keypoints.ndim == 3:
         keypoints[np.isnan(keypoints).any(axis=2)] = np.nan
+    size = (width, height) if 'image_size' in content else None
     return JointSequence(
         str(path), keypoints, scores, joints, fps, size, tuple(sorted(unread))
     ).check()

@@ -96,7 +96,7 @@ def lay_out(
     min_score: float = 0.0,
     fps: float | None = None,
     image_size: tuple[int, int] | None = None,
-    unread: Sequence[str] = (),
+    unread: Iterable[str] = (),
 ) -> JointSequence:
     """The joints of one person, which may come in any order, by frame and joint.
 

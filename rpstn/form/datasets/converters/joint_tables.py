@@ -98,7 +98,7 @@ def _joints(
             continue
         if len(row) != len(names):
             refuse(where, 'the row', f'{len(names)} fields, as the header', len(row))
-        cells = {name: cell.strip() for name, cell in zip(names, row)}
+        cells = {name: cell.strip() for name, cell in zip(names, row) if name}
         number = _number(where, cells, 'frame') if frame is None else frame
         if not math.isfinite(number) or number != int(number):
             refuse(where, 'frame', 'a whole number', repr(cells['frame']))
@@ -113,11 +113,11 @@ def _joints(
                 cells.get('person', '0'),
                 name,
                 [_number(where, cells, columns[axis]) for axis in 'xyz' if axis in columns],
-                _number(where, cells, columns.get('score')),
+                _number(where, cells, columns.get('score', '')),
             )
 
 
-def _number(where: str, cells: dict[str, str], name: str | None) -> float:
+def _number(where: str, cells: dict[str, str], name: str) -> float:
     """NaN where the field is empty, or there is no such column."""
     try:
         return float(cells.get(name) or 'nan')

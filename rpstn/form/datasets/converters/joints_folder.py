@@ -69,7 +69,7 @@ def convert_joints_folder(
     root, out = Path(root), Path(out)
     check_arguments(root, out, fps)
     table = None if labels is None else _Labels(Path(labels), multi_label)
-    conversion, unread = Conversion(out), Counter()
+    conversion, unread = Conversion(out), Counter[str]()
     to_skeleton = ToSkeleton(skeleton, target, scale)
     found = dict(find_sequences(root, per_frame, conversion, exclude=labels))
     if not found:

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +95,7 @@ class SkeletonFiles:
         self._stack.push(self._finish)
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._stack.__exit__(*error)
 
     def write(
@@ -141,7 +142,7 @@ class SkeletonFiles:
         gone = np.isnan(keypoints).any(axis=2)
         self._missing, self._joints = self._missing + int(gone.sum()), self._joints + gone.size
 
-    def _finish(self, kind: type | None, *_) -> None:
+    def _finish(self, kind: type | None, *_: Any) -> None:
         """Complete the files in the hidden folder, unless an error ended the conversion."""
         self._archive.close()
         if kind is not None:

@@ -64,7 +64,7 @@ class ToSkeleton:
         members = joint_mapping(own, target)
         for joint in {*range(own.num_joints)}.difference(*members):
             self.unplaced[own.joints[joint]] = self.unplaced.get(own.joints[joint], 0) + 1
-        mapped = map_joints(keypoints, own, target)
+        mapped = np.asarray(map_joints(keypoints, own, target))
         if np.isnan(mapped).any(axis=2).all():
             refuse(sequence.path, 'joints', f'some of {target.name}', ', '.join(own.joints))
         self._written = target
