@@ -108,7 +108,12 @@ class _Call:
 
 
 def _made(value: Any, done: dict[int, Any]) -> Any:
-    """The value with all calls in it done; what is shared stays shared."""
+    """The value with all calls in it done; what is shared stays shared.
+
+    Args:
+        value: as the pickle gives it; what was made is never looked up again.
+        done: id of a value -> what became of it.
+    """
     key = id(value)
     if key in done:
         return done[key]
