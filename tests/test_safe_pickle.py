@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rpstn.safe_pickle import UnsafePickleError, load_arrays
+from rpstn.errors import RPSTNError
+from rpstn.safe_pickle import BadPickleError, UnsafePickleError, load_arrays
 
 ARRAY = np.arange(12.0).reshape(3, 4)
 
@@ -37,12 +38,11 @@ VALUES = {
     'bool': np.array([True, False]),
     'half': np.float16([1, 2]),
     'complex': np.complex64([1 + 2j]),
-    'fields': np.array([(1.5, [2, 3])], dtype=[('x', 'f4'), ('y', '<i8', (2,))]),
     'objects': object_array(),
     'objects, fortran': np.asfortranarray(object_array()),
     'object, zero-dimensional': np.array({1: 2}, object),
     'scalars': [np.float32(3), np.int64(-5), np.bool_(True), np.str_('abc'), np.complex128(1j)],
-    'dtypes': [np.dtype('>f8'), np.dtype([('a', 'u1'), ('b', 'S3')])],
+    'dtypes': [np.dtype('>f8'), np.dtype('S3')],
     'containers': {
         'l': [1, [2.5, None]],
         't': (1, (ARRAY,)),
@@ -131,9 +131,11 @@ def test_reads_pickles_of_numpy_2(write, protocol):
 
 def test_reads_the_transposed_arrays_of_numpy_2_3(write):
     """Protocol 5 of NumPy 2.3: bytes in memory order 'K', then the axes."""
+    dtype = pickle.dumps(np.dtype('u1'), 2)[2:-1]
     data = (
         b'\x80\x05cnumpy._core.numeric\n_frombuffer\n(C\x06\x00\x01\x02\x03\x04\x05'
-        b'cnumpy\ndtype\n\x8c\x02u1\x89\x88\x87RK\x02K\x03\x86\x8c\x01KK\x01K\x00\x86tR.'
+        + dtype
+        + b'K\x02K\x03\x86\x8c\x01KK\x01K\x00\x86tR.'
     )
     assert np.array_equal(load_arrays(write(data)), np.arange(6).reshape(2, 3).T)
 
@@ -156,12 +158,11 @@ def python_2_array(dtype: bytes, data: bytes, count: int) -> bytes:
     )
 
 
-@pytest.mark.parametrize('encoding, key', [('latin1', 'key'), ('bytes', b'key')])
-def test_reads_arrays_of_python_2(write, encoding, key):
+def test_reads_arrays_of_python_2(write):
     values = np.array([1.5, -2.0, 1e300])
     data = b'\x80\x02}U\x03key' + python_2_array(b'f8', values.tobytes(), 3) + b's.'
-    loaded = load_arrays(write(data), encoding=encoding)
-    assert list(loaded) == [key] and same(loaded[key], values)
+    loaded = load_arrays(write(data))
+    assert list(loaded) == ['key'] and same(loaded['key'], values)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -200,7 +201,7 @@ def hostile(marker: str) -> dict[str, bytes]:
         'as a dictionary key': b'}cos\nsystem\n(S' + repr(touch).encode() + b'\ntRNs.',
         'popped before the end': b'cos\nsystem\n(S' + repr(touch).encode() + b'\ntR0N.',
         'names with dots': b'\x80\x04'
-        + short('rpstn.safe_pickle.loading')
+        + short('rpstn.safe_pickle')
         + short('os.system')
         + b'\x93'
         + short(touch)
@@ -272,14 +273,11 @@ def test_extension_codes_are_refused(write, tmp_path):
         'numpy.float64',
         'numpy.ma.core._mareconstruct',
         'builtins.getattr',
-        'builtins.object',
         'builtins.type',
         'builtins.__import__',
         'builtins.open',
         '__builtin__.eval',
         'builtins.dict',
-        'copyreg._reconstructor',
-        'copy_reg._reconstructor',
         'functools.partial',
         'operator.attrgetter',
         'operator.methodcaller',
@@ -349,7 +347,6 @@ BAD_ARGUMENTS = {
     'an array without contents': RECONSTRUCT + b'.',
     'a dtype from a string expression': b'cnumpy\ndtype\n(S"f8,(2,2)i4"\ntR.',
     'a dtype from a dictionary': b'cnumpy\ndtype\n((dtR.',
-    'a dtype with metadata': UNSIGNED[:-2] + b'((dI0\nttb.',
     'a scalar of too few bytes': b'cnumpy.core.multiarray\nscalar\n('
     + UNSIGNED.replace(b'u1', b'u8')
     + b'S"AA"\ntR.',
@@ -359,14 +356,10 @@ BAD_ARGUMENTS = {
     'a call of the array class': b'cnumpy\nndarray\n((I9\nttR.',
     'bytes of a size': b'c__builtin__\nbytes\n(I99999999999\ntR.',
     'bytearray of a size': b'c__builtin__\nbytearray\n(I99999999999\ntR.',
-    'set of text': b'c__builtin__\nset\n(S"abc"\ntR.',
     'encoding by a codec that computes': b'c_codecs\nencode\n(S"abc"\nS"zip"\ntR.',
-    'state for a function': b'cnumpy.core.multiarray\nscalar\n(dS"x"\nI1\nsb.',
-    'slots for a function': b'cnumpy.core.multiarray\nscalar\n(N(dS"function"\nI1\nstb.',
     'a function among the values': b'(cnumpy.core.multiarray\nscalar\nl.',
-    'an array in a tuple that contains itself': (
-        b'(lp1\n(g1\n' + RECONSTRUCT + b'(I1\n(I1\nt' + UNSIGNED + b'I00\nS"A"\ntbtp2\nag2\n.'
-    ),
+    'a dtype with fields': b'cnumpy\ndtype\n(S"V4"\ntR(I3\nS"|"\nN(S"a"\nt(dNI-1\nI-1\nI0\ntb.',
+    'an array that holds itself': RECONSTRUCT + b'p0\n(I1\n(I1\nt' + OBJECT + b'I00\n(lg0\natb.',
 }
 
 
@@ -380,7 +373,7 @@ def test_nothing_outlives_a_file(write):
     """A file that sets attributes of what it names does not change how the next one is read."""
     for name in (b'cnumpy\ndtype\n', b'cmodel\nPoint\n', b'cnumpy.core.multiarray\n_reconstruct\n'):
         for state in (b'(dS"build"\nI1\nsb.', b'(N(dS"__setstate__"\nc__builtin__\nset\nstb.'):
-            with pytest.raises(ValueError):
+            with pytest.raises(BadPickleError):
                 load_arrays(write(name + state), allow={'model.Point': dict})
     assert same(load_arrays(write(pickle.dumps(ARRAY))), ARRAY)
 
@@ -413,20 +406,15 @@ def test_allowed_classes_become_what_is_made_of_their_state(write, protocol, mon
             b'ccopy_reg\n_reconstructor\n(cos\nsystem\nc__builtin__\nobject\nNtR.',
             "names 'os.system'",
         ),
-        (
-            b'ccopy_reg\n_reconstructor\n(c__builtin__\nset\nc__builtin__\nobject\nNtR.',
-            'not an allowed',
-        ),
-        (b'c__builtin__\nobject\n)R.', "'__builtin__.object' is called"),
-        (b'cmodel\nPoint\n)R.', "'model.Point' without state"),
-        (b'cmodel\nPoint\n(I1\ntR.', 'not a pickle'),
+        (b'c__builtin__\nobject\n)R.', "'__builtin__.object' is not as expected: .* it is called"),
+        (b'cmodel\nPoint\n)R.', "'model.Point' is not as expected: TypeError"),
+        (b'cmodel\nPoint\n(I1\ntR.', "'model.Point' is not as expected: TypeError"),
         (b'cmodel\nPoint\n.', "'model.Point' itself is among the values"),
         (b'cmodel\nPoint\n)R(dS"y"\nI1\nsb.', "'model.Point' is not as expected: KeyError: 'x'"),
         (b'cmodel\nPoint\n)Rp0\n(dS"x"\ng0\nsb.', 'contains itself'),
     ],
     ids=[
         'another class',
-        'a plain class',
         'object()',
         'no state',
         'arguments',
@@ -436,7 +424,7 @@ def test_allowed_classes_become_what_is_made_of_their_state(write, protocol, mon
     ],
 )
 def test_allowed_classes_with_hostile_use(write, data, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UnsafePickleError, match=message):
         load_arrays(write(data), allow={'model.Point': lambda state: state['x']})
 
 
@@ -448,7 +436,7 @@ def test_allowed_classes_with_hostile_use(write, data, message):
 def test_a_truncated_file_is_named(write, protocol):
     data = pickle.dumps({'keypoint': ARRAY, 'label': [1, 'a']}, protocol)
     for length in range(len(data)):
-        with pytest.raises(ValueError, match=r'file\.pkl: truncated'):
+        with pytest.raises(BadPickleError, match=r'file\.pkl: truncated'):
             load_arrays(write(data[:length]))
 
 
@@ -466,8 +454,9 @@ def test_a_truncated_file_is_named(write, protocol):
     ids=['npy', 'json', 'two', 'persistent id', 'protocol', 'length', 'nesting'],
 )
 def test_other_files_are_refused(write, data, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(BadPickleError, match=message) as caught:
         load_arrays(write(data))
+    assert isinstance(caught.value, RPSTNError) and isinstance(caught.value, ValueError)
 
 
 def test_a_missing_file_is_an_os_error(tmp_path):

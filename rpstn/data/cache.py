@@ -72,7 +72,7 @@ def _fingerprint(data_root: Path, files: Iterable[Path]) -> str:
 
 def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, 'rb') as stream, np.load(stream, allow_pickle=False) as file:
             # Anything but an archive of arrays comes back as something without names.
             if str(file['fingerprint']) != key:
                 return None

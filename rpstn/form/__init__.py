@@ -6,33 +6,31 @@ Pure functions on NumPy arrays and tensors alike stand beside the registered com
 from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
 
 from . import datasets, transforms
-from .evaluation.metrics import FormMetric
-from .geometry.distances import (
-    from_condensed,
-    joints_from_distances,
-    pairwise_distances,
-    to_condensed,
-)
-from .geometry.limbs import normalize_limbs
-from .geometry.motion import (
+from .evaluation import FormMetric
+from .geometry import (
     canonical_starts,
     fill_gaps,
+    from_condensed,
     joint_angle,
+    joints_from_distances,
+    normalize_limbs,
+    pairwise_distances,
     remove_outliers,
     repetitions,
     resample,
+    to_condensed,
 )
-from .hooks.hooks import BalancedClassWeightHook, ConfusionMatrixHook
-from .models.head import TemporalHead
-from .models.recognizer import TemporalDistanceRecognizer
-from .models.representations import (
+from .hooks import BalancedClassWeightHook, ConfusionMatrixHook
+from .models import (
     DistanceMatrices,
     JointAngles,
     JointCoordinates,
     JointVelocities,
     StandingDisplacements,
+    TemporalDistanceRecognizer,
+    TemporalHead,
+    TemporalResNet1D,
 )
-from .models.temporal_resnet import TemporalResNet1D
 
 __all__ = [
     'SKELETONS',

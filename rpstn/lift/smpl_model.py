@@ -70,7 +70,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     Raises:
         ValueError: it is no .npz file, or a field is a pickled object.
     """
-    arrays = {}
+    arrays: dict[str, Any] = {}
     try:
         with np.load(path, allow_pickle=False) as file:
             for field in file.files:
@@ -146,7 +146,8 @@ def load_smpl_model(path: str | os.PathLike) -> dict[str, np.ndarray]:
     shapes = dict(_SHAPES)
     if COCOPLUS_REGRESSOR in fields:
         shapes[COCOPLUS_REGRESSOR] = (SKELETONS['cocoplus19'].num_joints, 'N')
-    model, sizes = {}, {}
+    model: dict[str, np.ndarray] = {}
+    sizes: dict[str, int] = {}
     for name, wanted in shapes.items():
         value = fields[name].toarray() if sparse.issparse(fields[name]) else fields[name]
         kind = np.int64 if name in ('f', 'kintree_table') else np.float32

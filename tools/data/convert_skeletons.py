@@ -16,14 +16,18 @@ from itertools import groupby
 from pathlib import Path
 
 import rpstn  # noqa: F401 (before MMAction2: makes the OpenMMLab stack work)
-from rpstn.form.datasets.converters.fitness_aqa import Windows, convert_fitness_aqa
-from rpstn.form.datasets.converters.joints_folder import UNREADABLE, convert_joints_folder
-from rpstn.form.datasets.converters.skeleton_files import Conversion
-from rpstn.form.datasets.sequence import BadSkeletonError
+from rpstn.errors import RPSTNError
+from rpstn.form.datasets.converters import (
+    UNREADABLE,
+    Conversion,
+    Windows,
+    convert_fitness_aqa,
+    convert_joints_folder,
+)
 from rpstn.skeletons import SKELETONS
 
 
-def parse_args(args: list[str] | None = None) -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Options of the command line."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument('--out', type=Path, required=True, help='folder of the results')
@@ -118,7 +122,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         metavar='PART',
         help='an error counts if it shares this part with a window (default: 0.5)',
     )
-    args = parser.parse_args(args)
+    args = parser.parse_args(argv)
     if args.format == 'fitness-aqa' and args.window is None and (args.stride or args.overlap):
         parser.error('--stride and --overlap need --window')
     return args
@@ -163,11 +167,11 @@ def list_skipped(conversion: Conversion, most: int = 10) -> list[str]:
     return lines
 
 
-def main(args: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> None:
     """Run the tool; exit status 1, and one line on what is wrong, if it cannot."""
     try:
-        conversion = convert(parse_args(args))
-    except (BadSkeletonError, ValueError, OSError) as error:
+        conversion = convert(parse_args(argv))
+    except (RPSTNError, OSError) as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:
         print('\nstopped; nothing was written', file=sys.stderr)

@@ -10,9 +10,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmaction.registry import DATASETS
+
+from rpstn.errors import SettingError
 
 from .sequence import BadSkeletonError, SkeletonSequence, refuse
 from .skeleton_dataset import SkeletonDataset
@@ -67,10 +70,10 @@ class SkeletonFormDataset(SkeletonDataset):
         data_root: str | None = 'squat_mediapipe19',
         ann_file: str = 'keypoints3d.npz',
         label_file: str = 'labels.csv',
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if Path(ann_file).suffix not in ('.npz', '.pkl'):
-            raise ValueError(f'ann_file must be an .npz or a .pkl file, got {ann_file!r}')
+            raise SettingError(f'ann_file must be an .npz or a .pkl file, got {ann_file!r}')
         self.label_file = label_file
         super().__init__(data_root=data_root, ann_file=ann_file, **kwargs)
 

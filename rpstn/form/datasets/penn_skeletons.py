@@ -6,18 +6,17 @@ T frames, 13 joints.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmaction.registry import DATASETS
 
-from rpstn.pose.datasets import PennActionDataset, PoseSequence
+from rpstn.data.penn_action import PennLabels, read_penn_labels
+from rpstn.data.points import inside_image
+from rpstn.errors import BadSequenceError
 
 from .sequence import BadSkeletonError, SkeletonSequence
 from .skeleton_dataset import SkeletonDataset
-
-# The parts of the files' own split, and what the clip data set calls them.
-_PARTS = dict(train='trainval', test='test')
 
 
 @DATASETS.register_module()
@@ -26,8 +25,8 @@ class PennSkeletonDataset(SkeletonDataset):
 
     ``keypoint`` (1, T, 13, 2) is in 0-based pixels, ``keypoint_score`` (1, T, 13) is 1 for a
     visible joint, and 0 for one that is hidden (its label is the annotators' guess), outside the
-    frame or missing. :class:`rpstn.pose.datasets.PennActionDataset` says what traps the files
-    hold; it reads them, and keeps the parsed labels.
+    frame or missing. :mod:`rpstn.data.penn_action` says what traps the files hold, reads them,
+    and keeps the parsed labels.
 
     Groups: ``split`` is ``'train'`` or ``'test'``, the files' own; ``source`` joins ten neighbours
     in the numbering, which often were cut from one video, as the clip data set's validation part
@@ -44,40 +43,32 @@ class PennSkeletonDataset(SkeletonDataset):
     METAINFO = dict(skeleton='penn13', unit='px')
 
     def __init__(
-        self, data_root: str = 'penn_action', missing_as_nan: bool = True, **kwargs
+        self, data_root: str = 'penn_action', missing_as_nan: bool = True, **kwargs: Any
     ) -> None:
         self.missing_as_nan = missing_as_nan
         super().__init__(data_root=data_root, **kwargs)
 
     def load_sequences(self) -> Iterator[SkeletonSequence]:
-        sequences, bad = [], {}
-        for part, subset in _PARTS.items():
-            clips = PennActionDataset(
-                self.data_root, subset=subset, check_frames=False, start='fixed', lazy_init=True
-            )
-            sequences += [(part, sequence) for sequence in clips.load_sequences()]
-            # A file that cannot be read has no part, both find it.
-            bad.update(dict.fromkeys(clips.bad_sequences))
-        for reason in bad:
-            self.reject(Path(reason.split(': ')[0]).stem, BadSkeletonError(reason))
-        self._metainfo.setdefault('classes', tuple(sorted({s.action for _, s in sequences})))
-        for part, sequence in sorted(sequences, key=lambda pair: pair[1].name):
-            yield self._skeleton(sequence, part)
+        sequences = []
+        for labels in read_penn_labels(self.data_root):
+            try:
+                sequences.append(self._skeleton(labels))
+            except BadSequenceError as bad:
+                self.reject(labels.name, BadSkeletonError(str(bad)))
+        self._metainfo.setdefault('classes', tuple(sorted({s.label for s in sequences})))
+        yield from sequences
 
-    def _skeleton(self, sequence: PoseSequence, part: str) -> SkeletonSequence:
-        joints = sequence.keypoints
-        if self.missing_as_nan:
-            # The clip data set puts a joint that is missing exactly there, one outside the frame
-            # is elsewhere, and one really there is labelled.
-            missing = ~sequence.labelled & (joints == 0).all(axis=2)
-            joints = np.where(missing[..., None], np.float32(np.nan), joints)
-        width, height = sequence.image_size
+    def _skeleton(self, labels: PennLabels) -> SkeletonSequence:
+        joints, (width, height) = labels.keypoints(), labels.image_size
+        seen = labels.visible & inside_image(joints, labels.image_size)
+        if not self.missing_as_nan:
+            joints = np.where(np.isnan(joints), np.float32(0), joints)
         return SkeletonSequence(
-            sequence.name,
-            f'{self.data_root}/labels/{sequence.name}.mat',
-            sequence.action,
+            labels.name,
+            str(labels.file),
+            labels.action,
             joints[None],
-            dict(split=part, source=sequence.name[:-1]),
-            (sequence.labelled & ~sequence.occluded)[None].astype(np.float32),
+            dict(split='train' if labels.training else 'test', source=labels.source),
+            seen[None].astype(np.float32),
             (height, width),
         )

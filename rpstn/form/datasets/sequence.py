@@ -18,7 +18,7 @@ class BadSkeletonError(BadSequenceError):
     """A skeleton sequence that cannot be used: one line with file, field, allowed and found."""
 
 
-def refuse(where: str, field: str, allowed: str, found: str) -> NoReturn:
+def refuse(where: str, field: str, allowed: str, found: object) -> NoReturn:
     """Raise a BadSkeletonError: in ``where``, ``field`` must be ``allowed``, but is ``found``."""
     raise BadSkeletonError(f'{where}: {field} must be {allowed}, got {found}')
 

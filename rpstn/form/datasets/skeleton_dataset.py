@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmaction.datasets import BaseActionDataset
@@ -18,6 +19,7 @@ from mmengine.dataset import force_full_init
 from mmengine.logging import print_log
 
 from rpstn.data.paths import find_data
+from rpstn.errors import SettingError
 from rpstn.skeletons import get_skeleton
 
 from .sequence import BadSkeletonError, SkeletonSequence, refuse
@@ -61,7 +63,7 @@ class SkeletonDataset(BaseActionDataset):
 
     Raises:
         BadSkeletonError: nothing usable is found; or any sequence is bad, with ``'raise'``.
-        ValueError: a split or an option that is not allowed.
+        SettingError: a split or an option that is not allowed.
     """
 
     METAINFO: dict = {}
@@ -80,12 +82,12 @@ class SkeletonDataset(BaseActionDataset):
         num_classes: int | None = None,
         test_mode: bool = False,
         serialize_data: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if bad_data not in ('skip', 'raise'):
-            raise ValueError(f"bad_data must be 'skip' or 'raise', got {bad_data!r}")
+            raise SettingError(f"bad_data must be 'skip' or 'raise', got {bad_data!r}")
         if not isinstance(min_frames, int) or min_frames < 1:
-            raise ValueError(f'min_frames must be an integer of at least 1, got {min_frames!r}')
+            raise SettingError(f'min_frames must be an integer of at least 1, got {min_frames!r}')
         self.split = split
         self.bad_data = bad_data
         self.min_frames = min_frames
@@ -142,7 +144,7 @@ class SkeletonDataset(BaseActionDataset):
         count = len(self._metainfo['classes'])
         self.num_classes = self.num_classes or count
         if self.num_classes < count:
-            raise ValueError(f'num_classes must be at least {count}, got {self.num_classes}')
+            raise SettingError(f'num_classes must be at least {count}, got {self.num_classes}')
         fields = {
             name: [g.get(name, '') for g in groups]
             for name in dict.fromkeys(name for g in groups for name in g)
@@ -151,7 +153,7 @@ class SkeletonDataset(BaseActionDataset):
         try:
             chosen = split_indices(self.split, [item['label'] for item in data], fields)
         except ValueError as error:
-            raise ValueError(f'{type(self).__name__} ({self._place}): {error}') from None
+            raise SettingError(f'{type(self).__name__} ({self._place}): {error}') from None
         return [self._prepared(data[i]) for i in chosen]
 
     @force_full_init

@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from mmengine.registry import Registry
 
+from rpstn.errors import SettingError
+
 SPLITS = Registry('split', scope='rpstn')
 PARTS = ('train', 'test')
 Label = int | Sequence[int]
@@ -39,7 +41,7 @@ def split_indices(
         Indices into 0 .. N - 1, ascending.
 
     Raises:
-        ValueError: a split that is not known, has wrong arguments, or leaves nothing.
+        SettingError: a split that is not known, has wrong arguments, or leaves nothing.
     """
     chosen = np.arange(len(labels))
     if split is None:
@@ -48,7 +50,7 @@ def split_indices(
         arguments = dict(step)
         function = SPLITS.get(kind) if (kind := arguments.pop('type', None)) else None
         if function is None:
-            raise ValueError(
+            raise SettingError(
                 f'split: type must be one of {sorted(SPLITS.module_dict)}, got {kind!r}'
             )
         try:
@@ -58,9 +60,9 @@ def split_indices(
                 **arguments,
             )
         except (TypeError, ValueError) as error:
-            raise ValueError(f'split {dict(step)}: {error}') from None
+            raise SettingError(f'split {dict(step)}: {error}') from None
         if not len(kept):
-            raise ValueError(f'split {dict(step)}: leaves none of {len(chosen)} sequences')
+            raise SettingError(f'split {dict(step)}: leaves none of {len(chosen)} sequences')
         chosen = chosen[kept]
     return chosen
 
@@ -77,7 +79,7 @@ def given_split(labels: Sequence[Label], fields: Mapping[str, Field], part: str)
     ]
     known = sorted(set().union(*belongs) - {''})
     if part not in known:
-        raise ValueError(f'part must be one of {known}, got {part!r}')
+        raise SettingError(f'part must be one of {known}, got {part!r}')
     return np.flatnonzero([part in parts for parts in belongs])
 
 
@@ -102,7 +104,7 @@ def random_split(
     """
     _check_part(part)
     if not 0 < fraction < 1:
-        raise ValueError(f'fraction must lie between 0 and 1, got {fraction}')
+        raise SettingError(f'fraction must lie between 0 and 1, got {fraction}')
     strata, rng = _strata(labels), np.random.default_rng(seed)
     train = np.zeros(len(strata), bool)
     for stratum in range(strata.max(initial=-1) + 1):
@@ -138,22 +140,22 @@ def leave_group_out(
     _check_part(part)
     groups = np.array([str(value) for value in _field(group, fields)])
     if missing := int((groups == '').sum()):
-        raise ValueError(f'group {group!r} is missing for {missing} of {len(groups)} sequences')
+        raise SettingError(f'group {group!r} is missing for {missing} of {len(groups)} sequences')
     names = np.unique(groups)
     if num_folds == 'all':
         num_folds = len(names)
         if num_folds < 2:
-            raise ValueError(f'num_folds needs at least 2 groups {group!r}, got {names.tolist()}')
+            raise SettingError(f'num_folds needs at least 2 groups {group!r}, got {names.tolist()}')
         tests = [np.flatnonzero(groups == name) for name in names]
     elif isinstance(num_folds, int) and 2 <= num_folds <= len(names):
         tests = _stratified_folds(_strata(labels), groups, num_folds, seed)
     else:
-        raise ValueError(
+        raise SettingError(
             f"num_folds must be 'all' or 2 to the number of groups {group!r}, "
             f'{len(names)}, got {num_folds!r}'
         )
     if not isinstance(fold, int) or not 0 <= fold < num_folds:
-        raise ValueError(f'fold must be 0 to {num_folds - 1}, got {fold!r}')
+        raise SettingError(f'fold must be 0 to {num_folds - 1}, got {fold!r}')
     test = np.zeros(len(groups), bool)
     test[tests[fold]] = True
     return np.flatnonzero(test == (part == 'test'))
@@ -196,10 +198,10 @@ def _strata(labels: Sequence[Label]) -> np.ndarray:
 
 def _field(name: str, fields: Mapping[str, Field]) -> Field:
     if name not in fields:
-        raise ValueError(f'the data set has no field {name!r}, it has {sorted(fields)}')
+        raise SettingError(f'the data set has no field {name!r}, it has {sorted(fields)}')
     return fields[name]
 
 
 def _check_part(part: str) -> None:
     if part not in PARTS:
-        raise ValueError(f'part must be one of {PARTS}, got {part!r}')
+        raise SettingError(f'part must be one of {PARTS}, got {part!r}')

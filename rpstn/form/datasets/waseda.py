@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmaction.registry import DATASETS
@@ -71,7 +72,7 @@ class WasedaSquatDataset(SkeletonDataset):
         skeleton='cocoplus19', unit='m', classes=tuple(dict.fromkeys(_FOLDERS.values()))
     )
 
-    def __init__(self, data_root: str = 'Pose_Dataset', **kwargs) -> None:
+    def __init__(self, data_root: str = 'Pose_Dataset', **kwargs: Any) -> None:
         super().__init__(data_root=data_root, **kwargs)
 
     def load_sequences(self) -> Iterator[SkeletonSequence]:

@@ -74,7 +74,7 @@ def plot_confusion_matrix(
         axes.text(
             predicted,
             true,
-            int(matrix[true, predicted]),
+            str(int(matrix[true, predicted])),
             ha='center',
             va='center',
             fontsize=9,

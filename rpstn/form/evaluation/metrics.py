@@ -6,6 +6,7 @@ Shapes: C classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from rpstn.errors import SettingError
 from rpstn.tables import format_table
 
 from .confusion import confusion_table
@@ -55,7 +57,7 @@ class FormMetric(BaseMetric):
         **kwargs: of :class:`mmengine.evaluator.BaseMetric`; ``prefix`` replaces ``form``.
 
     Raises:
-        ValueError: options out of range; in evaluation, a sample whose scores or label do not fit
+        SettingError: options out of range; in evaluation, a sample whose scores or label do not fit
             the classes of the data set, NaN scores, or no sample at all.
     """
 
@@ -69,13 +71,13 @@ class FormMetric(BaseMetric):
         threshold: float = 0.5,
         per_class: bool = True,
         log_tables: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if num_bins is not None and num_bins < 1:
-            raise ValueError(f'FormMetric: num_bins must be at least 1 or None, got {num_bins}')
+            raise SettingError(f'FormMetric: num_bins must be at least 1 or None, got {num_bins}')
         if any(k < 1 for k in topk) or (topk and multi_class):
-            raise ValueError(
+            raise SettingError(
                 'FormMetric: topk takes numbers from 1 on, and none with '
                 f'multi_class=True, got {topk}'
             )
@@ -91,16 +93,16 @@ class FormMetric(BaseMetric):
         """Names of the data set's classes, or their numbers where it does not name them.
 
         Raises:
-            ValueError: another number of classes than the data set's, or one name twice.
+            SettingError: another number of classes than the data set's, or one name twice.
         """
         names = tuple((self.dataset_meta or {}).get('classes') or map(str, range(num_classes)))
         if len(names) != num_classes:
-            raise ValueError(
+            raise SettingError(
                 f'FormMetric: the data set has {len(names)} classes {names}, '
                 f'pred_score has {num_classes} scores: set num_classes of the head'
             )
         if len(set(names)) != len(names):
-            raise ValueError(f'FormMetric: class names must differ, got {names}')
+            raise SettingError(f'FormMetric: class names must differ, got {names}')
         return names
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
@@ -110,25 +112,25 @@ class FormMetric(BaseMetric):
             scores = self._scores(name, sample['pred_score'])
             expected = self.results[0]['scores'].shape if self.results else scores.shape
             if scores.shape != expected:
-                raise ValueError(
+                raise SettingError(
                     f'FormMetric: pred_score of {name} has shape {scores.shape}, '
                     f'that of the samples before it {expected}'
                 )
             label = torch.as_tensor(sample['gt_label']).cpu().numpy()
             self.results.append(dict(scores=scores, label=self._label(name, label, len(scores))))
 
-    def _scores(self, name: str, scores) -> np.ndarray:
+    def _scores(self, name: str, scores: Any) -> np.ndarray:
         """Scores of one sample, (C,), after checks."""
         scores = scores.detach().float().cpu().numpy() if hasattr(scores, 'detach') else scores
         if not isinstance(scores, np.ndarray) or scores.ndim != 1:
-            raise ValueError(
+            raise SettingError(
                 f'FormMetric: pred_score of {name} must be a vector of one score per '
                 f"class (average_clips='prob' of the head), got "
                 f'{getattr(scores, "shape", type(scores).__name__)}'
             )
         self.class_names(len(scores))
         if not np.isfinite(scores).all():
-            raise ValueError(f'FormMetric: pred_score of {name} must be finite, got {scores}')
+            raise SettingError(f'FormMetric: pred_score of {name} must be finite, got {scores}')
         if self.num_bins is not None:
             within = scores.min() >= 0 and scores.max() <= 1 + 1e-3
             if not within or not (self.multi_class or abs(scores.sum() - 1) <= 1e-2):
@@ -137,7 +139,7 @@ class FormMetric(BaseMetric):
                     if self.multi_class
                     else "that sum to 1 (average_clips='prob' of the head)"
                 )
-                raise ValueError(
+                raise SettingError(
                     f'FormMetric: pred_score of {name} must be probabilities '
                     f'{allowed}, or num_bins=None, got {scores}'
                 )
@@ -148,18 +150,18 @@ class FormMetric(BaseMetric):
         """Label of one sample, a number or (C,) of 0 and 1, after checks."""
         if self.multi_class:
             if label.shape != (num_classes,) or not np.isin(label, (0, 1)).all():
-                raise ValueError(
+                raise SettingError(
                     f'FormMetric: with multi_class=True gt_label of {name} must be '
                     f'{num_classes} numbers 0 or 1, got {label}'
                 )
             return label.astype(int)
         if label.size != 1:
-            raise ValueError(
+            raise SettingError(
                 f'FormMetric: gt_label of {name} must be one class, got {label}; '
                 'several labels need multi_class=True'
             )
         if label.item() not in range(num_classes):
-            raise ValueError(
+            raise SettingError(
                 f'FormMetric: gt_label of {name} must be among the classes 0 to '
                 f'{num_classes - 1}, got {label.item()}'
             )
@@ -168,7 +170,7 @@ class FormMetric(BaseMetric):
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """All figures of the collected samples."""
         if not results:
-            raise ValueError('FormMetric: there is no sample to evaluate')
+            raise SettingError('FormMetric: there is no sample to evaluate')
         scores = np.stack([result['scores'] for result in results])
         labels = np.stack([result['label'] for result in results])
         self.evaluation = evaluation = (

@@ -18,7 +18,7 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from .calibration import ReliabilityBins, classwise_calibration_error, top_label_bins
+from .calibration import calibration_error, classwise_calibration_error
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,15 @@ class FormEvaluation:
         per_class: name -> (C,) figures, NaN where undefined.
         confusion: (C, C) counts, ``confusion[true, predicted]``; of
             single-label classification only.
-        bins: of the predicted classes; likewise.
+        right: (N,) whether the predicted class is the true one; likewise.
+        confidence: (N,) its probability, where scores are probabilities; likewise.
     """
 
     overall: dict[str, float]
     per_class: dict[str, np.ndarray]
     confusion: np.ndarray | None = None
-    bins: ReliabilityBins | None = None
+    right: np.ndarray | None = None
+    confidence: np.ndarray | None = None
 
 
 def _mean_of_defined(values: np.ndarray) -> float:
@@ -80,13 +82,13 @@ def evaluate_classes(
     )
     accuracies = top_k_accuracy(scores, labels, tuple(topk)) if topk else []
     overall.update({f'top{k}': float(value) for k, value in zip(topk, accuracies)})
-    bins = None
+    right, confidence = predicted == labels, None
     if num_bins is not None:
         probabilities = scores.astype(float) / scores.sum(axis=1, keepdims=True, dtype=float)
         targets = labels[:, None] == classes
-        bins = top_label_bins(probabilities, labels, num_bins)
+        confidence = probabilities.max(axis=1)
         overall.update(
-            ece=bins.calibration_error,
+            ece=calibration_error(confidence, right, num_bins),
             classwise_ece=classwise_calibration_error(probabilities, targets, num_bins),
             brier=float(((probabilities - targets) ** 2).sum(axis=1).mean()),
             nll=float(log_loss(labels, probabilities, labels=classes)),
@@ -95,7 +97,8 @@ def evaluate_classes(
         overall,
         dict(precision=precision, recall=recall, f1=f1, support=support),
         confusion_matrix(labels, predicted, labels=classes),
-        bins,
+        right,
+        confidence,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ def numpy_too(function: Callable) -> Callable:
     """
 
     @wraps(function)
-    def wrapper(*args, **kwargs):
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         given = (*args, *kwargs.values())
         if not any(isinstance(value, np.ndarray) for value in given):
             return function(*args, **kwargs)
@@ -35,7 +36,7 @@ def numpy_too(function: Callable) -> Callable:
     return wrapper
 
 
-def _to_tensor(value):
+def _to_tensor(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     # torch knows no negative strides, no foreign byte order, and warns of read-only memory.
@@ -43,7 +44,7 @@ def _to_tensor(value):
     return torch.from_numpy(native if native.flags.writeable else native.copy())
 
 
-def _to_array(value):
+def _to_array(value: Any) -> Any:
     return value.numpy() if isinstance(value, Tensor) else value
 
 

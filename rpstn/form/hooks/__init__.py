@@ -1,1 +1,6 @@
 """What happens beside training and testing; importing this registers the hooks."""
+
+from .class_weights import BalancedClassWeightHook
+from .confusion_matrix import ConfusionMatrixHook
+
+__all__ = ['BalancedClassWeightHook', 'ConfusionMatrixHook']

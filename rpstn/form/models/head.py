@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from mmaction.models.heads import BaseHead
 from mmaction.registry import MODELS
@@ -35,7 +37,7 @@ class TemporalHead(BaseHead):
         multi_class: bool = False,
         topk: int | tuple[int, ...] = 1,
         average_clips: str = 'prob',
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             num_classes,
@@ -49,7 +51,7 @@ class TemporalHead(BaseHead):
         self.pool = nn.AdaptiveAvgPool1d(1)
         self.classify = nn.Conv1d(in_channels, num_classes, 1)
 
-    def forward(self, x: Tensor, **kwargs) -> Tensor:
+    def forward(self, x: Tensor, **kwargs: Any) -> Tensor:
         """Features (B, M, C, T) -> class scores (B, num_classes), the mean over persons."""
         persons = x.shape[1]
         pooled = self.pool(x.flatten(0, 1))

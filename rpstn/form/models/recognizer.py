@@ -6,12 +6,15 @@ B sequences, S clips of each, M persons, T frames, V joints, C channels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmaction.models import BaseRecognizer
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional
+
+from rpstn.errors import SettingError
 
 
 @MODELS.register_module()
@@ -34,14 +37,14 @@ class TemporalDistanceRecognizer(BaseRecognizer):
     """
 
     def __init__(
-        self, representation: dict | Sequence[dict], backbone: dict, cls_head: dict, **kwargs
+        self, representation: dict | Sequence[dict], backbone: dict, cls_head: dict, **kwargs: Any
     ) -> None:
         super().__init__(backbone=backbone, cls_head=cls_head, **kwargs)
         parts = [representation] if isinstance(representation, dict) else representation
         self.representations = nn.ModuleList(MODELS.build(part) for part in parts)
         channels = [part.out_channels for part in self.representations]
         if sum(channels) != self.backbone.in_channels:
-            raise ValueError(
+            raise SettingError(
                 f'backbone.in_channels must be {sum(channels)}, the channels of the '
                 f'representation ({" + ".join(map(str, channels))}), '
                 f'got {self.backbone.in_channels}'
@@ -55,10 +58,10 @@ class TemporalDistanceRecognizer(BaseRecognizer):
             joints = joints.float()
             return self.normalize(torch.cat([part(joints) for part in self.representations], 1))
 
-    def extract_feat(self, inputs: Tensor, stage: str = 'backbone', **kwargs) -> tuple:
+    def extract_feat(self, inputs: Tensor, stage: str = 'backbone', **kwargs: Any) -> tuple:
         """Input (B, S, M, T, V, C) -> features (B * S, M, C, T'), or scores by ``stage='head'``."""
         if inputs.ndim != 6:
-            raise ValueError(
+            raise SettingError(
                 'TemporalDistanceRecognizer takes (B, clips, M, T, V, C), as '
                 f'FormatGCNInput gives it, got shape {tuple(inputs.shape)}'
             )

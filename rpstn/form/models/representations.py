@@ -12,6 +12,7 @@ import torch
 from mmaction.registry import MODELS
 from torch import Tensor, nn
 
+from rpstn.errors import SettingError
 from rpstn.skeletons import get_skeleton
 
 from ..geometry.arrays import safe_norm, safe_sqrt
@@ -43,7 +44,7 @@ class Representation(nn.Module):
     def select(self, joints: Tensor) -> Tensor:
         """The coordinates to use; ValueError where the joints are not those of the skeleton."""
         if joints.shape[-2] != self.skeleton.num_joints or joints.shape[-1] <= max(self.axes):
-            raise ValueError(
+            raise SettingError(
                 f'{type(self).__name__} takes {self.skeleton.num_joints} joints '
                 f'({self.skeleton.name}) with at least {max(self.axes) + 1} coordinates, got '
                 f'shape {tuple(joints.shape)}'
@@ -78,9 +79,9 @@ class DistanceMatrices(Representation):
     ) -> None:
         super().__init__(skeleton, axes)
         if limbs not in ('none', 'head', 'body', 'full'):
-            raise ValueError(f"limbs must be 'none', 'head', 'body' or 'full', got {limbs!r}")
+            raise SettingError(f"limbs must be 'none', 'head', 'body' or 'full', got {limbs!r}")
         if scale not in (None, 'clip'):
-            raise ValueError(f"scale must be None or 'clip', got {scale!r}")
+            raise SettingError(f"scale must be None or 'clip', got {scale!r}")
         self.limbs, self.scale = limbs, scale
         self.out_channels = self.skeleton.num_joints * (self.skeleton.num_joints - 1) // 2
 
@@ -118,9 +119,9 @@ class JointCoordinates(Representation):
     ) -> None:
         super().__init__(skeleton, axes)
         if center not in ('clip', 'frame'):
-            raise ValueError(f"center must be 'clip' or 'frame', got {center!r}")
+            raise SettingError(f"center must be 'clip' or 'frame', got {center!r}")
         if scale not in (None, 'clip'):
-            raise ValueError(f"scale must be None or 'clip', got {scale!r}")
+            raise SettingError(f"scale must be None or 'clip', got {scale!r}")
         self.center, self.scale = center, scale
         self.out_channels = self.skeleton.num_joints * len(self.axes)
 
@@ -163,13 +164,13 @@ class StandingDisplacements(Representation):
     ) -> None:
         super().__init__(skeleton, axes)
         if not 0 < share <= 1:
-            raise ValueError(f'share must lie in (0, 1], got {share}')
+            raise SettingError(f'share must lie in (0, 1], got {share}')
         if weights is not None and len(weights) != len(self.axes):
-            raise ValueError(
+            raise SettingError(
                 f'weights must be {len(self.axes)}, one of each of axes, got {weights}'
             )
         if origin not in ('pose', 'feet'):
-            raise ValueError(f"origin must be 'pose' or 'feet', got {origin!r}")
+            raise SettingError(f"origin must be 'pose' or 'feet', got {origin!r}")
         self.share, self.size_axes, self.origin = share, list(size_axes), origin
         self.register_buffer(
             'weights', torch.tensor(weights or [1.0] * len(self.axes)), persistent=False
@@ -215,7 +216,7 @@ class JointVelocities(Representation):
     def __init__(self, skeleton: str, axes: Sequence[int] = (0, 1, 2), step: int = 1) -> None:
         super().__init__(skeleton, axes)
         if step < 1:
-            raise ValueError(f'step must be at least 1, got {step}')
+            raise SettingError(f'step must be at least 1, got {step}')
         self.step = step
         self.out_channels = self.skeleton.num_joints * len(self.axes)
 

@@ -9,6 +9,8 @@ from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from rpstn.errors import SettingError
+
 
 def conv_bn(
     in_channels: int, channels: int, kernel_size: int, stride: int, relu: bool = True
@@ -71,7 +73,7 @@ class TemporalResNet1D(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f'kernel_size must be odd, got {kernel_size}')
+            raise SettingError(f'kernel_size must be odd, got {kernel_size}')
         self.in_channels, self.out_channels = in_channels, channels
         self.stem = conv_bn(in_channels, channels, kernel_size, 2)
         self.layers = nn.Sequential(

@@ -13,6 +13,7 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
+from rpstn.errors import SettingError
 from rpstn.skeletons import get_skeleton
 
 
@@ -29,7 +30,7 @@ class MirrorSkeleton(BaseTransform):
 
     def __init__(self, skeleton: str, prob: float = 0.5) -> None:
         if not 0 <= prob <= 1:
-            raise ValueError(f'prob must lie in 0..1, got {prob}')
+            raise SettingError(f'prob must lie in 0..1, got {prob}')
         self.indices = list(get_skeleton(skeleton).flip_indices)
         self.skeleton, self.prob = skeleton, prob
 
@@ -95,7 +96,7 @@ class RotateSkeleton(BaseTransform):
         self, angles: float | Sequence[float] | str = 'any', seed: int | None = None
     ) -> None:
         if isinstance(angles, str) and angles != 'any':
-            raise ValueError(f"angles must be 'any' or degrees, got {angles!r}")
+            raise SettingError(f"angles must be 'any' or degrees, got {angles!r}")
         self.angles = angles
         self.seed = seed
 
@@ -127,7 +128,7 @@ class RotateSkeleton(BaseTransform):
 
     def _limits(self, axes: int) -> np.ndarray:
         if np.size(self.angles) != axes:
-            raise ValueError(
+            raise SettingError(
                 'RotateSkeleton: angles must be one number for 2 coordinates, '
                 f'one for each axis for 3 coordinates, got {self.angles}'
             )
@@ -159,7 +160,7 @@ class StretchSkeleton(BaseTransform):
 
     def __init__(self, scales: float | Sequence[float]) -> None:
         if np.min(scales) < 0:
-            raise ValueError(f'scales must be >= 0, got {scales}')
+            raise SettingError(f'scales must be >= 0, got {scales}')
         self.scales = scales
 
     def transform(self, results: dict) -> dict:
@@ -196,7 +197,7 @@ class JitterSkeleton(BaseTransform):
         axes: Sequence[float] | None = None,
     ) -> None:
         if white < 0 or drift < 0 or knots < 2:
-            raise ValueError(
+            raise SettingError(
                 'JitterSkeleton needs white >= 0, drift >= 0 and knots >= 2, got '
                 f'{white}, {drift}, {knots}'
             )

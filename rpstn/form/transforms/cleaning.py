@@ -10,6 +10,8 @@ from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 from scipy.ndimage import gaussian_filter1d
 
+from rpstn.errors import SettingError
+
 from ..geometry.motion import fill_gaps, remove_outliers
 
 
@@ -40,9 +42,9 @@ class CleanSkeleton(BaseTransform):
         sigma: float = 0.0,
     ) -> None:
         if max_gap < 0 or sigma < 0:
-            raise ValueError(f'max_gap and sigma must be >= 0, got {max_gap} and {sigma}')
+            raise SettingError(f'max_gap and sigma must be >= 0, got {max_gap} and {sigma}')
         if max_reach is not None and not outliers:
-            raise ValueError('max_reach needs outliers=True')
+            raise SettingError('max_reach needs outliers=True')
         self.max_gap, self.outliers, self.max_reach = max_gap, outliers, max_reach
         self.sigma = sigma
 
@@ -104,7 +106,7 @@ class CenterSkeleton(BaseTransform):
 
     def __init__(self, unit: float | str = 1.0) -> None:
         if unit != 'body' and (isinstance(unit, str) or unit <= 0):
-            raise ValueError(f"unit must be 'body' or a number > 0, got {unit!r}")
+            raise SettingError(f"unit must be 'body' or a number > 0, got {unit!r}")
         self.unit = unit
 
     def transform(self, results: dict) -> dict:

@@ -9,6 +9,7 @@ import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
 
+from rpstn.errors import SettingError
 from rpstn.skeletons import get_skeleton
 
 from ..geometry.motion import canonical_starts
@@ -46,11 +47,11 @@ class ResampleSkeleton(BaseTransform):
         num_clips: int = 1,
     ) -> None:
         if start not in ('clip', 'standing'):
-            raise ValueError(f"start must be 'clip' or 'standing', got {start!r}")
+            raise SettingError(f"start must be 'clip' or 'standing', got {start!r}")
         if start == 'standing' and skeleton is None:
-            raise ValueError("start='standing' needs the skeleton of the keypoints")
+            raise SettingError("start='standing' needs the skeleton of the keypoints")
         if num_frames < 2 or not 0 <= crop < 0.5 or not 0 <= warp < 1 or num_clips < 1:
-            raise ValueError(
+            raise SettingError(
                 'ResampleSkeleton needs num_frames >= 2, 0 <= crop < 0.5, 0 <= warp < 1 and '
                 f'num_clips >= 1, got {num_frames}, {crop}, {warp}, {num_clips}'
             )

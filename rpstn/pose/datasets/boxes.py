@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from rpstn.data.points import inside_image
 
-def inside_image(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(...) bool, whether each of the points (..., 2) lies on a pixel; size is (width, height)."""
-    return ((points >= -0.5) & (points < np.asarray(size) - 0.5)).all(axis=-1)
+__all__ = ['fill_boxes', 'has_area', 'inside_image', 'joints_boxes', 'mask_box']
 
 
 def joints_boxes(points: np.ndarray, used: np.ndarray, size: tuple[int, int]) -> np.ndarray:

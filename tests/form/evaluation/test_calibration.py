@@ -1,15 +1,13 @@
-"""Calibration errors against loops, scikit-learn and known answers."""
+"""Calibration errors against loops and known answers, and their picture."""
 
 import cv2
 import numpy as np
 import pytest
-from sklearn.calibration import calibration_curve
 
 from rpstn.form.evaluation.calibration import (
+    calibration_error,
     classwise_calibration_error,
     plot_reliability,
-    reliability_bins,
-    top_label_bins,
 )
 
 
@@ -17,6 +15,11 @@ def predictions(num_classes=4, num_samples=500, seed=0):
     rng = np.random.default_rng(seed)
     probabilities = rng.dirichlet(np.full(num_classes, 0.5), num_samples)
     return probabilities, rng.integers(0, num_classes, num_samples)
+
+
+def predicted(probabilities, labels):
+    """Of the most probable classes, how probable, and whether right."""
+    return probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
 
 
 def loop_error(probabilities, right, num_bins):
@@ -36,9 +39,9 @@ def loop_error(probabilities, right, num_bins):
 @pytest.mark.parametrize('num_bins', [1, 7, 15])
 def test_errors_agree_with_loops(num_bins):
     probabilities, labels = predictions()
-    top = [(row.max(), int(row.argmax() == label)) for row, label in zip(probabilities, labels)]
-    assert top_label_bins(probabilities, labels, num_bins).calibration_error == pytest.approx(
-        loop_error(*zip(*top), num_bins)
+    top, right = predicted(probabilities, labels)
+    assert calibration_error(top, right, num_bins) == pytest.approx(
+        loop_error(top, right, num_bins)
     )
     classwise = np.mean(
         [loop_error(probabilities[:, c], (labels == c).astype(int), num_bins) for c in range(4)]
@@ -47,57 +50,52 @@ def test_errors_agree_with_loops(num_bins):
     assert classwise_calibration_error(probabilities, targets, num_bins) == pytest.approx(classwise)
 
 
-def test_bins_agree_with_scikit_learn():
-    probabilities, labels = predictions()
-    bins = reliability_bins(probabilities[:, 0], labels == 0, 10)
-    accuracy, confidence = calibration_curve(labels == 0, probabilities[:, 0], n_bins=10)
-    filled = bins.counts > 0
-    np.testing.assert_allclose(bins.accuracy[filled], accuracy)
-    np.testing.assert_allclose(bins.confidence[filled], confidence)
-
-
-def test_known_answers():
-    # Sure and wrong; sure and right; 0.8 and right in four cases of five.
-    assert reliability_bins([1.0, 1], [0, 0]).calibration_error == 1
-    assert reliability_bins([1.0, 1, 0], [1, 1, 0]).calibration_error == 0
-    assert reliability_bins([0.8] * 5, [1, 1, 1, 1, 0]).calibration_error == pytest.approx(0)
-    # The upper edge belongs to a bin, 0 to the first, and an empty bin has neither figure.
-    bins = reliability_bins([0, 0.25, 0.5, 0.51, 1], [0, 0, 1, 1, 1], 4)
-    assert bins.counts.tolist() == [2, 1, 1, 1]
-    bins = reliability_bins([0.1, 0.9], [0, 1], 3)
-    assert bins.counts.tolist() == [1, 0, 1]
-    assert (
-        np.isnan(bins.accuracy).tolist()
-        == np.isnan(bins.confidence).tolist()
-        == [False, True, False]
-    )
+@pytest.mark.parametrize(
+    'probabilities, right, num_bins, error',
+    [
+        ([1.0, 1], [0, 0], 15, 1),  # sure and wrong
+        ([1.0, 1, 0], [1, 1, 0], 15, 0),
+        ([0.8] * 5, [1, 1, 1, 1, 0], 15, 0),
+        # 0 and the upper edge belong to the first bin, the rest to the second and third.
+        ([0, 0.25, 0.5, 0.51], [0, 0, 1, 1], 4, (2 * 0.125 + 0.5 + 0.49) / 4),
+        ([0.1, 0.9], [0, 1], 3, 0.1),  # the bin between them is empty
+    ],
+)
+def test_known_answers(probabilities, right, num_bins, error):
+    assert calibration_error(probabilities, right, num_bins) == pytest.approx(error)
 
 
 def test_honest_probabilities_have_a_small_error():
     rng = np.random.default_rng(1)
     probabilities = rng.dirichlet(np.ones(5), 20000)
     labels = (probabilities.cumsum(1) > rng.random((20000, 1))).argmax(1)
-    assert top_label_bins(probabilities, labels).calibration_error < 0.015
+    assert calibration_error(*predicted(probabilities, labels)) < 0.015
     # A random one of the five classes instead.
-    assert top_label_bins(probabilities, rng.integers(0, 5, 20000)).calibration_error > 0.2
+    assert calibration_error(*predicted(probabilities, rng.integers(0, 5, 20000))) > 0.2
 
 
-def test_bad_input_names_what_came():
-    with pytest.raises(ValueError, match=r'within \[0, 1\], got -0.1 to 0.5'):
-        reliability_bins([-0.1, 0.5], [0, 1])
-    with pytest.raises(ValueError, match=r'within \[0, 1\], got nan'):
-        reliability_bins([np.nan, 0.5], [0, 1])
-    with pytest.raises(ValueError, match=r'shapes \(2,\) and \(3,\)'):
-        reliability_bins([0.1, 0.5], [0, 1, 1])
-    with pytest.raises(ValueError, match=r'N > 0'):
-        reliability_bins([], [])
+@pytest.mark.parametrize(
+    'probabilities, right, message',
+    [
+        ([-0.1, 0.5], [0, 1], r'within \[0, 1\], got \[-0.1'),
+        ([np.nan, 0.5], [0, 1], r'within \[0, 1\], got \[nan'),
+        ([0.1, 0.5], [0, 1, 1], r'inconsistent numbers of samples: \[3, 2\]'),
+        ([], [], 'must be there'),
+    ],
+)
+def test_bad_input_names_what_came(probabilities, right, message):
+    with pytest.raises(ValueError, match=message):
+        calibration_error(probabilities, right)
 
 
-def test_picture_has_bars_up_to_the_accuracy(tmp_path):
-    """All samples in the upper bin of two, three quarters right."""
-    bins = reliability_bins([0.9] * 4, [1, 1, 1, 0], 2)
-    plot_reliability(bins, tmp_path / 'r.png', 'test')
-    image = cv2.imread(str(tmp_path / 'r.png'))
-    blue = (image == (180, 119, 31)).all(-1)  # matplotlib's first colour
-    columns = np.flatnonzero(blue[: image.shape[0] * 3 // 5].sum(0) > 100)
-    assert columns.min() > image.shape[1] / 2  # the empty bin has no bar, and left the bars alone
+def test_picture_has_a_mark_at_confidence_and_accuracy(tmp_path):
+    """All samples in the upper bin of two, three quarters right; then all of them."""
+    for right in ([1, 1, 1, 0], [1] * 4):
+        plot_reliability([0.8] * 4, right, tmp_path / 'r.png', 'test', 2)
+        image = cv2.imread(str(tmp_path / 'r.png'))
+        blue = (image == (180, 119, 31)).all(-1)  # matplotlib's first colour
+        rows, columns = np.nonzero(blue[: image.shape[0] // 2])  # above the legend
+        assert len(rows) and np.ptp(columns) < 12
+        # The axes span most of the picture, to which the mark's place is but nearly proportional.
+        assert columns.mean() / image.shape[1] == pytest.approx(0.8, abs=0.05)
+        assert rows.mean() / image.shape[0] == pytest.approx(0.21 if 0 in right else 0.07, abs=0.03)

@@ -17,7 +17,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch.autograd import gradcheck
 
-from rpstn.form.hooks.hooks import balanced_class_weights, dataset_labels
+from rpstn.form.hooks.class_weights import balanced_class_weights, dataset_labels
 
 CLASSES = ('good', 'knees caving', 'no depth')
 LABELS = [0] * 8 + [1] * 2 + [2] * 6

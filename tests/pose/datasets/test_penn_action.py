@@ -1,9 +1,7 @@
 """Penn Action: the real labels, and every trap of the format in a small tree."""
 
 import os
-import pickle
 import time
-import warnings
 
 import numpy as np
 import pytest
@@ -221,59 +219,3 @@ def test_a_frame_that_goes_bad_later_is_named_from_the_worker(penn_tree, read_al
     penn_tree.frame('0001', 5).write_bytes(b'not a jpeg')
     with pytest.raises(UnreadableFrameError, match=r'0001/000005\.jpg: frame 4'):
         read_all(DataLoader(data, num_workers=2, collate_fn=pseudo_collate))
-
-
-def cache_file(tree):
-    return tree.root / '.rpstn_penn_action.npz'
-
-
-def test_cache_is_used_and_renewed_when_a_label_file_changes(penn_tree):
-    penn_tree.add('0001')
-    load(penn_tree)
-    stamp = cache_file(penn_tree).stat().st_mtime_ns
-    load(penn_tree)
-    assert cache_file(penn_tree).stat().st_mtime_ns == stamp
-    penn_tree.add('0002', action='bowl')
-    assert len(load(penn_tree)) == 2
-    x = np.full((6, 13), 33.0)
-    penn_tree.add('0001', write_frames=False, x=x)
-    assert sequence(load(penn_tree), '0001').keypoints[0, 0, 0] == 32
-    assert not list(penn_tree.root.glob('*.tmp'))
-
-
-class Exploit:
-    def __reduce__(self):
-        return os.system, ('touch planted_code_ran',)
-
-
-@pytest.mark.parametrize('content', [pickle.dumps(Exploit()), b'', b'PK\x03\x04 damaged', None])
-def test_planted_or_damaged_cache_is_ignored_and_rebuilt(penn_tree, content, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    penn_tree.add('0001')
-    load(penn_tree)
-    if content is None:
-        # An archive of the right form whose arrays are pickled objects, with the right key.
-        with np.load(cache_file(penn_tree)) as cache:
-            arrays = dict(cache)
-        arrays['name'] = np.array([Exploit()], object)
-        np.savez(cache_file(penn_tree), **arrays)
-    else:
-        cache_file(penn_tree).write_bytes(content)
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')
-        assert len(load(penn_tree)) == 1
-    assert not (tmp_path / 'planted_code_ran').exists()
-    with np.load(cache_file(penn_tree), allow_pickle=False) as cache:
-        assert cache['name'].tolist() == ['0001']
-
-
-def test_read_only_data_is_cached_for_the_user(penn_tree, monkeypatch, tmp_path):
-    penn_tree.add('0001')
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'xdg'))
-    penn_tree.root.chmod(0o555)
-    try:
-        assert len(load(penn_tree)) == 1
-    finally:
-        penn_tree.root.chmod(0o755)
-    assert not cache_file(penn_tree).exists()
-    assert len(list((tmp_path / 'xdg/rpstn').glob('penn_action-*.npz'))) == 1

@@ -2,11 +2,12 @@
 
 from .fitness_aqa import Windows, convert_fitness_aqa
 from .joint_files import read_joints
-from .joints_folder import convert_joints_folder
+from .joints_folder import UNREADABLE, convert_joints_folder
 from .skeleton_files import Conversion, SkeletonFiles
 from .to_skeleton import ToSkeleton
 
 __all__ = [
+    'UNREADABLE',
     'Conversion',
     'SkeletonFiles',
     'ToSkeleton',

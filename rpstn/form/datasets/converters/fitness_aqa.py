@@ -1,6 +1,6 @@
 """Fitness-AQA (Parmar, Gharat, Rhodin, ECCV 2022) -> multi-label skeleton sequences.
 
-Its videos become skeletons by pose estimation first (``tools/infer.py``, or any that writes one
+Its videos become skeletons by pose estimation first (``rpstn infer``, or any that writes one
 of the formats of :func:`.joint_files.read_joints`); errors are the classes, and a sequence has any
 number of them, none where the exercise is done well.
 """
@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from rpstn.errors import SettingError
 
 from ..sequence import BadSkeletonError
 from .fitness_aqa_labels import FitnessAQALabels, Intervals, Occurrence, read_labels
@@ -43,9 +45,9 @@ class Windows:
     def __post_init__(self) -> None:
         for name, value in (('seconds', self.seconds), ('stride', self.stride)):
             if value is not None and not (math.isfinite(value) and value > 0):
-                raise ValueError(f'window: {name} must be above 0, got {value}')
+                raise SettingError(f'window: {name} must be above 0, got {value}')
         if not 0 < self.overlap <= 1:
-            raise ValueError(f'window: overlap must be above 0 and at most 1, got {self.overlap}')
+            raise SettingError(f'window: overlap must be above 0 and at most 1, got {self.overlap}')
 
     def cut(self, frames: int, fps: float) -> Iterator[tuple[int, int]]:
         """First frame, and the one after the last, of each window; the last window ends with the
@@ -97,7 +99,7 @@ def convert_fitness_aqa(
     Raises:
         BadSkeletonError: naming the file, the place in it, what was allowed and what came.
         FileNotFoundError: there is no such folder.
-        ValueError: an option is not allowed.
+        SettingError: an option is not allowed.
     """
     root, skeletons, out = Path(root), Path(skeletons), Path(out)
     labels = read_labels(root)
@@ -112,7 +114,8 @@ def convert_fitness_aqa(
                 sequence = read_joints(path, person, min_score, first_frame=0)
                 joints, scores = to_skeleton(sequence)
                 found = facts(sequence, fps)
-                if window is not None and 'fps' not in found:
+                rate = fps or sequence.fps
+                if window is not None and rate is None:
                     raise BadSkeletonError(
                         f'{path}: fps must be told for windows, for the file does not tell it'
                     )
@@ -122,12 +125,11 @@ def convert_fitness_aqa(
                 conversion.skip(video, UNREADABLE, str(error))
                 continue
             occurrences = {error: labels.videos[video][error] for error in errors}
-            rate = fps or sequence.fps
             beyond += rate is not None and _ends(occurrences) > len(joints) / rate + 0.5
             fields = {'split': labels.splits.get(video, ''), 'video': video, **found}
-            if window is None:
-                present = [e for e, occurrence in occurrences.items() if occurrence.occurs()]
-                files.write(video, joints, present, fields, scores)
+            if window is None or rate is None:
+                whole = [e for e, occurrence in occurrences.items() if occurrence.occurs()]
+                files.write(video, joints, whole, fields, scores)
                 continue
             for first, last in window.cut(len(joints), rate):
                 name = f'{video}@{first:05d}'
@@ -155,7 +157,7 @@ def convert_fitness_aqa(
 def _choose(labels: FitnessAQALabels, errors: Sequence[str] | None) -> tuple[str, ...]:
     unknown = sorted(set(errors or ()) - set(labels.errors))
     if unknown or (errors is not None and not errors):
-        raise ValueError(
+        raise SettingError(
             f'errors must be some of {", ".join(labels.errors)}, got {", ".join(unknown) or "none"}'
         )
     return tuple(sorted(set(errors or labels.errors)))

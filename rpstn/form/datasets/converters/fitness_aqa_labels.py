@@ -7,17 +7,17 @@ list of ``[start, end]`` in seconds, empty where the error does not occur; ``Bar
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from ..sequence import BadSkeletonError, refuse
+from .joint_json import is_number, load_json
 
 SPLITS = ('train', 'val', 'test')
-_INTERVALS, _FRAMES = re.compile(r'error_(.+)'), re.compile(r'labels_(.+)_error')
+_LABELS = re.compile(r'error_(?P<spans>.+)|labels_(?P<frames>.+)_error')
 # '<video>_<frame>', '<video>/<frame>', with or without the suffix of an image.
 _FRAME_KEY = re.compile(r'(.+)[_/](\d+)(?:\.\w+)?')
 _IMAGES = ('.jpg', '.jpeg', '.png')
@@ -92,26 +92,25 @@ def read_labels(root: Path) -> FitnessAQALabels:
         BadSkeletonError: naming the file, the video, what was allowed and what came; or the
             folder holds single images, such as ``Shallow_Squat_Error_Dataset``.
     """
-    places = [root, root / 'Labeled_Dataset']
     found = [
-        (place, file)
-        for place in places
+        (place, file, match)
+        for place in (root, root / 'Labeled_Dataset')
         for folder in (place / 'Labels', place)
         for file in sorted(folder.glob('*.json'))
-        if _INTERVALS.fullmatch(file.stem) or _FRAMES.fullmatch(file.stem)
+        if (match := _LABELS.fullmatch(file.stem))
     ]
     if not found:
         _refuse_without_labels(root)
     folder = found[0][0]
     videos: dict[str, dict[str, Occurrence]] = {}
-    errors = []
-    for _, file in found:
-        match = _INTERVALS.fullmatch(file.stem)
-        error = match[1] if match else _FRAMES.fullmatch(file.stem)[1]
-        errors.append(error)
-        if errors.count(error) > 1:
+    errors: list[str] = []
+    for _, file, match in found:
+        error = match['spans'] or match['frames']
+        if error in errors:
             refuse(str(file), 'the error', 'in one file', f'a second one of {error}')
-        for video, occurrence in (_read_intervals if match else _read_frames)(file).items():
+        errors.append(error)
+        occurrences = _read_intervals(file) if match['spans'] else _read_frames(file)
+        for video, occurrence in occurrences.items():
             videos.setdefault(video, {})[error] = occurrence
     return FitnessAQALabels(folder, tuple(sorted(errors)), videos, _read_splits(folder))
 
@@ -133,15 +132,8 @@ def _refuse_without_labels(root: Path) -> NoReturn:
     )
 
 
-def _load(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding='utf-8-sig'))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        refuse(str(file), 'the file', 'JSON in UTF-8', str(error))
-
-
 def _mapping(file: Path) -> dict:
-    content = _load(file)
+    content = load_json(file)
     if not isinstance(content, dict):
         refuse(str(file), 'the file', 'an object', type(content).__name__)
     return content
@@ -151,46 +143,33 @@ def _video(key: str) -> str:
     return key.removesuffix('.mp4')
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _read_intervals(file: Path) -> dict[str, Intervals]:
-    found = {}
+def _read_intervals(file: Path) -> dict[str, Occurrence]:
+    found: dict[str, Occurrence] = {}
     for key, spans in _mapping(file).items():
         if not isinstance(spans, list):
             refuse(f'{file}: {key}', 'intervals', 'a list of [start, end]', repr(spans))
         for span in spans:
-            if not (
-                isinstance(span, list)
-                and len(span) == 2
-                and all(map(_number, span))
-                and 0 <= span[0] <= span[1]
-            ):
-                refuse(
-                    f'{file}: {key}',
-                    'an interval',
-                    '[start, end] in seconds, 0 <= start <= end',
-                    repr(span),
-                )
+            numbers = isinstance(span, list) and len(span) == 2 and all(map(is_number, span))
+            if not (numbers and 0 <= span[0] <= span[1] < math.inf):
+                allowed = '[start, end] in seconds, 0 <= start <= end'
+                refuse(f'{file}: {key}', 'an interval', allowed, repr(span))
         found[_video(key)] = Intervals(tuple((float(a), float(b)) for a, b in spans))
     return found
 
 
-def _read_frames(file: Path) -> dict[str, FrameLabels]:
+def _read_frames(file: Path) -> dict[str, Occurrence]:
     """``{video: {frame: 0 or 1}}``, ``{video: [0 or 1, ...]}`` or ``{<video>_<frame>: 0 or 1}``."""
     found: dict[str, dict[int, int]] = {}
     for key, value in _mapping(file).items():
-        if isinstance(value, dict):
-            video, labels = _video(key), value.items()
-        elif isinstance(value, list):
-            video, labels = _video(key), enumerate(value)
-        else:
+        video = _video(key)
+        if isinstance(value, list):
+            value = dict(enumerate(value))
+        if not isinstance(value, dict):
             match = _FRAME_KEY.fullmatch(key)
             if match is None:
                 refuse(f'{file}: {key}', 'the name of a frame', '<video>_<frame>', repr(key))
-            video, labels = match[1], [(match[2], value)]
-        for frame, label in labels:
+            video, value = match[1], {match[2]: value}
+        for frame, label in value.items():
             digits = re.search(r'\d+(?=\D*$)', Path(str(frame)).stem)
             if digits is None:
                 refuse(f'{file}: {key}', 'a frame', 'a number', repr(frame))
@@ -208,15 +187,11 @@ def _read_splits(folder: Path) -> dict[str, str]:
         file = folder / 'Splits' / f'{split}_keys.json'
         if not file.exists():
             continue
-        keys = _load(file)
+        keys = load_json(file)
         if not isinstance(keys, list) or not all(isinstance(key, str | int) for key in keys):
             refuse(str(file), 'the file', 'a list of ids', type(keys).__name__)
         for video in map(_video, map(str, keys)):
             if splits.setdefault(video, split) != split:
-                refuse(
-                    f'{file}: {video}',
-                    'a video',
-                    'in one split',
-                    f'it in {splits[video]} and {split}',
-                )
+                found = f'it in {splits[video]} and {split}'
+                refuse(f'{file}: {video}', 'a video', 'in one split', found)
     return splits

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from ..sequence import BadSkeletonError
-from .joint_json import add_frame, load_json, read_json
-from .joint_sequence import JointSequence, SequenceBuilder, joint_name
+from ..sequence import BadSkeletonError, refuse
+from .joint_json import FrameReader, load_json, read_json
+from .joint_sequence import Joint, JointSequence, joint_name, lay_out
 from .joint_tables import read_table
 
 TABLES, JSON, ARRAYS = ('.csv', '.tsv'), '.json', '.npz'
@@ -39,41 +39,44 @@ def read_joints(
         BadSkeletonError: naming the file, the line or frame, the field, what was allowed and what
             came.
     """
-    builder = SequenceBuilder(str(path), first_frame, person, min_score)
+    suffix, options = path.suffix.lower(), (first_frame, person, min_score)
     if path.is_dir():
-        return builder.build(unread=_read_frames(builder, sorted(path.iterdir())))
-    suffix = path.suffix.lower()
+        unread: dict[str, None] = {}
+        return lay_out(str(path), _frames(path, unread), *options, unread=unread)
     if suffix in TABLES:
-        return builder.build(unread=read_table(builder, path))
+        rows, columns = read_table(path)
+        return lay_out(str(path), rows, *options, unread=columns)
     if suffix == JSON:
-        return builder.build(**read_json(builder, path))
+        rows, facts = read_json(path)
+        return lay_out(str(path), rows, *options, **facts)
     if suffix == ARRAYS:
         return _read_arrays(path, min_score)
     raise BadSkeletonError(f'{path}: the file must be one of {", ".join(SUFFIXES)}')
 
 
-def _read_frames(builder: SequenceBuilder, files: Iterable[Path]) -> list[str]:
+def _frames(folder: Path, unread: dict[str, None]) -> Iterator[Joint]:
+    """The joints of all frames; adds the names of files and columns that are not read."""
     seen: dict[int, str] = {}
-    unread: dict[str, None] = {}
-    for file in files:
+    reader = FrameReader()
+    for file in sorted(folder.iterdir()):
         if file.suffix.lower() not in (JSON, *TABLES):
             unread[file.name] = None
             continue
         numbers = _NUMBER.findall(file.stem.replace('_keypoints', ''))
         if not numbers:
-            builder.refuse(file.name, 'the name', 'with the number of the frame', file.name)
+            refuse(str(file), 'the name', 'with the number of the frame', file.name)
         number = int(numbers[-1])
         if number in seen:
-            builder.refuse(
-                file.name, 'the number of the frame', f'another than that of {seen[number]}', number
-            )
+            allowed = f'another than that of {seen[number]}'
+            refuse(str(file), 'the number of the frame', allowed, number)
         seen[number] = file.name
         if file.suffix.lower() == JSON:
-            add_frame(builder, load_json(builder, file), number, file.name)
+            yield from reader.read(load_json(file), number, str(file))
         else:
-            builder.mark(number, file.name)
-            unread.update(dict.fromkeys(read_table(builder, file, number)))
-    return list(unread)
+            yield Joint(number, str(file))  # even if nobody is in it
+            rows, columns = read_table(file, number)
+            yield from rows
+            unread.update(dict.fromkeys(columns))
 
 
 def _read_arrays(path: Path, min_score: float) -> JointSequence:
@@ -84,9 +87,7 @@ def _read_arrays(path: Path, min_score: float) -> JointSequence:
         with np.load(path, allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadSkeletonError(
-            f'{path}: the file must be an .npz of plain arrays, got: {error}'
-        ) from None
+        refuse(str(path), 'the file', 'an .npz of plain arrays', error)
     if 'keypoints' not in content and len(content) == 1:
         content = {'keypoints': next(iter(content.values()))}
     unread = content.keys() - {'keypoints', 'scores', 'joints', 'fps', 'image_size'}
@@ -94,25 +95,21 @@ def _read_arrays(path: Path, min_score: float) -> JointSequence:
         keypoints = np.array(content['keypoints'], np.float32)
         scores = np.array(content['scores'], np.float32) if 'scores' in content else None
         fps = float(content['fps']) if 'fps' in content else None
-        size = tuple(map(int, content['image_size'])) if 'image_size' in content else None
+        width, height = map(int, content.get('image_size', (0, 0)))
     except KeyError:
-        raise BadSkeletonError(
-            f"{path}: arrays must be 'keypoints', or just one, got "
-            f'{", ".join(sorted(content)) or "none"}'
-        ) from None
+        found = ', '.join(sorted(content)) or 'none'
+        refuse(str(path), 'arrays', "'keypoints', or just one", found)
     except (TypeError, ValueError) as error:
-        raise BadSkeletonError(
-            f'{path}: keypoints, scores, fps and image_size must be numbers: {error}'
-        ) from None
+        refuse(str(path), 'keypoints, scores, fps and image_size', 'numbers', error)
     joints = tuple(map(joint_name, map(str, content['joints']))) if 'joints' in content else None
     if scores is not None:
         if scores.shape != keypoints.shape[:2]:
-            raise BadSkeletonError(
-                f'{path}: scores must be {keypoints.shape[:2]}, as keypoints, got {scores.shape}'
-            )
+            allowed = f'{keypoints.shape[:2]}, as keypoints'
+            refuse(str(path), 'scores', allowed, scores.shape)
         keypoints[scores <= min_score] = np.nan
     if keypoints.ndim == 3:
         keypoints[np.isnan(keypoints).any(axis=2)] = np.nan
+    size = (width, height) if 'image_size' in content else None
     return JointSequence(
         str(path), keypoints, scores, joints, fps, size, tuple(sorted(unread))
     ).check()

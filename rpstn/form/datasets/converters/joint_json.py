@@ -1,12 +1,12 @@
 """Joints from JSON files.
 
 A sequence is a list of frames, or an object whose ``frames`` is that list, with, as far as known,
-``joints`` (names), ``fps`` and ``size`` [width, height], as ``tools/infer.py`` writes it; or what
+``joints`` (names), ``fps`` and ``size`` [width, height], as ``rpstn infer`` writes it; or what
 MMPose's inferencers write (``instance_info``). A frame is one of
 
     [[x, y], ...]  or  [[x, y, z], ...]  or  [[x, y, z, score], ...]      joints in a fixed order
     {joint: [x, y], ...}, the points as above                             joints by name
-    {"keypoints": [[x, y, score], ...], "frame": n, "time": s, "person": id}  (tools/infer.py)
+    {"keypoints": [[x, y, score], ...], "frame": n, "time": s, "person": id}  (rpstn infer)
     {"keypoints": [[x, y], ...], "keypoint_scores": [...], ...}
     {"instances": [{"keypoints": ..., "keypoint_scores": ...}, ...], "frame_id": n}  (MMPose)
     {"people": [{"pose_keypoints_2d": [x, y, score, ...]}, ...]}              (OpenPose)
@@ -21,53 +21,31 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .joint_sequence import SequenceBuilder, joint_name
+from ..sequence import refuse
+from .joint_sequence import Joint, joint_name
 
-_LEG, _TOES = ('hip', 'knee', 'ankle'), ('big_toe', 'small_toe', 'heel')
-_ARM = ('shoulder', 'elbow', 'wrist')
-
-
-def _side(side: str, parts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f'{side}_{part}' for part in parts)
+_ARM, _LEG, _TOES = 'shoulder elbow wrist', 'hip knee ankle', 'big_toe small_toe heel'
+_FACE = ('right_eye', 'left_eye', 'right_ear', 'left_ear')
 
 
+def _side(side: str, parts: str) -> list[str]:
+    return [f'{side}_{part}' for part in parts.split()]
+
+
+_UPPER = ('nose', 'neck', *_side('right', _ARM), *_side('left', _ARM))
+_LEGS = (*_side('right', _LEG), *_side('left', _LEG))
 # OpenPose's outputs (its documentation, "Pose Output Format"), told apart by their length.
 OPENPOSE_JOINTS = {
-    25: (
-        'nose',
-        'neck',
-        *_side('right', _ARM),
-        *_side('left', _ARM),
-        'pelvis',
-        *_side('right', _LEG),
-        *_side('left', _LEG),
-        'right_eye',
-        'left_eye',
-        'right_ear',
-        'left_ear',
-        *_side('left', _TOES),
-        *_side('right', _TOES),
-    ),
-    18: (
-        'nose',
-        'neck',
-        *_side('right', _ARM),
-        *_side('left', _ARM),
-        *_side('right', _LEG),
-        *_side('left', _LEG),
-        'right_eye',
-        'left_eye',
-        'right_ear',
-        'left_ear',
-    ),
+    25: (*_UPPER, 'pelvis', *_LEGS, *_FACE, *_side('left', _TOES), *_side('right', _TOES)),
+    18: (*_UPPER, *_LEGS, *_FACE),
 }
 
 
-def load_json(builder: SequenceBuilder, path: Path) -> Any:
+def load_json(path: Path) -> Any:
     """What a JSON file holds.
 
     Raises:
@@ -76,224 +54,174 @@ def load_json(builder: SequenceBuilder, path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding='utf-8-sig'))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        builder.refuse(path.name, 'the file', 'JSON in UTF-8', error)
+        refuse(str(path), 'the file', 'JSON in UTF-8', error)
 
 
-def read_json(builder: SequenceBuilder, path: Path) -> dict:
-    """Add all frames of a JSON file of one sequence.
+def is_number(value: Any) -> bool:
+    """Whether something out of a JSON file is one, which true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def read_json(path: Path) -> tuple[Iterator[Joint], dict[str, Any]]:
+    """All joints of a JSON file of one sequence.
 
     Returns:
-        ``fps`` and ``image_size``, each None where the file does not tell.
+        The joints; and ``fps`` and ``image_size``, each None where the file does not tell.
 
     Raises:
-        BadSkeletonError: naming the frame and the field.
+        BadSkeletonError: naming the frame and the field, some of it on the way.
     """
-    content = load_json(builder, path)
+    content, where = load_json(path), str(path)
     head, frames = content if isinstance(content, Mapping) else {}, content
     for key in ('frames', 'instance_info'):
         frames = head.get(key, frames)
     if isinstance(frames, Mapping):
-        builder.refuse(
-            path.name,
-            'the file',
-            'a list of frames, or an object with the list '
-            "'frames' (one file per frame is another layout: per_frame)",
-            f'an object with {_keys(frames)}',
+        allowed = (
+            "a list of frames, or an object with the list 'frames' (one file per frame is another "
+            'layout: per_frame)'
         )
+        refuse(where, 'the file', allowed, f'an object with {", ".join(map(repr, [*frames][:5]))}')
     if not isinstance(frames, list):
-        builder.refuse(path.name, 'the file', 'a list of frames', type(frames).__name__)
-    joints = head.get('joints')
+        refuse(where, 'the file', 'a list of frames', type(frames).__name__)
+    joints, fps, size = head.get('joints'), head.get('fps'), head.get('size')
     if joints is None and isinstance(head.get('meta_info'), Mapping):
         names = head['meta_info'].get('keypoint_id2name')
         joints = isinstance(names, Mapping) and [names.get(str(i)) for i in range(len(names))]
     if joints and not (isinstance(joints, list) and all(isinstance(j, str) for j in joints)):
-        builder.refuse(path.name, 'joints', 'a list of names', joints)
-    for index, frame in enumerate(frames):
-        add_frame(builder, frame, index, f'frames[{index}]', joints or None)
-    return dict(
-        fps=_optional_fps(builder, path, head.get('fps')),
-        image_size=_optional_size(builder, path, head.get('size')),
+        refuse(where, 'joints', 'a list of names', joints)
+    if fps is not None and not is_number(fps):
+        refuse(where, 'fps', 'a number', repr(fps))
+    if size is not None:
+        ints = isinstance(size, list) and [type(side) is int and side > 0 for side in size]
+        if ints != [True, True]:
+            refuse(where, 'size', '[width, height] in pixels', _short(size))
+        size = tuple(size)
+    reader = FrameReader(joints or None)
+    rows = (
+        row
+        for index, frame in enumerate(frames)
+        for row in reader.read(frame, index, f'{path}: frames[{index}]')
     )
+    return rows, dict(fps=fps, image_size=size)
 
 
-def add_frame(
-    builder: SequenceBuilder,
-    frame: Any,
-    index: int,
-    where: str,
-    joints: Sequence[str] | None = None,
-) -> None:
-    """Add one frame, of any form.
+class FrameReader:
+    """Reads the frames of a sequence, of any form, one after the other.
 
     Args:
-        index: its number, unless it says another.
-        where: its place in the file.
         joints: names of the joints, for points in a list.
     """
-    record = dict(frame) if isinstance(frame, Mapping) else {}
-    about = {
-        key: record.pop(key)
-        for key in ('frame', 'frame_id', 'time', 'person')
-        if key in record and not isinstance(record[key], list)
-    }
-    number, time = about.get('frame', about.get('frame_id', index)), about.get('time')
-    if not isinstance(number, int) or isinstance(number, bool):
-        builder.refuse(where, 'frame', 'a whole number', _short(number))
-    if time is not None and (isinstance(time, bool) or not isinstance(time, int | float)):
-        builder.refuse(where, 'time', 'a number of seconds', _short(time))
-    builder.mark(number, where, time)
-    who = str(about.get('person', 0))
-    if isinstance(frame, Mapping) and not record or not frame:
-        return
-    if 'people' in record:
-        for i, person in enumerate(_list(builder, record['people'], where, 'people')):
-            _add_openpose(builder, number, str(i), person, f'{where}: people[{i}]')
-    elif 'instances' in record:
-        for i, person in enumerate(_list(builder, record['instances'], where, 'instances')):
-            _add_record(builder, number, str(i), person, f'{where}: instances[{i}]', joints)
-    elif 'keypoints' in record:
-        _add_record(builder, number, who, record, where, joints)
-    elif record:
-        for name, point in record.items():
-            _add_point(builder, number, who, joint_name(name), point, f'{where}: {name}')
-    else:
-        _add_points(builder, number, who, frame, where, joints)
+
+    def __init__(self, joints: Sequence[str] | None = None) -> None:
+        self.joints = joints and list(map(joint_name, joints))
+        # How many points a list must have, as soon as that is known.
+        self.count = len(joints or ())
+
+    def read(self, frame: Any, index: int, where: str) -> Iterator[Joint]:
+        """The joints of a frame.
+
+        Args:
+            frame: what the file holds.
+            index: its number, unless it says another.
+            where: its place.
+        """
+        record = dict(frame) if isinstance(frame, Mapping) else {}
+        about = {
+            key: record.pop(key)
+            for key in ('frame', 'frame_id', 'time', 'person')
+            if key in record and not isinstance(record[key], list)
+        }
+        number, time = about.get('frame', about.get('frame_id', index)), about.get('time')
+        if type(number) is not int:
+            refuse(where, 'frame', 'a whole number', _short(number))
+        if time is not None and not is_number(time):
+            refuse(where, 'time', 'a number of seconds', _short(time))
+        yield Joint(number, where, time)
+        if not (record if isinstance(frame, Mapping) else frame):
+            return
+        person = str(about.get('person', 0))
+        if 'people' in record:
+            people = [
+                (str(i), *_openpose(entry, f'{where}: people[{i}]'))
+                for i, entry in enumerate(_list(record['people'], where, 'people'))
+            ]
+        elif 'instances' in record:
+            people = [
+                (str(i), *self._keypoints(entry, f'{where}: instances[{i}]'))
+                for i, entry in enumerate(_list(record['instances'], where, 'instances'))
+            ]
+        elif 'keypoints' in record:
+            people = [(person, *self._keypoints(record, where))]
+        elif record:
+            named = [
+                (joint_name(name), f'{where}: {name}', point) for name, point in record.items()
+            ]
+            people = [(person, named, False)]
+        else:
+            people = [(person, self._listed(frame, where), False)]
+        for person, points, scored in people:
+            for joint, place, point in points:
+                yield Joint(number, place, time, person, joint, *_point(point, scored, place))
+
+    def _keypoints(self, record: Any, where: str) -> tuple[list[tuple], bool]:
+        """The points of an object with ``keypoints``, and that they have scores."""
+        if not isinstance(record, Mapping) or 'keypoints' not in record:
+            refuse(where, 'the entry', "an object with 'keypoints'", type(record).__name__)
+        points = _list(record['keypoints'], where, 'keypoints')
+        if record.get('keypoint_scores') is not None:
+            scores = _list(record['keypoint_scores'], where, 'keypoint_scores')
+            if len(scores) != len(points):
+                allowed = f'{len(points)} numbers, as keypoints'
+                refuse(where, 'keypoint_scores', allowed, len(scores))
+            points = [[*_list(p, where, 'keypoints'), score] for p, score in zip(points, scores)]
+        return self._listed(points, where), True
+
+    def _listed(self, points: Any, where: str) -> list[tuple]:
+        points = _list(points, where, 'the frame')
+        if points and len(points) != (self.count or len(points)):
+            allowed = f'a list of {self.count} joints, as in the frames before and the names'
+            refuse(where, 'the frame', allowed, len(points))
+        self.count = self.count or len(points)
+        names = self.joints or range(len(points))
+        return [(names[i], f'{where}: joint {i}', point) for i, point in enumerate(points)]
 
 
-def _add_record(
-    builder: SequenceBuilder,
-    frame: int,
-    person: str,
-    record: Any,
-    where: str,
-    joints: Sequence[str] | None,
-) -> None:
-    if not isinstance(record, Mapping) or 'keypoints' not in record:
-        builder.refuse(where, 'the entry', "an object with 'keypoints'", type(record).__name__)
-    scores = record.get('keypoint_scores')
-    points = _list(builder, record['keypoints'], where, 'keypoints')
-    if scores is None:
-        _add_points(builder, frame, person, points, where, joints, scored=True)
-        return
-    scores = _list(builder, scores, where, 'keypoint_scores')
-    if len(scores) != len(points):
-        builder.refuse(
-            where, 'keypoint_scores', f'{len(points)} numbers, as keypoints', len(scores)
-        )
-    points = [
-        [*_list(builder, point, where, 'keypoints'), score] for point, score in zip(points, scores)
-    ]
-    _add_points(builder, frame, person, points, where, joints, scored=True)
-
-
-def _add_points(
-    builder: SequenceBuilder,
-    frame: int,
-    person: str,
-    points: Any,
-    where: str,
-    joints: Sequence[str] | None,
-    scored: bool = False,
-) -> None:
-    points = _list(builder, points, where, 'the frame')
-    expected = len(joints or builder.joints) or len(points)
-    if points and len(points) != expected:
-        builder.refuse(
-            where,
-            'the frame',
-            f'a list of {expected} joints, as in the frames before and the names',
-            len(points),
-        )
-    for i, point in enumerate(points):
-        _add_point(
-            builder,
-            frame,
-            person,
-            joint_name(joints[i]) if joints else i,
-            point,
-            f'{where}: joint {i}',
-            scored,
-        )
-
-
-def _add_point(
-    builder: SequenceBuilder,
-    frame: int,
-    person: str,
-    joint: str | int,
-    point: Any,
-    where: str,
-    scored: bool = False,
-) -> None:
-    """A point [x, y], [x, y, z], [x, y, z, score], or, if ``scored``, [x, y, score]."""
-    if point is None:
-        builder.add_missing(joint)
-        return
-    if (
-        not isinstance(point, list)
-        or not 2 <= len(point) <= 4
-        or any(isinstance(v, bool) or not isinstance(v, int | float | None) for v in point)
-    ):
-        builder.refuse(
-            where, 'the joint', 'null, [x, y], [x, y, z] or [x, y, z, score]', _short(point)
-        )
-    values = [math.nan if v is None else float(v) for v in point]
-    last = values.pop() if len(values) == 4 or (scored and len(values) == 3) else math.nan
-    builder.add(frame, person, joint, values, last, where)
-
-
-def _add_openpose(
-    builder: SequenceBuilder, frame: int, person: str, entry: Any, where: str
-) -> None:
+def _openpose(entry: Any, where: str) -> tuple[list[tuple], bool]:
     entry = entry if isinstance(entry, Mapping) else {}
     field, size = (
         ('pose_keypoints_3d', 4) if entry.get('pose_keypoints_3d') else ('pose_keypoints_2d', 3)
     )
-    numbers = _list(builder, entry.get(field), where, field)
-    if not numbers:
-        return
-    joints = OPENPOSE_JOINTS.get(len(numbers) // size)
-    if joints is None or len(numbers) % size:
+    numbers = _list(entry.get(field), where, field)
+    joints = OPENPOSE_JOINTS.get(len(numbers) // size, ())
+    if len(numbers) != size * len(joints):
         allowed = ' or '.join(str(size * count) for count in OPENPOSE_JOINTS)
-        builder.refuse(where, field, f'{allowed} numbers', len(numbers))
-    for i, joint in enumerate(joints):
-        _add_point(
-            builder,
-            frame,
-            person,
-            joint,
-            numbers[size * i : size * (i + 1)],
-            f'{where}: {field}: joint {i}',
-            scored=True,
-        )
+        refuse(where, field, f'{allowed} numbers', len(numbers))
+    return [
+        (joint, f'{where}: {field}: joint {i}', numbers[size * i : size * (i + 1)])
+        for i, joint in enumerate(joints)
+    ], True
 
 
-def _optional_fps(builder: SequenceBuilder, path: Path, value: Any) -> float | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        builder.refuse(path.name, 'fps', 'a number', repr(value))
-    return value
-
-
-def _optional_size(builder: SequenceBuilder, path: Path, value: Any) -> tuple[int, int] | None:
-    if value is None:
-        return None
+def _point(point: Any, scored: bool, where: str) -> tuple[list[float] | None, float]:
+    """Coordinates and score; three numbers are x, y, score if scored, else x, y, z."""
+    if point is None:
+        return None, math.nan
     if (
-        not isinstance(value, list)
-        or len(value) != 2
-        or any(isinstance(v, bool) or not isinstance(v, int) or v <= 0 for v in value)
+        not isinstance(point, list)
+        or not 2 <= len(point) <= 4
+        or not all(value is None or is_number(value) for value in point)
     ):
-        builder.refuse(path.name, 'size', '[width, height] in pixels', _short(value))
-    return value[0], value[1]
+        allowed = 'null, [x, y], [x, y, z] or [x, y, z, score]'
+        refuse(where, 'the joint', allowed, _short(point))
+    values = [math.nan if value is None else float(value) for value in point]
+    last = values.pop() if len(values) == 4 or (scored and len(values) == 3) else math.nan
+    return values, last
 
 
-def _list(builder: SequenceBuilder, value: Any, where: str, field: str) -> list:
+def _list(value: Any, where: str, field: str) -> list:
     if not isinstance(value, list):
-        builder.refuse(where, field, 'a list', _short(value))
+        refuse(where, field, 'a list', _short(value))
     return value
-
-
-def _keys(value: Mapping) -> str:
-    return ', '.join(map(repr, list(value)[:5]))
 
 
 def _short(value: Any) -> str:

@@ -7,16 +7,32 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple
 
 import numpy as np
 
-from ..sequence import BadSkeletonError
+from ..sequence import BadSkeletonError, refuse
 
 # A file of n frames may span this many: more, and the frame column holds something else.
 _GAPS, _SPAN = 100, 10_000
+
+
+class Joint(NamedTuple):
+    """A joint of a person in a frame, as the readers of files give it."""
+
+    frame: int
+    where: str
+    """Its place, for error messages: file, and line or frame."""
+    time: float | None = None
+    """Seconds."""
+    person: str = '0'
+    joint: str | int | None = None
+    """Its name, or its index in a file without names; None says only that there is this frame."""
+    point: Sequence[float] | None = None
+    """D coordinates, any of them NaN where it is missing; None is missing without telling D."""
+    score: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -43,31 +59,25 @@ class JointSequence:
         Raises:
             BadSkeletonError: wrong shape, no joint in any frame, no number of frames per second.
         """
-        shape = np.shape(self.keypoints)
+        shape, path = np.shape(self.keypoints), self.path
         if len(shape) != 3 or shape[2] not in (2, 3) or 0 in shape:
-            raise BadSkeletonError(
-                f'{self.path}: keypoints must be (T, V, 2) or (T, V, 3) with at '
-                f'least one frame and joint, got shape {shape}'
-            )
+            allowed = '(T, V, 2) or (T, V, 3) with at least one frame and joint'
+            refuse(path, 'keypoints', allowed, f'shape {shape}')
         if np.isinf(self.keypoints).any():
             frame, joint = np.argwhere(np.isinf(self.keypoints).any(axis=2))[0]
-            raise BadSkeletonError(
-                f'{self.path}: frame {frame}: joint {joint} must be finite, or NaN where missing, '
-                f'got {self.keypoints[frame, joint].tolist()}'
+            found = self.keypoints[frame, joint].tolist()
+            refuse(
+                f'{path}: frame {frame}', f'joint {joint}', 'finite, or NaN where missing', found
             )
         if np.isnan(self.keypoints).any(axis=2).all():
             raise BadSkeletonError(
-                f'{self.path}: no joint has all its coordinates in any of {shape[0]} frames'
+                f'{path}: no joint has all its coordinates in any of {shape[0]} frames'
             )
         if self.fps is not None and not (math.isfinite(self.fps) and 0 < self.fps <= 1000):
-            raise BadSkeletonError(
-                f'{self.path}: fps must be above 0 and at most 1000, got {self.fps}'
-            )
+            refuse(path, 'fps', 'above 0 and at most 1000', self.fps)
         if self.joints is not None and (len(self.joints), len(set(self.joints))) != shape[1:2] * 2:
-            raise BadSkeletonError(
-                f'{self.path}: joints must be {shape[1]} different names, as '
-                f'many as keypoints has, got {", ".join(self.joints)}'
-            )
+            allowed = f'{shape[1]} different names, as many as keypoints has'
+            refuse(path, 'joints', allowed, ', '.join(self.joints))
         return self
 
 
@@ -78,175 +88,115 @@ def joint_name(text: str) -> str:
     return f'{side}_{part}' if part and side in ('left', 'right') else name
 
 
-class SequenceBuilder:
-    """Collects joints in any order, and lays them out by frame, person and joint.
+def lay_out(
+    path: str,
+    rows: Iterable[Joint],
+    first_frame: int | None = None,
+    person: str | None = None,
+    min_score: float = 0.0,
+    fps: float | None = None,
+    image_size: tuple[int, int] | None = None,
+    unread: Iterable[str] = (),
+) -> JointSequence:
+    """The joints of one person, which may come in any order, by frame and joint.
 
     Args:
         path: of the file, for error messages.
+        rows: what is in it.
         first_frame: the frame number that row 0 of the result stands for; None takes the file's
             smallest.
         person: whose joints to keep, where the file has several people: an identity as the file
             has it, or ``'most'`` for who has the most joints. None: there must be just one.
         min_score: a joint whose score is not above it is missing.
+        fps: where None, it follows from the times of the frames.
+        image_size, unread: of the result.
+
+    Raises:
+        BadSkeletonError: naming the place, the field, what was allowed and what came.
     """
+    times: dict[int, float | None] = {}
+    joints: dict[str | int, int] = {}
+    points: dict[tuple[str, int, int], tuple[Sequence[float], float]] = {}
+    dim = 0
+    for row in rows:
+        if row.frame < (first_frame or 0):
+            refuse(row.where, 'frame', f'{first_frame or 0} or more', row.frame)
+        times.setdefault(row.frame, None)
+        if row.time is not None and math.isfinite(row.time):
+            times[row.frame] = row.time
+        if row.joint is None:
+            continue
+        key = row.person, row.frame, joints.setdefault(row.joint, len(joints))
+        if row.point is None:
+            continue
+        if len(row.point) not in (2, 3) or len(row.point) != (dim or len(row.point)):
+            allowed = f'{dim or "2 or 3"} coordinates, as many in all of the file'
+            refuse(row.where, f'joint {row.joint!r}', allowed, len(row.point))
+        dim = len(row.point)
+        if any(map(math.isinf, row.point)) or math.isinf(row.score):
+            found = f'{list(row.point)} with score {row.score}'
+            refuse(row.where, f'joint {row.joint!r}', 'finite, or NaN where missing', found)
+        if key in points:
+            field = f'joint {row.joint!r} of frame {row.frame}'
+            refuse(row.where, field, 'given once', 'it a second time')
+        points[key] = row.point, row.score
+    if not points:
+        raise BadSkeletonError(f'{path}: no joints in it')
+    chosen = _choose(path, points, person, min_score)
+    first = min(times) if first_frame is None else first_frame
+    length = max(times) - first + 1
+    if length > _SPAN + _GAPS * len(times):
+        found = f'numbers from {first} to {max(times)} for {len(times)} frames'
+        refuse(f'{path}: all of it', 'frame', 'the number of a frame', found)
+    keypoints = np.full((length, len(joints), dim), np.nan, np.float32)
+    scores = np.full(keypoints.shape[:2], np.nan, np.float32)
+    for (who, frame, joint), (point, score) in points.items():
+        if who == chosen:
+            keypoints[frame - first, joint] = point
+            scores[frame - first, joint] = score
+    # A joint with half its coordinates is no place; with a score of 0, tools write (0, 0).
+    keypoints[np.isnan(keypoints).any(axis=2) | (scores <= min_score)] = np.nan
+    return JointSequence(
+        path,
+        keypoints,
+        None if np.isnan(scores).all() else scores,
+        _names(path, joints),
+        _fps(path, times) if fps is None else fps,
+        image_size,
+        tuple(unread),
+    ).check()
 
-    def __init__(
-        self,
-        path: str,
-        first_frame: int | None = None,
-        person: str | None = None,
-        min_score: float = 0.0,
-    ) -> None:
-        self.path = path
-        self.first_frame, self.person, self.min_score = first_frame, person, min_score
-        self.joints: dict[str | int, int] = {}
-        self._frames: dict[int, float | None] = {}
-        self._points: dict[tuple[str, int, int], tuple[Sequence[float], float]] = {}
-        self._dim = 0
 
-    def refuse(self, where: str, field: str, allowed: str, found: object) -> NoReturn:
-        """End with one line on what is wrong.
+def _choose(path: str, points: dict, person: str | None, min_score: float) -> str:
+    seen: Counter = Counter()
+    for (who, _, _), (point, score) in points.items():
+        seen[who] += not (any(map(math.isnan, point)) or score <= min_score)
+    if person == 'most' or (person is None and len(seen) == 1):
+        return seen.most_common(1)[0][0]
+    found = ', '.join(sorted(seen))
+    if person is None:
+        allowed = "chosen ('most', or one of them) where there are several"
+        refuse(f'{path}: all of it', 'person', allowed, found)
+    if person not in seen:
+        refuse(f'{path}: all of it', 'person', f'one of {found}', person)
+    return person
 
-        Raises:
-            BadSkeletonError: always.
-        """
-        raise BadSkeletonError(f'{self.path}: {where}: {field} must be {allowed}, got {found}')
 
-    def mark(self, frame: int, where: str, time: float | None = None) -> None:
-        """There is a frame of this number, seen at ``time`` seconds, even if nobody is in it."""
-        if frame < (self.first_frame or 0):
-            self.refuse(where, 'frame', f'{self.first_frame or 0} or more', frame)
-        if time is not None and not math.isfinite(time):
-            time = None
-        if time is None and frame in self._frames:
-            return
-        self._frames[frame] = time
+def _names(path: str, joints: Iterable[str | int]) -> tuple[str, ...] | None:
+    names = tuple(joint for joint in joints if isinstance(joint, str))
+    if names and len(names) < len(tuple(joints)):
+        found = f'{", ".join(names[:3])} ... and joints without names'
+        refuse(f'{path}: all of it', 'joints', 'named in every frame or in none', found)
+    return names or None
 
-    def add_missing(self, joint: str | int) -> None:
-        """The file has this joint, though not in this frame."""
-        self.joints.setdefault(joint, len(self.joints))
 
-    def add(
-        self,
-        frame: int,
-        person: str,
-        joint: str | int,
-        point: Sequence[float],
-        score: float,
-        where: str,
-    ) -> None:
-        """One joint of one person in a frame that was marked before.
-
-        Args:
-            joint: its name, or its index in a file without names.
-            point: D coordinates, any of them NaN where the joint is missing.
-            score: NaN if the file gives none.
-            where: what to call the place in the file, e.g. ``'line 12'``.
-        """
-        index = self.joints.setdefault(joint, len(self.joints))
-        if len(point) not in (2, 3) or len(point) != (self._dim or len(point)):
-            self.refuse(
-                where,
-                f'joint {joint!r}',
-                f'{self._dim or "2 or 3"} coordinates, as many in all of the file',
-                len(point),
-            )
-        self._dim = len(point)
-        if any(map(math.isinf, point)) or math.isinf(score):
-            self.refuse(
-                where,
-                f'joint {joint!r}',
-                'finite, or NaN where missing',
-                f'{list(point)} with score {score}',
-            )
-        key = person, frame, index
-        if key in self._points:
-            self.refuse(
-                where, f'joint {joint!r} of frame {frame}', 'given once', 'it a second time'
-            )
-        self._points[key] = point, score
-
-    def build(
-        self,
-        fps: float | None = None,
-        image_size: tuple[int, int] | None = None,
-        unread: Sequence[str] = (),
-    ) -> JointSequence:
-        """All that was collected.
-
-        Args:
-            fps: where None, it follows from the times of the frames.
-        """
-        if not self._frames or not self._points:
-            raise BadSkeletonError(f'{self.path}: no joints in it')
-        person = self._choose()
-        first = min(self._frames) if self.first_frame is None else self.first_frame
-        length = max(self._frames) - first + 1
-        if length > _SPAN + _GAPS * len(self._frames):
-            self.refuse(
-                'all of it',
-                'frame',
-                'the number of a frame',
-                f'numbers from {first} to {max(self._frames)} for {len(self._frames)} frames',
-            )
-        keypoints = np.full((length, len(self.joints), self._dim), np.nan, np.float32)
-        scores = np.full(keypoints.shape[:2], np.nan, np.float32)
-        for (who, frame, joint), (point, score) in self._points.items():
-            if who == person:
-                keypoints[frame - first, joint] = point
-                scores[frame - first, joint] = score
-        # A joint with half its coordinates is no place; with a score of 0, tools write (0, 0).
-        keypoints[np.isnan(keypoints).any(axis=2) | (scores <= self.min_score)] = np.nan
-        return JointSequence(
-            self.path,
-            keypoints,
-            None if np.isnan(scores).all() else scores,
-            self._names(),
-            fps if fps is not None else self._fps(),
-            image_size,
-            tuple(unread),
-        ).check()
-
-    def _choose(self) -> str:
-        joints = Counter()
-        for (who, _, _), (point, score) in self._points.items():
-            joints[who] += not (any(map(math.isnan, point)) or score <= self.min_score)
-        if self.person == 'most' or (self.person is None and len(joints) == 1):
-            return joints.most_common(1)[0][0]
-        found = ', '.join(sorted(joints))
-        if self.person is None:
-            self.refuse(
-                'all of it',
-                'person',
-                "chosen ('most', or one of them) where there are several",
-                found,
-            )
-        if self.person not in joints:
-            self.refuse('all of it', 'person', f'one of {found}', self.person)
-        return self.person
-
-    def _names(self) -> tuple[str, ...] | None:
-        names = tuple(j for j in self.joints if isinstance(j, str))
-        if names and len(names) < len(self.joints):
-            self.refuse(
-                'all of it',
-                'joints',
-                'named in every frame or in none',
-                f'{", ".join(names[:3])} ... and joints without names',
-            )
-        return names or None
-
-    def _fps(self) -> float | None:
-        timed = sorted((f, t) for f, t in self._frames.items() if t is not None)
-        if len(timed) < 2:
-            return None
-        for (frame, time), (after, later) in zip(timed, timed[1:]):
-            if later <= time:
-                self.refuse(
-                    f'frame {after}',
-                    'time',
-                    f'more than the {time:g} s of frame {frame}',
-                    f'{later:g} s',
-                )
-        (frame, time), (last, end) = timed[0], timed[-1]
-        return (last - frame) / (end - time)
+def _fps(path: str, times: dict[int, float | None]) -> float | None:
+    timed = sorted((frame, time) for frame, time in times.items() if time is not None)
+    for (frame, time), (after, later) in zip(timed, timed[1:]):
+        if later <= time:
+            allowed = f'more than the {time:g} s of frame {frame}'
+            refuse(f'{path}: frame {after}', 'time', allowed, f'{later:g} s')
+    if len(timed) < 2:
+        return None
+    (frame, time), (last, end) = timed[0], timed[-1]
+    return (last - frame) / (end - time)

@@ -1,6 +1,6 @@
 """Joints from CSV files, long or wide.
 
-Long, one row per joint and frame, as ``tools/infer.py`` writes it:
+Long, one row per joint and frame, as ``rpstn infer`` writes it:
 
     frame, joint, x, y[, z][, score][, time][, person]
 
@@ -20,163 +20,106 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from .joint_sequence import SequenceBuilder, joint_name
+from ..sequence import refuse
+from .joint_sequence import Joint, joint_name
 
 _SCORES = ('score', 'confidence', 'visibility', 'likelihood')
 _WIDE = re.compile(rf'(.+)[_. ]([xyz]|{"|".join(_SCORES)})')
-_PERSON, _TIME = 'person', 'time'
 
 
-def read_table(builder: SequenceBuilder, path: Path, frame: int | None = None) -> list[str]:
-    """Add all rows of a CSV file.
+def read_table(path: Path, frame: int | None = None) -> tuple[Iterator[Joint], list[str]]:
+    """All joints of a CSV file.
 
     Args:
-        builder: what they are added to.
         path: the file.
         frame: the number of the only frame in the file, which then needs no column ``frame``.
 
     Returns:
-        The names of the columns that were not read.
+        The joints, and the names of the columns that are not read.
 
     Raises:
-        BadSkeletonError: a column is missing, or a field is no number.
+        BadSkeletonError: a column is missing; on the way, a field is no number.
     """
     try:
         with open(path, encoding='utf-8-sig', newline='') as file:
             header = file.readline()
             delimiter = max(',;\t', key=header.count)
-            fields = next(csv.reader([header], delimiter=delimiter), [])
-            names = [name.strip().lower() for name in fields]
-            read = _Long if 'joint' in names else _Wide
-            return read(builder, path, names, frame).read(csv.reader(file, delimiter=delimiter))
+            fields, *rows = csv.reader([header or '\n', *file], delimiter=delimiter)
     except (UnicodeDecodeError, csv.Error) as error:
-        builder.refuse(path.name, 'the file', 'CSV in UTF-8', error)
+        refuse(str(path), 'the file', 'CSV in UTF-8', error)
+    names, where = [name.strip().lower() for name in fields], f'{path}: line 1'
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        refuse(where, 'columns', 'named once', ', '.join(twice))
+    _need(where, names, [] if frame is not None else ['frame'])
+    joints = _long(where, names) if 'joint' in names else _wide(where, names)
+    read = {'frame', 'time', 'person', *(['joint'] if None in joints else [])}
+    read.update(name for columns in joints.values() for name in columns.values())
+    return _joints(path, names, rows, joints, frame), [name for name in names if name not in read]
 
 
-class _Table:
-    """Rows of a file with known columns."""
-
-    def __init__(
-        self, builder: SequenceBuilder, path: Path, names: list[str], frame: int | None
-    ) -> None:
-        self.builder, self.frame = builder, frame
-        self.prefix = '' if frame is None else f'{path.name}: '
-        twice = sorted({n for n in names if n and names.count(n) > 1})
-        if twice:
-            builder.refuse(f'{self.prefix}line 1', 'columns', 'named once', ', '.join(twice))
-        self.names = names
-        self.columns = {name: i for i, name in enumerate(names) if name}
-        if frame is None:
-            self.need('frame')
-
-    def need(self, *names: str) -> None:
-        missing = [name for name in names if name not in self.columns]
-        if missing:
-            self.builder.refuse(
-                f'{self.prefix}line 1',
-                'columns',
-                f'with {" and ".join(missing)}',
-                ', '.join(self.names),
-            )
-
-    def read(self, rows: Iterator[list[str]]) -> list[str]:
-        # Line 1 is the header, which the reader of the rows has not seen.
-        for row in rows:
-            where = f'{self.prefix}line {rows.line_num + 1}'
-            if not row:
-                continue
-            if len(row) != len(self.names):
-                self.builder.refuse(
-                    where, 'the row', f'{len(self.names)} fields, as the header', len(row)
-                )
-            frame = self.frame if self.frame is not None else self.whole(row, 'frame', where)
-            self.builder.mark(frame, where, self.number(row, _TIME, where))
-            person = row[self.columns[_PERSON]].strip() if _PERSON in self.columns else '0'
-            self.add(row, frame, person, where)
-        read = self.read_columns() | {'frame', _TIME, _PERSON}
-        return [name for name in self.names if name not in read]
-
-    def add(self, row: list[str], frame: int, person: str, where: str) -> None:
-        raise NotImplementedError
-
-    def read_columns(self) -> set[str]:
-        raise NotImplementedError
-
-    def number(self, row: list[str], name: str, where: str) -> float:
-        """NaN where the field is empty, or there is no such column."""
-        if name not in self.columns:
-            return math.nan
-        text = row[self.columns[name]].strip()
-        try:
-            return float(text) if text else math.nan
-        except ValueError:
-            self.builder.refuse(where, name, 'a number, or empty where missing', repr(text))
-
-    def whole(self, row: list[str], name: str, where: str) -> int:
-        value = self.number(row, name, where)
-        if not math.isfinite(value) or value != int(value):
-            self.builder.refuse(
-                where, name, 'a whole number', repr(row[self.columns[name]].strip())
-            )
-        return int(value)
+def _need(where: str, names: list[str], needed: list[str]) -> None:
+    if missing := [name for name in needed if name not in names]:
+        refuse(where, 'columns', f'with {" and ".join(missing)}', ', '.join(names))
 
 
-class _Long(_Table):
-    def __init__(self, *args) -> None:
-        super().__init__(*args)
-        self.need('joint', 'x', 'y')
-        self.axes = [axis for axis in 'xyz' if axis in self.columns]
-        self.score = next((name for name in _SCORES if name in self.columns), _SCORES[0])
-
-    def add(self, row: list[str], frame: int, person: str, where: str) -> None:
-        joint = joint_name(row[self.columns['joint']])
-        if not joint:
-            self.builder.refuse(where, 'joint', 'the name of a joint', 'nothing')
-        self.builder.add(
-            frame,
-            person,
-            joint,
-            [self.number(row, a, where) for a in self.axes],
-            self.number(row, self.score, where),
-            where,
-        )
-
-    def read_columns(self) -> set[str]:
-        return {'joint', *self.axes, self.score}
+# Joint -> axis or 'score' -> the name of its column. In a long table the joint is None.
+Columns = dict[str | None, dict[str, str]]
 
 
-class _Wide(_Table):
-    def __init__(self, *args) -> None:
-        super().__init__(*args)
-        self.fields: dict[str, dict[str, str]] = {}
-        for name in self.columns:
-            match = _WIDE.fullmatch(name)
-            if match:
-                kind = match[2] if match[2] in 'xyz' else 'score'
-                self.fields.setdefault(joint_name(match[1]), {})[kind] = name
-        # What has a score but no place, such as 'detection_score', is no joint.
-        self.fields = {j: f for j, f in self.fields.items() if f.keys() & set('xyz')}
-        if not self.fields:
-            self.builder.refuse(
-                f'{self.prefix}line 1',
-                'columns',
-                '<joint>_x and <joint>_y, or joint, x and y',
-                ', '.join(self.names),
-            )
-        self.axes = 'xyz' if any('z' in f for f in self.fields.values()) else 'xy'
-        for joint, columns in self.fields.items():
-            self.need(*(f'{joint}_{axis}' for axis in self.axes if axis not in columns))
+def _long(where: str, names: list[str]) -> Columns:
+    _need(where, names, ['x', 'y'])
+    columns = {axis: axis for axis in 'xyz' if axis in names}
+    if score := next((name for name in _SCORES if name in names), None):
+        columns['score'] = score
+    return {None: columns}
 
-    def add(self, row: list[str], frame: int, person: str, where: str) -> None:
-        for joint, columns in self.fields.items():
-            self.builder.add(
-                frame,
-                person,
-                joint,
-                [self.number(row, columns[a], where) for a in self.axes],
-                self.number(row, columns.get('score', ''), where),
+
+def _wide(where: str, names: list[str]) -> Columns:
+    joints: Columns = {}
+    for match in filter(None, map(_WIDE.fullmatch, names)):
+        kind = match[2] if match[2] in 'xyz' else 'score'
+        joints.setdefault(joint_name(match[1]), {})[kind] = match[0]
+    # What has a score but no place, such as 'detection_score', is no joint.
+    joints = {joint: columns for joint, columns in joints.items() if columns.keys() & set('xyz')}
+    if not joints:
+        refuse(where, 'columns', '<joint>_x and <joint>_y, or joint, x and y', ', '.join(names))
+    axes = 'xyz' if any('z' in columns for columns in joints.values()) else 'xy'
+    for joint, columns in joints.items():
+        _need(where, names, [f'{joint}_{axis}' for axis in axes if axis not in columns])
+    return joints
+
+
+def _joints(
+    path: Path, names: list[str], rows: list[list[str]], joints: Columns, frame: int | None
+) -> Iterator[Joint]:
+    for line, row in enumerate(rows, 2):
+        where = f'{path}: line {line}'
+        if not row:
+            continue
+        if len(row) != len(names):
+            refuse(where, 'the row', f'{len(names)} fields, as the header', len(row))
+        cells = {name: cell.strip() for name, cell in zip(names, row) if name}
+        number = _number(where, cells, 'frame') if frame is None else frame
+        if not math.isfinite(number) or number != int(number):
+            refuse(where, 'frame', 'a whole number', repr(cells['frame']))
+        for joint, columns in joints.items():
+            name = joint_name(cells['joint']) if joint is None else joint
+            if not name:
+                refuse(where, 'joint', 'the name of a joint', 'nothing')
+            yield Joint(
+                int(number),
                 where,
+                _number(where, cells, 'time'),
+                cells.get('person', '0'),
+                name,
+                [_number(where, cells, columns[axis]) for axis in 'xyz' if axis in columns],
+                _number(where, cells, columns.get('score', '')),
             )
 
-    def read_columns(self) -> set[str]:
-        return {name for columns in self.fields.values() for name in columns.values()}
+
+def _number(where: str, cells: dict[str, str], name: str) -> float:
+    """NaN where the field is empty, or there is no such column."""
+    try:
+        return float(cells.get(name) or 'nan')
+    except ValueError:
+        refuse(where, name, 'a number, or empty where missing', repr(cells[name]))

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from rpstn.errors import SettingError
 from rpstn.files import natural
 
 from ..sequence import BadSkeletonError, refuse
@@ -63,12 +64,12 @@ def convert_joints_folder(
     Raises:
         BadSkeletonError: naming the file, the place in it, what was allowed and what came.
         FileNotFoundError: there is no such folder.
-        ValueError: ``out`` lies below ``root``, or an option is not allowed.
+        SettingError: ``out`` lies below ``root``, or an option is not allowed.
     """
     root, out = Path(root), Path(out)
     check_arguments(root, out, fps)
     table = None if labels is None else _Labels(Path(labels), multi_label)
-    conversion, unread = Conversion(out), Counter()
+    conversion, unread = Conversion(out), Counter[str]()
     to_skeleton = ToSkeleton(skeleton, target, scale)
     found = dict(find_sequences(root, per_frame, conversion, exclude=labels))
     if not found:
@@ -106,11 +107,11 @@ def convert_joints_folder(
 def check_arguments(root: Path, out: Path, fps: float | None) -> None:
     """Refuse folders that cannot be read, or would be read and written at once, and no rate."""
     if fps is not None and not 0 < fps <= 1000:
-        raise ValueError(f'fps must be above 0 and at most 1000, got {fps}')
+        raise SettingError(f'fps must be above 0 and at most 1000, got {fps}')
     if not root.is_dir():
         raise FileNotFoundError(f'{root}: no such folder')
     if root.resolve() in (out.resolve(), *out.resolve().parents):
-        raise ValueError(f'{out}: the output must not lie in the folder that is read, {root}')
+        raise SettingError(f'{out}: the output must not lie in the folder that is read, {root}')
 
 
 def facts(sequence: JointSequence, fps: float | None = None) -> dict[str, object]:
@@ -158,12 +159,8 @@ def find_sequences(
 
 def _folder_label(root: Path, path: Path) -> str:
     if path.parent.resolve() == root.resolve():
-        refuse(
-            str(path),
-            'the sequence',
-            'in a folder named by its label, or in a table of labels',
-            f'it right in {root}',
-        )
+        allowed = 'in a folder named by its label, or in a table of labels'
+        refuse(str(path), 'the sequence', allowed, f'it right in {root}')
     return path.parent.name
 
 
@@ -198,20 +195,12 @@ class _Labels:
         if not name or name in self.rows:
             refuse(where, 'name', 'there and unique', repr(name))
         cell = row.pop('label').strip()
-        labels = (
-            [part.strip() for part in cell.split(LABEL_SEPARATOR)] if self.multi_label else [cell]
-        )
-        if labels == [''] and self.multi_label:
-            labels = []
+        labels = [cell]
+        if self.multi_label:
+            labels = [part.strip() for part in cell.split(LABEL_SEPARATOR)] if cell else []
         if '' in labels or len(set(labels)) < len(labels):
-            refuse(
-                where,
-                'label',
-                'a class'
-                if not self.multi_label
-                else f'different classes separated by {LABEL_SEPARATOR!r}, or empty',
-                repr(cell),
-            )
+            several = f'different classes separated by {LABEL_SEPARATOR!r}, or empty'
+            refuse(where, 'label', several if self.multi_label else 'a class', repr(cell))
         row.pop('frames', None)  # counted anew
         self.rows[name] = labels, {key: value.strip() for key, value in row.items() if key}
 
@@ -225,12 +214,8 @@ class _Labels:
             if name is None:
                 conversion.skip(given, UNFOUND, f'{self.path}: {given} is not in the folder')
             elif given != name and last[given] > 1:
-                refuse(
-                    str(self.path),
-                    'name',
-                    'a path where several sequences have that name',
-                    repr(given),
-                )
+                allowed = 'a path where several sequences have that name'
+                refuse(str(self.path), 'name', allowed, repr(given))
             elif name in self.rows:
                 refuse(str(self.path), 'name', 'unique', f'{given!r} for {name!r}, a second time')
             else:

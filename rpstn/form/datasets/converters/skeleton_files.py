@@ -10,17 +10,18 @@ T frames, V skeleton joints, D = 2 or 3 coordinates.
 from __future__ import annotations
 
 import csv
-import os
 import pickle
-import shutil
-import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from rpstn.files import staging
 
 from ..sequence import BadSkeletonError
 
@@ -88,11 +89,14 @@ class SkeletonFiles:
         self._dim = self._joints = self._missing = 0
 
     def __enter__(self) -> SkeletonFiles:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        # Inside of the folder, so that moving is renaming.
-        self._hidden = Path(tempfile.mkdtemp(prefix='.incomplete-', dir=self.folder))
+        self._stack = ExitStack()
+        self._hidden = self._stack.enter_context(staging(self.folder))
         self._archive = zipfile.ZipFile(self._hidden / 'joints', 'w', zipfile.ZIP_DEFLATED)
+        self._stack.push(self._finish)
         return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
 
     def write(
         self,
@@ -138,20 +142,17 @@ class SkeletonFiles:
         gone = np.isnan(keypoints).any(axis=2)
         self._missing, self._joints = self._missing + int(gone.sum()), self._joints + gone.size
 
-    def __exit__(self, kind: type | None, *error) -> None:
-        try:
-            self._archive.close()
-            if kind is None:
-                self._finish()
-        finally:
-            shutil.rmtree(self._hidden, ignore_errors=True)
-
-    def _finish(self) -> None:
+    def _finish(self, kind: type | None, *_: Any) -> None:
+        """Complete the files in the hidden folder, unless an error ended the conversion."""
+        self._archive.close()
+        if kind is not None:
+            return
         if not self._rows:
             reasons = '; '.join(reason for _, reason in list(self.conversion.skipped.values())[:3])
             raise BadSkeletonError(
                 f'{self.folder}: no sequence could be converted{f" ({reasons})" if reasons else ""}'
             )
+        (self._hidden / 'joints').rename(self._hidden / f'keypoints{self._dim}d.npz')
         self.conversion.missing = self._missing / self._joints
         columns = dict.fromkeys(('name', 'label', 'split'))
         columns.update((key, None) for row in self._rows.values() for key in row)
@@ -160,7 +161,6 @@ class SkeletonFiles:
             table = csv.DictWriter(file, list(columns), restval='')
             table.writeheader()
             table.writerows(self._rows.values())
-        moved = {'joints': f'keypoints{self._dim}d.npz', LABELS: LABELS}
         if self._annotations is not None:
             _number_labels(self._annotations, sorted(self.conversion.classes), self.multi_label)
             split: dict[str, list[str]] = {}
@@ -168,9 +168,6 @@ class SkeletonFiles:
                 split.setdefault(str(row.get('split', '')), []).append(name)
             with open(self._hidden / ANNOTATIONS, 'wb') as file:
                 pickle.dump(dict(split=split, annotations=self._annotations), file, protocol=4)
-            moved[ANNOTATIONS] = ANNOTATIONS
-        for hidden, name in moved.items():
-            os.replace(self._hidden / hidden, self.folder / name)
 
 
 def _annotation(

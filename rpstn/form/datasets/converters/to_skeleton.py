@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rpstn.errors import SettingError
 from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
 
 from ..sequence import refuse
@@ -43,7 +44,7 @@ class ToSkeleton:
             if name is not None:
                 get_skeleton(name)
         if not (np.isfinite(self.scale) and self.scale > 0):
-            raise ValueError(f'scale must be above 0, got {self.scale}')
+            raise SettingError(f'scale must be above 0, got {self.scale}')
 
     def __call__(self, sequence: JointSequence) -> tuple[np.ndarray, np.ndarray | None]:
         """Joints (T, V', D) and scores (T, V'), None where the file has none.
@@ -63,7 +64,7 @@ class ToSkeleton:
         members = joint_mapping(own, target)
         for joint in {*range(own.num_joints)}.difference(*members):
             self.unplaced[own.joints[joint]] = self.unplaced.get(own.joints[joint], 0) + 1
-        mapped = map_joints(keypoints, own, target)
+        mapped = np.asarray(map_joints(keypoints, own, target))
         if np.isnan(mapped).any(axis=2).all():
             refuse(sequence.path, 'joints', f'some of {target.name}', ', '.join(own.joints))
         self._written = target
@@ -107,21 +108,14 @@ class ToSkeleton:
                 refuse(sequence.path, 'joints', f'the {source.num_joints} of {source.name}', count)
             unknown = [name for name in names or () if name not in source.joints]
             if unknown:
-                refuse(
-                    sequence.path,
-                    'joints',
-                    f'those of {source.name}: {", ".join(source.joints)}',
-                    ', '.join(unknown),
-                )
+                allowed = f'those of {source.name}: {", ".join(source.joints)}'
+                refuse(sequence.path, 'joints', allowed, ', '.join(unknown))
             return source
         if names is None:
             fitting = [s.name for s in SKELETONS.values() if s.num_joints == count]
-            refuse(
-                sequence.path,
-                'joints',
-                f'named, or of a skeleton that is told, one of {", ".join(SKELETONS)}',
-                f'{count} without names (as {" and ".join(fitting) or "none of them"} has)',
-            )
+            allowed = f'named, or of a skeleton that is told, one of {", ".join(SKELETONS)}'
+            found = f'{count} without names (as {" and ".join(fitting) or "none of them"} has)'
+            refuse(sequence.path, 'joints', allowed, found)
         for skeleton in SKELETONS.values():
             if set(skeleton.joints) == set(names) and (
                 self.target or self._written in (None, skeleton)
@@ -129,13 +123,8 @@ class ToSkeleton:
                 return skeleton
         if self.target is None:
             wanted = self._written.name if self._written else 'a known skeleton'
-            refuse(
-                sequence.path,
-                'joints',
-                f'those of {wanted} (tell the skeleton of the files, '
-                f'or a target, one of {", ".join(SKELETONS)})',
-                ', '.join(names),
-            )
+            ways = f'tell the skeleton of the files, or a target, one of {", ".join(SKELETONS)}'
+            refuse(sequence.path, 'joints', f'those of {wanted} ({ways})', ', '.join(names))
         # A tree of no meaning, for mapping looks at names alone.
         return Skeleton('the file', names, tuple((names[0], name) for name in names[1:]))
 

@@ -369,10 +369,13 @@ def test_other_bad_files(tmp_path):
     np.savez(tmp_path / 'b.npz', keypoints=np.zeros((3, 4)))
     with pytest.raises(BadSkeletonError, match=r'got shape \(3, 4\)'):
         read_joints(tmp_path / 'b.npz')
+    np.savez(tmp_path / 'c.npz', keypoints=np.zeros((3, 4, 2)), image_size=(1, 2, 3))
+    with pytest.raises(BadSkeletonError, match='image_size must be numbers, got too many values'):
+        read_joints(tmp_path / 'c.npz')
     for name in ('x_01.json', 'y_1.json'):
         (tmp_path / 'seq').mkdir(exist_ok=True)
         (tmp_path / 'seq' / name).write_text('[[1, 2]]')
-    with pytest.raises(BadSkeletonError, match='another than that of x_01.json, got 1'):
+    with pytest.raises(BadSkeletonError, match='seq/y_1.json: .* another than that of x_01.json'):
         read_joints(tmp_path / 'seq')
 
 

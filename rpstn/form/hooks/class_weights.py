@@ -1,31 +1,26 @@
-"""Hooks for training and testing form recognizers."""
+"""Classes weighed in the loss by how rare they are."""
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import numpy as np
 from mmaction.registry import HOOKS
-from mmengine.dist import master_only
-from mmengine.evaluator import Evaluator
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from sklearn.utils.class_weight import compute_class_weight
 
+from rpstn.errors import SettingError
 from rpstn.tables import format_table
 
-from ..evaluation.calibration import plot_reliability
-from ..evaluation.confusion import plot_confusion_matrix
-from ..evaluation.metrics import FormMetric
 
-
-def dataset_labels(dataset) -> np.ndarray:
+def dataset_labels(dataset: BaseDataset) -> np.ndarray:
     """Class of every item of a data set of MMEngine (wrappers of them included), (N,) int.
 
     Raises:
-        ValueError: an item has no label or several, or the data set is empty.
+        SettingError: an item has no label or several, or the data set is empty.
     """
     labels = []
     for index in range(len(dataset)):
@@ -33,13 +28,13 @@ def dataset_labels(dataset) -> np.ndarray:
         label = info.get('label')
         if label is None or np.ndim(label) != 0:
             name = info.get('frame_dir', f'item {index}')
-            raise ValueError(
+            raise SettingError(
                 f'{type(dataset).__name__}: label of {name} must be one class, got '
                 f'{label}; class weights do not balance several labels'
             )
         labels.append(int(label))
     if not labels:
-        raise ValueError(f'{type(dataset).__name__}: there is no item to count labels of')
+        raise SettingError(f'{type(dataset).__name__}: there is no item to count labels of')
     return np.array(labels)
 
 
@@ -57,11 +52,11 @@ def balanced_class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
         (C,).
 
     Raises:
-        ValueError: a label outside the classes.
+        SettingError: a label outside the classes.
     """
     present = np.unique(labels)
     if present[0] < 0 or present[-1] >= num_classes:
-        raise ValueError(
+        raise SettingError(
             f'labels must be among the classes 0 to {num_classes - 1}, got {present.tolist()}'
         )
     weights = np.ones(num_classes)
@@ -94,7 +89,7 @@ class BalancedClassWeightHook(Hook):
     its absence cost alike, and balance nothing.
 
     Raises:
-        ValueError: the model has no head whose loss takes class weights, a label is not among the
+        SettingError: the model has no head whose loss takes class weights, a label is not among the
             head's classes, or the data set has several labels per sample.
     """
 
@@ -104,7 +99,7 @@ class BalancedClassWeightHook(Hook):
         head = getattr(model, 'cls_head', None)
         loss = getattr(head, 'loss_cls', None)
         if not hasattr(loss, 'class_weight'):
-            raise ValueError(
+            raise SettingError(
                 'BalancedClassWeightHook needs a model with cls_head.loss_cls that '
                 f"takes class_weight, as dict(type='CrossEntropyLoss'), got "
                 f'{type(model).__name__} with {type(loss).__name__}'
@@ -130,76 +125,3 @@ class BalancedClassWeightHook(Hook):
                 logging.WARNING,
                 f'{len(empty)} classes have no training sample, and weight 1: {empty}',
             )
-
-
-@HOOKS.register_module()
-class ConfusionMatrixHook(Hook):
-    """Draw what :class:`~rpstn.form.FormMetric` found, into the runner's log folder.
-
-    Files: ``<work_dir>/<time>/test_confusion_matrix.png`` and ``test_reliability.png``. The
-    prefix of a metric takes part in the name where it is not ``form``.
-
-    Args:
-        val: draw after validations, too, as ``val_...png``, each over the one before.
-            Defaults to False.
-        out_dir: another folder.
-
-    Raises:
-        ValueError: the evaluator has no ``FormMetric`` that knows a confusion matrix.
-    """
-
-    def __init__(self, val: bool = False, out_dir: str | None = None) -> None:
-        self.val = val
-        self.out_dir = out_dir
-
-    def before_test(self, runner: Runner) -> None:
-        """Find the metrics early: better than after an hour of testing."""
-        self._metrics(runner.test_loop.evaluator)
-
-    def before_val(self, runner: Runner) -> None:
-        """As :meth:`before_test`."""
-        if self.val:
-            self._metrics(runner.val_loop.evaluator)
-
-    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Draw."""
-        self._draw(runner, runner.test_loop.evaluator, 'test')
-
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Draw, if asked to."""
-        if self.val:
-            self._draw(runner, runner.val_loop.evaluator, 'val')
-
-    @staticmethod
-    def _metrics(evaluator: Evaluator) -> list[FormMetric]:
-        found = [
-            metric
-            for metric in evaluator.metrics
-            if isinstance(metric, FormMetric) and not metric.multi_class
-        ]
-        if not found:
-            raise ValueError(
-                'ConfusionMatrixHook needs a FormMetric without multi_class in the '
-                f'evaluator, got {[type(m).__name__ for m in evaluator.metrics]}'
-            )
-        return found
-
-    @master_only  # which alone computes metrics
-    def _draw(self, runner: Runner, evaluator: Evaluator, stage: str) -> None:
-        folder = Path(self.out_dir or runner.log_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        for metric in self._metrics(evaluator):
-            evaluation = metric.evaluation
-            prefix = '' if metric.prefix == FormMetric.default_prefix else f'{metric.prefix}_'
-            stem = f'{stage}_{prefix}'.replace('/', '_')
-            title = (
-                f'{stage}: accuracy {100 * evaluation.overall["accuracy"]:.1f} %, '
-                f'balanced {100 * evaluation.overall["balanced_accuracy"]:.1f} %'
-            )
-            path = folder / f'{stem}confusion_matrix.png'
-            plot_confusion_matrix(
-                evaluation.confusion, metric.class_names(len(evaluation.confusion)), path, title
-            )
-            if evaluation.bins is not None:
-                plot_reliability(evaluation.bins, folder / f'{stem}reliability.png', stage)
-            runner.logger.info(f'Drawn: {path}')
