@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from mmengine.config import DictAction
 
 from rpstn.cli.main import build_parser
+from rpstn.engine.configs import parse_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,12 +40,7 @@ def _commands(page: str) -> Iterator[list[str]]:
 
 
 def _settings(given: dict | list[str]) -> dict:
-    if isinstance(given, dict):
-        return given
-    return {
-        key: DictAction._parse_iterable(value)
-        for key, value in (setting.split('=', 1) for setting in given)
-    }
+    return given if isinstance(given, dict) else parse_settings(given, '--cfg-options')
 
 
 def _parsed(tool: str, arguments: list[str]) -> argparse.Namespace:

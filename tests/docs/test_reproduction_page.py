@@ -10,8 +10,6 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpose.registry import DATASETS, METRICS, MODELS
 
-from rpstn.engine.configs import parse_settings
-
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / 'docs/reproduction.md').read_text()
 CONFIGS = sorted(set(re.findall(r'configs/[\w/]+\.py', PAGE)))
@@ -54,15 +52,16 @@ def test_every_command_finds_what_those_before_it_wrote(tmp_path, monkeypatch, c
             } <= GIVEN
             continue
         config = Config.fromfile(path)
-        settings = parse_settings(args.cfg_options, '--cfg-options')
-        config.merge_from_dict(settings)
+        config.merge_from_dict(args.cfg_options)
         needed = [args.checkpoint] if hasattr(args, 'checkpoint') else []
-        needed += [value for value in settings.values() if str(value).startswith('work_dirs/')]
+        needed += [
+            value for value in args.cfg_options.values() if str(value).startswith('work_dirs/')
+        ]
         assert set(needed) <= written, (path, needed)
         if words[:2] == ['rpstn', 'train']:
             work_dir = args.work_dir or f'work_dirs/{Path(path).stem}'
             written.add(f'{work_dir}/epoch_{config.train_cfg.max_epochs}.pth')
-            if settings and 'load_from' not in settings:
+            if args.cfg_options and 'load_from' not in args.cfg_options:
                 build(config)
     assert used >= {'train', 'test', 'tools/research/ablate.py', 'tools/data/convert_checkpoint.py'}
 
@@ -71,7 +70,7 @@ def test_the_legacy_figure_is_asked_for_in_place_of_the_standard(commands, parse
     (command,) = (words for words in commands(PAGE) if 'LegacyPCK' in ' '.join(words))
     args = parse(command)
     config = Config.fromfile(ROOT / 'configs/released_penn.py')
-    config.merge_from_dict(parse_settings(args.cfg_options, '--cfg-options'))
+    config.merge_from_dict(args.cfg_options)
     with DefaultScope.overwrite_default_scope('mmpose'):
         (metric,) = (METRICS.build(m) for m in config.test_evaluator.metrics)
         assert type(metric).__name__ == 'LegacyPCK' and metric.thr == 0.2
