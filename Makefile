@@ -74,6 +74,7 @@ $(DOCS_STAMP): $(STAMP)
 lint: $(STAMP)  ## check the style, the pins, and that importing brings no new warning
 	$(BIN)/ruff check $(ARGS) .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/test_requirements.py tests/test_warnings.py
 
 doctor: $(STAMP)  ## tell what is installed, what is patched, what is wrong
