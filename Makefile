@@ -40,7 +40,12 @@ COMPILE := cd requirements && ../$(BIN)/uv pip compile --quiet --universal --pyt
 	--fork-strategy fewest --no-python-downloads --annotation-style line \
 	--custom-compile-command 'make pins' $(ARGS)
 
-pins: $(STAMP)  ## renew requirements/*.txt from the .in files; ARGS=--upgrade takes newer versions
+# Without the stamp, since pins that cannot be installed must be renewable.
+$(BIN)/uv:
+	$(PYTHON) -m venv .venv
+	$(PIP) --constraint requirements/dev.txt uv
+
+pins: $(BIN)/uv  ## renew requirements/*.txt from the .in files; ARGS=--upgrade takes newer versions
 	$(COMPILE) base.in -o base.txt
 	@# A build of torch for CUDA asks for these by itself; pinned, they would come with any build.
 	cd requirements && sed '/^cuda-/d; /^nvidia-/d; /^triton/d' base.txt > base.new && mv base.new base.txt
