@@ -7,6 +7,8 @@ from .evaluation.pck import FrameEvaluator, VideoPCK
 from .hooks.relation_swap import RelationSwapHook
 from .hooks.visualization import ClipVisualizationHook
 from .models.backbone import FrameNetwork, RPSTNBackbone
+from .models.blazepose import BlazePose
+from .models.blazepose_head import BlazePoseHead
 from .models.data_preprocessor import ClipDataPreprocessor
 from .models.efficientnet_lite import EfficientNetLite
 from .models.estimator import VideoPoseEstimator
@@ -32,6 +34,8 @@ __all__ = [
     'StreamPoses',
     'StreamingRPSTN',
     'TorchStepper',
+    'BlazePose',
+    'BlazePoseHead',
     'CatPropagator',
     'NoPropagator',
     'JRE',
