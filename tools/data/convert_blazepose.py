@@ -34,10 +34,10 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--tflite', type=Path, help='file to read (default: that of the installed mediapipe)'
     )
-    args = parser.parse_args(args)
-    if args.out.suffix != '.pth':
-        parser.error(f'{args.out}: must end in .pth')
-    return args
+    options = parser.parse_args(args)
+    if options.out.suffix != '.pth':
+        parser.error(f'{options.out}: must end in .pth')
+    return options
 
 
 def convert(out: Path, tflite: Path | None = None) -> str:
@@ -65,9 +65,9 @@ def convert(out: Path, tflite: Path | None = None) -> str:
 
 def main(args: list[str] | None = None) -> None:
     """Run the tool; exit status 1, and one line on what is wrong, if it cannot."""
-    args = parse_args(args)
+    options = parse_args(args)
     try:
-        print(convert(args.out, args.tflite))
+        print(convert(options.out, options.tflite))
     except (RPSTNError, OSError) as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:

@@ -55,7 +55,7 @@ class BlazePoseEncoder(BaseModule):
             ConvModule(3, _STEM, 3, stride=2, padding=1, **common),
             InvertedResidual(_STEM, _FIRST, _STEM, with_expand_conv=False, **common),
         )
-        self.stages = nn.ModuleList()
+        stages: list[nn.Sequential] = []
         channels, expansion = _FIRST, 4
         for blocks in _STAGES:
             stage = nn.Sequential()
@@ -71,10 +71,11 @@ class BlazePoseEncoder(BaseModule):
                     )
                 )
                 channels, expansion = widths[width], 6
-            self.stages.append(stage)
+            stages.append(stage)
         hidden = channels * expansion
-        self.stages[-1].append(ConvModule(channels, hidden, 1, **common))
-        self.stages[-1].append(ConvModule(hidden, hidden, 3, padding=1, groups=hidden, **common))
+        stages[-1].append(ConvModule(channels, hidden, 1, **common))
+        stages[-1].append(ConvModule(hidden, hidden, 3, padding=1, groups=hidden, **common))
+        self.stages = nn.ModuleList(stages)
         self.channels = (widths[0], widths[1], widths[3], hidden)
         """Of the four maps."""
 
