@@ -8,6 +8,7 @@ from .hooks.relation_swap import RelationSwapHook
 from .hooks.visualization import ClipVisualizationHook
 from .models.backbone import FrameNetwork, RPSTNBackbone
 from .models.blazepose import BlazePose
+from .models.blazepose_detector import BlazePoseDetector
 from .models.blazepose_head import BlazePoseHead
 from .models.data_preprocessor import ClipDataPreprocessor
 from .models.efficientnet_lite import EfficientNetLite
@@ -35,6 +36,7 @@ __all__ = [
     'StreamingRPSTN',
     'TorchStepper',
     'BlazePose',
+    'BlazePoseDetector',
     'BlazePoseHead',
     'CatPropagator',
     'NoPropagator',

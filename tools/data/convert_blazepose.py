@@ -1,10 +1,12 @@
 """Convert the weights of BlazePose that MediaPipe releases.
 
     python tools/data/convert_blazepose.py OUT.pth
+    python tools/data/convert_blazepose.py OUT.pth --network detector
 
-reads pose_landmark_full.tflite of the installed package mediapipe 0.10.21 (Apache-2.0) and writes
-OUT.pth, half floats as there, and OUT.pth.sha256 for `sha256sum -c`. OUT.pth loads safely, into the
-model of configs/blazepose/blazepose33.py (load_from), or into a BlazePose backbone alone:
+reads pose_landmark_full.tflite, or pose_detection.tflite, of the installed package mediapipe
+0.10.21 (Apache-2.0) and writes OUT.pth, half floats as there, and OUT.pth.sha256 for `sha256sum
+-c`. OUT.pth loads safely, into the model of configs/blazepose/blazepose33.py (load_from), into a
+BlazePose backbone alone, or, without the prefix, into a BlazePoseDetector:
 
     init_cfg=dict(type='Pretrained', checkpoint='OUT.pth', prefix='backbone.')
 
@@ -22,7 +24,17 @@ import torch
 import rpstn  # noqa: F401 (before MMPose: makes the OpenMMLab stack work)
 from rpstn.errors import RPSTNError
 from rpstn.files import sha256, staging
-from rpstn.pose.models.blazepose_weights import landmark_weights, mediapipe_file
+from rpstn.pose.models.blazepose_weights import (
+    DETECTOR_FILE,
+    LANDMARK_FILE,
+    detector_weights,
+    landmark_weights,
+    mediapipe_file,
+)
+
+NETWORKS = dict(
+    landmarks=(LANDMARK_FILE, landmark_weights), detector=(DETECTOR_FILE, detector_weights)
+)
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
@@ -32,6 +44,12 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('out', type=Path, help='file of the result, .pth')
     parser.add_argument(
+        '--network',
+        choices=NETWORKS,
+        default='landmarks',
+        help='whose weights (default: %(default)s)',
+    )
+    parser.add_argument(
         '--tflite', type=Path, help='file to read (default: that of the installed mediapipe)'
     )
     options = parser.parse_args(args)
@@ -40,14 +58,15 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def convert(out: Path, tflite: Path | None = None) -> str:
+def convert(out: Path, network: str = 'landmarks', tflite: Path | None = None) -> str:
     """Write ``out`` and its digest; returns what to tell the user.
 
     Raises:
         TFLiteError, OSError: nothing was written.
     """
-    tflite = tflite or mediapipe_file()
-    state = landmark_weights(tflite)
+    name, read = NETWORKS[network]
+    tflite = tflite or mediapipe_file(name)
+    state = read(tflite)
     meta = dict(source=tflite.name, source_sha256=sha256(tflite), license='Apache-2.0')
     # torch names a file's content after the file; in memory it is the same bytes every time.
     saved = io.BytesIO()
@@ -67,7 +86,7 @@ def main(args: list[str] | None = None) -> None:
     """Run the tool; exit status 1, and one line on what is wrong, if it cannot."""
     options = parse_args(args)
     try:
-        print(convert(options.out, options.tflite))
+        print(convert(options.out, options.network, options.tflite))
     except (RPSTNError, OSError) as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:

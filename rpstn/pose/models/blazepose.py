@@ -26,10 +26,11 @@ from torch import Tensor, nn
 
 from rpstn.errors import SettingError
 
+from .efficientnet_lite import SamePad
+
 RELU6 = dict(type='ReLU6')
-STRIDES = (4, 8, 16, 32)
-# Of each stride: kernel and width of its blocks, of which the first one halves the map. Widths are
-# indices, as the detector has the same layout with others.
+# Of each of the strides 4, 8, 16, 32: kernel and width of its blocks, of which the first one halves
+# the map. Widths are indices, as the detector has the same layout with others.
 _STAGES = (
     ((3, 0), (3, 0)),
     ((5, 1), (5, 1)),
@@ -39,6 +40,7 @@ _STAGES = (
 _STEM, _FIRST = 24, 16
 _WIDTHS = (24, 32, 64, 88, 144)
 _PYRAMID = 48
+_LARGEST_STRIDE = 32
 
 
 class BlazePoseEncoder(BaseModule):
@@ -91,6 +93,34 @@ class BlazePoseEncoder(BaseModule):
 def doubled(features: Tensor) -> Tensor:
     """(N, C, h, w) -> (N, C, 2h, 2w), bilinear, between the centres of pixels."""
     return F.interpolate(features, scale_factor=2, mode='bilinear', align_corners=False)
+
+
+class SeparableResidual(nn.Module):
+    """ReLU6(x + pointwise(depthwise(x))); at stride 2 the shortcut is a maximum over 2x2.
+
+    Args:
+        channels: of input and output.
+        stride: 1 or 2.
+        activate: ReLU6 between the two.
+    """
+
+    def __init__(self, channels: int, stride: int = 1, activate: bool = True) -> None:
+        super().__init__()
+        self.pad = SamePad(3) if stride == 2 else nn.Identity()
+        self.shortcut = nn.MaxPool2d(2) if stride == 2 else nn.Identity()
+        self.convs = DepthwiseSeparableConvModule(
+            channels,
+            channels,
+            3,
+            stride=stride,
+            padding=2 - stride,
+            dw_act_cfg=RELU6 if activate else None,
+            pw_act_cfg=None,
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, h, w) -> (N, C, h / stride, w / stride)."""
+        return F.relu6(self.shortcut(features) + self.convs(self.pad(features)))
 
 
 @MODELS.register_module()
@@ -147,9 +177,9 @@ class BlazePose(BaseBackbone):
             SettingError: H or W is no multiple of 32, so that maps would not fit upon each other.
         """
         height, width = images.shape[-2:]
-        if height % STRIDES[-1] or width % STRIDES[-1]:
+        if height % _LARGEST_STRIDE or width % _LARGEST_STRIDE:
             raise SettingError(
-                f'BlazePose takes images whose sides are multiples of {STRIDES[-1]}, '
+                f'BlazePose takes images whose sides are multiples of {_LARGEST_STRIDE}, '
                 f'got {width}x{height}'
             )
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmcv.cnn import DepthwiseSeparableConvModule
 from mmengine.structures import InstanceData, PixelData
 from mmpose.evaluation.functional import keypoint_pck_accuracy
@@ -26,8 +25,7 @@ from torch import Tensor, nn
 
 from rpstn.errors import SettingError
 
-from .blazepose import RELU6
-from .efficientnet_lite import SamePad
+from .blazepose import RELU6, SeparableResidual
 
 LANDMARKS, NUM_JOINTS, INPUT_SIZE = 39, 33, 256
 # (C, h, w) of the maps that are used: the finest and the coarsest.
@@ -90,33 +88,6 @@ class BlazePoseOutput(NamedTuple):
         )
 
 
-class RegressionBlock(nn.Module):
-    """ReLU6(x + pointwise(depthwise(x))); at stride 2 the shortcut is a maximum over 2x2.
-
-    Args:
-        channels: of input and output.
-        stride: 1 or 2.
-    """
-
-    def __init__(self, channels: int, stride: int) -> None:
-        super().__init__()
-        self.pad = SamePad(3) if stride == 2 else nn.Identity()
-        self.shortcut = nn.MaxPool2d(2) if stride == 2 else nn.Identity()
-        self.convs = DepthwiseSeparableConvModule(
-            channels,
-            channels,
-            3,
-            stride=stride,
-            padding=2 - stride,
-            dw_act_cfg=RELU6,
-            pw_act_cfg=None,
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, C, h, w) -> (N, C, h / stride, w / stride)."""
-        return F.relu6(self.shortcut(features) + self.convs(self.pad(features)))
-
-
 @MODELS.register_module()
 class BlazePoseHead(BaseHead):
     """Heatmaps from the finest of :class:`BlazePose`'s maps, landmarks from its coarsest.
@@ -163,7 +134,7 @@ class BlazePoseHead(BaseHead):
             )
         self.regression = nn.Sequential(
             DepthwiseSeparableConvModule(_COARSEST[0], _WIDTH, 3, padding=1, act_cfg=RELU6),
-            *(RegressionBlock(_WIDTH, stride) for stride in _BLOCKS),
+            *(SeparableResidual(_WIDTH, stride) for stride in _BLOCKS),
         )
         self.heatmaps = nn.Conv2d(_FINEST[0], LANDMARKS, 1)
         self.landmarks = nn.Conv2d(_WIDTH, LANDMARKS * 5, 2)
@@ -254,14 +225,8 @@ class BlazePoseHead(BaseHead):
                 f'{coordinates.shape[1]}; for other joints put a HeatmapHead behind BlazePose'
             )
         heatmaps = torch.stack([sample.gt_fields.heatmaps for sample in batch_data_samples])
-        known = torch.cat(
-            [
-                label.get(
-                    'keypoints_visible_weights', label.keypoint_weights.new_ones(1, NUM_JOINTS)
-                )
-                for label in labels
-            ]
-        )
+        everywhere = torch.ones_like(weights[:1])
+        known = torch.cat([label.get('keypoints_visible_weights', everywhere) for label in labels])
         predicted = out.coordinates()
         _, accuracy, _ = keypoint_pck_accuracy(
             pred=to_numpy(predicted),

@@ -1,4 +1,4 @@
-"""MediaPipe's released weights under the names of :mod:`.blazepose` and :mod:`.blazepose_head`.
+"""MediaPipe's released weights under the names of BlazePose's modules here.
 
 Layers are matched by the numbers of their batch norms, which count in the order that Keras built
 them in, as our modules are; those that have none are matched by name.
@@ -13,10 +13,12 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from .blazepose import BlazePose
+from .blazepose_detector import STRIDES, BlazePoseDetector
 from .blazepose_head import BlazePoseHead
 from .blazepose_tflite import TFLiteError, read_layers
 
 LANDMARK_FILE = 'modules/pose_landmark/pose_landmark_full.tflite'
+DETECTOR_FILE = 'modules/pose_detection/pose_detection.tflite'
 # The layers without a batch norm.
 _OUTPUTS = dict(
     output_heatmap='head.heatmaps',
@@ -28,7 +30,7 @@ _OUTPUTS = dict(
 _MASK = ('output_segmentation', *(f'batch_normalization_{n}' for n in range(79, 91)))
 
 
-def mediapipe_file(name: str = LANDMARK_FILE) -> Path:
+def mediapipe_file(name: str) -> Path:
     """A file of the installed package mediapipe.
 
     Raises:
@@ -61,7 +63,33 @@ def landmark_weights(path: Path | None = None) -> dict[str, Tensor]:
     model = nn.ModuleDict(dict(backbone=BlazePose(), head=BlazePoseHead()))
     normed = [name for name in convolutions(model) if name not in _OUTPUTS.values()]
     names = {norm_name(number): name for number, name in enumerate(normed)}
-    return matched_weights(path or mediapipe_file(), model, {**names, **_OUTPUTS}, _MASK)
+    return matched_weights(
+        path or mediapipe_file(LANDMARK_FILE), model, {**names, **_OUTPUTS}, _MASK
+    )
+
+
+def detector_weights(path: Path | None = None) -> dict[str, Tensor]:
+    """Weights of a :class:`BlazePoseDetector`, in half floats.
+
+    Args:
+        path: of ``pose_detection.tflite``; that of the installed mediapipe by default.
+
+    Raises:
+        TFLiteError: the file cannot be read, or is of another network.
+    """
+    model = BlazePoseDetector()
+    names = {
+        f'{part}_person_{stride}_NO_PRUNING': f'heads.{n}.{part}.pointwise_conv.conv'
+        for n, stride in enumerate(STRIDES)
+        for part in ('classifier', 'regressor')
+    }
+    rest = [name for name in convolutions(model) if name not in names.values()]
+    # Outside of the encoder, which has 16, depthwise convolutions have no batch norm.
+    plain = [n for n in rest if 'depthwise' in n and not n.startswith('encoder')]
+    names.update((f'depthwise_conv2d_{16 + n}', name) for n, name in enumerate(plain))
+    normed = [name for name in rest if name not in plain]
+    names.update((norm_name(n), name) for n, name in enumerate(normed))
+    return matched_weights(path or mediapipe_file(DETECTOR_FILE), model, names)
 
 
 def norm_name(number: int) -> str:

@@ -21,7 +21,7 @@ from rpstn.pose import BlazePose, BlazePoseHead
 from rpstn.pose.datasets import BLAZEPOSE33, JHMDB15, find_data
 from rpstn.pose.models.blazepose_head import BlazePoseOutput
 from rpstn.pose.models.blazepose_tflite import TFLiteError
-from rpstn.pose.models.blazepose_weights import landmark_weights, mediapipe_file
+from rpstn.pose.models.blazepose_weights import LANDMARK_FILE, landmark_weights, mediapipe_file
 
 CONFIGS = Path(__file__).parents[3] / 'configs/blazepose'
 FLIP = parse_pose_metainfo(BLAZEPOSE33)['flip_indices']
@@ -95,7 +95,7 @@ def released(crops: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
         'ai_edge_litert.interpreter', reason='the TFLite runtime ai-edge-litert is not installed'
     )
     interpreter = runtime.Interpreter(
-        str(mediapipe_file()),
+        str(mediapipe_file(LANDMARK_FILE)),
         experimental_op_resolver_type=runtime.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     interpreter.allocate_tensors()

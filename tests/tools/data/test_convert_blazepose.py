@@ -8,9 +8,14 @@ import pytest
 import torch
 
 from rpstn.engine.loading import load_model
-from rpstn.pose import BlazePose
+from rpstn.pose import BlazePose, BlazePoseDetector
 from rpstn.pose.models.blazepose_tflite import TFLiteError, read_layers
-from rpstn.pose.models.blazepose_weights import landmark_weights, mediapipe_file
+from rpstn.pose.models.blazepose_weights import (
+    DETECTOR_FILE,
+    LANDMARK_FILE,
+    landmark_weights,
+    mediapipe_file,
+)
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / 'configs/blazepose/blazepose33.py'
@@ -22,7 +27,7 @@ def tflite() -> Path:
     """The released file, if it is there and can be read."""
     pytest.importorskip('tflite', reason='the package tflite is not installed')
     try:
-        return mediapipe_file()
+        return mediapipe_file(LANDMARK_FILE)
     except TFLiteError as error:
         pytest.skip(str(error))
 
@@ -70,6 +75,19 @@ def test_every_layer_is_used_once(tflite):
         assert taken == held and len(set(held)) == len(needed)
 
 
+def test_the_detector_is_converted_whole(tflite, tool, tmp_path):
+    tool('convert_blazepose', tmp_path / 'detector.pth', '--network', 'detector')
+    saved = torch.load(tmp_path / 'detector.pth', weights_only=True)
+    assert saved['meta']['source'] == 'pose_detection.tflite'
+    detector = BlazePoseDetector(
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'detector.pth'))
+    )
+    detector.init_weights()
+    for name, value in detector.state_dict().items():
+        assert value.equal(saved['state_dict'][name].float()), name
+    assert len(read_layers(mediapipe_file(DETECTOR_FILE))) * 2 == len(saved['state_dict'])
+
+
 def test_what_is_no_landmark_network_is_said_in_a_line(tflite, tool, tmp_path):
     released = tflite.read_bytes()
     detector = tflite.parents[1] / 'pose_detection/pose_detection.tflite'
@@ -81,7 +99,7 @@ def test_what_is_no_landmark_network_is_said_in_a_line(tflite, tool, tmp_path):
         (tmp_path / 'text', 'must be a TFLite model'),
         (tmp_path / 'short', 'damaged'),
         (tmp_path / 'cut', 'damaged'),
-        (detector, 'must be the network of mediapipe 0.10.21, of 96 layers'),
+        (detector, 'must be the network of mediapipe 0.10.21, of 96 layers, got 73'),
     ):
         with pytest.raises(SystemExit) as caught:
             tool('convert_blazepose', tmp_path / 'out' / 'out.pth', '--tflite', path)
