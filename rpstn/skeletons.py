@@ -10,7 +10,7 @@ the neck in SMPL), ``head_top`` the crown, ``*_foot`` the ball of the foot (SMPL
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -211,6 +211,8 @@ _ALL = (
 )
 # fmt: on
 SKELETONS: dict[str, Skeleton] = {skeleton.name: skeleton for skeleton in _ALL}
+# The same by the name of the network, as the models that answer it have it.
+SKELETONS['blazepose33'] = replace(SKELETONS['mediapipe33'], name='blazepose33')
 
 # Joints as the mean of others, the first group that exists. A joint that occurs several times has
 # more weight: JHMDB's belly lies a fifth of the way from hips to shoulders (median of its clips).

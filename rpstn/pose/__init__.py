@@ -2,26 +2,32 @@
 
 from . import datasets, transforms  # noqa: F401 (registers them)
 from .crops import Crop, Cropper
-from .evaluation.legacy_pck import LegacyPCK
-from .evaluation.pck import FrameEvaluator, VideoPCK
-from .hooks.relation_swap import RelationSwapHook
-from .hooks.visualization import ClipVisualizationHook
-from .models.backbone import FrameNetwork, RPSTNBackbone
-from .models.data_preprocessor import ClipDataPreprocessor
-from .models.efficientnet_lite import EfficientNetLite
-from .models.estimator import VideoPoseEstimator
-from .models.head import RPSTNHead
-from .models.non_local import NonLocalRelation
-from .models.propagation import JRPSP
-from .models.propagation_ablations import CatPropagator, NoPropagator
-from .models.relation import JRE, PriorRelation
-from .models.relation_head import RelationHead
-from .models.relation_sequence import RelationSequence
-from .models.residual_propagation import ResidualJRPSP
-from .models.shared_backbone import SharedBackbone
-from .models.temporal_loss import TemporalMSELoss
-from .models.upsampling import UpsampledBackbone
-from .streaming.streaming import Stepper, StreamingRPSTN, TorchStepper
+from .evaluation import FrameEvaluator, LegacyPCK, VideoPCK
+from .hooks import ClipVisualizationHook, RelationSwapHook
+from .models import (
+    JRE,
+    JRPSP,
+    BlazePose,
+    BlazePoseDetector,
+    BlazePoseHead,
+    CatPropagator,
+    ClipDataPreprocessor,
+    EfficientNetLite,
+    FrameNetwork,
+    NonLocalRelation,
+    NoPropagator,
+    PriorRelation,
+    RelationHead,
+    RelationSequence,
+    ResidualJRPSP,
+    RPSTNBackbone,
+    RPSTNHead,
+    SharedBackbone,
+    TemporalMSELoss,
+    UpsampledBackbone,
+    VideoPoseEstimator,
+)
+from .streaming import Stepper, StreamingRPSTN, TorchStepper
 from .structures import ClipDataSample
 
 __all__ = [
@@ -30,6 +36,9 @@ __all__ = [
     'Stepper',
     'StreamingRPSTN',
     'TorchStepper',
+    'BlazePose',
+    'BlazePoseDetector',
+    'BlazePoseHead',
     'CatPropagator',
     'NoPropagator',
     'JRE',

@@ -9,10 +9,11 @@ from lite_evaluation import evaluate, jhmdb_clips, model_predictor
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
+from pack_lite import pack
 
 from rpstn.checkpoints import ModelError
 from rpstn.engine.loading import load_model
-from rpstn.engine.shipped import FOLDER, from_pretrained, pack, shipped_files
+from rpstn.engine.shipped import FOLDER, from_pretrained, shipped_files
 from rpstn.files import sha256
 
 TEXT = """

@@ -9,10 +9,11 @@ from rpstn.video.readers import (
     VideoReader,
 )
 
+from .blazepose import BlazePoseDataset
 from .clip_dataset import ClipDataset
 from .hieve import HiEveClipDataset
 from .jhmdb import JHMDBClipDataset
-from .metainfo import HIEVE14, JHMDB15, PENN13, POSETRACK18
+from .metainfo import BLAZEPOSE33, HIEVE14, JHMDB15, PENN13, POSETRACK18
 from .penn_action import PennActionDataset
 from .posetrack18 import PoseTrack18ClipDataset
 from .samplers import RepeatSampler
@@ -22,11 +23,13 @@ from .teacher_labels import TeacherClipDataset
 from .tracks import PersonLabel, Track, TrackClipDataset
 
 __all__ = [
+    'BLAZEPOSE33',
     'HIEVE14',
     'JHMDB15',
     'PENN13',
     'POSETRACK18',
     'BadSequenceError',
+    'BlazePoseDataset',
     'ClipDataset',
     'FrameReader',
     'HiEveClipDataset',

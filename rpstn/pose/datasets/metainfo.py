@@ -6,7 +6,7 @@ Left is drawn green, right orange, the middle blue, as MMPose draws COCO.
 from __future__ import annotations
 
 _LEFT, _RIGHT, _MIDDLE = [0, 255, 0], [255, 128, 0], [51, 153, 255]
-_LOWER = ('hip', 'knee', 'ankle')
+_LOWER = ('hip', 'knee', 'ankle', 'heel', 'foot_index')
 
 
 def _side_color(name: str) -> list[int]:
@@ -135,6 +135,43 @@ HIEVE14 = _dataset_info(
                container='arXiv:2005.04490',
                year='2020',
                homepage='http://humaninevents.org'))
+
+# MediaPipe's order and connections; its 'mouth_left' is 'left_mouth' here. Sigmas are COCO's, of
+# landmarks that it has not those of the nearest one that it has: eye, wrist, ankle.
+BLAZEPOSE33 = _dataset_info(
+    name='blazepose33',
+    keypoints=['nose', 'left_eye_inner', 'left_eye', 'left_eye_outer', 'right_eye_inner',
+               'right_eye', 'right_eye_outer', 'left_ear', 'right_ear', 'left_mouth',
+               'right_mouth', 'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow',
+               'left_wrist', 'right_wrist', 'left_pinky', 'right_pinky', 'left_index',
+               'right_index', 'left_thumb', 'right_thumb', 'left_hip', 'right_hip', 'left_knee',
+               'right_knee', 'left_ankle', 'right_ankle', 'left_heel', 'right_heel',
+               'left_foot_index', 'right_foot_index'],
+    links=[('nose', 'left_eye_inner'), ('left_eye_inner', 'left_eye'),
+           ('left_eye', 'left_eye_outer'), ('left_eye_outer', 'left_ear'),
+           ('nose', 'right_eye_inner'), ('right_eye_inner', 'right_eye'),
+           ('right_eye', 'right_eye_outer'), ('right_eye_outer', 'right_ear'),
+           ('left_mouth', 'right_mouth'), ('left_shoulder', 'right_shoulder'),
+           ('left_shoulder', 'left_elbow'), ('left_elbow', 'left_wrist'),
+           ('left_wrist', 'left_pinky'), ('left_wrist', 'left_index'),
+           ('left_wrist', 'left_thumb'), ('left_pinky', 'left_index'),
+           ('right_shoulder', 'right_elbow'), ('right_elbow', 'right_wrist'),
+           ('right_wrist', 'right_pinky'), ('right_wrist', 'right_index'),
+           ('right_wrist', 'right_thumb'), ('right_pinky', 'right_index'),
+           ('left_shoulder', 'left_hip'), ('right_shoulder', 'right_hip'),
+           ('left_hip', 'right_hip'), ('left_hip', 'left_knee'), ('right_hip', 'right_knee'),
+           ('left_knee', 'left_ankle'), ('right_knee', 'right_ankle'),
+           ('left_ankle', 'left_heel'), ('right_ankle', 'right_heel'),
+           ('left_heel', 'left_foot_index'), ('right_heel', 'right_foot_index'),
+           ('left_ankle', 'left_foot_index'), ('right_ankle', 'right_foot_index')],
+    sigmas=[0.026, *[0.025] * 6, 0.035, 0.035, 0.025, 0.025, 0.079, 0.079, 0.072, 0.072,
+            *[0.062] * 8, 0.107, 0.107, 0.087, 0.087, *[0.089] * 6],
+    paper=dict(author='Bazarevsky, Valentin and Grishchenko, Ivan and Raveendran, Karthik and '
+                      'Zhu, Tyler and Zhang, Fan and Grundmann, Matthias',
+               title='BlazePose: On-device Real-time Body Pose Tracking',
+               container='arXiv:2006.10204',
+               year='2020',
+               homepage='https://arxiv.org/abs/2006.10204'))
 
 # By the names that skeletons have in rpstn.skeletons.
 METAINFO = dict(jhmdb15=JHMDB15, penn13=PENN13)

@@ -1,1 +1,44 @@
 """RPSTN and its parts; importing this registers them."""
+
+from .backbone import FrameNetwork, RPSTNBackbone
+from .blazepose import BlazePose
+from .blazepose_detector import BlazePoseDetector
+from .blazepose_head import BlazePoseHead
+from .data_preprocessor import ClipDataPreprocessor
+from .efficientnet_lite import EfficientNetLite
+from .estimator import VideoPoseEstimator
+from .head import RPSTNHead
+from .non_local import NonLocalRelation
+from .propagation import JRPSP
+from .propagation_ablations import CatPropagator, NoPropagator
+from .relation import JRE, PriorRelation
+from .relation_head import RelationHead
+from .relation_sequence import RelationSequence
+from .residual_propagation import ResidualJRPSP
+from .shared_backbone import SharedBackbone
+from .temporal_loss import TemporalMSELoss
+from .upsampling import UpsampledBackbone
+
+__all__ = [
+    'BlazePose',
+    'BlazePoseDetector',
+    'BlazePoseHead',
+    'CatPropagator',
+    'ClipDataPreprocessor',
+    'EfficientNetLite',
+    'FrameNetwork',
+    'JRE',
+    'JRPSP',
+    'NoPropagator',
+    'NonLocalRelation',
+    'PriorRelation',
+    'RPSTNBackbone',
+    'RPSTNHead',
+    'RelationHead',
+    'RelationSequence',
+    'ResidualJRPSP',
+    'SharedBackbone',
+    'TemporalMSELoss',
+    'UpsampledBackbone',
+    'VideoPoseEstimator',
+]

@@ -25,7 +25,7 @@ JOINT_NAMES = {
 _ROUNDS = 4  # of mending the depth order
 
 
-def joint_names(joints: str) -> tuple[str, ...]:
+def names_of(joints: str) -> tuple[str, ...]:
     """The names of 'penn13' or 'jhmdb15'; ValueError for anything else."""
     if joints not in JOINT_NAMES:
         raise ValueError(f'joints must be one of {sorted(JOINT_NAMES)}, got {joints!r}')
@@ -58,7 +58,7 @@ def annotated_scene(
     Raises:
         ValueError: shapes that do not fit, or no joint labelled in any frame.
     """
-    names = joint_names(joints)
+    names = names_of(joints)
     keypoints = np.asarray(keypoints, float)
     if keypoints.shape[1:] != (len(names), 2) or not len(keypoints):
         raise ValueError(

@@ -9,7 +9,7 @@ from rpstn.pose.datasets.metainfo import METAINFO, PENN13
 from rpstn.pose.datasets.sequence import PoseSequence
 
 from ..athletes.motion import MOTIONS
-from .annotated import joint_names
+from .annotated import names_of
 from .reader import CachedReader, SyntheticReader, animate
 
 
@@ -67,7 +67,7 @@ class SyntheticClipDataset(ClipDataset):
                 raise ValueError(f'{field} must be at least 1, got {value}')
         if not 0 <= occluder_prob <= 1:
             raise ValueError(f'occluder_prob must be in [0, 1], got {occluder_prob}')
-        self.joint_names = joint_names(joints)
+        self.joint_names = names_of(joints)
         self.cache_mb = cache_mb
         self._readers = [
             SyntheticReader(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..sequence import BadSkeletonError, refuse
-from .joint_json import FrameReader, load_json, read_json
+from .joint_json import JsonFrames, load_json, read_json
 from .joint_sequence import Joint, JointSequence, joint_name, lay_out
 from .joint_tables import read_table
 
@@ -57,7 +57,7 @@ def read_joints(
 def _frames(folder: Path, unread: dict[str, None]) -> Iterator[Joint]:
     """The joints of all frames; adds the names of files and columns that are not read."""
     seen: dict[int, str] = {}
-    reader = FrameReader()
+    reader = JsonFrames()
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() not in (JSON, *TABLES):
             unread[file.name] = None

@@ -96,7 +96,7 @@ def read_json(path: Path) -> tuple[Iterator[Joint], dict[str, Any]]:
         if ints != [True, True]:
             refuse(where, 'size', '[width, height] in pixels', _short(size))
         size = tuple(size)
-    reader = FrameReader(joints or None)
+    reader = JsonFrames(joints or None)
     rows = (
         row
         for index, frame in enumerate(frames)
@@ -105,7 +105,7 @@ def read_json(path: Path) -> tuple[Iterator[Joint], dict[str, Any]]:
     return rows, dict(fps=fps, image_size=size)
 
 
-class FrameReader:
+class JsonFrames:
     """Reads the frames of a sequence, of any form, one after the other.
 
     Args:
