@@ -1,8 +1,10 @@
 """The command line `rpstn`; each subcommand lives in the module that does the work."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 
+from rpstn.errors import RPSTNError, one_line
 from rpstn.version import __version__
 
 from . import benchmark as benchmark_command
@@ -28,9 +30,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command line, by default this process's own, and returns its exit status."""
+    """Runs a command line, by default this process's own, and returns its exit status.
+
+    What a user can mend is said in a line on standard error, with status 1.
+    """
     args = build_parser().parse_args(argv)
-    return args.run(args)
+    try:
+        return args.run(args)
+    except RPSTNError as error:
+        print(one_line(error), file=sys.stderr)
+        return 1
 
 
 if __name__ == '__main__':

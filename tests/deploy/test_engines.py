@@ -8,7 +8,7 @@ from mmengine.config import Config
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 
-from rpstn.benchmark.speed_worker import build_model  # noqa: E402
+from rpstn.benchmark.pose import build_model  # noqa: E402
 from rpstn.deploy.engines import ENGINES, EngineError, build_stepper, precision_here  # noqa: E402
 from rpstn.deploy.export import export_model  # noqa: E402
 from rpstn.deploy.parity import compare_steppers, follow  # noqa: E402

@@ -13,7 +13,7 @@ from torch import nn
 onnx = pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
 
-from rpstn.benchmark.speed_worker import build_model, release_way  # noqa: E402
+from rpstn.benchmark.pose import build_model, release_way  # noqa: E402
 from rpstn.checkpoints import ModelError  # noqa: E402
 from rpstn.cli.main import main  # noqa: E402
 from rpstn.deploy.export import MANIFEST, Exported, ExportError, export_model  # noqa: E402
