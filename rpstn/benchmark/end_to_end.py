@@ -39,7 +39,8 @@ def measure_end_to_end(video: str | Path, threads: int, turns: int = 2) -> Secti
     """
     model, failed = from_pretrained(), []
     ways = [(engine, precision) for engine in ENGINES for precision in ENGINES[engine]]
-    rates = {way: [] for way in ways if precision_here(*way) == way[1]}
+    ways = [way for way in ways if precision_here(*way) == way[1]]
+    rates: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as folder:
         source, exported = Path(folder, 'video.mp4'), Path(folder, 'exported')
         write_video(video, source)

@@ -1,4 +1,4 @@
-"""Recognizers of exercise form beside each other; weights are random, as time is not of them.
+"""Recognizers of exercise form beside each other; weights are random, as time is the same.
 
 Shapes: T frames, V joints, C coordinates.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +57,7 @@ class Contender:
                 for pipeline in (steps, whole)
             )
         self.parameters = sum(p.numel() for p in model.parameters())
-        self.model = for_inference(model)
+        self.model: Any = for_inference(model)
         self.item = simulated_clip(dataset, frames)
         self.batch = pseudo_collate([whole(copy.deepcopy(self.item))])
         self.seen = tuple(self.pipeline(copy.deepcopy(self.item))['inputs'].shape[0:3:2])

@@ -39,7 +39,7 @@ PARTS = {
 REST = 'dynamic convolution and the rest'
 
 
-def multiply_adds(model: VideoPoseEstimator) -> dict[str, int]:
+def multiply_adds(model: VideoPoseEstimator) -> dict[str, float]:
     """Multiply-adds of convolutions and products in one step, by part and ``'all'``."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         StepGraph(model)(*_example(model))

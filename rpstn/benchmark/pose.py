@@ -42,13 +42,12 @@ def build_model(config: Config) -> VideoPoseEstimator:
     init_default_scope('mmpose')
     torch.manual_seed(0)
     model = MODELS.build(config.model)
+    wide, narrow = (0.5, 1.5), (-0.1, 0.1)
+    bounds = dict(weight=wide, bias=narrow, running_mean=narrow, running_var=wide)
     with torch.no_grad():
         for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.weight.uniform_(0.5, 1.5)
-                module.bias.uniform_(-0.1, 0.1)
-                module.running_mean.uniform_(-0.1, 0.1)
-                module.running_var.uniform_(0.5, 1.5)
+            for name in bounds if isinstance(module, nn.BatchNorm2d) else ():
+                getattr(module, name).uniform_(*bounds[name])
     model.cfg = config
     return model.eval().requires_grad_(False)
 
@@ -59,16 +58,13 @@ def release_way(model: VideoPoseEstimator, clip: Tensor) -> Tensor:
     Returns:
         The last frame's heatmaps, (1, K, h, w).
     """
-    normalize, heatmaps, features = Normalize(model.data_preprocessor), None, None
-    for crop in clip.split(1):
-        image = normalize(crop)
-        encoded = model.backbone.encoder(image)
-        if heatmaps is None:
-            heatmaps = model.head.refine(model.backbone.initializer(image))
-        else:
-            encoded = model.head.embed(encoded)
-            heatmaps = model.head.step(heatmaps, features, encoded)
-        features = encoded
+    backbone, head, normalize = model.backbone, model.head, Normalize(model.data_preprocessor)
+    first, *others = clip.split(1)
+    image = normalize(first)
+    features, heatmaps = backbone.encoder(image), head.refine(backbone.initializer(image))
+    for crop in others:
+        following = head.embed(backbone.encoder(normalize(crop)))
+        heatmaps, features = head.step(heatmaps, features, following), following
     return heatmaps
 
 
@@ -137,7 +133,7 @@ def measure_pose(name: str, config: Config, settings: Settings) -> Section:
         timings = measure(builds, settings.rounds, settings.frames, threads)
         measured = [way for way, timing in timings.items() if not timing.error]
         precision = next((p for p in ('bfloat16', 'float32') if f'openvino {p}' in measured), None)
-        if precision:
+        if exported and precision:
             stepper = OpenVINOStepper(exported, precision, threads, counters=True)
             list(islice(streaming(stepper, random_clips(size)[0]), 3))
             parts[f'OpenVINO, {precision}: ms'] = operator_parts(stepper.operator_times())
@@ -178,7 +174,7 @@ def _export(model: VideoPoseEstimator, folder: Path, settings: Settings) -> Expo
         raise ExportError(f'{error}; or name other ways than {", ".join(ways)}') from None
 
 
-def _reached(multiply_adds: int, timings: Mapping[str, Timing]) -> str:
+def _reached(multiply_adds: float, timings: Mapping[str, Timing]) -> str:
     """What the machine can do, and the share of it that each engine and precision reaches."""
     peaks, reached = peak_rates(), []
     for way, timing in timings.items():

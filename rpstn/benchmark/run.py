@@ -33,7 +33,8 @@ def benchmark(configs: Sequence[str | Path], settings: Settings | None = None) -
         RPSTNError: a config or a video cannot be used.
     """
     settings, before = settings or Settings(), os.getloadavg()[0]
-    pose, form = {}, {}
+    pose: dict[str, Config] = {}
+    form: dict[str, Config] = {}
     for path in map(Path, configs):
         if not path.is_file():
             raise SettingError(f'{path}: no such file')

@@ -48,12 +48,12 @@ class Settings:
         SettingError: one of them cannot be.
     """
 
-    ways: Sequence[str] | None = None
+    ways: Sequence[str] = ()
     rounds: int = 5
     frames: int = 10
-    threads: int | None = None
+    threads: int = os.cpu_count() or 1
     clip_len: int | None = None
-    video: str | Path | None = None
+    video: str | Path = ''
     end_to_end: bool = False
     exports: str | Path | None = None
     keep_float: Sequence[str] = ()
@@ -64,7 +64,6 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise SettingError(f'{name} must be 1 or more, got {value}')
-        self.threads = self.threads or os.cpu_count() or 1
         left_out = ('clip as built', 'clip folded', '' if self.video else 'mediapipe')
         self.ways = self.ways or [way for way in WAYS if way not in left_out]
         if unknown := [way for way in self.ways if way not in WAYS]:

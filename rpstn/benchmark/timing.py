@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -112,8 +112,10 @@ _call: Call
 
 
 def _start(threads: int) -> None:
+    parent: Any = multiprocessing.parent_process()
+
     def end_with_parent() -> None:  # or it would wait for tasks of one that was killed
-        multiprocessing.parent_process().join()
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
@@ -151,4 +153,5 @@ def _memory() -> tuple[float, float]:
         return most, most
     # ru_maxrss would count what the process that started this one had.
     lines = dict(line.split(':', 1) for line in status.read_text().splitlines())
-    return tuple(int(lines[key].split()[0]) / 1024 for key in ('VmRSS', 'VmHWM'))
+    now, most = (int(lines[key].split()[0]) / 1024 for key in ('VmRSS', 'VmHWM'))
+    return now, most

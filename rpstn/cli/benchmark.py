@@ -18,6 +18,7 @@ Weights are random, as time does not depend on them; accuracy of the reduced pre
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from .export import Settings as ConfigOptions
@@ -33,19 +34,25 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     add = parser.add_argument
     add('config', nargs='+', help='config file of an RPSTN, or of a recognizer of exercise form')
-    add('--ways', nargs='+', metavar='WAY', help="of an RPSTN, e.g. 'openvino int8' (default: all)")
+    add('--ways', nargs='+', default=(), metavar='WAY', help="e.g. 'onnx int8' (default: all)")
     add('--rounds', type=int, default=5, help='turns of each way (default: %(default)s)')
     add('--frames', type=int, default=10, help='frames, or clips, a turn (default: %(default)s)')
-    add('--threads', type=int, help="of each way (default: the machine's cores)")
+    add('--threads', type=int, default=os.cpu_count() or 1, help='of each (default: all cores)')
     add('--clip-len', type=int, metavar='T', help='frames of a clip (default: 5; of form 300)')
-    add('--video', help='with a person in it, for MediaPipe, which is left out without')
+    add('--video', default='', help='with a person in it, for MediaPipe, which is left out without')
     add('--end-to-end', action='store_true', help='RPSTN-Lite by `rpstn infer`, too, on --video')
     add('--exports', type=Path, metavar='DIR', help='folder to keep exported graphs in, or use')
     add('--keep-float', nargs='+', default=[], metavar='NAME', help='as of `rpstn export`')
     add('--out', type=Path, metavar='FILE', help='page to write into, beside printing')
     add('--json', type=Path, metavar='FILE', help='file for all that was measured')
-    options = dict(nargs='+', action=ConfigOptions, default={}, metavar='KEY=VALUE')
-    add('--cfg-options', **options, help='settings of the configs to replace')
+    add(
+        '--cfg-options',
+        nargs='+',
+        action=ConfigOptions,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings of the configs to replace',
+    )
     parser.set_defaults(run=run)
 
 
