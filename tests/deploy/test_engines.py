@@ -10,7 +10,7 @@ from mmengine.config import Config
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 
-from rpstn.benchmark.speed_worker import build_model  # noqa: E402
+from rpstn.benchmark.pose import build_model  # noqa: E402
 from rpstn.deploy.engines import (  # noqa: E402
     ENGINES,
     EngineError,

@@ -13,7 +13,7 @@ from torch import nn
 onnx = pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
 
-from rpstn.benchmark.speed_worker import build_model, release_way  # noqa: E402
+from rpstn.benchmark.pose import build_model, release_way  # noqa: E402
 from rpstn.checkpoints import ModelError  # noqa: E402
 from rpstn.cli.main import main  # noqa: E402
 from rpstn.deploy.export import MANIFEST, Exported, ExportError, export_model  # noqa: E402
@@ -424,10 +424,12 @@ def test_the_command_exports_and_checks(tmp_path, capsys):
         [str(config), str(checkpoint)],
         [str(config), str(tmp_path / 'no.pth')],
         [str(tmp_path / 'no.py'), str(checkpoint)],
-        [str(config), str(checkpoint), '--clip-len', '0'],
         [str(config), str(checkpoint), '--weight-bits', '7'],
     ):
         assert main(['export', *arguments, '--out', str(tmp_path / 'other')]) == 1
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    with pytest.raises(SystemExit):
+        main(['export', str(config), str(checkpoint), '--out', str(out), '--clip-len', '0'])
+    assert 'at least 1' in capsys.readouterr().err
     assert not (tmp_path / 'other').exists()
     assert issubclass(ExportError, ModelError)
