@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -172,7 +173,7 @@ def _inference_config(config: Config) -> dict:
     )
 
 
-def _untrained(node):
+def _untrained(node: Any) -> Any:
     """Without the weights that training starts from."""
     if isinstance(node, dict):
         return {
