@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 from mmengine.runner.checkpoint import CheckpointLoader
-from torch import nn
+from torch import Tensor, nn
 
 from rpstn.errors import RPSTNError, first_line
 
@@ -41,13 +41,13 @@ def read_checkpoint(path: str | Path) -> dict:
     return saved
 
 
-def weights_of(saved: dict) -> OrderedDict:
+def weights_of(saved: dict) -> OrderedDict[str, Tensor]:
     """The state dict of what :func:`read_checkpoint` gave, named as in the model itself."""
     weights = saved.get('state_dict', saved)
     versions = getattr(weights, '_metadata', OrderedDict())
     # 'module.': saved from within a parallel wrapper.
     weights = OrderedDict((re.sub(r'^module\.', '', key), v) for key, v in weights.items())
-    weights._metadata = versions
+    weights._metadata = versions  # type: ignore[attr-defined]  # as torch's own dicts have it
     return weights
 
 

@@ -5,7 +5,8 @@ K joints, L limbs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,13 +14,15 @@ import numpy as np
 _BOX_COLOR = (200, 200, 200)
 _SHIFT = 3  # positions in eighths of a pixel, so that a slow joint does not jump
 _MARGIN = 4
+_Point = tuple[int, int]
+_Color = tuple[int, int, int]
 
 
 def draw_pose(
     image: np.ndarray,
     keypoints: np.ndarray,
     scores: np.ndarray,
-    meta: dict,
+    meta: Mapping[str, Any],
     box: np.ndarray | None = None,
     kpt_thr: float = 0.3,
 ) -> np.ndarray:
@@ -49,28 +52,12 @@ def draw_pose(
     for (a, b), color in zip(meta['skeleton_links'], meta['skeleton_link_colors'], strict=True):
         score = min(scores[a], scores[b])
         if score >= kpt_thr and score != 0:  # 0: the model does not tell the joint
-            ends = keypoints[[a, b]]
-            _blend(
-                image,
-                ends,
-                thickness,
-                _opacity(score, kpt_thr),
-                lambda part, ends, color=color: cv2.line(
-                    part, *_fixed(ends), _bgr(color), thickness, cv2.LINE_AA, _SHIFT
-                ),
-            )
+            opacity = _opacity(score, kpt_thr)
+            _blend(image, keypoints[[a, b]], thickness, _bgr(color), opacity, _limb)
     radius = thickness + 1
     for point, score, color in zip(keypoints, scores, meta['keypoint_colors'], strict=True):
         if score >= kpt_thr and score != 0:
-            _blend(
-                image,
-                point[None],
-                radius,
-                _opacity(score, kpt_thr),
-                lambda part, points, color=color: cv2.circle(
-                    part, _fixed(points)[0], radius << _SHIFT, _bgr(color), -1, cv2.LINE_AA, _SHIFT
-                ),
-            )
+            _blend(image, point[None], radius, _bgr(color), _opacity(score, kpt_thr), _joint)
     return image
 
 
@@ -83,8 +70,9 @@ def _blend(
     image: np.ndarray,
     points: np.ndarray,
     width: int,
+    color: _Color,
     opacity: float,
-    draw: Callable[[np.ndarray, np.ndarray], object],
+    draw: Callable[[np.ndarray, Sequence[_Point], int, _Color], None],
 ) -> None:
     """Let ``draw`` draw on the part of the image around the points, mixed with what is there."""
     height, columns = image.shape[:2]
@@ -95,14 +83,23 @@ def _blend(
         return
     part = image[y1:y2, x1:x2]
     drawn = part.copy()
-    draw(drawn, points - (x1, y1))
+    draw(drawn, _fixed(points - (x1, y1)), width, color)
     image[y1:y2, x1:x2] = cv2.addWeighted(drawn, opacity, part, 1 - opacity, 0)
 
 
-def _fixed(points: np.ndarray) -> list[tuple[int, int]]:
+def _limb(image: np.ndarray, ends: Sequence[_Point], width: int, color: _Color) -> None:
+    cv2.line(image, ends[0], ends[1], color, width, cv2.LINE_AA, _SHIFT)
+
+
+def _joint(image: np.ndarray, points: Sequence[_Point], radius: int, color: _Color) -> None:
+    cv2.circle(image, points[0], radius << _SHIFT, color, -1, cv2.LINE_AA, _SHIFT)
+
+
+def _fixed(points: np.ndarray) -> list[_Point]:
     """Points in OpenCV's fixed-point numbers."""
-    return [tuple(int(v) for v in np.rint(point * (1 << _SHIFT))) for point in points]
+    return [(int(x), int(y)) for x, y in np.rint(points * (1 << _SHIFT))]
 
 
-def _bgr(color: np.ndarray) -> tuple[int, ...]:
-    return tuple(int(c) for c in color[::-1])
+def _bgr(color: np.ndarray) -> _Color:
+    red, green, blue = (int(c) for c in color)
+    return blue, green, red

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def format_table(
-    header: Sequence[str], rows: Sequence[Sequence], scale: float = 1.0, digits: int = 1
+    header: Sequence[str], rows: Sequence[Sequence[object]], scale: float = 1.0, digits: int = 1
 ) -> str:
     """Align rows under a header, first column left, the others right.
 
@@ -21,7 +21,7 @@ def format_table(
         A Markdown table, readable as it is.
     """
 
-    def text(cell) -> str:
+    def text(cell: object) -> str:
         if cell is None or cell != cell:
             return '-'
         return f'{cell * scale:.{digits}f}' if isinstance(cell, float) else str(cell)

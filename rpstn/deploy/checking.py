@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from rpstn.checkpoints import ModelError
 from rpstn.choices import ENGINES
+from rpstn.pose.models.estimator import VideoPoseEstimator
 
 from .engines import build_stepper, precision_here
-from .export import Exported, ExportError
+from .export import Exported, ExportError, check_exportable
 from .exported_steppers import BitsError, run_clip_graph
 from .onnx_graphs import Normalize
 from .parity import Parity, compare_heatmaps, compare_steppers, decoder_in_cells
@@ -47,7 +48,8 @@ def check_export(
         clips: crops (T, 3, H, W) uint8 BGR.
         clip_len: T of the clip graph.
     """
-    reference = build_stepper(model)
+    model = check_exportable(model)
+    reference, decode = build_stepper(model), decoder_in_cells(model)
     calibrated = any(entry['precision'] == 'int8' for entry in exported.manifest['files'].values())
     checked = []
     for engine, precision in [(e, p) for e, precisions in ENGINES.items() for p in precisions]:
@@ -66,16 +68,14 @@ def check_export(
         except (ExportError, BitsError) as error:  # not installed, or not for here
             yield Check(way, reason=f'not checked: {error}')
             continue
-        yield Check(
-            stepper.device, compare_steppers(reference, stepper, clips, decoder_in_cells(model))
-        )
+        yield Check(stepper.device, compare_steppers(reference, stepper, clips, decode))
         if engine != 'torch':
             checked.append((engine, precision))
     yield from _check_clip_graph(model, exported, clips, clip_len, checked)
 
 
 def _check_clip_graph(
-    model: nn.Module,
+    model: VideoPoseEstimator,
     exported: Exported,
     clips: Sequence[Tensor],
     clip_len: int,
@@ -96,5 +96,5 @@ def _check_clip_graph(
         except ModelError as error:
             yield Check(way, reason=f'not checked: {error}')
             continue
-        parity = compare_heatmaps(expected, found, decoder_in_cells(model))
+        parity = compare_heatmaps(list(expected), list(found), decoder_in_cells(model))
         yield Check(f'{way}, a batch of {len(whole)}', parity)

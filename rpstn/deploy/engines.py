@@ -13,10 +13,17 @@ from torch import Tensor, nn
 
 from rpstn.choices import ENGINES
 from rpstn.engine.cpu import has_bfloat16, pack_convolutions
-from rpstn.pose.streaming.streaming import Stepper, TorchStepper
+from rpstn.pose.streaming.streaming import TorchStepper
 
 from .export import Exported, check_exportable, export_model, require
-from .exported_steppers import EngineError, OnnxStepper, OpenVINOStepper, float_type, in_words
+from .exported_steppers import (
+    EngineError,
+    ExportedStepper,
+    OnnxStepper,
+    OpenVINOStepper,
+    float_type,
+    in_words,
+)
 from .integer_sums import weight_bits
 
 
@@ -45,7 +52,7 @@ def build_stepper(
     engine: str = 'torch',
     precision: str = 'float32',
     threads: int | None = None,
-) -> Stepper:
+) -> AutocastStepper | ExportedStepper:
     """What :class:`rpstn.pose.StreamingRPSTN` takes frames through.
 
         model = rpstn.from_pretrained()
@@ -124,7 +131,7 @@ class AutocastStepper(TorchStepper):
     """
 
     def __init__(self, model: nn.Module, precision: str = 'float32') -> None:
-        check_exportable(model)
+        model = check_exportable(model)
         place = next(model.parameters()).device
         asked = precision
         if place.type == 'cpu':
@@ -132,20 +139,22 @@ class AutocastStepper(TorchStepper):
             model = pack_convolutions(model, getattr(torch, precision))
         super().__init__(model)
         self.precision = precision
-        self._autocast = dict(
-            device_type=place.type, dtype=torch.bfloat16, enabled=precision == 'bfloat16'
-        )
+        self._device_type = place.type
         name = torch.cuda.get_device_name(place) if place.type == 'cuda' else str(place)
         self.device = f'PyTorch {torch.__version__} on {name}, {in_words(precision, asked)}'
 
+    def _autocast(self) -> torch.autocast:
+        short = self.precision == 'bfloat16'
+        return torch.autocast(self._device_type, dtype=torch.bfloat16, enabled=short)
+
     def start(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.start`."""
-        with torch.autocast(**self._autocast):
+        with self._autocast():
             heatmaps, features = super().start(crops)
         return heatmaps.float(), features
 
     def step(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.step`."""
-        with torch.autocast(**self._autocast):
+        with self._autocast():
             heatmaps, features = super().step(crops, heatmaps, features)
         return heatmaps.float(), features

@@ -15,6 +15,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -29,6 +30,9 @@ from rpstn.version import __version__
 
 from .onnx_graphs import GRAPHS, OPSET, Normalize, trace
 from .quantization import calibration_feeds, quantize_graph
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 MANIFEST = 'export.json'
 FORMAT = 1
@@ -50,7 +54,9 @@ def require(*modules: str) -> None:
             ) from None
 
 
-def describe(model: nn.Module, clip_len: int, checkpoint: str | Path | None = None) -> dict:
+def describe(
+    model: VideoPoseEstimator, clip_len: int, checkpoint: str | Path | None = None
+) -> dict[str, Any]:
     """What a user of the graphs has to know; goes into metadata and manifest."""
     (width, height), stride = model.backbone.input_size, model.backbone.heatmap_stride
     normalize = Normalize(model.data_preprocessor)
@@ -76,8 +82,8 @@ def describe(model: nn.Module, clip_len: int, checkpoint: str | Path | None = No
     )
 
 
-def check_exportable(model: nn.Module) -> None:
-    """Raise an ExportError unless the model is RPSTN."""
+def check_exportable(model: nn.Module) -> VideoPoseEstimator:
+    """The same model, which is an RPSTN; an ExportError is raised for any other."""
     parts = (getattr(model, 'backbone', None), getattr(model, 'head', None))
     if not isinstance(model, VideoPoseEstimator) or not all(
         hasattr(part, name) for part, name in zip(parts, ('encoder', 'propagator'))
@@ -87,6 +93,7 @@ def check_exportable(model: nn.Module) -> None:
             f'and RPSTNHead; got {type(model).__name__} of '
             f'{" and ".join(type(part).__name__ for part in parts)}'
         )
+    return model
 
 
 def export_model(
@@ -125,15 +132,15 @@ def export_model(
     require('onnx', *(['onnxruntime'] if len(calibration) else []))
     import onnx
 
-    check_exportable(model)
+    model = check_exportable(model)
     unknown = set(graphs) - set(GRAPHS)
     if unknown:
         raise ExportError(f'graphs must be of {tuple(GRAPHS)}, got {sorted(unknown)}')
     if weight_bits not in (None, *WEIGHT_BITS):
         raise ExportError(f'weight_bits must be of {WEIGHT_BITS}, got {weight_bits!r}')
-    weight_bits = (weight_bits or bits_for_all()) if len(calibration) else None
+    bits = (weight_bits or bits_for_all()) if len(calibration) else None
     facts = dict(
-        describe(model, clip_len, checkpoint), keep_float=list(keep_float), weight_bits=weight_bits
+        describe(model, clip_len, checkpoint), keep_float=list(keep_float), weight_bits=bits
     )
     protos = {}
     for graph in graphs:
@@ -157,18 +164,18 @@ def export_model(
             )
     folder = Path(folder)
     with staging(folder) as hidden:
-        files = {}
+        files: dict[str, dict[str, Any]] = {}
         for graph, proto in protos.items():
             float_file = hidden / f'{graph}.onnx'
             _save(proto, float_file, dict(facts, graph=graph, precision='float32'))
             files[float_file.name] = dict(graph=graph, precision='float32')
-            if len(calibration):
+            if bits is not None:
                 file = hidden / f'{graph}.int8.onnx'
                 quantize_graph(
                     float_file,
                     file,
                     calibration_feeds(TorchStepper(model), calibration, graph, clip_len),
-                    weight_bits,
+                    bits,
                     keep_float,
                 )
                 _save(onnx.load(str(file)), file, dict(facts, graph=graph, precision='int8'))
@@ -180,7 +187,7 @@ def export_model(
     return Exported.open(folder)
 
 
-def _save(proto, path: Path, facts: dict) -> None:
+def _save(proto: ModelProto, path: Path, facts: dict) -> None:
     import onnx
 
     del proto.metadata_props[:]

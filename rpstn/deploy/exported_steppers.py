@@ -6,7 +6,7 @@ Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cell
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from rpstn.errors import first_line
 
 from .export import Exported, require
 from .onnx_graphs import GRAPHS, for_one
+
+if TYPE_CHECKING:
+    from openvino import InferRequest, Model
 
 
 class EngineError(ModelError):
@@ -47,13 +50,15 @@ class ExportedStepper:
     """
 
     engine: str
+    device: str
+    """What computes, in words."""
 
     def __init__(self, exported: Exported, precision: str, threads: int) -> None:
         facts = exported.manifest
-        self.input_size = tuple(facts['input_size'])
-        self.heatmap_size = tuple(facts['heatmap_size'])
-        self.num_joints = facts['num_joints']
-        self.channels = facts['channels']
+        self.input_size: tuple[int, int] = tuple(facts['input_size'])
+        self.heatmap_size: tuple[int, int] = tuple(facts['heatmap_size'])
+        self.num_joints: int = facts['num_joints']
+        self.channels: int = facts['channels']
         self.precision, self.threads = precision, threads
         # What features are between steps; heatmaps stay in float32.
         self.carried = torch.float32
@@ -148,7 +153,7 @@ class OpenVINOStepper(ExportedStepper):
         self.carried = dict(f32=torch.float32, bf16=torch.bfloat16)[inside]
         # Kept, as the graph for several people is compiled when they come.
         self._graphs = {graph: path.read_bytes() for graph, path in self.files.items()}
-        self._requests: dict[tuple[str, bool], Any] = {}
+        self._requests: dict[tuple[str, bool], InferRequest] = {}
         for graph in self.files:
             self._request(graph, one=True)
         compiled = self._request('step', one=True).get_compiled_model()
@@ -168,7 +173,7 @@ class OpenVINOStepper(ExportedStepper):
             for info in self._request('step', one=True).get_profiling_info()
         }
 
-    def _request(self, graph: str, one: bool):
+    def _request(self, graph: str, one: bool) -> InferRequest:
         """The inference request for one person or for any number, compiled when first asked."""
         if (graph, one) not in self._requests:
             try:
@@ -179,7 +184,7 @@ class OpenVINOStepper(ExportedStepper):
                 raise _refused(self.files[graph], 'OpenVINO', error) from None
         return self._requests[graph, one]
 
-    def _model(self, graph: str, one: bool):
+    def _model(self, graph: str, one: bool) -> Model:
         import onnx
         from openvino import Layout, Type
         from openvino.preprocess import PrePostProcessor

@@ -14,11 +14,20 @@ import copy
 import io
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
+from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 
+from rpstn.pose.models.backbone import ClipBackbone
+from rpstn.pose.models.estimator import VideoPoseEstimator
+from rpstn.pose.models.head import RPSTNHead
+
 from .subpixel import with_subpixels
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, ValueInfoProto
 
 OPSET = 17
 """Of ONNX's operators: the newest that PyTorch's exporter without onnxscript knows in full."""
@@ -39,7 +48,10 @@ class Normalize(nn.Module):
         preprocessor: of the model.
     """
 
-    def __init__(self, preprocessor: nn.Module) -> None:
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, preprocessor: BaseDataPreprocessor) -> None:
         super().__init__()
         self.flip = bool(getattr(preprocessor, '_channel_conversion', False))
         mean, std = torch.zeros(3), torch.ones(3)
@@ -59,10 +71,13 @@ class Graph(nn.Module):
     """What is exported: of raw crops, with the model's own normalization.
 
     Args:
-        model: a ``VideoPoseEstimator`` in evaluation mode.
+        model: in evaluation mode.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    backbone: ClipBackbone
+    head: RPSTNHead
+
+    def __init__(self, model: VideoPoseEstimator) -> None:
         super().__init__()
         self.normalize = Normalize(model.data_preprocessor)
         self.backbone, self.head = model.backbone, model.head
@@ -92,7 +107,7 @@ class ClipGraph(Graph):
         clip_len: T.
     """
 
-    def __init__(self, model: nn.Module, clip_len: int) -> None:
+    def __init__(self, model: VideoPoseEstimator, clip_len: int) -> None:
         super().__init__(model)
         self.clip_len = clip_len
 
@@ -111,23 +126,23 @@ class ClipGraph(Graph):
         return self.head.propagate((features, initial))
 
 
-def _matrix_transpose(graph, maps):
+def _matrix_transpose(graph: Any, maps: Any) -> Any:
     """``Tensor.mT``, which PyTorch's exporter does not know."""
     axes = list(range(maps.type().dim()))
     return graph.op('Transpose', maps, perm_i=[*axes[:-2], axes[-1], axes[-2]])
 
 
-def _dynamic_conv(graph, features, kernels):
+def _dynamic_conv(graph: Any, features: Any, kernels: Any) -> Any:
     """The symbol of ``torch.ops.rpstn.dynamic_depthwise_conv``: one node, for any batch."""
     # With the features' type, whose batch is open: the exporter would take the example's.
     return graph.op(f'rpstn::{DYNAMIC_CONV}', features, kernels).setType(features.type())
 
 
-def _scan(channels: int, kernel_size: Sequence[int], size: Sequence[int]):
+def _scan(channels: int, kernel_size: Sequence[int], size: Sequence[int]) -> GraphProto:
     """The body of the Scan: features (C, h, w) of one sample, its kernels (C, kh, kw)."""
     from onnx import TensorProto, helper
 
-    def value(name: str, shape: Sequence[int]):
+    def value(name: str, shape: Sequence[int]) -> ValueInfoProto:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, [channels, *shape])
 
     pads = [side // 2 for side in kernel_size]
@@ -155,7 +170,9 @@ def _scan(channels: int, kernel_size: Sequence[int], size: Sequence[int]):
     )
 
 
-def _standard(proto, channels: int, kernel_size: Sequence[int], size: Sequence[int]) -> None:
+def _standard(
+    proto: ModelProto, channels: int, kernel_size: Sequence[int], size: Sequence[int]
+) -> None:
     """Replace our node by operators of ONNX, in place."""
     from onnx import helper
 
@@ -175,7 +192,7 @@ def _standard(proto, channels: int, kernel_size: Sequence[int], size: Sequence[i
             )
 
 
-def for_one(proto) -> None:
+def for_one(proto: ModelProto) -> None:
     """Of a graph for batches of any size make one for a batch of 1, in place.
 
     The Scan becomes the one grouped convolution that it is then, which OpenVINO has a faster
@@ -211,16 +228,16 @@ def for_one(proto) -> None:
     proto.graph.node.extend(nodes)
 
 
-def trace(model: nn.Module, name: str, clip_len: int = 5):
+def trace(model: VideoPoseEstimator, name: str, clip_len: int = 5) -> ModelProto:
     """One graph of :data:`GRAPHS`, for batches of any size.
 
     Args:
-        model: a ``VideoPoseEstimator`` in evaluation mode, on the CPU.
+        model: in evaluation mode, on the CPU.
         name: ``'start'``, ``'step'`` or ``'clip'``.
         clip_len: T of the clip graph.
 
     Returns:
-        onnx.ModelProto: checked, shapes inferred.
+        Checked, shapes inferred.
     """
     import onnx
 
@@ -235,7 +252,7 @@ def trace(model: nn.Module, name: str, clip_len: int = 5):
     channels = model.head.channels
     # Two, as a batch of one could be taken for a constant.
     batch = (2, clip_len) if name == 'clip' else (2,)
-    example = (torch.zeros(*batch, 3, height, width, dtype=torch.uint8),)
+    example: tuple[Tensor, ...] = (torch.zeros(*batch, 3, height, width, dtype=torch.uint8),)
     if name == 'step':
         example += (torch.zeros(2, model.head.num_joints, *size), torch.zeros(2, channels, *size))
     inputs, outputs = GRAPHS[name]
@@ -248,7 +265,7 @@ def trace(model: nn.Module, name: str, clip_len: int = 5):
         torch.onnx.export(
             graph,
             example,
-            buffer,
+            buffer,  # type: ignore[arg-type]  # with dynamo=False, a buffer serves as well
             dynamo=False,
             opset_version=OPSET,
             input_names=list(inputs),

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.pose.streaming.streaming import Stepper
 
 SURE = 0.3
@@ -67,7 +68,7 @@ def peaks(heatmaps: np.ndarray) -> np.ndarray:
     return np.stack([columns, rows], axis=1)
 
 
-def decoder_in_cells(model: nn.Module) -> Decode:
+def decoder_in_cells(model: VideoPoseEstimator) -> Decode:
     """The codec of a model's head, its joints in heatmap cells; plain peaks without one."""
     decoder = model.head.decoder
     if decoder is None:

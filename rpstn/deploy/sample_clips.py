@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 from torch import Tensor, nn
@@ -44,12 +45,13 @@ def read_clips(
         UnreadableFrameError: a video cannot be read.
     """
     share = -(-limit // max(len(sources), 1))
-    clips = []
+    config: Config = model.cfg
+    clips: list[Tensor] = []
     for source in sources:
         found = (
-            _of_data(model, str(source), clip_len, share)
+            _of_data(config, str(source), clip_len, share)
             if str(source) in PARTS
-            else _of_video(model, Path(source), clip_len, share)
+            else _of_video(config, Path(source), clip_len, share)
         )
         clips += [clip for clip in found if len(clip) > 1]
     if not clips:
@@ -71,27 +73,28 @@ def random_clips(input_size: tuple[int, int], clip_len: int = 5, count: int = 2)
     return clips
 
 
-def _pipeline(model: nn.Module) -> Sequence[dict]:
-    loader = model.cfg.get('test_dataloader') or model.cfg.get('val_dataloader')
+def _pipeline(config: Config) -> Sequence[dict]:
+    loader = config.get('test_dataloader') or config.get('val_dataloader')
     if not loader or 'pipeline' not in loader['dataset']:
         raise ModelError(
-            f'{config_name(model.cfg)}: no test_dataloader with a pipeline, by which clips are cut'
+            f'{config_name(config)}: no test_dataloader with a pipeline, by which clips are cut'
         )
     return loader['dataset']['pipeline']
 
 
-def _of_video(model: nn.Module, path: Path, clip_len: int, limit: int) -> list[Tensor]:
+def _of_video(config: Config, path: Path, clip_len: int, limit: int) -> list[Tensor]:
     """Clips that begin at even distances; no more than ``limit`` times T frames are kept."""
     try:
-        cropper = Cropper.from_pipeline(_pipeline(model))
+        cropper = Cropper.from_pipeline(_pipeline(config))
     except ValueError as error:
-        raise ModelError(f'{config_name(model.cfg)}: {error}') from None
+        raise ModelError(f'{config_name(config)}: {error}') from None
     source = open_frames(path)
     width, height = source.size
     crop = cropper.crop(np.array([0, 0, width, height], np.float32))
     total = max(source.expected, clip_len)
     every = max(total // limit, clip_len)
-    frames, clips = iter(source), []
+    frames = iter(source)
+    clips: list[Tensor] = []
     while len(clips) < limit and (chunk := list(islice(frames, clip_len))):
         images = np.stack([crop.cut(frame.image) for frame in chunk])
         clips.append(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous())
@@ -99,26 +102,24 @@ def _of_video(model: nn.Module, path: Path, clip_len: int, limit: int) -> list[T
     return clips
 
 
-def _of_data(model: nn.Module, part: str, clip_len: int, limit: int) -> list[Tensor]:
-    loader = model.cfg.get(f'{part}_dataloader')
+def _of_data(config: Config, part: str, clip_len: int, limit: int) -> list[Tensor]:
+    loader = config.get(f'{part}_dataloader')
     if not loader:
-        raise ModelError(f'{config_name(model.cfg)}: no {part}_dataloader')
+        raise ModelError(f'{config_name(config)}: no {part}_dataloader')
     given = loader['dataset']
     given = given['datasets'][0] if 'datasets' in given else given  # of several, the first
     # As in testing: windows in order, and no augmentation.
     settings = {
         **given,
-        'pipeline': _pipeline(model),
+        'pipeline': _pipeline(config),
         'start': 'fixed',
         'clip_len': clip_len,
         'test_mode': True,
     }
-    init_default_scope(model.cfg.get('default_scope', 'mmpose'))
+    init_default_scope(config.get('default_scope', 'mmpose'))
     try:
         dataset = DATASETS.build(settings)
     except FileNotFoundError as error:
-        raise ModelError(
-            f'{config_name(model.cfg)}: the {part} data are not there: {error}'
-        ) from None
+        raise ModelError(f'{config_name(config)}: the {part} data are not there: {error}') from None
     indices = np.unique(np.linspace(0, len(dataset) - 1, limit).astype(int))
     return [dataset[int(index)]['inputs'] for index in indices]

@@ -10,9 +10,12 @@ Shapes: N maps, C channels in, D channels out, (h, w) cells.
 
 from __future__ import annotations
 
+from typing import Any, TypeGuard, TypeVar
+
 import torch
 from torch import Tensor, nn
 
+ModuleT = TypeVar('ModuleT', bound=nn.Module)
 # Output cell 2m + a draws on input cells m - 1 + a and m + a, by these taps of the kernel; a = 1
 # first, see SubpixelDeconv.forward.
 _TAPS = torch.tensor([[2, 0], [3, 1]])
@@ -30,13 +33,13 @@ class DepthToSpace(torch.autograd.Function):
     """(N, 4D, h, w), place in the cell before channel, to (N, D, 2h, 2w): one operator of ONNX."""
 
     @staticmethod
-    def forward(ctx, maps: Tensor) -> Tensor:
+    def forward(ctx: Any, maps: Tensor) -> Tensor:
         batch, channels, height, width = maps.shape
         phases = maps.reshape(batch, 2, 2, channels // 4, height, width)
         return phases.permute(0, 3, 4, 1, 5, 2).reshape(batch, -1, 2 * height, 2 * width)
 
     @staticmethod
-    def symbolic(graph, maps):
+    def symbolic(graph: Any, maps: Any) -> Any:
         return graph.op('DepthToSpace', maps, blocksize_i=2, mode_s='DCR')
 
 
@@ -58,7 +61,7 @@ class SubpixelDeconv(nn.Module):
             # (C, D, 4, 4) -> (C, D, a, i, b, j), then (a, b, D) outputs of (C, i, j).
             weight = deconv.weight[:, :, _TAPS][..., _TAPS]
             self.conv.weight.copy_(weight.permute(2, 4, 1, 0, 3, 5).flatten(0, 2))
-            if deconv.bias is not None:
+            if deconv.bias is not None and self.conv.bias is not None:
                 self.conv.bias.copy_(deconv.bias.repeat(4))
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -68,14 +71,14 @@ class SubpixelDeconv(nn.Module):
         return DepthToSpace.apply(self.activate(self.conv(maps)))[..., 1:-1, 1:-1]
 
 
-def is_doubling(module: nn.Module) -> bool:
+def is_doubling(module: nn.Module) -> TypeGuard[nn.ConvTranspose2d]:
     """Whether this is a transposed convolution that :class:`SubpixelDeconv` can replace."""
     return isinstance(module, nn.ConvTranspose2d) and all(
         getattr(module, name) == value for name, value in _DOUBLING.items()
     )
 
 
-def with_subpixels(model: nn.Module) -> nn.Module:
+def with_subpixels(model: ModuleT) -> ModuleT:
     """Replace every transposed convolution of kernel 4 and stride 2, in place.
 
     Args:
@@ -88,7 +91,7 @@ def with_subpixels(model: nn.Module) -> nn.Module:
             continue
         # In a sequence the next module is what follows; folded batch norms have left identities.
         following = (item for item in children[place + 1 :] if type(item[1]) is not nn.Identity)
-        after, activation = next(following, (None, None))
+        after, activation = next(following, ('', None))
         relu = isinstance(model, nn.Sequential) and type(activation) is nn.ReLU
         model._modules[name] = SubpixelDeconv(child, relu)
         if relu:

@@ -6,11 +6,16 @@ import copy
 import ctypes
 import sys
 from collections.abc import Iterator
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+ModuleT = TypeVar('ModuleT', bound=nn.Module)
+Convolution = nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE = 2**31 - 1
 
@@ -33,7 +38,31 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(_M_MMAP_THRESHOLD, _LARGE)) and bool(mallopt(_M_TRIM_THRESHOLD, _LARGE))
 
 
-def fold_batch_norms(model: nn.Module) -> nn.Module:
+class NormedConvolution(NamedTuple):
+    """A convolution that a batch norm directly follows, and what both are called."""
+
+    parent: nn.Module
+    """The module that has both."""
+    name: str
+    convolution: Convolution
+    norm_name: str
+    norm: _BatchNorm
+
+    def folded(self) -> _ConvNd:
+        """Both in one convolution."""
+        transposed = isinstance(self.convolution, nn.ConvTranspose2d)
+        return fuse_conv_bn_eval(self.convolution, self.norm, transpose=transposed)
+
+
+@runtime_checkable
+class Foldable(Protocol):
+    """A module that folds what it knows of itself, see :func:`for_inference`."""
+
+    def fold_for_inference(self) -> None:
+        """Make several layers one, in place, which answers the same."""
+
+
+def fold_batch_norms(model: ModuleT) -> ModuleT:
     """Fold every batch norm that directly follows a convolution into it, in place.
 
     Covers transposed convolutions, too, which ``mmcv.cnn.fuse_conv_bn`` leaves; see
@@ -45,13 +74,13 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
     Returns:
         The same model.
     """
-    for parent, convolution, norm in list(convolutions_with_norms(model)):
-        parent._modules[convolution] = _folded(parent, convolution, norm)
-        parent._modules[norm] = nn.Identity()  # kept, as callers index and name it
+    for found in list(convolutions_with_norms(model)):
+        found.parent._modules[found.name] = found.folded()
+        found.parent._modules[found.norm_name] = nn.Identity()  # kept: callers index and name it
     return model
 
 
-def round_folded_weights(model: nn.Module, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
+def round_folded_weights(model: ModuleT, dtype: torch.dtype = torch.bfloat16) -> ModuleT:
     """Give convolutions weights that are exact in ``dtype`` once batch norms are folded, in place.
 
     What is then computed in that type differs from float32 by the rounding of activations alone.
@@ -65,62 +94,51 @@ def round_folded_weights(model: nn.Module, dtype: torch.dtype = torch.bfloat16) 
         The same model.
     """
     with torch.no_grad():
-        for parent, name, norm_name in convolutions_with_norms(model):
-            convolution, norm = parent._modules[name], parent._modules[norm_name]
-            folded = _folded(parent, name, norm_name)
+        for found in convolutions_with_norms(model):
+            convolution, norm, folded = found.convolution, found.norm, found.folded()
             convolution.weight.copy_(folded.weight)
             if convolution.bias is not None:
                 convolution.bias.zero_()
-            shift = folded.bias
+            shift: Tensor = folded.get_parameter('bias')
             if norm.affine:  # its deviation becomes its scale: divided and multiplied by the same
                 norm.weight.copy_(norm.weight.abs().clamp(min=(2 * norm.eps) ** 0.5))
                 shift = shift - norm.bias
-            norm.running_mean.copy_(-shift)
-            norm.running_var.copy_(
+            norm.get_buffer('running_mean').copy_(-shift)
+            norm.get_buffer('running_var').copy_(
                 (norm.weight.square() if norm.affine else torch.ones_like(shift)) - norm.eps
             )
         for module in model.modules():
-            if isinstance(module, nn.modules.conv._ConvNd):
+            if isinstance(module, _ConvNd):
                 module.weight.copy_(module.weight.to(dtype))
     return model
 
 
-def convolutions_with_norms(model: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
+def convolutions_with_norms(model: nn.Module) -> Iterator[NormedConvolution]:
     """Convolutions that a batch norm directly follows, which can be folded into them.
 
     Follows the order of registration within each module, as ``mmcv.cnn.fuse_conv_bn`` does, and
     leaves out a module of MMCV's that norms before it convolves, a norm without statistics of its
     own, and one behind a transposed convolution in groups.
-
-    Yields:
-        The module that has both, the names of convolution and norm.
     """
-    convolution = None
+    convolution: Convolution | None = None
+    convolution_name = ''
     order = getattr(model, 'order', ())  # of MMCV's ConvModule
     if 'conv' in order and 'norm' in order and order.index('norm') < order.index('conv'):
         return
     for name, child in model.named_children():
-        if isinstance(child, (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)):
-            convolution = name
+        if isinstance(child, Convolution):
+            convolution, convolution_name = child, name
             continue
-        if not isinstance(child, nn.modules.batchnorm._BatchNorm) or convolution is None:
+        if not isinstance(child, _BatchNorm) or convolution is None:
             yield from convolutions_with_norms(child)
         elif child.running_mean is not None and not (
-            isinstance(model._modules[convolution], nn.ConvTranspose2d)
-            and model._modules[convolution].groups > 1
+            isinstance(convolution, nn.ConvTranspose2d) and convolution.groups > 1
         ):
-            yield model, convolution, name
+            yield NormedConvolution(model, convolution_name, convolution, name, child)
         convolution = None
 
 
-def _folded(parent: nn.Module, convolution: str, norm: str) -> nn.Module:
-    child = parent._modules[convolution]
-    return fuse_conv_bn_eval(
-        child, parent._modules[norm], transpose=isinstance(child, nn.ConvTranspose2d)
-    )
-
-
-def channels_last(model: nn.Module) -> nn.Module:
+def channels_last(model: ModuleT) -> ModuleT:
     """Lay convolution weights out channels-last, in place, where that is safe.
 
     Two-dimensional convolutions run up to twice as fast so. A model with a 3D convolution stays
@@ -138,7 +156,7 @@ def channels_last(model: nn.Module) -> nn.Module:
         return not isinstance(module, (nn.Conv3d, nn.ConvTranspose3d))
 
     if all(safe(module) for module in model.modules()):
-        model.to(memory_format=torch.channels_last)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stubs
     return model
 
 
@@ -157,10 +175,10 @@ class ChannelsLastConv1d(nn.Module):
         self.conv = nn.Conv2d(
             conv.in_channels,
             conv.out_channels,
-            (1, *conv.kernel_size),
-            (1, *conv.stride),
-            (0, *conv.padding),
-            (1, *conv.dilation),
+            (1, conv.kernel_size[0]),
+            (1, conv.stride[0]),
+            conv.padding if isinstance(conv.padding, str) else (0, conv.padding[0]),
+            (1, conv.dilation[0]),
             conv.groups,
             conv.bias is not None,
         )
@@ -176,7 +194,7 @@ class ChannelsLastConv1d(nn.Module):
         return self.conv(x).squeeze(2)
 
 
-def convolve_channels_last(model: nn.Module) -> nn.Module:
+def convolve_channels_last(model: ModuleT) -> ModuleT:
     """Replace every Conv1d with zero padding by :class:`ChannelsLastConv1d`, in place."""
     for name, child in model.named_children():
         if (
@@ -190,7 +208,7 @@ def convolve_channels_last(model: nn.Module) -> nn.Module:
     return model
 
 
-def for_inference(model: nn.Module) -> nn.Module:
+def for_inference(model: ModuleT) -> ModuleT:
     """A copy of a model that answers the same, faster: layers folded into others, channels-last.
 
     Besides batch norms that follow a convolution, modules fold what they know of themselves, by a
@@ -204,7 +222,7 @@ def for_inference(model: nn.Module) -> nn.Module:
     """
     model = fold_batch_norms(copy.deepcopy(model).eval())
     for module in model.modules():
-        if hasattr(module, 'fold_for_inference'):
+        if isinstance(module, Foldable):
             module.fold_for_inference()
     return channels_last(convolve_channels_last(model)).requires_grad_(False)
 
@@ -232,20 +250,20 @@ class PackedConv(nn.Module):
         self.bias = None if conv.bias is None else conv.bias.detach().to(dtype)
         self.weight = conv.weight.detach()
         self.settings = conv.padding, conv.stride, conv.dilation, conv.groups
-        self.packed = None
+        self.packed = False
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.packed is None:  # the best layout depends on the input's size
-            self.packed = torch.ops.mkldnn._reorder_convolution_weight(
+        if not self.packed:  # the best layout depends on the input's size
+            self.weight = torch.ops.mkldnn._reorder_convolution_weight(
                 self.weight.to(self.dtype), *self.settings, x.shape
             )
-            self.weight = None
+            self.packed = True
         return torch.ops.mkldnn._convolution_pointwise(
-            x.to(self.dtype), self.packed, self.bias, *self.settings, 'none', [], ''
+            x.to(self.dtype), self.weight, self.bias, *self.settings, 'none', [], ''
         )
 
 
-def pack_convolutions(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
+def pack_convolutions(model: ModuleT, dtype: torch.dtype = torch.float32) -> ModuleT:
     """A copy of a model on the CPU, faster where few images are computed at a time.
 
     It shares other weights with the model, and can neither be saved nor exported.
@@ -266,7 +284,7 @@ def pack_convolutions(model: nn.Module, dtype: torch.dtype = torch.float32) -> n
     return _packed(copy.deepcopy(model, shared), dtype)
 
 
-def _packed(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+def _packed(model: ModuleT, dtype: torch.dtype) -> ModuleT:
     for name, child in model.named_children():
         if (
             type(child) is nn.Conv2d

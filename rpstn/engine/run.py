@@ -194,7 +194,7 @@ def _add_metric(cfg: Config, metric: dict) -> None:
     """One more metric for the test, in whichever form the config gives its evaluator."""
     evaluator = cfg.test_evaluator
     if isinstance(evaluator, dict) and 'metrics' in evaluator:
-        evaluator.metrics = [*evaluator.metrics, metric]
+        evaluator['metrics'] = [*evaluator['metrics'], metric]
     else:
         given = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]
         cfg.test_evaluator = [*given, metric]

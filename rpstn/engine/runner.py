@@ -107,7 +107,7 @@ def drop_unreachable_weights(cfg: Config, timeout: float = 10.0) -> list[str]:
     return dropped
 
 
-def _nodes(node) -> Iterator[ConfigDict]:
+def _nodes(node: object) -> Iterator[ConfigDict]:
     if isinstance(node, dict):
         yield node
         for value in node.values():

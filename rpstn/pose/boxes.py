@@ -70,7 +70,7 @@ def parse_box(text: str | Sequence[float]) -> tuple[bool, np.ndarray | None]:
     try:
         box = np.array([float(number) for number in numbers.split(',')], np.float32)
     except ValueError:
-        box = np.empty(0)
+        box = np.empty(0, np.float32)
     if mode not in ('', 'follow') or box.shape != (4,) or not np.isfinite(box).all():
         raise BoxError(f'the box must be {_BOXES}, got {given!r}')
     if (box[2:] <= box[:2]).any():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.structures import BaseDataElement
 from mmpose.structures import PoseDataSample
 
@@ -24,7 +26,7 @@ class ClipDataSample(BaseDataElement):
     def __len__(self) -> int:
         return len(self.frames)
 
-    def to(self, *args, **kwargs) -> ClipDataSample:
+    def to(self, *args: Any, **kwargs: Any) -> ClipDataSample:
         """Move the tensors of every frame, as ``torch.Tensor.to`` does."""
         return type(self)(
             [frame.to(*args, **kwargs) for frame in self.frames], metainfo=self.metainfo

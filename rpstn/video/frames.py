@@ -15,7 +15,7 @@ import numpy as np
 from rpstn.files import natural
 
 from .part import WHOLE, Part, Picker
-from .readers import ImageReader, UnreadableFrameError
+from .readers import ImageReader, UnreadableFrameError, size_of
 
 IMAGES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 DEFAULT_FPS = 25.0
@@ -24,7 +24,7 @@ DEFAULT_FPS = 25.0
 class Frame(NamedTuple):
     """One image of a video."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # in place of tuple.index, which nobody needs here
     """0-based."""
     time: float
     """Seconds since the first frame."""
@@ -81,7 +81,7 @@ class FrameSource:
                 if not picker.wants(index, time):
                     continue
                 image = read()
-                if image.shape[1::-1] != self.size:
+                if size_of(image) != self.size:
                     name = self.images[index] if self.images else f'{self.path}: frame {index}'
                     raise UnreadableFrameError(
                         f'{name} has {image.shape[1]}x{image.shape[0]} pixels, the first frame '
@@ -123,7 +123,8 @@ def open_frames(path: str | Path, fps: float | None = None, part: Part = WHOLE) 
     path = Path(path)
     if not path.exists():
         raise UnreadableFrameError(f'{path}: no such file or folder')
-    images, expected, stated = (), 0, 0.0
+    images: tuple[str, ...] = ()
+    expected, stated = 0, 0.0
     if path.is_dir():
         images = tuple(map(str, images_in(path.iterdir())))
         if not images:
@@ -176,7 +177,7 @@ def _checked(source: FrameSource) -> FrameSource:
             raise UnreadableFrameError(
                 f'{source.path}: the video holds no frame that can be decoded'
             )
-        return replace(source, size=first[1]().shape[1::-1])
+        return replace(source, size=size_of(first[1]()))
 
 
 def _open(path: Path) -> cv2.VideoCapture:
@@ -224,9 +225,9 @@ class VideoWriter:
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         self.path = path
-        self.size = tuple(size)
+        self.size = (size[0], size[1])
         # Both are MPEG-4.
-        code = cv2.VideoWriter_fourcc(*('XVID' if Path(path).suffix == '.avi' else 'mp4v'))
+        code = cv2.VideoWriter.fourcc(*('XVID' if Path(path).suffix == '.avi' else 'mp4v'))
         self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, fps, self.size)
         if not self._writer.isOpened():
             raise OSError(
@@ -236,15 +237,14 @@ class VideoWriter:
 
     def write(self, image: np.ndarray) -> None:
         """Append an image (H, W, 3), BGR uint8."""
-        if image.shape[1::-1] != self.size:  # OpenCV would leave it out in silence
+        if size_of(image) != self.size:  # OpenCV would leave it out in silence
             raise ValueError(
-                f'{self.path}: frames must have (width, height) {self.size}, '
-                f'got {image.shape[1::-1]}'
+                f'{self.path}: frames must have (width, height) {self.size}, got {size_of(image)}'
             )
         self._writer.write(image)
 
     def __enter__(self) -> VideoWriter:
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._writer.release()

@@ -84,9 +84,11 @@ def open_input(
     Raises:
         UnreadableFrameError: there is no such thing, it cannot be read, or it is several videos.
     """
+    if isinstance(text, int):
+        return LiveSource(text, fps, part, retries)
     if is_live(text):
         camera = _CAMERA.fullmatch(str(text))
-        return LiveSource(int(camera[1]) if camera else text, fps, part, retries)
+        return LiveSource(int(camera[1]) if camera else str(text), fps, part, retries)
     if _is_glob(str(text)):
         paths = _matches(str(text))
         if any(path.suffix.lower() not in IMAGES for path in paths):

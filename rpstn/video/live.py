@@ -18,7 +18,7 @@ import cv2
 
 from .frames import DEFAULT_FPS, Frame, stated_fps
 from .part import WHOLE, Part, Picker
-from .readers import UnreadableFrameError
+from .readers import UnreadableFrameError, size_of
 
 _WAITING = 2  # frames; one would be lost while the next is being put in its place
 
@@ -61,23 +61,24 @@ class LiveSource:
     expected: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
-        self._capture = self._open()
-        if self._capture is None and isinstance(self.address, str):
+        capture = self._open()
+        if capture is None and isinstance(self.address, str):
             time.sleep(self.wait)  # once more: a busy network may just have been slow
-            self._capture = self._open()
-        if self._capture is None:
+            capture = self._open()
+        if capture is None:
             raise UnreadableFrameError(f'{self}: cannot be opened')
-        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self._capture = capture
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         if isinstance(self.address, str) and 0 < count < 1e9:
             raise UnreadableFrameError(
                 f'{self}: is not a live stream, but a file of {count:.0f} '
                 'frames; download it, and give the file'
             )
-        self.fps = self.fps or stated_fps(self._capture) or DEFAULT_FPS
-        ok, image = self._capture.read()
+        self.fps = self.fps or stated_fps(capture) or DEFAULT_FPS
+        ok, image = capture.read()
         if not ok:
             raise UnreadableFrameError(f'{self}: opened, but sends no picture')
-        self.size = image.shape[1::-1]
+        self.size = size_of(image)
 
     def __str__(self) -> str:
         return (
@@ -145,7 +146,7 @@ class LiveSource:
                     continue
                 now = time.monotonic()
                 began = now if began is None else began
-                if image.shape[1::-1] != self.size:
+                if size_of(image) != self.size:
                     raise UnreadableFrameError(
                         f'{self}: frame {index} has {image.shape[1]}x{image.shape[0]} pixels, the '
                         f'first frame {self.size[0]}x{self.size[1]}; all must have one size'
@@ -162,8 +163,7 @@ class LiveSource:
                 failure.append(error)
                 changed.notify()
         finally:
-            if self._capture is not None:
-                self._capture.release()
+            self._capture.release()
 
     def _reconnect(self, stop: threading.Event) -> None:
         self._capture.release()

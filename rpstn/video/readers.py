@@ -154,8 +154,13 @@ class ImageReader:
 
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels, of the first frame."""
-        height, width = self._read(0).shape[:2]
-        return width, height
+        return size_of(self._read(0))
+
+
+def size_of(image: np.ndarray) -> tuple[int, int]:
+    """(width, height) in pixels of an image (H, W, ...)."""
+    height, width = image.shape[:2]
+    return width, height
 
 
 def _open(path: str) -> cv2.VideoCapture:

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmpose.registry import DATASETS
@@ -73,7 +74,7 @@ class HiEveClipDataset(TrackClipDataset):
         labels_dir: str = 'labels/pose',
         first_frame: int = 0,
         val_fraction: float = 0.2,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         check_subset(subset, val_fraction, ('train', 'val', 'trainval'))
         self.subset = subset

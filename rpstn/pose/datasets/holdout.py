@@ -30,7 +30,8 @@ def hold_out(names: Iterable[str], fraction: float, group: Callable[[str], str])
         if len(held_out) + len(groups[key]) <= limit:
             held_out.update(groups[key])
     if not held_out and len(order) > 1:
-        held_out.update(min((groups[key] for key in order), key=len))
+        smallest = min((groups[key] for key in order), key=len)
+        held_out.update(smallest)
     return held_out
 
 

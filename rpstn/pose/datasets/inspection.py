@@ -5,6 +5,7 @@ N frames of a sequence, K joints, E limbs.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -52,7 +53,7 @@ def summarize(sequences: Iterable[PoseSequence], links: list[tuple[int, int]]) -
     """Counts over the sequences; ``links`` are the E limbs, pairs of joints."""
     summary = DatasetSummary()
     for sequence in sequences:
-        size = sequence.image_size or (np.inf, np.inf)
+        size = sequence.image_size or (sys.maxsize, sys.maxsize)  # unknown: without end
         outside = ~sequence.labelled & ~inside_image(sequence.keypoints, size)
         summary.frames += len(sequence)
         summary.labelled += int(sequence.labelled.sum())

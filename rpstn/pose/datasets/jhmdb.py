@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.io
@@ -73,7 +74,7 @@ class JHMDBClipDataset(ClipDataset):
         val_fraction: float = 0.15,
         actions: Sequence[str] | None = None,
         source: str = 'auto',
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         for field, value, allowed in (('split', split, (1, 2, 3)), ('source', source, _SOURCES)):
             if value not in allowed:

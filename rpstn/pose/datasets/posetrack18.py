@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmpose.registry import DATASETS
@@ -63,7 +64,7 @@ class PoseTrack18ClipDataset(TrackClipDataset):
         subset: str = 'train',
         ann_file: str | None = None,
         val_fraction: float = 0.1,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         check_subset(subset, val_fraction)
         self.subset = subset

@@ -47,7 +47,7 @@ class RepeatSampler(DefaultSampler):
         generator = torch.Generator()
         generator.manual_seed(self.seed + self.epoch)
         size = len(self.dataset)
-        indices = []
+        indices: list[int] = []
         while len(indices) < self.total_size:
             indices += (
                 torch.randperm(size, generator=generator) if self.shuffle else torch.arange(size)

@@ -128,7 +128,7 @@ class PackedSequences:
         index = range(len(self))[index]
         # Pickled by this very object, never read from a file.
         name, reader, image_size, action = pickle.loads(
-            memoryview(self._heads[self._head_ends[index] : self._head_ends[index + 1]])
+            self._heads[self._head_ends[index] : self._head_ends[index + 1]].data
         )
         part = slice(self._ends[index], self._ends[index + 1])
         return PoseSequence(

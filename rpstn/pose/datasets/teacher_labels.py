@@ -8,6 +8,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmpose.registry import DATASETS
@@ -54,7 +55,7 @@ class TeacherClipDataset(ClipDataset):
         labels: str = 'teacher_labels',
         min_score: float = 0.5,
         min_joints: int = 8,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         self.labels = find_data(labels)
         self.min_score = min_score
@@ -93,7 +94,8 @@ class TeacherClipDataset(ClipDataset):
         video = Path(self.data_root) / str(fields['video'])
         if not video.is_file():
             raise BadSequenceError(f'{file}: its video {video} does not exist')
-        size = tuple(int(side) for side in fields['image_size'])
+        width, height = map(int, fields['image_size'])
+        size = (width, height)
         keypoints = fields['keypoints'].astype(np.float32)
         # A score that is no number is below every threshold.
         labelled = (

@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
@@ -96,7 +97,7 @@ class TrackClipDataset(ClipDataset):
         frames_after: int | None = None,
         max_gap: int = 4,
         check_frames: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         self.keyed = frames_before is not None or frames_after is not None
         self.frames_before, self.frames_after = frames_before or 0, frames_after or 0
@@ -215,7 +216,7 @@ class TrackClipDataset(ClipDataset):
         frames = np.arange(last - first + 1)
         between = np.stack([np.interp(frames, at, side) for side in boxes.T], axis=1)
 
-        def spread(values: np.ndarray, otherwise) -> np.ndarray:
+        def spread(values: np.ndarray, otherwise: float) -> np.ndarray:
             every = np.full((len(frames), *values.shape[1:]), otherwise, values.dtype)
             every[at] = values
             return every

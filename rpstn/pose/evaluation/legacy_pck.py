@@ -6,6 +6,7 @@ Shapes: N frames of a clip, K joints, (h, w) heatmap cells.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -99,7 +100,7 @@ class LegacyPCK(BaseMetric):
         torso: tuple[str, str] | None = None,
         sigma: float = 2,
         plus_one: str = 'distance',
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if plus_one not in ('distance', 'torso'):

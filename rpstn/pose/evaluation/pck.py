@@ -6,6 +6,7 @@ Shapes: N frames, K joints.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,7 +100,7 @@ class VideoPCK(BaseMetric):
         normalizers: Sequence[str] = NORMALIZERS,
         torso: tuple[str, str] | None = None,
         per_joint: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         unknown = [name for name in normalizers if name not in NORMALIZERS]
@@ -162,8 +163,11 @@ class VideoPCK(BaseMetric):
             size = sizes[normalizer]
             known = size >= 1
 
-            def pck(mask: np.ndarray, size=size, known=known) -> np.ndarray:
-                factor = np.repeat(size[known, None], 2, axis=1)
+            factor = np.repeat(size[known, None], 2, axis=1)
+
+            def pck(
+                mask: np.ndarray, known: np.ndarray = known, factor: np.ndarray = factor
+            ) -> np.ndarray:
                 return keypoint_pck_accuracy(
                     predicted[known], keypoints[known], mask[known], self.thr, factor
                 )[0]

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from rpstn.errors import RPSTNError
+from rpstn.video.readers import size_of
 
 from ..boxes import whole_frame
 
@@ -45,7 +46,7 @@ class WholeFrame:
 
     def find(self, image: np.ndarray, stream: Hashable) -> np.ndarray:
         """The whole image (1, 4)."""
-        return whole_frame(image.shape[1::-1])[None]
+        return whole_frame(size_of(image))[None]
 
     def forget(self, stream: Hashable) -> None:
         """Nothing to forget."""

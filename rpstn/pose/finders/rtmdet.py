@@ -11,6 +11,7 @@ from contextlib import redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mmengine.registry import DefaultScope
@@ -20,6 +21,9 @@ from rpstn.compat.versions import INSTALL_MMCV, INSTALL_MMDET
 
 from ..boxes import overlap
 from .base import FinderError
+
+if TYPE_CHECKING:
+    from mmdet.apis import DetInferencer
 
 
 class RTMDetFinder:
@@ -68,7 +72,7 @@ class RTMDetFinder:
         """Nothing is kept of a stream."""
 
 
-def load_detector(config: str, checkpoint: str | None, device: str):
+def load_detector(config: str, checkpoint: str | None, device: str) -> DetInferencer:
     """MMDetection's ``DetInferencer``, with all of its weights from a checkpoint.
 
     Args and errors are those of :class:`RTMDetFinder`.
@@ -91,7 +95,7 @@ def load_detector(config: str, checkpoint: str | None, device: str):
     return detector
 
 
-def _build_detector(config: str, checkpoint: str | None, device: str):
+def _build_detector(config: str, checkpoint: str | None, device: str) -> DetInferencer:
     # The detector's scope must not stay: another model finds the joints. Of weights that do not
     # fit MMEngine prints all names.
     with (

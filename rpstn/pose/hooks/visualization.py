@@ -15,6 +15,9 @@ from mmpose.registry import HOOKS, VISUALIZERS
 from mmpose.structures import PoseDataSample
 
 from rpstn.files import replacing
+from rpstn.video.readers import size_of
+
+from ..datasets.clip_dataset import ClipDataset
 
 
 @HOOKS.register_module()
@@ -96,9 +99,13 @@ class ClipVisualizationHook(Hook):
         return str(Path(self.out_dir) / f'epoch_{runner.epoch}')
 
     def _collect(
-        self, runner: Runner, samples: Sequence[PoseDataSample], dataset, out_dir: str | None
+        self,
+        runner: Runner,
+        samples: Sequence[PoseDataSample] | None,
+        dataset: ClipDataset,
+        out_dir: str | None,
     ) -> None:
-        for sample in samples:
+        for sample in samples or ():
             meta = sample.metainfo
             if meta.get('padded', False):
                 continue
@@ -107,13 +114,13 @@ class ClipVisualizationHook(Hook):
                 self._video = meta['video']
             self._frames[meta['frame_index']] = sample
 
-    def _finish(self, runner: Runner, dataset, out_dir: str | None) -> None:
+    def _finish(self, runner: Runner, dataset: ClipDataset, out_dir: str | None) -> None:
         self._draw(runner, dataset, out_dir)
         self._video, self._num_videos = None, 0
         if out_dir is not None:
             runner.logger.info(f'Drawn predictions: {out_dir}')
 
-    def _draw(self, runner: Runner, dataset, out_dir: str | None) -> None:
+    def _draw(self, runner: Runner, dataset: ClipDataset, out_dir: str | None) -> None:
         """Draw the collected sequence in temporal order (strided clips come in another)."""
         frames, self._frames = self._frames, {}
         if not frames:
@@ -121,24 +128,30 @@ class ClipVisualizationHook(Hook):
         self._num_videos += 1
         if (self._num_videos - 1) % self.interval:
             return
-        if self._visualizer is None:
-            # One of its own, without the backends, which would each keep every frame.
-            options = {**runner.cfg.visualizer, 'name': 'clips', 'vis_backends': None}
-            options.pop('_scope_', None)
-            self._visualizer = VISUALIZERS.get(options.pop('type'))(**options)
-        self._visualizer.set_dataset_meta(dataset.metainfo)
-        drawings = self._drawings(dataset, frames)
+        visualizer = self._visualizer_of(runner)
+        visualizer.set_dataset_meta(dataset.metainfo)
+        drawings = self._drawings(visualizer, dataset, frames)
         if out_dir is None:
             for _ in drawings:
                 pass
         else:
             self._write(Path(out_dir) / f'{self._video}.mp4', drawings)
 
-    def _drawings(self, dataset, frames: dict[int, PoseDataSample]) -> Iterator[np.ndarray]:
+    def _visualizer_of(self, runner: Runner) -> Visualizer:
+        """One of its own, without the backends, which would each keep every frame."""
+        if self._visualizer is None:
+            options = {**runner.cfg.visualizer, 'name': 'clips', 'vis_backends': None}
+            options.pop('_scope_', None)
+            self._visualizer = VISUALIZERS.get(options.pop('type'))(**options)
+        return self._visualizer
+
+    def _drawings(
+        self, visualizer: Visualizer, dataset: ClipDataset, frames: dict[int, PoseDataSample]
+    ) -> Iterator[np.ndarray]:
         """Each frame (H, W, 3), BGR, with its joints."""
         order = sorted(frames)
         for index, image in zip(order, dataset.read_frames(self._video, order), strict=True):
-            self._visualizer.add_datasample(
+            visualizer.add_datasample(
                 self._video,
                 cv2.cvtColor(image, cv2.COLOR_BGR2RGB),
                 data_sample=frames[index],
@@ -148,7 +161,7 @@ class ClipVisualizationHook(Hook):
                 wait_time=self.wait_time,
                 kpt_thr=self.kpt_thr,
             )
-            yield cv2.cvtColor(self._visualizer.get_image(), cv2.COLOR_RGB2BGR)
+            yield cv2.cvtColor(visualizer.get_image(), cv2.COLOR_RGB2BGR)
 
     def _write(self, path: Path, images: Iterator[np.ndarray]) -> None:
         """Write a video under a hidden name beside ``path``, which it gets when it is complete."""
@@ -161,9 +174,8 @@ class ClipVisualizationHook(Hook):
                 writer.write(image)
 
     def _open(self, path: Path, image: np.ndarray) -> cv2.VideoWriter:
-        writer = cv2.VideoWriter(
-            str(path), cv2.VideoWriter_fourcc(*'mp4v'), self.fps, image.shape[1::-1]
-        )
+        code = cv2.VideoWriter.fourcc(*'mp4v')
+        writer = cv2.VideoWriter(str(path), code, self.fps, size_of(image))
         if not writer.isOpened():
             raise OSError(f'{path}: OpenCV cannot write this video')
         return writer

@@ -9,6 +9,8 @@ Shapes: B clips, T frames, K joints, C channels, (H, W) input pixels, (h, w) hea
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from mmengine.model import BaseModule
@@ -54,7 +56,30 @@ def probe_backbone(backbone: torch.nn.Module, input_size: tuple[int, int]) -> tu
     return channels, stride
 
 
-def encode_frames(backbone: torch.nn.Module, clips: Tensor) -> Tensor:
+class ClipBackbone(Protocol):
+    """What :class:`VideoPoseEstimator` asks of its backbone, as :class:`RPSTNBackbone` has it."""
+
+    num_joints: int
+    """K."""
+    channels: int
+    """C."""
+    heatmap_stride: int
+    """Input pixels per heatmap cell."""
+    input_size: tuple[int, int]
+    """(W, H) pixels."""
+
+    @property
+    def encoder(self) -> Callable[[Tensor], Tensor]:
+        """F: features (N, C, h, w) of images (N, 3, H, W)."""
+
+    def start(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (N, C, h, w) and heatmaps (N, K, h, w) of first frames (N, 3, H, W)."""
+
+    def __call__(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, T, C, h, w) and the first frames' heatmaps (B, K, h, w) of clips."""
+
+
+def encode_frames(backbone: ClipBackbone, clips: Tensor) -> Tensor:
     """Features (B, T, C, h, w) of clips (B, T, 3, H, W) by ``backbone.encoder``.
 
     Raises:
@@ -192,8 +217,10 @@ class RPSTNBackbone(BaseModule):
         self.num_joints = num_joints
         self.channels = channels
         self.heatmap_stride = heatmap_stride
-        self.input_size = tuple(input_size)
-        common = dict(channels=channels, heatmap_stride=heatmap_stride, input_size=input_size)
+        self.input_size = (input_size[0], input_size[1])
+        common: dict[str, Any] = dict(
+            channels=channels, heatmap_stride=heatmap_stride, input_size=input_size
+        )
         self.encoder = FrameNetwork(encoder, init_cfg=encoder_init, **common)
         self.initializer = FrameNetwork(
             copy.deepcopy(initializer or encoder),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from mmpose.models.data_preprocessors import PoseDataPreprocessor
 from mmpose.registry import MODELS
@@ -20,7 +22,7 @@ class ClipDataPreprocessor(PoseDataPreprocessor):
         **kwargs: of :class:`PoseDataPreprocessor`.
     """
 
-    def __init__(self, fold_frames: bool = False, **kwargs) -> None:
+    def __init__(self, fold_frames: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.fold_frames = fold_frames
 

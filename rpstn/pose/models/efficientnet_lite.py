@@ -217,8 +217,8 @@ def imagenet_weights(model: EfficientNetLite) -> OrderedDict[str, Tensor]:
     theirs = torch.load(path, map_location='cpu', weights_only=True)
     # Both list layers in the order they are computed, batch norms behind convolutions.
     ours, taken = model.state_dict(), OrderedDict()
-    blocks = sum(len(stage) for stage in model.stages)
-    ends = ('_conv_stem.', '_bn0.')
+    blocks = sum(isinstance(module, MBConv) for module in model.stages.modules())
+    ends: tuple[str, ...] = ('_conv_stem.', '_bn0.')
     if model.classifier is not None:
         ends += ('_conv_head.', '_bn1.', '_fc.')
     wanted = [

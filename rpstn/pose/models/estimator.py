@@ -6,6 +6,7 @@ Shapes: B clips, T frames, K joints, (H, W) input pixels, (h, w) heatmap cells.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mmpose.codecs import UDPHeatmap
@@ -17,6 +18,8 @@ from torch import Tensor
 
 from ..crops import rotate_about
 from ..structures import ClipDataSample
+from .backbone import ClipBackbone
+from .head import RPSTNHead
 
 
 def frames_of(data_samples: Sequence[ClipDataSample]) -> list[PoseDataSample]:
@@ -41,7 +44,10 @@ class VideoPoseEstimator(TopdownPoseEstimator):
         ValueError: backbone, head and codec disagree on joints, channels or sizes.
     """
 
-    def __init__(self, backbone: dict, head: dict, **kwargs) -> None:
+    backbone: ClipBackbone
+    head: RPSTNHead
+
+    def __init__(self, backbone: dict, head: dict, **kwargs: Any) -> None:
         super().__init__(backbone=backbone, head=head, **kwargs)
         for field in ('num_joints', 'channels'):
             ours, theirs = getattr(self.backbone, field), getattr(self.head, field)
@@ -64,7 +70,9 @@ class VideoPoseEstimator(TopdownPoseEstimator):
                     f'{stride} the codec needs {fits}, got {got}'
                 )
 
-    def _forward(self, inputs: Tensor, data_samples=None) -> Tensor:
+    def _forward(
+        self, inputs: Tensor, data_samples: Sequence[ClipDataSample] | None = None
+    ) -> Tensor:
         return self.head.propagate(self.extract_feat(inputs))
 
     def loss(self, inputs: Tensor, data_samples: Sequence[ClipDataSample]) -> dict:

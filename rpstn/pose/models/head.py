@@ -8,11 +8,12 @@ Shapes: B clips, T frames, K joints, C channels, (h, w) heatmap cells.
 from __future__ import annotations
 
 import torch
+from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from .propagation import NORMS
+from .propagation import NORMS, Propagator
 
 
 @MODELS.register_module()
@@ -45,6 +46,11 @@ class RPSTNHead(HeatmapHead):
     Raises:
         ValueError: the decoder's heatmap size leaves JRPSP no valid kernel, or other norms.
     """
+
+    relation: nn.Module
+    propagator: Propagator
+    norm: nn.BatchNorm2d | nn.Identity
+    decoder: BaseKeypointCodec | None
 
     def __init__(
         self,
@@ -80,8 +86,9 @@ class RPSTNHead(HeatmapHead):
             else MODELS.build(dict(num_joints=num_joints, **relation))
         )
         self.propagator = MODELS.build(dict(num_joints=num_joints, channels=channels, **propagator))
-        self.norm = nn.Identity() if norms == 'none' else nn.BatchNorm2d(num_joints)
+        self.norm = nn.Identity()
         if norms != 'none':
+            self.norm = nn.BatchNorm2d(num_joints)
             nn.init.constant_(self.norm.weight, norm_weight)
         if self.decoder is not None:
             self.propagator.check_heatmap_size(tuple(self.decoder.heatmap_size))

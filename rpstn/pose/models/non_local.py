@@ -70,8 +70,8 @@ class NonLocalRelation(BaseModule):
         self._start_as_identity()
 
     def _start_as_identity(self) -> None:
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
 
     def init_weights(self) -> None:
         """As BaseModule's; the identity survives an ``init_cfg`` of a surrounding head."""

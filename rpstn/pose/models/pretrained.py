@@ -49,7 +49,7 @@ def load_single_frame(
         for key, value in weights.items()
         if isinstance(value, Tensor) and not key.startswith('data_preprocessor.')
     }
-    names = None if joints is None else _joint_names(saved, checkpoint)
+    names = [] if joints is None else _joint_names(saved, checkpoint)
     ours = (
         None
         if joints is None
@@ -113,11 +113,11 @@ def _fitting(
             f'the network lacks {len(extra)} weights, the first {_shapes(extra[:1], weights)}'
         )
     if problems:
+        backbone = _describe(network.get_submodule('backbone'))
         raise ValueError(
-            f'{checkpoint} does not fit {name}, whose backbone is a '
-            f'{_describe(network.backbone)}: {"; ".join(problems)}. It must hold a '
-            'single-frame model (backbone.*, head.*) of the same backbone, '
-            'deconvolutions and channels'
+            f'{checkpoint} does not fit {name}, whose backbone is a {backbone}: '
+            f'{"; ".join(problems)}. It must hold a single-frame model (backbone.*, head.*) of the '
+            'same backbone, deconvolutions and channels'
         )
     return {key: weights[key] for key in wanted if key in weights}
 

@@ -113,6 +113,9 @@ class ReducedConv(nn.Module):
         conv: from C channels to D, without padding.
     """
 
+    of_features: nn.Conv2d
+    of_heatmaps: nn.Conv2d
+
     def __init__(self, reduce: nn.Conv2d, conv: nn.Conv2d) -> None:
         super().__init__()
         channels = conv.in_channels
@@ -127,7 +130,8 @@ class ReducedConv(nn.Module):
             weight = torch.einsum('dcij,ce->deij', then, first)
             self.of_features.weight.copy_(weight[:, :channels])
             self.of_heatmaps.weight.copy_(weight[:, channels:])
-            self.of_features.bias.copy_(conv.bias + then.sum((2, 3)) @ reduce.bias.double())
+            bias = then.sum((2, 3)) @ reduce.get_parameter('bias').double()
+            self.of_features.get_parameter('bias').copy_(conv.get_parameter('bias') + bias)
 
     def forward(self, maps: tuple[Tensor, Tensor] | Tensor) -> Tensor:
         """Features (B, C, h, w) and heatmaps (B, K, h, w), or both in one -> (B, D, h', w')."""
@@ -158,6 +162,10 @@ class JRPSP(Propagator):
     Raises:
         ValueError: other norms, or ``norm_filtered`` without a norm to share.
     """
+
+    norm: nn.BatchNorm2d | nn.Identity
+    project: nn.Conv2d | nn.Identity
+    reduce: nn.Conv2d | nn.Identity
 
     def __init__(
         self,
@@ -207,8 +215,8 @@ class JRPSP(Propagator):
             ValueError: a side gives an even or empty kernel, which has no centre.
         """
         # One unpadded 3x3 convolution takes 2 cells, three poolings halve, rounding down.
-        kernel = tuple((side - 2) // 8 for side in heatmap_size)
-        for side, size in zip(heatmap_size, kernel):
+        first, second = ((side - 2) // 8 for side in heatmap_size)
+        for side, size in zip(heatmap_size, (first, second)):
             if size < 1 or size % 2 == 0:
                 fits = ', '.join(f'{8 * k + 2} to {8 * k + 9}' for k in (1, 3, 5, 7, 9, 11, 13))
                 raise ValueError(
@@ -216,7 +224,7 @@ class JRPSP(Propagator):
                     f'be odd. Sides that fit: {fits}, and so on (8k + 2 to 8k + 9, k odd); with '
                     f'heatmaps of a quarter of the input, e.g. inputs of 128, 192, 256 or 320'
                 )
-        return kernel
+        return first, second
 
     def check_heatmap_size(self, heatmap_size: tuple[int, int]) -> None:
         """Raise a ValueError if S makes no valid kernel of a map of this size."""
@@ -250,7 +258,8 @@ class JRPSP(Propagator):
         Raises:
             ValueError: S makes no valid kernel of (h, w).
         """
-        self.kernel_size(tuple(features.shape[-2:]))
+        height, width = features.shape[-2:]
+        self.kernel_size((height, width))
         if isinstance(self.kernel[0], ReducedConv):
             return self.kernel((features, heatmaps))
         return self.kernel(self.norm(self.reduce(torch.cat([features, heatmaps], dim=1))))
@@ -263,15 +272,16 @@ class JRPSP(Propagator):
         C + K to a number, are to be more than those of a 3x3 convolution over K maps; and where
         weights were made exact in bfloat16, which their product is not.
         """
-        layers = self.reduce, self.kernel[0]
+        reduce, first = self.reduce, self.kernel[0]
         if (
             isinstance(self.norm, nn.Identity)
-            and isinstance(self.reduce, nn.Conv2d)
-            and self.reduce.in_channels > 9 * self.num_joints
+            and isinstance(reduce, nn.Conv2d)
+            and isinstance(first, nn.Conv2d)
+            and reduce.in_channels > 9 * self.num_joints
             and not all(
-                torch.equal(layer.weight, layer.weight.bfloat16().to(layer.weight))
-                for layer in layers
+                torch.equal(conv.weight, conv.weight.bfloat16().to(conv.weight))
+                for conv in (reduce, first)
             )
         ):
-            self.kernel[0] = ReducedConv(*layers)
+            self.kernel[0] = ReducedConv(reduce, first)
             self.reduce = nn.Identity()

@@ -88,13 +88,16 @@ class JRE(BaseModule):
         self.layout = layout
         self.g = nn.Conv2d(num_joints, num_joints, 1)
         self.out = nn.Sequential(nn.Conv2d(num_joints, num_joints, 1), nn.BatchNorm2d(num_joints))
-        nn.init.zeros_(self.out[1].weight)
+        self._start_as_identity()
+
+    def _start_as_identity(self) -> None:
+        nn.init.zeros_(self.out[1].get_parameter('weight'))
 
     def init_weights(self) -> None:
         """As BaseModule's; the identity survives an ``init_cfg`` of a surrounding head."""
         super().init_weights()
         if not self.init_cfg:
-            nn.init.zeros_(self.out[1].weight)
+            self._start_as_identity()
 
     def relation(self, heatmaps: Tensor) -> Tensor:
         """The relation matrix W_r (B, K, K) of heatmaps (B, K, h, w)."""
@@ -133,6 +136,8 @@ class PriorRelation(JRE):
     Raises:
         ValueError: no skeleton has that name, or it has not ``num_joints`` joints.
     """
+
+    graph: Tensor
 
     def __init__(
         self, num_joints: int, skeleton: str | Skeleton, init_cfg: dict | None = None

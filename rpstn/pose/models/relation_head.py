@@ -7,6 +7,9 @@ Shapes: B images, K joints, (h, w) heatmap cells.
 
 from __future__ import annotations
 
+from typing import Any
+
+from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.models.heads import AssociativeEmbeddingHead, BaseHead, CPMHead, HeatmapHead, MSPNHead
 from mmpose.models.heads.heatmap_heads.internet_head import Heatmap3DHead
 from mmpose.registry import MODELS
@@ -62,7 +65,7 @@ class RelationHead(BaseHead):
         self._register_load_state_dict_pre_hook(self._name_unwrapped_weights)
 
     @property
-    def decoder(self):
+    def decoder(self) -> BaseKeypointCodec | None:
         """The wrapped head's codec, or None."""
         return self.head.decoder
 
@@ -92,7 +95,7 @@ class RelationHead(BaseHead):
         """Joints in input pixels of heatmaps (B, K, h, w)."""
         return self.head.decode(batch_outputs)
 
-    def _name_unwrapped_weights(self, state_dict: dict, prefix: str, *args) -> None:
+    def _name_unwrapped_weights(self, state_dict: dict, prefix: str, *args: Any) -> None:
         """Put the weights of an unwrapped head, found under this one's prefix, under ``head.``."""
         ours = [key for key in state_dict if key.startswith(prefix)]
         if any(key.startswith(f'{prefix}head.') for key in ours):

@@ -108,7 +108,7 @@ def locate_relation(model: nn.Module, path: str) -> tuple[nn.Module, nn.Module]:
         ) from None
 
 
-def build_relation(relation: dict, old: nn.Module, owner: nn.Module, seed: int = 0) -> nn.Module:
+def build_relation(relation: dict, old: nn.Module, owner: nn.Module, seed: int = 0) -> BaseModule:
     """The new module, for as many joints as the old one, or the head where that has no number."""
     num_joints = getattr(old, 'num_joints', None) or getattr(owner, 'num_joints', None)
     with torch.random.fork_rng(devices=[]):

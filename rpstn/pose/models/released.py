@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rpstn.errors import RPSTNError
+
+from .estimator import VideoPoseEstimator
 
 # Prefixes: ours, and the released. What follows a prefix is the same in both.
 _PARTS = {
@@ -41,7 +43,7 @@ _PARTS = {
 # They exist in the release, and nothing is computed from them.
 _UNUSED = ('non_local_conv2d.theta.', 'non_local_conv2d.phi.')
 # The numbers of blocks in layer1 to layer4, and whether they are bottlenecks: torchvision's depths.
-_DEPTHS = {
+_DEPTHS: dict[tuple[bool, tuple[int, ...]], int] = {
     (False, (2, 2, 2, 2)): 18,
     (False, (3, 4, 6, 3)): 34,
     (True, (3, 4, 6, 3)): 50,
@@ -153,7 +155,7 @@ def inspect_released(weights: Mapping[str, Tensor], variant: str | None = None) 
 
 
 def convert_weights(
-    weights: Mapping[str, Tensor], model: nn.Module
+    weights: Mapping[str, Tensor], model: VideoPoseEstimator
 ) -> tuple[OrderedDict[str, Tensor], list[str]]:
     """Rename released weights to those of ``model``.
 

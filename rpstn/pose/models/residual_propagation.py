@@ -61,7 +61,7 @@ class ResidualJRPSP(JRPSP):
         self._start_at_identity()
 
     def _start_at_identity(self) -> None:
-        nn.init.zeros_(self.kernel[-1].weight)
+        nn.init.zeros_(self.kernel[-1].get_parameter('weight'))
         if self.carry is not None:
             self.carry.start_at_nothing()
 
@@ -112,9 +112,8 @@ class _Carry(nn.Module):
         self.gate = nn.Conv2d(channels, num_joints, 1)
 
     def start_at_nothing(self) -> None:
-        for last in (self.change, self.gate):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+        for parameter in (*self.change.parameters(), *self.gate.parameters()):
+            nn.init.zeros_(parameter)
 
     def forward(self, states: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.layers(states)

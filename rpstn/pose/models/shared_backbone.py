@@ -6,7 +6,7 @@ cells.
 
 from __future__ import annotations
 
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, normal_init
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
@@ -53,15 +53,14 @@ class SharedBackbone(BaseModule):
         self.num_joints = num_joints
         self.channels = channels
         self.heatmap_stride = heatmap_stride
-        self.input_size = tuple(input_size)
+        self.input_size = (input_size[0], input_size[1])
         if pretrained is not None:  # all weights come from there, so ImageNet's need not be read
             encoder = _without_weights(encoder)
         self.encoder = FrameNetwork(
             encoder, channels=channels, heatmap_stride=heatmap_stride, input_size=input_size
         )
         self.heatmaps = nn.Conv2d(channels, num_joints, 1)
-        nn.init.normal_(self.heatmaps.weight, std=0.001)  # as MMPose's heatmap heads start
-        nn.init.zeros_(self.heatmaps.bias)
+        normal_init(self.heatmaps, std=0.001)  # as MMPose's heatmap heads start
 
     def init_weights(self) -> None:
         """As MMEngine's; then the weights of ``pretrained``."""

@@ -5,6 +5,8 @@ Shapes: B clips, T frames, K joints, (h, w) heatmap cells.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from mmpose.models.losses import KeypointMSELoss
 from mmpose.registry import MODELS
@@ -29,7 +31,7 @@ class TemporalMSELoss(KeypointMSELoss):
         ValueError: T is less than 1; forward: B*T frames are not whole clips.
     """
 
-    def __init__(self, clip_len: int, temporal_weight: float = 0.5, **kwargs) -> None:
+    def __init__(self, clip_len: int, temporal_weight: float = 0.5, **kwargs: Any) -> None:
         if clip_len < 1:
             raise ValueError(f'TemporalMSELoss: clip_len must be at least 1, got {clip_len}')
         super().__init__(**{'use_target_weight': True, **kwargs})
@@ -52,11 +54,12 @@ class TemporalMSELoss(KeypointMSELoss):
                 f'TemporalMSELoss(clip_len={self.clip_len}) takes whole clips, got '
                 f'{len(output)} frames'
             )
-        error, both = (self._clips(output.float() - target), self._clips(target_weights))
+        error = self._clips(output.float() - target)
         change = torch.square(error[:, 1:] - error[:, :-1])
-        if both is not None:
-            change = change * (both[:, 1:] * both[:, :-1])[..., None, None]
+        if target_weights is not None:
+            weights = self._clips(target_weights)
+            change = change * (weights[:, 1:] * weights[:, :-1])[..., None, None]
         return loss + self.loss_weight * self.temporal_weight * change.mean()
 
-    def _clips(self, frames: Tensor | None) -> Tensor | None:
-        return None if frames is None else frames.unflatten(0, (-1, self.clip_len))
+    def _clips(self, frames: Tensor) -> Tensor:
+        return frames.unflatten(0, (-1, self.clip_len))

@@ -116,6 +116,8 @@ class UpsampledBackbone(BaseModule):
             )
         self.coarsest = coarsest
         strides = [stride << n for n in range(steps, -1, -1)]  # coarse to fine
+        # Positions of the maps that are merged, coarse to fine; None where there is none.
+        self.first = levels[coarsest][0]
         self.taken = [levels[s][0] if s in levels else None for s in strides]
         self.laterals = nn.ModuleList(
             nn.Sequential(*conv_norm(levels[s][1], width, activate=False))
@@ -154,12 +156,11 @@ class UpsampledBackbone(BaseModule):
 
     def merge(self, maps: Sequence[Tensor]) -> Tensor:
         """The backbone's maps, coarse to fine, to one (N, C, h, w)."""
-        merged = None
-        for taken, lateral, smooth in zip(self.taken, self.laterals, self.smooth):
-            if merged is not None:
-                merged = F.interpolate(merged, scale_factor=2, mode='bilinear', align_corners=False)
+        (_, lateral, smooth), *finer = zip(self.taken, self.laterals, self.smooth)
+        merged = smooth(F.relu(lateral(maps[self.first])))
+        for taken, lateral, smooth in finer:
+            merged = F.interpolate(merged, scale_factor=2, mode='bilinear', align_corners=False)
             if taken is not None:
-                added = lateral(maps[taken])
-                merged = added if merged is None else merged + added
+                merged = merged + lateral(maps[taken])
             merged = smooth(F.relu(merged))
         return merged

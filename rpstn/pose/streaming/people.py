@@ -28,12 +28,10 @@ class FollowedPerson:
     """The same number in all frames of a stream."""
     follower: FollowedBox
     """Where the joints are."""
-    box: np.ndarray | None = None
-    """(4,) looked in last."""
-    heatmaps: Tensor | None = None
-    """M'_t, (1, K, h, w); None before the first frame and when lost."""
-    features: Tensor | None = None
-    """f_t, (1, C, h, w)."""
+    box: np.ndarray
+    """(4,) looked in last, or to look in first."""
+    state: tuple[Tensor, Tensor] | None = None
+    """M'_t, (1, K, h, w), and f_t, (1, C, h, w); None before the first frame and when lost."""
     age: int = 0
     """Frames since P ran last."""
     missed: int = 0
@@ -78,7 +76,7 @@ class FollowedPerson:
             self.retry = self.rough  # closer
             carried = not self.rough
         self.sure = not lost
-        self.heatmaps, self.features = (heatmaps, features) if carried else (None, None)
+        self.state = (heatmaps, features) if carried else None
         return lost
 
 
@@ -95,9 +93,8 @@ class Task:
     """Whether the caller knows that the person is there."""
     rough: bool = False
     """Whether the box holds much more than the person."""
-    crop: Crop | None = None
-    result: PersonResult | None = None
-    """The answer."""
+    result: PersonResult = field(init=False, repr=False, compare=False)
+    """The answer, once the person has been looked for."""
 
 
 @dataclass
@@ -111,11 +108,13 @@ class Stream:
     named: int = 0
     """Ids given so far."""
 
-    def add(self, follower: FollowedBox, number: int | None = None) -> FollowedPerson:
-        """A new person, by default with an id not used before."""
+    def add(
+        self, follower: FollowedBox, box: np.ndarray, number: int | None = None
+    ) -> FollowedPerson:
+        """A new person, looked for in a box (4,), by default with an id not used before."""
         number = self.named if number is None else number
         self.named = max(self.named, number + 1)
-        self.people[number] = FollowedPerson(number, follower)
+        self.people[number] = FollowedPerson(number, follower, box)
         return self.people[number]
 
     def without_doubles(self, tasks: Sequence[Task]) -> tuple[PersonResult, ...]:
@@ -148,8 +147,8 @@ class Stream:
                 del self.people[number]
 
 
-def cut_crops(tasks: Sequence[Task]) -> Tensor:
+def cut_crops(tasks: Sequence[Task], crops: Sequence[Crop]) -> Tensor:
     """What the network is to see, (N, 3, H, W) BGR uint8."""
-    images = np.stack([task.crop.cut(task.image) for task in tasks])
+    images = np.stack([crop.cut(task.image) for crop, task in zip(crops, tasks)])
     # By NumPy, as PyTorch's threads would stay awake beside those of other engines.
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))

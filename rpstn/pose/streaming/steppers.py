@@ -47,8 +47,9 @@ class TorchStepper:
     def __init__(self, model: VideoPoseEstimator) -> None:
         self.model = model
         backbone = model.backbone
-        self.input_size = tuple(backbone.input_size)
-        self.heatmap_size = tuple(side // backbone.heatmap_stride for side in self.input_size)
+        (width, height), stride = backbone.input_size, backbone.heatmap_stride
+        self.input_size = (width, height)
+        self.heatmap_size = (width // stride, height // stride)
         self.num_joints = backbone.num_joints
 
     @torch.inference_mode()

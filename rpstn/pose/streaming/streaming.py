@@ -31,6 +31,7 @@ from torch import Tensor
 
 from rpstn.errors import SettingError
 from rpstn.results import FrameResult, PersonResult, nameless
+from rpstn.video.readers import size_of
 
 from ..boxes import FollowedBox, checked_box, overlap
 from ..crops import Crop, Cropper
@@ -105,8 +106,6 @@ class StreamingRPSTN:
             meta = meta or getattr(stepper, 'dataset_meta', None)
             decoder = decoder or stepper.head.decoder
             stepper = TorchStepper(stepper)
-        if config is None and (cropper is None or decoder is None):
-            raise SettingError('StreamingRPSTN needs a config, or both cropper and decoder')
         for name, value, least in (
             ('max_people', max_people, 0),
             ('find_every', find_every, 1),
@@ -120,14 +119,19 @@ class StreamingRPSTN:
                 f'max_people={max_people} needs a finder that tells people apart; the '
                 'whole frame is for one'
             )
+        if cropper is None or decoder is None:
+            if config is None:
+                raise SettingError('StreamingRPSTN needs a config, or both cropper and decoder')
+            cropper = cropper or Cropper.from_config(config)
+            decoder = decoder or KEYPOINT_CODECS.build(config.model.head.decoder)
         self.stepper = stepper
-        self.cropper = cropper or Cropper.from_config(config)
+        self.cropper = cropper
         if self.cropper.input_size != tuple(stepper.input_size):
             raise SettingError(
                 f'the config crops to {self.cropper.input_size} pixels, the stepper '
                 f'takes {tuple(stepper.input_size)}'
             )
-        self.decoder = decoder or KEYPOINT_CODECS.build(config.model.head.decoder)
+        self.decoder = decoder
         self.meta = meta or _meta_of(config, stepper.num_joints)
         self.finder = finder or WholeFrame()
         self.max_people = max_people
@@ -178,11 +182,11 @@ class StreamingRPSTN:
                 )
             for box in given.setdefault(name, {}).values():
                 if box is not None:
-                    checked_box(box, image.shape[1::-1])
+                    checked_box(box, size_of(image))
         tasks = {name: self._place(name, image, given[name]) for name, image in frames.items()}
         everybody = [task for found in tasks.values() for task in found]
         self._zoom([task for task in everybody if task.rough])
-        self._run([task for task in everybody if task.result is None])
+        self._run([task for task in everybody if not task.rough])
         return {
             name: self._answer(self._streams[name], frames[name], found)
             for name, found in tasks.items()
@@ -204,16 +208,17 @@ class StreamingRPSTN:
             if box is None:
                 stream.people.pop(number, None)
                 continue
-            person = stream.people.get(number) or stream.add(self._follower(), number)
-            person.follower.box = np.asarray(box, np.float32)
-            tasks.append(Task(person, image, person.follower.box, given=True))
+            box = np.asarray(box, np.float32)
+            person = stream.people.get(number) or stream.add(self._follower(), box, number)
+            person.follower.box = box
+            tasks.append(Task(person, image, box, given=True))
         for number, person in stream.people.items():
             if given.get(number) is not None:
                 continue
-            if person.heatmaps is not None:
-                tasks.append(Task(person, image, self._followed(person, image.shape[1::-1])))
+            if person.state is not None:
+                tasks.append(Task(person, image, self._followed(person, size_of(image))))
             elif person.retry:
-                tasks.append(Task(person, image, person.follower.current(image.shape[1::-1])))
+                tasks.append(Task(person, image, person.follower.current(size_of(image))))
         if stream.index % self.find_every == 0:
             tasks += self._find(name, stream, image, tasks)
         return sorted(tasks, key=lambda task: task.person.id)
@@ -228,7 +233,7 @@ class StreamingRPSTN:
         rough = isinstance(self.finder, WholeFrame)
         if not (lost or room) or (rough and tasks):  # the whole frame shows those followed, too
             return []
-        last = np.tile(image.shape[1::-1], 2) - 1
+        last = np.tile(size_of(image), 2) - 1
         boxes = np.clip(np.reshape(self.finder.find(image, name), (-1, 4)), 0, last)
         free = [
             box
@@ -243,7 +248,7 @@ class StreamingRPSTN:
                     for box in free
                 ]
                 found.append((person, free.pop(int(np.argmin(away)))))
-        found += [(stream.add(self._follower()), box) for box in free[:room]]
+        found += [(stream.add(self._follower(), box), box) for box in free[:room]]
         for person, box in found:
             person.follower.box = None if rough else box
         return [Task(person, image, box, rough=rough) for person, box in found]
@@ -259,40 +264,44 @@ class StreamingRPSTN:
         """From the whole frame to the box of the joints that P finds in it."""
         if not tasks:
             return
-        self._advance(tasks, start=True)
+        self._advance(tasks)
         for task in tasks:
             if not task.result.lost:  # else there is no box, and this is the answer
-                task.box = task.person.follower.current(task.image.shape[1::-1])
-                task.rough, task.result = False, None
+                task.box = task.person.follower.current(size_of(task.image))
+                task.rough = False
 
     def _run(self, tasks: Sequence[Task]) -> None:
         """One batch of those who start, and one of those who are carried on."""
+        starting: list[Task] = []
+        carried: list[Task] = []
+        states: list[tuple[Tensor, Tensor]] = []
         for task in tasks:
-            task.person.age += 1
-        starts = [
-            task.person.heatmaps is None
-            or (self.reset_every is not None and task.person.age >= self.reset_every)
-            for task in tasks
-        ]
-        for start in (True, False):
-            batch = [task for task, its in zip(tasks, starts) if its == start]
-            if batch:
-                self._advance(batch, start)
+            person = task.person
+            person.age += 1
+            if person.state is None or person.age >= (self.reset_every or math.inf):
+                starting.append(task)
+            else:
+                carried.append(task)
+                states.append(person.state)
+        if starting:
+            self._advance(starting)
+        if carried:
+            self._advance(carried, states)
 
-    def _advance(self, tasks: Sequence[Task], start: bool) -> None:
-        for task in tasks:
-            task.crop = self.cropper.crop(task.box)
-        crops = cut_crops(tasks)
-        if start:
-            heatmaps, features = self.stepper.start(crops)
+    def _advance(
+        self, tasks: Sequence[Task], states: Sequence[tuple[Tensor, Tensor]] | None = None
+    ) -> None:
+        """Look for everybody, from their states of the last frame, or by P."""
+        crops = [self.cropper.crop(task.box) for task in tasks]
+        images = cut_crops(tasks, crops)
+        start = states is None
+        if states is None:
+            heatmaps, features = self.stepper.start(images)
         else:
-            heatmaps, features = self.stepper.step(
-                crops,
-                _together([task.person.heatmaps for task in tasks]),
-                _together([task.person.features for task in tasks]),
-            )
-        for i, task in enumerate(tasks):
-            joints, scores = self._decode(heatmaps[i], task.crop)
+            before = (_together(maps) for maps in zip(*states))
+            heatmaps, features = self.stepper.step(images, *before)
+        for i, (task, crop) in enumerate(zip(tasks, crops)):
+            joints, scores = self._decode(heatmaps[i], crop)
             lost = task.person.found(
                 task, joints, scores, heatmaps[i : i + 1], features[i : i + 1], start
             )
@@ -321,11 +330,11 @@ class StreamingRPSTN:
 
 def _meta_of(config: Config | None, num_joints: int) -> Mapping[str, Any]:
     """The meta of the config's test data, if it has as many joints as the stepper answers."""
-    meta = (
-        dataset_meta_from_config(config, 'test') if config and 'test_dataloader' in config else None
-    )
-    fits = meta is not None and len(meta['keypoint_id2name']) == num_joints
-    return meta if fits else nameless(num_joints)
+    if config and 'test_dataloader' in config:
+        meta = dataset_meta_from_config(config, 'test')
+        if meta is not None and len(meta['keypoint_id2name']) == num_joints:
+            return meta
+    return nameless(num_joints)
 
 
 def _by_number(boxes: Boxes) -> dict[int, np.ndarray | None]:

@@ -71,14 +71,15 @@ class ForEachFrame(BaseTransform):
     def transform(self, results: dict) -> dict | None:
         frames = results['frames']
         for transform in self.transforms:
-            before, after, drew = _random_state(), None, False
+            before = after = _random_state()
+            drew = False
             for i, frame in enumerate(frames):
                 if drew:
                     _set_random_state(before)
                 frames[i] = _apply(transform, frame)
                 if frames[i] is None:
                     return None
-                if after is None:
+                if i == 0:
                     after = _random_state()
                     # Setting a state costs as much as a small transform; most draw nothing.
                     drew = not _same_state(before, after)

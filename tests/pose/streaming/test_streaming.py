@@ -434,9 +434,7 @@ def test_what_is_kept_does_not_grow(dot_stream, dots):
     for t in range(30):
         stream.step(dots(SHAPE + (40 + 2 * t, 60), 5, SIZE))
         person = stream._streams[0].people[0]
-        sizes.add(
-            (person.heatmaps.untyped_storage().nbytes(), person.features.untyped_storage().nbytes())
-        )
+        sizes.add(tuple(maps.untyped_storage().nbytes() for maps in person.state))
     assert len(sizes) == 1
 
 
