@@ -52,23 +52,7 @@ _MOST_LEAN, _MOST_TILT = np.radians(54), np.radians(70)  # of the trunk, of the 
 _MASS = dict(thigh=0.283, shank=0.087, foot=0.027, trunk=0.504, arms=0.099)
 _TRUNK_CENTRE, _THIGH_CENTRE, _SHANK_CENTRE, _ARM_CENTRE = 0.60, 0.41, 0.45, 0.58
 
-_SIDED = (
-    'shoulder',
-    'elbow',
-    'wrist',
-    'hand',
-    'hip',
-    'knee',
-    'ankle',
-    'heel',
-    'foot',
-    'foot_index',
-    'eye_inner',
-    'eye',
-    'eye_outer',
-    'ear',
-    'mouth',
-)
+# Of the joints on both sides; * stands for the side.
 _PARENTS = dict(
     shoulder='neck',
     elbow='*shoulder',
@@ -97,7 +81,7 @@ SIMULATED = Skeleton(
         'neck_base',
         'head_top',
         'nose',
-        *(f'{side}_{part}' for part in _SIDED for side in ('left', 'right')),
+        *(f'{side}_{part}' for part in _PARENTS for side in ('left', 'right')),
     ),
     (
         ('pelvis', 'waist'),
@@ -106,9 +90,9 @@ SIMULATED = Skeleton(
         ('neck_base', 'head_top'),
         ('neck_base', 'nose'),
         *(
-            (_PARENTS[part].replace('*', f'{side}_'), f'{side}_{part}')
+            (parent.replace('*', f'{side}_'), f'{side}_{part}')
             for side in ('left', 'right')
-            for part in _SIDED
+            for part, parent in _PARENTS.items()
         ),
     ),
 )
