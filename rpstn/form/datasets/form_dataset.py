@@ -163,9 +163,7 @@ def _read_table(path: Path) -> list[dict[str, str]]:
             columns = tuple(reader.fieldnames or ())
             missing = [c for c in _NEEDED if c not in columns]
             if missing:
-                raise BadSkeletonError(
-                    f'{path}: columns must include {_NEEDED}, got {columns}'
-                )
+                raise BadSkeletonError(f'{path}: columns must include {_NEEDED}, got {columns}')
             if taken := sorted((_RESERVED - {'label'}) & set(columns)):
                 refuse(str(path), 'columns', 'called other than what the joints give', f'{taken}')
             return [

@@ -111,9 +111,7 @@ class RotateSkeleton(BaseTransform):
         results['keypoint'] = (keypoint - middle) @ rotation.T + middle
         return results
 
-    def _draw_rotation(
-        self, random: ModuleType | np.random.RandomState, dims: int
-    ) -> np.ndarray:
+    def _draw_rotation(self, random: ModuleType | np.random.RandomState, dims: int) -> np.ndarray:
         if dims == 2:
             greatest = 180 if self.angles == 'any' else self._limits(1)[0]
             return _plane_rotation(2, 0, 1, random.uniform(-greatest, greatest))
