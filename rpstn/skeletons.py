@@ -12,9 +12,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
+
+Joints = TypeVar('Joints', np.ndarray, Tensor)
 
 _HEAD_PARTS = (
     'head',
@@ -253,9 +256,7 @@ def joint_mapping(source: str | Skeleton, target: str | Skeleton) -> tuple[tuple
     return tuple(members(joint) for joint in target.joints)
 
 
-def map_joints(
-    joints: np.ndarray | Tensor, source: str | Skeleton, target: str | Skeleton
-) -> np.ndarray | Tensor:
+def map_joints(joints: Joints, source: str | Skeleton, target: str | Skeleton) -> Joints:
     """Joints of another skeleton, as far as they exist, by :func:`joint_mapping`.
 
     Args:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from rpstn.version import __version__
 
+from .options import Subparsers
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 STYLES = {'ok': 'green', 'patched': 'green', 'absent': 'dim'}
 
 
-def add_parser(subparsers) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     """Adds the verb to the command line."""
     parser = subparsers.add_parser('doctor', help='check the installation', description=__doc__)
     parser.set_defaults(run=run, needs=())

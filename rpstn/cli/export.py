@@ -13,14 +13,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rpstn.choices import WEIGHT_BITS
 from rpstn.errors import SettingError
 
-from .options import add_cfg_options, count
+from .options import Subparsers, add_cfg_options, count
+
+if TYPE_CHECKING:
+    from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 
-def add_parser(subparsers) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     """Adds the subcommand to the command line."""
     parser = subparsers.add_parser(
         'export',
@@ -90,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     if args.weight_bits and not args.calibrate:
         raise SettingError('--weight-bits is of 8-bit integers, which need --calibrate')
     config = read_config(args.config, parse_settings(args.cfg_options, '--cfg-options'))
-    model = load_model(config, args.checkpoint)
+    model: BasePoseEstimator = load_model(config, args.checkpoint)
     check_exportable(model)
     loader = config.get('test_dataloader') or {}
     clip_len = args.clip_len or loader.get('dataset', {}).get('clip_len', 5)

@@ -28,10 +28,10 @@ from typing import Any
 from rpstn.choices import ENGINES, FINDERS, JOINTS, MODES, OUTPUTS, PRECISIONS
 from rpstn.errors import SettingError
 
-from .options import add_cfg_options, count, moment
+from .options import Subparsers, add_cfg_options, count, moment
 
 
-def add_parser(subparsers) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     """Adds the verb to the command line."""
     parser = subparsers.add_parser(
         'infer',
@@ -178,7 +178,9 @@ def run(args: argparse.Namespace) -> int:
     from rpstn.inference.options import InferOptions
     from rpstn.inference.run import infer
 
-    given = {field.name: getattr(args, field.name, None) for field in fields(InferOptions)}
+    given: dict[str, Any] = {
+        field.name: getattr(args, field.name, None) for field in fields(InferOptions)
+    }
     given.update(
         _model_and_inputs(args.inputs),
         smooth=None if args.smooth is None else parse_settings(args.smooth, '--smooth'),

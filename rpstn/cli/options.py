@@ -1,8 +1,13 @@
 """What several verbs have in common: kinds of values, and options under one name."""
 
 import argparse
+from typing import TypeAlias
 
 from rpstn.video.part import Moment
+
+# In quotes: up to Python 3.10 the class takes no argument when it runs.
+Subparsers: TypeAlias = 'argparse._SubParsersAction[argparse.ArgumentParser]'
+"""What the verbs' ``add_parser`` adds to."""
 
 
 def count(text: str) -> int:

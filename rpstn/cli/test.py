@@ -5,10 +5,10 @@ rpstn test configs/rpstn_jhmdb.py work_dirs/rpstn_jhmdb/best.pth --show-dir draw
 
 import argparse
 
-from .options import add_runner_options
+from .options import Subparsers, add_runner_options
 
 
-def add_parser(subparsers) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     """Adds the verb to the command line."""
     parser = subparsers.add_parser(
         'test',

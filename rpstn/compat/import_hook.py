@@ -58,7 +58,7 @@ def install(patches: Sequence[Patch]) -> None:
 class _PatchingFinder(MetaPathFinder):
     """Finds the modules that have a defect, and has each executed within its cures."""
 
-    def __init__(self, patches: Sequence[Patch]):
+    def __init__(self, patches: Sequence[Patch]) -> None:
         self.patches = patches
         self._patches: dict[str, list[Patch]] = {}
         for patch in patches:
@@ -81,7 +81,7 @@ class _PatchingFinder(MetaPathFinder):
 class _PatchingLoader(Loader):
     """Executes a module within the cures of its defects."""
 
-    def __init__(self, loader: Loader, patches: Sequence[Patch]):
+    def __init__(self, loader: Loader, patches: Sequence[Patch]) -> None:
         self._loader = loader
         self._patches = patches
 
@@ -90,7 +90,9 @@ class _PatchingLoader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         # From here on the module looks as if it had been imported without us.
-        module.__spec__.loader = module.__loader__ = self._loader
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
         with ExitStack() as stack:
             for patch in self._patches:
                 if patch.is_broken():

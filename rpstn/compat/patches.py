@@ -16,6 +16,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pickle import UnpicklingError
 from types import ModuleType
+from typing import Any, NoReturn
 
 from . import package_utils as ours
 from .import_hook import Patch, afterwards, install, lend, quietly
@@ -45,14 +46,14 @@ def _missing(name: str) -> Callable[[], bool]:
 def _unusable(name: str, command: str) -> type:
     """A class to import and to name, which says what to install when it is instantiated."""
 
-    def refuse(self, *args, **kwargs):
+    def refuse(self: object, *args: object, **kwargs: object) -> NoReturn:
         raise ImportError(f'{name} is not available; install it with: {command}')
 
     members = {'__init__': refuse, '__doc__': f'Stands for {name}, which is not installed.'}
     return type(name.rpartition('.')[2], (), members)
 
 
-def _reduce_mean(tensor):
+def _reduce_mean(tensor: object) -> NoReturn:
     """Stands for mmdet.utils.reduce_mean, which is not installed."""
     raise ImportError(f'mmdet.utils.reduce_mean is not available; install it with: {INSTALL_MMDET}')
 
@@ -98,8 +99,8 @@ def _allow_checkpoints(history_buffer: ModuleType) -> None:
             return getattr(owner, name)
         raise UnpicklingError(f'getattr of {name!r} is not allowed in a checkpoint')
 
-    reconstruct = np.empty(0).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
+    reconstruct: Any = np.empty(0).__reduce__()[0]
+    scalar: Any = np.float64(0).__reduce__()[0]
     torch.serialization.add_safe_globals(
         [
             buffer_class,
@@ -114,7 +115,7 @@ def _allow_checkpoints(history_buffer: ModuleType) -> None:
     )
 
 
-def _download_weights_only(checkpoint: ModuleType) -> None:
+def _download_weights_only(checkpoint: Any) -> None:
     """Has downloaded checkpoints loaded as local ones are."""
     checkpoint.load_url = functools.partial(checkpoint.load_url, weights_only=True)
 
@@ -126,7 +127,7 @@ def _grad_scaler_is_deprecated() -> bool:
     return hasattr(torch.amp, 'GradScaler')
 
 
-def _use_current_grad_scaler(amp_optimizer_wrapper: ModuleType) -> None:
+def _use_current_grad_scaler(amp_optimizer_wrapper: Any) -> None:
     import torch
 
     amp_optimizer_wrapper.GradScaler = torch.amp.GradScaler

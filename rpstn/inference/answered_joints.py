@@ -81,15 +81,15 @@ class AnsweredJoints:
         if target not in ANSWERS:
             raise ModelError(f'joints must be of {", ".join(ANSWERS)}, got {target!r}')
         names = tuple(joint_names(meta))
-        self.source = next(
+        source = next(
             (skeleton.name for skeleton in SKELETONS.values() if skeleton.joints == names), None
         )
-        if self.source is None:
+        if source is None:
             raise ModelError(
                 f"the model's joints cannot be answered as {target}, as they are of "
                 f'no skeleton of rpstn.skeletons: {", ".join(names)}'
             )
-        self.target = target
+        self.source, self.target = source, target
         self.meta = parse_pose_metainfo(ANSWERS[target])
 
     def __call__(self, result: FrameResult) -> FrameResult:

@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import TRANSFORMS
-from torch import nn
 
 from rpstn.checkpoints import ModelError
 from rpstn.engine.loading import config_name
@@ -35,7 +35,7 @@ from rpstn.video.frames import Frame
 
 
 def predict_video(
-    model: nn.Module,
+    model: BasePoseEstimator,
     frames: Iterable[Frame],
     box: str | Sequence[float] = 'frame',
     clip_len: int | None = None,
@@ -156,7 +156,7 @@ class _Clips:
 
 
 @torch.no_grad()
-def _predict(model: nn.Module, batch: dict) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+def _predict(model: BasePoseEstimator, batch: dict) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Joints (K, 2) and scores (K,) by frame index."""
     found = {}
     for sample in model.test_step(batch):

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 from rpstn.checkpoints import ModelError
 from rpstn.choices import MODES
@@ -40,6 +42,7 @@ from rpstn.video.readahead import read_ahead
 from .answered_joints import AnsweredJoints
 from .clips import check_finite, predict_video
 from .smoothing import Smoother
+from .sources import Source
 
 
 class PoseInferencer:
@@ -106,14 +109,17 @@ class PoseInferencer:
         self.smooth = dict(smooth) if isinstance(smooth, dict) else ({} if smooth else None)
         self.stream_options = dict(stream_options or {})
         Smoother(**self.smooth or {})  # refuses settings that cannot be
-        if (config is None) != (checkpoint is None):
-            raise ModelError('config and checkpoint are given both, or neither for RPSTN-Lite')
-        if config is None:
+        if config is None and checkpoint is None:
             config, checkpoint = shipped_files()
             mode = 'stream' if mode == 'auto' else mode
-        self.model = load_model(config, checkpoint, device if engine == 'torch' else 'cpu')
-        self.answered = joints and AnsweredJoints(self.model.dataset_meta, joints)
-        recurrent = isinstance(self.model, VideoPoseEstimator)
+        elif config is None or checkpoint is None:
+            raise ModelError('config and checkpoint are given both, or neither for RPSTN-Lite')
+        model: BasePoseEstimator = load_model(
+            config, checkpoint, device if engine == 'torch' else 'cpu'
+        )
+        self.model = model
+        self.answered = AnsweredJoints(model.dataset_meta, joints) if joints else None
+        recurrent = isinstance(model, VideoPoseEstimator)
         options = {k: v for k, v in self.stream_options.items() if v is not None}
         people = options.pop('max_people', 1)
         streams = not plain or people > 1 or bool(options)
@@ -124,7 +130,7 @@ class PoseInferencer:
             )
         if not recurrent and (mode == 'stream' or streams):
             raise ModelError(
-                f'{type(self.model).__name__} is a single-frame model, which has '
+                f'{type(model).__name__} is a single-frame model, which has '
                 "nothing to carry on: it knows mode 'clip', one person, no "
                 "stream_options, engine 'torch' and float32 only"
             )
@@ -136,16 +142,13 @@ class PoseInferencer:
         self.mode = mode if recurrent else 'clip'
         if self.mode == 'auto' and streams:
             self.mode = 'stream'
-        self.stepper = (
-            self.model if self.mode == 'clip' else self._build_stepper(engine, precision, exported)
-        )
-        self.streaming = (
-            None
-            if self.mode == 'clip'
-            else StreamingRPSTN(
-                self.stepper, self.model.cfg, min_score=kpt_thr, **self.stream_options
+        self.stepper: Stepper | BasePoseEstimator = model
+        self.streaming: StreamingRPSTN | None = None
+        if self.mode != 'clip':
+            self.stepper = stepper = self._build_stepper(engine, precision, exported)
+            self.streaming = StreamingRPSTN(
+                stepper, model.cfg, min_score=kpt_thr, **self.stream_options
             )
-        )
         self.engine = getattr(
             self.stepper, 'device', f'PyTorch {torch.__version__} on {device}, float32'
         )
@@ -170,7 +173,7 @@ class PoseInferencer:
         """The K names, in order."""
         return joint_names(self.dataset_meta)
 
-    def mode_for(self, source: FrameSource | LiveSource) -> str:
+    def mode_for(self, source: Source) -> str:
         """``'clip'`` or ``'stream'``, whichever a source is looked at in."""
         if self.mode != 'auto':
             return self.mode
@@ -178,14 +181,15 @@ class PoseInferencer:
 
     def finisher(self) -> Callable[[FrameResult], FrameResult]:
         """What :meth:`raw` results go through, in order: a new filter, and the joints asked for."""
-        steps = [
-            *([] if self.smooth is None else [Smoother(**self.smooth)]),
-            *([self.answered] if self.answered else []),
-        ]
+        steps: list[Callable[[FrameResult], FrameResult]] = []
+        if self.smooth is not None:
+            steps.append(Smoother(**self.smooth))
+        if self.answered is not None:
+            steps.append(self.answered)
         return lambda result: functools.reduce(lambda done, step: step(done), steps, result)
 
     def __call__(
-        self, source: str | int | Path | FrameSource | LiveSource, part: Part = WHOLE
+        self, source: str | int | Path | Source, part: Part = WHOLE
     ) -> Iterator[FrameResult]:
         """The frames' results, in order, as they come.
 
@@ -207,9 +211,7 @@ class PoseInferencer:
             source = open_input(source, part=part)
         yield from map(self.finisher(), self.raw(source))
 
-    def raw(
-        self, source: FrameSource | LiveSource, known: Iterable[FrameResult] = ()
-    ) -> Iterator[FrameResult]:
+    def raw(self, source: Source, known: Iterable[FrameResult] = ()) -> Iterator[FrameResult]:
         """As calling it, before :meth:`finisher`.
 
         Args:
@@ -219,10 +221,15 @@ class PoseInferencer:
                 mode all is as if that run had never stopped; in stream mode everybody's
                 recurrence starts anew, with P, in the first frame that is not known.
         """
-        frames = iter(source) if source.live else read_ahead(source)
-        run = self._clips if self.mode_for(source) == 'clip' else self._stream
+        # Both are generators, which close what they read from.
+        frames = cast(
+            'Generator[Frame, None, None]', iter(source) if source.live else read_ahead(source)
+        )
         with closing(frames):
-            yield from run(frames, known)
+            if self.streaming is None or self.mode_for(source) == 'clip':
+                yield from self._clips(frames, known)
+            else:
+                yield from self._stream(self.streaming, frames, known)
 
     def _clips(
         self, frames: Iterator[Frame], known: Iterable[FrameResult]
@@ -230,23 +237,29 @@ class PoseInferencer:
         return predict_video(self.model, frames, self.box, kpt_thr=self.kpt_thr, known=known)
 
     def _stream(
-        self, frames: Iterator[Frame], known: Iterable[FrameResult]
+        self, streaming: StreamingRPSTN, frames: Iterator[Frame], known: Iterable[FrameResult]
     ) -> Iterator[FrameResult]:
-        last, size, taken = None, None, 0
+        last: FrameResult | None = None
+        size: tuple[int, int] | None = None
+        taken = 0
         for last in known:
             frame = next(frames)
-            size = frame.image.shape[1::-1]
+            size = _size_of(frame)
             taken = max([taken, *(person.id + 1 for person in last.people)])
             yield replace(last, image=frame.image)
         follow, given = parse_box(self.box)
         name = object()  # of this run, as there may be others at the same time
-        boxes = {0: given} if last is None and given is not None else self._boxes_after(last, size)
+        boxes: dict[int, np.ndarray] = {}
+        if last is not None and size is not None:
+            boxes = self._boxes_after(last, size)
+        elif given is not None:
+            boxes = {0: given}
         resumed = set(boxes)
         try:
             for frame in frames:
                 if not follow:
-                    boxes = {0: whole_frame(frame.image.shape[1::-1]) if given is None else given}
-                result = self.streaming.step(frame.image, boxes or None, name)
+                    boxes = {0: whole_frame(_size_of(frame)) if given is None else given}
+                result = streaming.step(frame.image, boxes or None, name)
                 boxes = {}
                 for person in result.people:
                     check_finite(person.keypoints, person.scores, frame.index)
@@ -259,16 +272,20 @@ class PoseInferencer:
                 )
                 yield replace(result, index=frame.index, time=frame.time, people=people)
         finally:
-            self.streaming.close(name)
+            streaming.close(name)
 
-    def _boxes_after(
-        self, result: FrameResult | None, size: tuple[int, int] | None
-    ) -> dict[int, np.ndarray]:
+    def _boxes_after(self, result: FrameResult, size: tuple[int, int]) -> dict[int, np.ndarray]:
         """Where to go on looking for the people of the last frame of an earlier run."""
         boxes = {}
-        for person in result.people if result is not None else ():
+        for person in result.people:
             follower = FollowedBox(person.box, self.kpt_thr)
             follower.update(person.keypoints, person.scores)
             if follower.box is not None:
                 boxes[person.id] = follower.current(size)
         return boxes
+
+
+def _size_of(frame: Frame) -> tuple[int, int]:
+    """(width, height) in pixels."""
+    height, width = frame.image.shape[:2]
+    return width, height

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Protocol
 
@@ -14,10 +15,10 @@ from rpstn.choices import OUTPUTS
 from rpstn.engine.loading import joint_names
 from rpstn.errors import RPSTNError
 from rpstn.results import FrameResult
-from rpstn.video.frames import FrameSource, VideoWriter
-from rpstn.video.live import LiveSource
+from rpstn.video.frames import VideoWriter
 
 from .pose_files import CocoJson, CsvFile, MMPoseJson, NpzFile, PoseJson
+from .sources import Source, rate_of
 
 _SCREEN = (1280, 720)
 """Pixels that a window has at most when it opens."""
@@ -36,7 +37,7 @@ class Output(Protocol):
         """Take one frame."""
 
 
-def ending(output: str, source: FrameSource | LiveSource) -> str:
+def ending(output: str, source: Source) -> str:
     """What the name of an output's file ends in.
 
     Of a live source the video cannot be drawn again after a kill, and an AVI, unlike an MP4, can
@@ -48,12 +49,7 @@ def ending(output: str, source: FrameSource | LiveSource) -> str:
 
 
 def open_outputs(
-    stack: ExitStack,
-    names: list[str],
-    stem: Path,
-    source: FrameSource | LiveSource,
-    meta: dict,
-    header: dict,
+    stack: ExitStack, names: list[str], stem: Path, source: Source, meta: dict, header: dict
 ) -> list[Output]:
     """Open the files of a run.
 
@@ -66,10 +62,10 @@ def open_outputs(
         header: what the JSON says of the run.
     """
     joints = joint_names(meta)
-    makers = dict(
+    makers: dict[str, Callable[[Path], AbstractContextManager[Output]]] = dict(
         csv=lambda path: CsvFile(path, joints),
         json=lambda path: PoseJson(path, joints, header),
-        npz=lambda path: NpzFile(path, joints, source.fps, source.size),
+        npz=lambda path: NpzFile(path, joints, rate_of(source), source.size),
         coco=CocoJson,
         mmpose=lambda path: MMPoseJson(path, meta),
     )
@@ -88,7 +84,7 @@ class DrawnFile:
         fps: frames per second.
     """
 
-    def __init__(self, path: Path, source: FrameSource | LiveSource, fps: float) -> None:
+    def __init__(self, path: Path, source: Source, fps: float) -> None:
         self.path = path
         self.live = source.live
         self.fps = fps
@@ -96,20 +92,23 @@ class DrawnFile:
         self.writer = None if source.single else VideoWriter(path, fps, source.size)
 
     def write(self, result: FrameResult) -> None:
-        """Append the image of one frame, drawn on already."""
+        """Append the image of one frame, drawn on already; ValueError if the result has none."""
+        image = result.image
+        if image is None:
+            raise ValueError(f'frame {result.index}: the result has no image to write')
         if self.writer is None:
-            if not cv2.imwrite(str(self.path), result.image):
+            if not cv2.imwrite(str(self.path), image):
                 raise OutputError(f'{self.path.name} cannot be written')
             return
         due = round(result.time * self.fps) + 1 - self.written if self.live else 1
         for _ in range(due):
-            self.writer.write(result.image)
+            self.writer.write(image)
         self.written += max(due, 0)
 
     def __enter__(self) -> DrawnFile:
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.writer is not None:
             self.writer.__exit__(*error)
 
@@ -130,7 +129,7 @@ class Window:
         OutputError: OpenCV was built without windows, or there is no screen.
     """
 
-    def __init__(self, source: FrameSource | LiveSource) -> None:
+    def __init__(self, source: Source) -> None:
         self.title, self.stays = source.name, source.single
         width, height = source.size
         scale = min(1.0, _SCREEN[0] / width, _SCREEN[1] / height)
@@ -161,6 +160,6 @@ class Window:
     def __enter__(self) -> Window:
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._is_open():
             cv2.destroyWindow(self.title)

@@ -83,7 +83,7 @@ class CsvFile:
     def __enter__(self) -> CsvFile:
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._file.close()
 
 
@@ -123,7 +123,7 @@ class JsonList:
         self._file.write(f'{before}{lines}'.encode() + self._end)
         self._first = False
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._file.close()
 
 
@@ -262,7 +262,7 @@ class NpzFile:
     def __enter__(self) -> NpzFile:
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         with zipfile.ZipFile(self.path, 'w', zipfile.ZIP_DEFLATED) as archive:
             for name, array in self._constants.items():
                 with archive.open(f'{name}.npy', 'w') as member:

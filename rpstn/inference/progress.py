@@ -7,8 +7,9 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from rpstn.video.frames import FrameSource
 from rpstn.video.live import LiveSource
+
+from .sources import Source
 
 
 class ProgressLine:
@@ -19,7 +20,7 @@ class ProgressLine:
         source: what is looked at.
     """
 
-    def __init__(self, console: Console, source: FrameSource | LiveSource) -> None:
+    def __init__(self, console: Console, source: Source) -> None:
         total = _expected(source)
         self.progress = Progress(
             TextColumn('{task.description}'),
@@ -35,11 +36,11 @@ class ProgressLine:
         self.done = 0
 
     def __enter__(self) -> Callable[[float], None]:
-        self.progress.__enter__()
+        self.progress.start()
         return self.step
 
-    def __exit__(self, *error) -> None:
-        self.progress.__exit__(*error)
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
 
     def step(self, rate: float) -> None:
         """One frame more, at ``rate`` frames per second so far."""
@@ -49,9 +50,9 @@ class ProgressLine:
         )
 
 
-def _expected(source: FrameSource | LiveSource) -> int | None:
+def _expected(source: Source) -> int | None:
     """The frames that a run will have, as far as the header of the video is right."""
-    if not source.expected:
+    if isinstance(source, LiveSource) or not source.expected:
         return None
     start, end = (
         int(moment.value * (source.fps if moment.seconds else 1)) if moment else source.expected

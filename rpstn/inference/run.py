@@ -26,9 +26,10 @@ from rpstn.video.readers import UnreadableFrameError
 
 from .inferencer import PoseInferencer
 from .options import InferOptions
-from .outputs import DrawnFile, OutputError, Window, WindowClosed, ending, open_outputs
+from .outputs import DrawnFile, Output, OutputError, Window, WindowClosed, ending, open_outputs
 from .progress import ProgressLine
 from .run_folder import RunError, RunFolder
+from .sources import Source, rate_of
 
 # What can be wrong with the input: nothing is left of the results. After any other error, such as
 # a full disk, they stay in the folder of the interrupted run.
@@ -76,15 +77,15 @@ class InferRun:
         if self.errors:
             raise RPSTNError('\n'.join(self.errors))
 
-    def _sources(self) -> list[tuple[str, FrameSource | str]]:
-        """What can be opened; of the rest there is a message. Live sources are opened last."""
+    def _sources(self) -> list[tuple[str, Source | None]]:
+        """Inputs that can be used, and their sources: None if live, for these are opened last."""
         args = self.options
-        sources: list[tuple[str, FrameSource | str]] = []
+        sources: list[tuple[str, Source | None]] = []
         names: dict[str, str] = {}
-        for text in expand_inputs(args.inputs):
+        for text in expand_inputs(list(args.inputs)):
             try:
                 if is_live(text):
-                    sources.append((text, text))
+                    sources.append((text, None))
                     continue
                 source = open_input(text, args.fps, self.options.part)
                 other = names.setdefault(source.name, text)
@@ -99,9 +100,12 @@ class InferRun:
                 self.errors.append(one_line(error))
         return sources
 
-    def _check_targets(self, source: FrameSource) -> None:
+    def _check_targets(self, source: Source) -> None:
+        out = self.options.out
+        if out is None or isinstance(source, LiveSource):
+            return
         for output in self.options.outputs:
-            target = self.options.out / f'{source.name}{ending(output, source)}'
+            target = out / f'{source.name}{ending(output, source)}'
             if target.exists() and source.path.exists() and target.samefile(source.path):
                 raise OutputError(f'{target}: would overwrite the input; choose another --out')
 
@@ -142,14 +146,12 @@ class InferRun:
         given = dict(config=args.det_model, checkpoint=args.det_weights, device=device)
         return {name: value for name, value in given.items() if value is not None}
 
-    def _infer(self, inferencer: PoseInferencer, text: str, source: FrameSource | str) -> None:
+    def _infer(self, inferencer: PoseInferencer, text: str, source: Source | None) -> None:
         """Look at one input."""
         folder = None
         try:
-            if isinstance(source, str):
-                source = open_input(
-                    source, self.options.fps, self.options.part, self.options.retries
-                )
+            if source is None:
+                source = open_input(text, self.options.fps, self.options.part, self.options.retries)
             if self.options.out is not None:
                 folder = RunFolder(
                     self.options.out,
@@ -185,16 +187,14 @@ class InferRun:
                 ) from None
         if folder is not None:
             folder.complete()
-            self._report(source, closed)
+            self._report(source, folder.out, closed)
 
     def _discard(self, folder: RunFolder | None) -> None:
         """Leave nothing of a run that came to nothing, but what an earlier one had reached."""
         if folder is not None and not folder.known:
             folder.discard()
 
-    def _about(
-        self, inferencer: PoseInferencer, text: str, source: FrameSource | LiveSource
-    ) -> dict:
+    def _about(self, inferencer: PoseInferencer, text: str, source: Source) -> dict:
         """All that the bare results of a run depend on."""
         args = self.options
         about = dict(
@@ -217,21 +217,19 @@ class InferRun:
         )
         if args.finder == 'rtmdet':
             about['detector'] = [_file_or_name(args.det_model), _file_or_name(args.det_weights)]
-        if not source.live:
+        if isinstance(source, FrameSource):
             files = source.images or (str(source.path),)
             about['bytes'] = sum(map(os.path.getsize, files))
             about['files'] = len(files)
         return about
 
-    def _look(
-        self, inferencer: PoseInferencer, source: FrameSource | LiveSource, folder: RunFolder | None
-    ) -> None:
+    def _look(self, inferencer: PoseInferencer, source: Source, folder: RunFolder | None) -> None:
         """Take every frame of a source to every output."""
         args, meta = self.options, inferencer.dataset_meta
-        fps = source.fps / args.stride
+        fps = rate_of(source) / args.stride
         names = [name for name in dict.fromkeys(args.save) if name != 'video']
         header = dict(
-            video=hide_password(str(source)) if source.live else source.path.name,
+            video=source.path.name if isinstance(source, FrameSource) else str(source),
             fps=source.fps,
             size=source.size,
             config=args.config or 'lite',
@@ -245,7 +243,8 @@ class InferRun:
         began = time.perf_counter()
         finish = inferencer.finisher()
         with ExitStack() as stack:
-            outputs, drawn = [], []
+            outputs: list[Output] = []
+            drawn: list[Output] = []
             if folder is not None:
                 stem = folder.folder / source.name
                 outputs = open_outputs(stack, names, stem, source, meta, header)
@@ -270,29 +269,30 @@ class InferRun:
                 self.took = time.perf_counter() - began
                 step(self.done / self.took)
 
-    def _report(self, source: FrameSource | LiveSource, closed: bool) -> None:
+    def _report(self, source: Source, out: Path, closed: bool) -> None:
         files = ', '.join(
-            str(self.options.out / f'{source.name}{ending(output, source)}')
+            str(out / f'{source.name}{ending(output, source)}')
             for output in dict.fromkeys(self.options.save)
         )
         rate = self.done / max(self.took, 1e-9)
         self.say(f'{self.done} frames, {rate:.1f} per second: {files}')
-        if source.live and source.dropped:
-            self.say(
-                f'{source}: {source.dropped} frames came while the model was busy, and were dropped'
-            )
-        if source.live and source.reconnected:
-            self.say(f'{source}: the stream broke off and came back {source.reconnected} times')
-        whole = not source.live and source.part == Part() and not closed
-        if whole and source.expected > self.done:
+        if isinstance(source, LiveSource):
+            if source.dropped:
+                self.say(
+                    f'{source}: {source.dropped} frames came while the model was busy, and were '
+                    'dropped'
+                )
+            if source.reconnected:
+                self.say(f'{source}: the stream broke off and came back {source.reconnected} times')
+        elif source.part == Part() and not closed and source.expected > self.done:
             self.say(
                 f'{source.path}: the header states {source.expected} frames, '
                 f'{self.done} could be decoded'
             )
 
 
-def _file_or_name(text: str | Path | None) -> list | str | None:
+def _file_or_name(text: str | Path | None) -> list[str | int] | str | None:
     """What tells a file from another: its path and bytes; of a name or URL itself."""
     if text is None or not Path(text).is_file():
-        return text
+        return None if text is None else str(text)
     return [str(Path(text).absolute()), os.path.getsize(text)]

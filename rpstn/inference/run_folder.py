@@ -40,6 +40,9 @@ class RunFolder:
         RunError: there is an interrupted run, and ``resume`` is not set, or it is another run.
     """
 
+    _file: IO[bytes]
+    """The journal, open within a ``with`` statement."""
+
     def __init__(self, out: Path, name: str, about: dict, resume: bool = False) -> None:
         self.out = out
         self.folder = out / f'{name}.incomplete'
@@ -47,7 +50,6 @@ class RunFolder:
         self.known = 0
         """Frames that an earlier run has done."""
         self._made = [path for path in (out, *out.parents) if not path.exists()]
-        self._file: IO[bytes] | None = None
         self._written = 0
         if not self.folder.exists():
             return
@@ -67,7 +69,7 @@ class RunFolder:
         self._file = open(path, 'ab', buffering=0)
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._file.close()
 
     def results(self, meta: Mapping[str, Any] | None = None) -> Iterator[FrameResult]:

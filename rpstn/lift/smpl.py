@@ -228,10 +228,10 @@ def _tensor(field: str, value: Array, shapes: tuple[tuple[int, ...], ...]) -> Te
 
 
 def _load_regressor(given: str | os.PathLike | np.ndarray, shape: tuple[int, int]) -> Tensor:
-    if not isinstance(given, np.ndarray):
-        name, given = os.fspath(given), np.load(Path(given), allow_pickle=False)
+    if isinstance(given, np.ndarray):
+        name, matrix = 'regressor', given
     else:
-        name = 'regressor'
-    if given.shape != shape:
-        raise ValueError(f'{name} must be of shape {shape} (joints, vertices), got {given.shape}')
-    return torch.from_numpy(given.astype(np.float32))
+        name, matrix = os.fspath(given), np.load(Path(given), allow_pickle=False)
+    if matrix.shape != shape:
+        raise ValueError(f'{name} must be of shape {shape} (joints, vertices), got {matrix.shape}')
+    return torch.from_numpy(matrix.astype(np.float32))

@@ -160,12 +160,11 @@ def _read_table(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline='', encoding='utf-8-sig') as file:
             reader = csv.DictReader(file, restval='')
-            missing = [c for c in _NEEDED if c not in (reader.fieldnames or ())]
+            columns = tuple(reader.fieldnames or ())
+            missing = [c for c in _NEEDED if c not in columns]
             if missing:
-                raise BadSkeletonError(
-                    f'{path}: columns must include {_NEEDED}, got {tuple(reader.fieldnames or ())}'
-                )
-            if taken := sorted((_RESERVED - {'label'}) & set(reader.fieldnames)):
+                raise BadSkeletonError(f'{path}: columns must include {_NEEDED}, got {columns}')
+            if taken := sorted((_RESERVED - {'label'}) & set(columns)):
                 refuse(str(path), 'columns', 'called other than what the joints give', f'{taken}')
             return [
                 {key: value.strip() for key, value in row.items() if isinstance(value, str)}
@@ -176,8 +175,9 @@ def _read_table(path: Path) -> list[dict[str, str]]:
 
 
 def _image_shape(row: dict[str, str], dims: int) -> tuple[int, int] | None:
-    sides = [row.get(side, '') for side in ('height', 'width')]
-    return tuple(map(int, sides)) if dims == 2 and all(map(str.isdecimal, sides)) else None
+    height, width = row.get('height', ''), row.get('width', '')
+    known = dims == 2 and height.isdecimal() and width.isdecimal()
+    return (int(height), int(width)) if known else None
 
 
 def _read_archive(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -230,7 +230,7 @@ def _from_annotation(
     total = annotation.get('total_frames', joints.shape[1] if joints.ndim == 4 else None)
     if joints.ndim == 4 and total != joints.shape[1]:
         refuse(where, 'total_frames', f"keypoint's {joints.shape[1]}", f'{total!r}')
-    groups = {
+    groups: dict[str, str | tuple[str, ...]] = {
         key: str(value)
         for key, value in annotation.items()
         if key not in _RESERVED and isinstance(value, (str, int, float, np.generic))
@@ -248,5 +248,5 @@ def _from_annotation(
     )
 
 
-def _plain(label: object) -> str | int | Sequence:
+def _plain(label: Any) -> str | int | Sequence:
     return label.tolist() if isinstance(label, (np.ndarray, np.generic)) else label

@@ -49,13 +49,14 @@ class PennSkeletonDataset(SkeletonDataset):
         super().__init__(data_root=data_root, **kwargs)
 
     def load_sequences(self) -> Iterator[SkeletonSequence]:
-        sequences = []
+        sequences, actions = [], set()
         for labels in read_penn_labels(self.data_root):
             try:
                 sequences.append(self._skeleton(labels))
+                actions.add(labels.action)
             except BadSequenceError as bad:
                 self.reject(labels.name, BadSkeletonError(str(bad)))
-        self._metainfo.setdefault('classes', tuple(sorted({s.label for s in sequences})))
+        self._metainfo.setdefault('classes', tuple(sorted(actions)))
         yield from sequences
 
     def _skeleton(self, labels: PennLabels) -> SkeletonSequence:

@@ -99,9 +99,10 @@ class SkeletonSequence:
         Raises:
             BadSkeletonError: a label that is none of them.
         """
-        several = not isinstance(self.label, (str, int, np.integer))
+        given = self.label
+        labels: Sequence = (given,) if isinstance(given, (str, int, np.integer)) else given
         numbers = []
-        for label in self.label if several else (self.label,):
+        for label in labels:
             if isinstance(label, str) and label in classes:
                 numbers.append(classes.index(label))
             elif isinstance(label, (int, np.integer)) and 0 <= label < len(classes):

@@ -67,6 +67,7 @@ class SkeletonDataset(BaseActionDataset):
     """
 
     METAINFO: dict = {}
+    num_classes: int | None
 
     def __init__(
         self,
@@ -182,7 +183,7 @@ class SkeletonDataset(BaseActionDataset):
                 'one class, unless multi_class is set',
                 f'{sequence.label!r}',
             )
-        item = dict(
+        item: dict[str, Any] = dict(
             frame_dir=sequence.name,
             label=numbers if self.multi_class else numbers[0],
             keypoint=np.ascontiguousarray(sequence.keypoint, np.float32),

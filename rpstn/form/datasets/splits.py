@@ -189,9 +189,7 @@ def _stratified_folds(
 
 def _strata(labels: Sequence[Label]) -> np.ndarray:
     """(N,) a number for each label, or combination of labels; equal where these are."""
-    keys = [
-        (int(label),) if np.ndim(label) == 0 else tuple(sorted(map(int, label))) for label in labels
-    ]
+    keys = [tuple(sorted(np.atleast_1d(label).astype(int).tolist())) for label in labels]
     order = {key: number for number, key in enumerate(sorted(set(keys)))}
     return np.array([order[key] for key in keys], int)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import numpy as np
 from mmaction.registry import HOOKS
@@ -96,8 +97,8 @@ class BalancedClassWeightHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Count the labels and set the weights."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        head = getattr(model, 'cls_head', None)
-        loss = getattr(head, 'loss_cls', None)
+        head: Any = getattr(model, 'cls_head', None)
+        loss: Any = getattr(head, 'loss_cls', None)
         if not hasattr(loss, 'class_weight'):
             raise SettingError(
                 'BalancedClassWeightHook needs a model with cls_head.loss_cls that '

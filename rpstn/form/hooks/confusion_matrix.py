@@ -75,6 +75,8 @@ class ConfusionMatrixHook(Hook):
         folder.mkdir(parents=True, exist_ok=True)
         for metric in self._metrics(evaluator):
             evaluation = metric.evaluation
+            if evaluation is None or evaluation.confusion is None:  # nothing evaluated
+                continue
             prefix = '' if metric.prefix == FormMetric.default_prefix else f'{metric.prefix}_'
             stem = f'{stage}_{prefix}'.replace('/', '_')
             title = (
@@ -85,12 +87,8 @@ class ConfusionMatrixHook(Hook):
             plot_confusion_matrix(
                 evaluation.confusion, metric.class_names(len(evaluation.confusion)), path, title
             )
-            if evaluation.confidence is not None:
-                plot_reliability(
-                    evaluation.confidence,
-                    evaluation.right,
-                    folder / f'{stem}reliability.png',
-                    stage,
-                    metric.num_bins,
-                )
+            confidence, right, num_bins = evaluation.confidence, evaluation.right, metric.num_bins
+            if confidence is not None and right is not None and num_bins is not None:
+                diagram = folder / f'{stem}reliability.png'
+                plot_reliability(confidence, right, diagram, stage, num_bins)
             runner.logger.info(f'Drawn: {path}')

@@ -41,8 +41,9 @@ class TemporalDistanceRecognizer(BaseRecognizer):
     ) -> None:
         super().__init__(backbone=backbone, cls_head=cls_head, **kwargs)
         parts = [representation] if isinstance(representation, dict) else representation
-        self.representations = nn.ModuleList(MODELS.build(part) for part in parts)
-        channels = [part.out_channels for part in self.representations]
+        modules = [MODELS.build(part) for part in parts]
+        self.representations = nn.ModuleList(modules)
+        channels = [module.out_channels for module in modules]
         if sum(channels) != self.backbone.in_channels:
             raise SettingError(
                 f'backbone.in_channels must be {sum(channels)}, the channels of the '
@@ -79,6 +80,9 @@ class MaskedNorm(nn.Module):
         channels: C.
         eps, momentum: as in ``torch.nn.BatchNorm1d``.
     """
+
+    running_mean: Tensor
+    running_var: Tensor
 
     def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()

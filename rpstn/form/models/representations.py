@@ -153,6 +153,8 @@ class StandingDisplacements(Representation):
             the ankles, so that the shape of the body and the stance remain.
     """
 
+    weights: Tensor
+
     def __init__(
         self,
         skeleton: str,

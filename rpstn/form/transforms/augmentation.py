@@ -7,6 +7,7 @@ generator, which MMEngine seeds in every worker.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from zlib import crc32
 
 import numpy as np
@@ -101,7 +102,7 @@ class RotateSkeleton(BaseTransform):
         self.seed = seed
 
     def transform(self, results: dict) -> dict:
-        random = np.random
+        random: ModuleType | np.random.RandomState = np.random
         if self.seed is not None:
             random = np.random.RandomState((self.seed, crc32(results['frame_dir'].encode())))
         keypoint = results['keypoint']
@@ -110,7 +111,7 @@ class RotateSkeleton(BaseTransform):
         results['keypoint'] = (keypoint - middle) @ rotation.T + middle
         return results
 
-    def _draw_rotation(self, random: np.random.RandomState, dims: int) -> np.ndarray:
+    def _draw_rotation(self, random: ModuleType | np.random.RandomState, dims: int) -> np.ndarray:
         if dims == 2:
             greatest = 180 if self.angles == 'any' else self._limits(1)[0]
             return _plane_rotation(2, 0, 1, random.uniform(-greatest, greatest))

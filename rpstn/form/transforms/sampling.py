@@ -56,7 +56,8 @@ class ResampleSkeleton(BaseTransform):
                 f'num_clips >= 1, got {num_frames}, {crop}, {warp}, {num_clips}'
             )
         self.num_frames, self.num_clips = num_frames, num_clips
-        self.skeleton = get_skeleton(skeleton) if start == 'standing' else None
+        standing = skeleton if start == 'standing' else None
+        self.skeleton = None if standing is None else get_skeleton(standing)
         self.crop, self.warp = crop, warp
 
     def transform(self, results: dict) -> dict:
@@ -79,7 +80,7 @@ class ResampleSkeleton(BaseTransform):
         random = self.crop > 0 or self.warp > 0
         start = starts[np.random.randint(len(starts))] if random else starts[0]
         length = last - start
-        begin, end = start, last
+        begin, end = float(start), float(last)
         if self.crop > 0:
             begin += np.random.uniform(0, self.crop) * length
             end -= np.random.uniform(0, self.crop) * length

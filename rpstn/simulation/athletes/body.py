@@ -93,7 +93,7 @@ class Appearance:
         sleeve = rng.choice([0.0, 0.35, 0.6, 2.0], p=[0.25, 0.25, 0.3, 0.2])
         leg = rng.choice([0.35, 0.6, 0.85, 2.0], p=[0.25, 0.25, 0.15, 0.35])
         sock = rng.choice([0.55, 0.8, 1.0], p=[0.2, 0.4, 0.4])
-        limbs = dict(
+        limbs: dict[str, tuple[str, str, float]] = dict(
             upper_arm=('shirt', 'skin', min(sleeve, 1.0)),
             forearm=('shirt', 'skin', 1.0 if sleeve > 1 else 0.0),
             hand=('skin', 'skin', 1.0),
@@ -104,7 +104,8 @@ class Appearance:
             neck=('skin', 'skin', 1.0),
         )
         rows = [limbs[c.part.split('_', 1)[-1]] for c in CAPSULES]
-        near, far = (np.array([MATERIAL[row[i]] for row in rows]) for i in (0, 1))
+        near = np.array([MATERIAL[first] for first, _, _ in rows])
+        far = np.array([MATERIAL[second] for _, second, _ in rows])
         palette = np.tile(colours, (len(PARTS), 1)).astype(np.float32)
         return cls(
             np.concatenate([width, trunk]),
@@ -112,7 +113,7 @@ class Appearance:
             palette,
             near,
             far,
-            np.array([row[2] for row in rows], np.float32),
+            np.array([cut for _, _, cut in rows], np.float32),
             str(rng.choice(['plain', 'stripes', 'block', 'panel'])),
             float(rng.choice([0.1, 0.35, 0.6, 1.2], p=[0.2, 0.4, 0.3, 0.1])),
         )
@@ -121,7 +122,7 @@ class Appearance:
 def _colours(rng: np.random.Generator) -> np.ndarray:
     """(len(MATERIALS), 3) BGR."""
 
-    def cloth():
+    def cloth() -> np.ndarray:
         if rng.random() < 0.35:  # black, grey, white
             return np.full(3, rng.uniform(25, 235)) + rng.normal(0, 5, 3)
         return rng.uniform(20, 235, 3)

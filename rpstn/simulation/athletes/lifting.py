@@ -103,7 +103,7 @@ def complete(keypoints: np.ndarray, known: np.ndarray) -> np.ndarray:
 def pixels_per_metre(points: np.ndarray) -> np.ndarray:
     """(N,) the size of the person, from the least foreshortened of trunk, thighs and shins."""
 
-    def length(a, b):
+    def length(a: str, b: str) -> np.ndarray:
         return np.linalg.norm(points[:, _PENN[a]] - points[:, _PENN[b]], axis=-1)
 
     trunk = np.mean([length('left_shoulder', 'left_hip'), length('right_shoulder', 'right_hip')], 0)
@@ -118,7 +118,9 @@ def pixels_per_metre(points: np.ndarray) -> np.ndarray:
     return np.maximum(smooth(steady, 8), 4.0)
 
 
-def _far_side(points, hidden, scale, up) -> np.ndarray:
+def _far_side(
+    points: np.ndarray, hidden: np.ndarray, scale: np.ndarray, up: np.ndarray
+) -> np.ndarray:
     """(N,) in (-1, 1): positive where the left side is the far one.
 
     Votes: the side with more hidden joints is far; somebody who faces the picture's right has
@@ -173,10 +175,10 @@ def lift(points: np.ndarray, hidden: np.ndarray, push: np.ndarray) -> ScreenBody
     for child, parent, length, reach in _CHAINS:
         mid = points[:, _PENN[child]] - points[:, _PENN[parent]]
         room = np.sqrt(np.maximum((length * scale) ** 2 - (mid**2).sum(-1), 0))
-        side = smooth(np.where(hidden[:, _PENN[child]], 1.0, -1.0), 1.5)
+        behind = smooth(np.where(hidden[:, _PENN[child]], 1.0, -1.0), 1.5)
         root = xyz[f'{child.split("_")[0]}_{"shoulder" if reach > 0.1 else "hip"}'][:, 2]
         # Away from the trunk by its share, and further where the limb is foreshortened.
-        xyz[child][:, 2] = 0.6 * root + side * np.maximum(
+        xyz[child][:, 2] = 0.6 * root + behind * np.maximum(
             reach * scale, np.minimum(0.5 * room, 1.5 * reach * scale)
         )
     xyz['head'][:, 2] = scale * smooth(np.where(hidden[:, 0], 0.12, -0.04), 1.5)
@@ -191,7 +193,7 @@ def lift(points: np.ndarray, hidden: np.ndarray, push: np.ndarray) -> ScreenBody
     return ScreenBody(joints, np.repeat(scale[:, None], len(JOINTS), 1), frames, sun)
 
 
-def _frame(up, left, far, scale) -> np.ndarray:
+def _frame(up: np.ndarray, left: np.ndarray, far: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """(N, 3, 3) columns forward, left, up; left is kept off zero where the sides coincide."""
     left = left.copy()
     left[:, 2] += np.where(far < 0, -1, 1) * 1e-3 * scale
@@ -202,7 +204,13 @@ def _frame(up, left, far, scale) -> np.ndarray:
     return np.stack([np.cross(left, up), left, up], -1)
 
 
-def _derive(xyz, shoulders, hips, frames, scale) -> np.ndarray:
+def _derive(
+    xyz: dict[str, np.ndarray],
+    shoulders: np.ndarray,
+    hips: np.ndarray,
+    frames: np.ndarray,
+    scale: np.ndarray,
+) -> np.ndarray:
     """(N, J, 3): the image joints and those that follow from them."""
     joints = np.zeros((len(scale), len(JOINTS), 3))
     for name, value in xyz.items():

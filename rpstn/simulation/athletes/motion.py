@@ -17,7 +17,7 @@ from .timing import Repetitions, draw_repetitions, sway
 Motion = Callable[[np.random.Generator, Proportions, np.ndarray], PosedSkeleton]
 
 
-def _vectors(x, y, z) -> np.ndarray:
+def _vectors(x: float | np.ndarray, y: float | np.ndarray, z: float | np.ndarray) -> np.ndarray:
     """Stacks (N, 2) or broadcastable components to vectors (N, 2, 3)."""
     return np.stack(np.broadcast_arrays(x, y, z), -1)
 
@@ -124,7 +124,7 @@ def jumping_jack(rng: np.random.Generator, body: Proportions, times: np.ndarray)
     bend = _pair(np.radians(rng.uniform(5, 45)) * (0.4 + 0.6 * np.sin(np.pi * depth)))
     front = rng.uniform(0.0, 0.35)
 
-    def direction(a):
+    def direction(a: np.ndarray) -> np.ndarray:
         return _vectors(front * np.abs(np.sin(a)) + 0.03, SIDES * np.sin(a), -np.cos(a))
 
     poser.swing(direction(angle), direction(angle + bend * rng.choice([-0.5, 1.0])))

@@ -117,7 +117,9 @@ def normalize(v: np.ndarray) -> np.ndarray:
     return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)
 
 
-def body_frame(pitch=0.0, yaw=0.0, roll=0.0) -> np.ndarray:
+def body_frame(
+    pitch: float | np.ndarray = 0.0, yaw: float | np.ndarray = 0.0, roll: float | np.ndarray = 0.0
+) -> np.ndarray:
     """Frames (N, 3, 3): turned left by yaw, then bent forward by pitch, then leaning left by
     roll; radians, scalars or (N,)."""
     pitch, yaw, roll = np.broadcast_arrays(*map(np.atleast_1d, (pitch, yaw, roll)))
@@ -125,7 +127,7 @@ def body_frame(pitch=0.0, yaw=0.0, roll=0.0) -> np.ndarray:
     cr, sr = np.cos(-roll), np.sin(-roll)
     zero, one = np.zeros_like(cp), np.ones_like(cp)
 
-    def matrix(*entries):
+    def matrix(*entries: np.ndarray) -> np.ndarray:
         return np.stack(entries, -1).reshape(*cp.shape, 3, 3)
 
     turn = matrix(cy, -sy, zero, sy, cy, zero, zero, zero, one)
@@ -134,7 +136,9 @@ def body_frame(pitch=0.0, yaw=0.0, roll=0.0) -> np.ndarray:
     return turn @ bend @ lean
 
 
-def two_bone_ik(root, target, pole, first: float, second: float):
+def two_bone_ik(
+    root: np.ndarray, target: np.ndarray, pole: np.ndarray, first: float, second: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The middle and the end of a chain of two bones from `root` towards `target`.
 
     All (..., 3). The middle joint bends to the side of the direction `pole`. A target out of
@@ -158,7 +162,7 @@ class Poser:
         num_frames: N.
     """
 
-    def __init__(self, body: Proportions, num_frames: int):
+    def __init__(self, body: Proportions, num_frames: int) -> None:
         self.body = body
         self.joints = np.zeros((num_frames, len(JOINTS), 3))
         self.frames: tuple[np.ndarray, ...] = ()
@@ -173,7 +177,13 @@ class Poser:
         """The left and the right joint of a name: (N, 2, 3)."""
         return self.joints[:, [INDEX[f'left_{name}'], INDEX[f'right_{name}']]]
 
-    def trunk(self, pelvis, pelvis_frame, chest_frame, head_frame) -> 'Poser':
+    def trunk(
+        self,
+        pelvis: np.ndarray,
+        pelvis_frame: np.ndarray,
+        chest_frame: np.ndarray,
+        head_frame: np.ndarray,
+    ) -> 'Poser':
         """Sets pelvis (N, 3), spine, head, hips and shoulders from the three frames."""
         body, n = self.body, len(self.joints)
         self.frames = tuple(
@@ -195,7 +205,9 @@ class Poser:
         )
         return self
 
-    def legs(self, ankles, knee_pole, foot_direction) -> 'Poser':
+    def legs(
+        self, ankles: np.ndarray, knee_pole: np.ndarray, foot_direction: np.ndarray
+    ) -> 'Poser':
         """Sets knees, ankles and feet; every argument (N, 2, 3) or broadcastable to it.
 
         `foot_direction` points from the heel to the toes.
@@ -213,20 +225,29 @@ class Poser:
         self._set_pair('toe', ankles + drop + 0.66 * body.foot * forward)
         return self
 
-    def reach(self, wrists, elbow_pole, hand_direction=None) -> 'Poser':
+    def reach(
+        self, wrists: np.ndarray, elbow_pole: np.ndarray, hand_direction: np.ndarray | None = None
+    ) -> 'Poser':
         """Sets the arms so that the wrists come to `wrists` (N, 2, 3)."""
         elbows, wrists = two_bone_ik(
             self.pair('shoulder'), wrists, elbow_pole, self.body.upper_arm, self.body.forearm
         )
         return self._arms(elbows, wrists, hand_direction)
 
-    def swing(self, upper_direction, forearm_direction, hand_direction=None) -> 'Poser':
+    def swing(
+        self,
+        upper_direction: np.ndarray,
+        forearm_direction: np.ndarray,
+        hand_direction: np.ndarray | None = None,
+    ) -> 'Poser':
         """Sets the arms by the directions (N, 2, 3) of upper arm and forearm."""
         elbows = self.pair('shoulder') + self.body.upper_arm * normalize(upper_direction)
         wrists = elbows + self.body.forearm * normalize(forearm_direction)
         return self._arms(elbows, wrists, hand_direction)
 
-    def _arms(self, elbows, wrists, hand_direction) -> 'Poser':
+    def _arms(
+        self, elbows: np.ndarray, wrists: np.ndarray, hand_direction: np.ndarray | None
+    ) -> 'Poser':
         if hand_direction is None:
             hand_direction = wrists - elbows
         self._set_pair('elbow', elbows)

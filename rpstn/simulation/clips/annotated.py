@@ -4,6 +4,7 @@ Shape letters: N frames, K image joints.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -84,16 +85,16 @@ def annotated_scene(
     matrices = np.tile(np.eye(2, 3), (len(points), 1, 1))
     camera, middle = _standpoint(points, scale, size)
 
-    def paint_canvas():
+    def paint_canvas() -> np.ndarray:
         return backdrop(place_rng, size, camera, np.zeros(2), middle)
 
-    def grade():
+    def grade() -> Grade:
         return Grade.random(grade_rng, len(points), size)
 
     bare = hidden & ~label(primitives, look, points, PENN_NAMES, size)[1]
     covers = cover_joints(cover_rng, points, bare, seen, scale)
     return Scene(
-        tuple(size),
+        (size[0], size[1]),
         primitives,
         look,
         paint_canvas,
@@ -113,7 +114,7 @@ def render_sequence(
     size: tuple[int, int],
     seed: int | tuple[int, ...] = 0,
     joints: str = 'penn13',
-    **kwargs,
+    **kwargs: Any,
 ) -> Iterator[np.ndarray]:
     """The frames of :func:`annotated_scene`, one (H, W, 3) uint8 BGR picture at a time."""
     scene = annotated_scene(keypoints, labelled, occluded, size, seed, joints, **kwargs)
@@ -126,23 +127,29 @@ def agreement(scene: Scene, keypoints: np.ndarray) -> np.ndarray:
     return label(scene.primitives, scene.look, keypoints, PENN_NAMES, scene.size, covered)[1]
 
 
-def _settle(points, hidden, seen, look: Appearance, size) -> Primitives:
+def _settle(
+    points: np.ndarray,
+    hidden: np.ndarray,
+    seen: np.ndarray,
+    look: Appearance,
+    size: tuple[int, int],
+) -> Primitives:
     """Moves joints to and fro in depth until the body hides what the labels call hidden."""
     push = np.zeros(points.shape[:2])
-    best, least = None, np.inf
+    rounds: list[tuple[int, Primitives]] = []
     for _ in range(_ROUNDS):
         primitives = build_primitives(lift(points, hidden, push), look)
         covered = label(primitives, look, points, PENN_NAMES, size)[1]
         wrong_front, wrong_back = hidden & ~covered, seen & covered
         # A joint that must be seen weighs more: what must be hidden can still be covered.
-        wrong = wrong_front.sum() + 3 * wrong_back.sum()
-        if wrong < least:
-            best, least = primitives, wrong
+        rounds.append((int(wrong_front.sum() + 3 * wrong_back.sum()), primitives))
         push = push + 0.22 * smooth(wrong_front, 2) - 0.30 * smooth(wrong_back, 2)
-    return best
+    return min(rounds, key=lambda each: each[0])[1]
 
 
-def _standpoint(points, scale, size) -> tuple[Camera, np.ndarray]:
+def _standpoint(
+    points: np.ndarray, scale: np.ndarray, size: tuple[int, int]
+) -> tuple[Camera, np.ndarray]:
     """A level camera that puts the floor under the lowest feet; the person is 6 m away."""
     distance, height = 6.0, 1.3
     focal = float(np.median(scale)) * distance
@@ -153,7 +160,7 @@ def _standpoint(points, scale, size) -> tuple[Camera, np.ndarray]:
     return camera, np.array([0, 0, 1.0])
 
 
-def _shadow(primitives: Primitives, points, scale) -> Shadow:
+def _shadow(primitives: Primitives, points: np.ndarray, scale: np.ndarray) -> Shadow:
     """The body thrown flat to the floor at the height of its lower foot."""
     floor = smooth(points[:, -2:, 1].max(1), 6)[:, None, None] + 0.05 * scale[:, None, None]
     ends = np.stack([primitives.capsules[..., :2], primitives.capsules[..., 3:5]], 2).astype(float)

@@ -1,6 +1,7 @@
 """Clips of synthetic athletes for training and tests; no files needed."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from mmpose.registry import DATASETS
 
@@ -51,7 +52,7 @@ class SyntheticClipDataset(ClipDataset):
         fps: float = 25.0,
         joints: str = 'penn13',
         cache_mb: int = 0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         unknown = set(motions) - set(MOTIONS)
         if unknown or not motions:
@@ -73,7 +74,7 @@ class SyntheticClipDataset(ClipDataset):
             SyntheticReader(
                 (seed, i),
                 num_frames,
-                tuple(int(v) for v in image_size),
+                (int(image_size[0]), int(image_size[1])),
                 tuple(motions),
                 occluder_prob,
                 motion_blur,

@@ -120,7 +120,10 @@ def write_sequence(sequence: PoseSequence, frames: Path, seed: int = 0, quality:
 
     Raises:
         RealFramesError: `frames`/NNNN holds frames that are not marked.
+        ValueError: the sequence does not say how large its frames are.
     """
+    if sequence.image_size is None:
+        raise ValueError(f'{sequence.name}: image_size must be known to draw its frames')
     cv2.setNumThreads(1)  # the worker processes share the cores
     target = frames / sequence.name
     partial = frames / f'.{sequence.name}.partial'

@@ -12,12 +12,12 @@ import numpy as np
 
 from rpstn.video.readers import UnreadableFrameError
 
-from ..athletes.body import CAPSULES, Appearance, build_primitives
+from ..athletes.body import CAPSULES, Appearance, Primitives, build_primitives
 from ..athletes.motion import MOTIONS
 from ..athletes.skeleton import INDEX, PosedSkeleton, Proportions, normalize
 from ..rendering.backdrop import backdrop
 from ..rendering.camera import Camera
-from ..rendering.occluders import cover_masks, random_occluder
+from ..rendering.occluders import Occluder, cover_masks, random_occluder
 from ..rendering.renderer import Grade, Scene, Shadow
 from ..rendering.visibility import label
 
@@ -102,7 +102,7 @@ class SyntheticReader:
         return np.clip(scene.primitives.boxes(), 0, np.array(scene.size * 2) - 1.0)
 
 
-class _FrameCache(OrderedDict):
+class _FrameCache(OrderedDict[tuple[SyntheticReader, int], np.ndarray]):
     """Rendered frames by (reader, index), the ones not asked for longest thrown out first."""
 
     used = 0
@@ -179,13 +179,13 @@ def animate(reader: SyntheticReader) -> Animation:
     shutter = look_rng.uniform(0.15, 0.8) if reader.motion_blur else 0.0
     middle = skeleton.joints.mean((0, 1))
 
-    def paint_canvas():
+    def paint_canvas() -> np.ndarray:
         return backdrop(backdrop_rng, canvas_size, camera, origin, middle)
 
-    def grade():
+    def grade() -> Grade:
         return Grade.random(grade_rng, reader.num_frames, reader.image_size)
 
-    occluders = []
+    occluders: list[Occluder] = []
     if occluder_rng.random() < reader.occluder_prob:
         boxes = primitives.boxes()
         height = float(np.median((boxes[:, 2:] - boxes[:, :2]).max(-1)))
@@ -211,15 +211,21 @@ def animate(reader: SyntheticReader) -> Animation:
     return Animation(skeleton, camera, scene, motion)
 
 
-def _covered_share(primitives, occluders, reader: SyntheticReader) -> float:
+def _covered_share(
+    primitives: Primitives, occluders: Sequence[Occluder], reader: SyntheticReader
+) -> float:
     """The share of all limb ends, over all frames, that lies under the occluders."""
     masks = cover_masks(occluders, reader.num_frames, reader.image_size)
+    if masks is None:
+        return 0.0
     ends = np.rint(primitives.capsules[..., 3:5]).astype(int)
     ends = np.clip(ends, 0, np.array(reader.image_size) - 1)
     return float(masks[np.arange(len(masks))[:, None], ends[..., 1], ends[..., 0]].mean())
 
 
-def _canvas(affine: np.ndarray, size: tuple[int, int]):
+def _canvas(
+    affine: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, tuple[int, int], np.ndarray]:
     """The part of the unmoved camera's picture plane that the moving camera sees.
 
     Returns:
@@ -235,7 +241,8 @@ def _canvas(affine: np.ndarray, size: tuple[int, int]):
     origin = np.floor(middle - extent / 2)
     matrices = affine.copy()
     matrices[:, :, 2] += (affine[:, :, :2] @ origin[:, None])[..., 0]
-    return origin, tuple(int(v) for v in np.ceil(extent)), matrices
+    wide, high = np.ceil(extent).astype(int).tolist()
+    return origin, (wide, high), matrices
 
 
 def _shadow(

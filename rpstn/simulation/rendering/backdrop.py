@@ -180,12 +180,12 @@ def clutter(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
 def backdrop(
     rng: np.random.Generator,
     size: tuple[int, int],
-    camera: Camera | None = None,
-    origin: np.ndarray | None = None,
-    middle: np.ndarray | None = None,
+    camera: Camera,
+    origin: np.ndarray,
+    middle: np.ndarray,
 ) -> np.ndarray:
-    """A background canvas (H, W, 3) uint8; a room only where a camera is given."""
-    if camera is not None and rng.random() < 0.75:
+    """A background canvas (H, W, 3) uint8: a :func:`room`, or now and then :func:`clutter`."""
+    if rng.random() < 0.75:
         image = room(rng, camera, size, origin, middle)
     else:
         image = clutter(rng, size)

@@ -161,7 +161,9 @@ class Camera:
         return ScreenBody(joints, scale, frames, turn @ light)
 
 
-def _affine(zoom, roll, shift, centre) -> np.ndarray:
+def _affine(
+    zoom: np.ndarray, roll: np.ndarray, shift: np.ndarray, centre: np.ndarray
+) -> np.ndarray:
     """(N, 2, 3): zoom and roll about the centre, then shift."""
     cos, sin = zoom * np.cos(roll), zoom * np.sin(roll)
     linear = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], 1)

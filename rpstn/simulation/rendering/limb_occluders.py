@@ -98,7 +98,7 @@ def _stacked(frames: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _draw(
-    frames: Sequence[dict], occluder: Occluder, covered: np.ndarray, shown: Sequence[bool]
+    frames: Sequence[dict], occluder: Occluder, covered: np.ndarray, shown: np.ndarray
 ) -> None:
     """Paint it in the frames ``shown``, (N,), and mark joints ``covered``, (N, K), in place."""
     for number, frame in enumerate(frames):
@@ -182,7 +182,15 @@ class ClipOccluders(BaseTransform):
         change = rng.integers(1, frames)
         return (np.arange(frames) >= change) ^ (rng.random() < 0.25)
 
-    def _limb(self, rng, frames, keypoints, labelled, height, size) -> Occluder | None:
+    def _limb(
+        self,
+        rng: np.random.Generator,
+        frames: Sequence[dict],
+        keypoints: np.ndarray,
+        labelled: np.ndarray,
+        height: float,
+        size: tuple[int, int],
+    ) -> Occluder | None:
         whole = labelled[:, self.segments].all((0, 2))  # in all frames, or it would jump
         if not whole.any():
             return None
@@ -190,7 +198,15 @@ class ClipOccluders(BaseTransform):
         picture = frames[0]['img'] if rng.random() < 0.5 else None
         return limb_cover(rng, ends, height * rng.uniform(*_SIZES), picture)
 
-    def _thing(self, rng, frames, keypoints, labelled, height, size) -> Occluder | None:
+    def _thing(
+        self,
+        rng: np.random.Generator,
+        frames: Sequence[dict],
+        keypoints: np.ndarray,
+        labelled: np.ndarray,
+        height: float,
+        size: tuple[int, int],
+    ) -> Occluder | None:
         frame = int(rng.integers(len(frames)))
         if not labelled[frame].any():
             return None
@@ -250,7 +266,7 @@ class SpanOccluders(BaseTransform):
             share * float((box[2:] - box[:2]).max()),
             None if cloudy else frame['img'],
         )
-        _draw([frame], occluder, _covered(occluder, 0, keypoints[0], size)[None], [True])
+        _draw([frame], occluder, _covered(occluder, 0, keypoints[0], size)[None], np.ones(1, bool))
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(joints={self.joints!r}, span={self.span}, seed={self.seed})'

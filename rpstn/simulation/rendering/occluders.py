@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+Colour = Sequence[float]
+Point = tuple[float, float] | np.ndarray
+
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
 
 
@@ -25,7 +28,7 @@ class Occluder:
     alpha: np.ndarray
     matrices: np.ndarray
 
-    def _region(self, frame: int, size: tuple[int, int]):
+    def _region(self, frame: int, size: tuple[int, int]) -> tuple[int, int, int, int, np.ndarray]:
         """x1 y1 x2 y2 of the picture that the layer may touch, and the matrix to there."""
         matrix = self.matrices[frame]
         height, width = self.alpha.shape
@@ -35,11 +38,13 @@ class Occluder:
         high = np.clip(np.ceil(corners.max(0)) + 1, 0, size).astype(int)
         shifted = matrix.copy()
         shifted[:, 2] -= low
-        return *low.tolist(), *high.tolist(), shifted
+        (x1, y1), (x2, y2) = low.tolist(), high.tolist()
+        return x1, y1, x2, y2, shifted
 
     def paint(self, image: np.ndarray, frame: int) -> None:
         """Blends the layer into a picture (H, W, 3) uint8, in place."""
-        x1, y1, x2, y2, matrix = self._region(frame, image.shape[1::-1])
+        height, width = image.shape[:2]
+        x1, y1, x2, y2, matrix = self._region(frame, (width, height))
         if x2 <= x1 or y2 <= y1:
             return
         size = x2 - x1, y2 - y1
@@ -71,33 +76,34 @@ def cover_masks(
 class _Brush:
     """Draws shapes into an image and its alpha at once, coordinates in floating point."""
 
-    def __init__(self, size: tuple[int, int]):
+    def __init__(self, size: tuple[int, int]) -> None:
         self.image = np.zeros((size[1], size[0], 3), np.uint8)
         self.alpha = np.zeros((size[1], size[0]), np.uint8)
 
-    def polygon(self, points, colour) -> None:
+    def polygon(self, points: np.ndarray | Sequence[Point], colour: Colour) -> None:
         points = np.rint(np.asarray(points) * (1 << _SHIFT)).astype(np.int32)
         # The image is drawn a little larger, so that soft edges do not show black.
         cv2.fillPoly(self.image, [points], colour, cv2.LINE_8, _SHIFT)
         cv2.polylines(self.image, [points], True, colour, 2, cv2.LINE_8, _SHIFT)
         cv2.fillPoly(self.alpha, [points], 255, cv2.LINE_AA, _SHIFT)
 
-    def box(self, low, high, colour) -> None:
+    def box(self, low: Point, high: Point, colour: Colour) -> None:
         (x0, y0), (x1, y1) = low, high
         self.polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour)
 
-    def ellipse(self, centre, half, angle, colour) -> None:
-        points = cv2.ellipse2Poly((0, 0), (1000, 1000), 0, 0, 360, 15) / 1000 * half
+    def ellipse(self, centre: Point, half: Point, angle: float, colour: Colour) -> None:
+        circle = np.asarray(cv2.ellipse2Poly((0, 0), (1000, 1000), 0, 0, 360, 15)) / 1000
         cos, sin = np.cos(angle), np.sin(angle)
-        self.polygon(points @ np.array([[cos, sin], [-sin, cos]]) + centre, colour)
+        turn = np.array([[cos, sin], [-sin, cos]])
+        self.polygon(circle * np.asarray(half) @ turn + np.asarray(centre), colour)
 
 
-def _shades(rng: np.random.Generator) -> tuple[list, list]:
+def _shades(rng: np.random.Generator) -> tuple[list[float], list[float]]:
     base = rng.uniform(20, 210, 3) * rng.uniform(0.5, 1)
     return base.tolist(), (base * rng.uniform(0.6, 0.85)).tolist()
 
 
-def _furniture(rng, brush: _Brush, at, height: float) -> None:
+def _furniture(rng: np.random.Generator, brush: _Brush, at: np.ndarray, height: float) -> None:
     light, dark = _shades(rng)
     width = height * rng.uniform(0.25, 0.7)
     top = at[1] - height * rng.uniform(0.05, 0.15)
@@ -114,7 +120,7 @@ def _furniture(rng, brush: _Brush, at, height: float) -> None:
             brush.box((x, top + thick), (x + leg, floor), dark)
 
 
-def _pole(rng, brush: _Brush, at, height: float) -> None:
+def _pole(rng: np.random.Generator, brush: _Brush, at: np.ndarray, height: float) -> None:
     light, dark = _shades(rng)
     half, slant = height * rng.uniform(0.03, 0.08), height * rng.normal(0, 0.05)
     reach = 2 * height
@@ -130,7 +136,7 @@ def _pole(rng, brush: _Brush, at, height: float) -> None:
         )
 
 
-def _plant(rng, brush: _Brush, at, height: float) -> None:
+def _plant(rng: np.random.Generator, brush: _Brush, at: np.ndarray, height: float) -> None:
     base = np.array([rng.uniform(20, 70), rng.uniform(70, 150), rng.uniform(20, 90)])
     size = height * rng.uniform(0.12, 0.22)
     root = np.array([at[0] + rng.normal(0, 0.3) * size, at[1] + rng.uniform(1.2, 2.0) * size])
@@ -139,7 +145,7 @@ def _plant(rng, brush: _Brush, at, height: float) -> None:
         leaf, angle = tip - root, np.arctan2(*(tip - root)[::-1])
         brush.ellipse(
             root + 0.7 * leaf,
-            (np.linalg.norm(leaf) * 0.42, size * rng.uniform(0.12, 0.3)),
+            (float(np.linalg.norm(leaf)) * 0.42, size * rng.uniform(0.12, 0.3)),
             angle,
             (base * rng.uniform(0.5, 1.4)).tolist(),
         )
@@ -155,7 +161,7 @@ def _plant(rng, brush: _Brush, at, height: float) -> None:
     )
 
 
-def _passer_by(rng, brush: _Brush, at, height: float) -> None:
+def _passer_by(rng: np.random.Generator, brush: _Brush, at: np.ndarray, height: float) -> None:
     """Somebody near the camera, seen from behind or from the side, from the head down."""
     shirt, trousers = _shades(rng)
     hair = (rng.uniform(10, 90) * np.array([0.7, 0.85, 1.0])).tolist()

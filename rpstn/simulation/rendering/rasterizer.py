@@ -39,7 +39,9 @@ class Buffers:
     light: np.ndarray
 
 
-def sample(primitives: Primitives, frame: int, num: int, shutter: float) -> tuple:
+def sample(
+    primitives: Primitives, frame: int, num: int, shutter: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The primitives of one frame at `num` moments while the shutter is open.
 
     Args:
@@ -149,11 +151,14 @@ def rasterize(
     return Buffers(int(x0), int(y0), code, light)
 
 
-def _capsule(i: int, px, py, fields, look: Appearance, sun):
+def _capsule(
+    i: int, px: np.ndarray, py: np.ndarray, fields: np.ndarray, look: Appearance, sun: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | np.uint8, np.ndarray]:
     hit, z, t, normal = capsule_surface(px, py, *fields.T[:, :, None, None])
     first = PART[CAPSULES[i].part] * len(MATERIALS)
     near, far = first + int(look.near[i]), first + int(look.far[i])
     cut = float(look.cut[i])
+    codes: np.ndarray | np.uint8
     if near == far or cut >= 1 or cut <= 0:
         codes = np.uint8(far if cut <= 0 else near)
     else:
@@ -162,7 +167,7 @@ def _capsule(i: int, px, py, fields, look: Appearance, sun):
     return hit, z, codes, AMBIENT + DIFFUSE * shade
 
 
-def ellipsoid_code(e: int, ball, look: Appearance) -> np.ndarray:
+def ellipsoid_code(e: int, ball: tuple[np.ndarray, ...], look: Appearance) -> np.ndarray:
     """uint8 code of points on the surface of ellipsoid `e`, given on the unit ball."""
     forward, left, up = ball
     if ELLIPSOIDS[e][0] == 'head':
@@ -176,21 +181,30 @@ def ellipsoid_code(e: int, ball, look: Appearance) -> np.ndarray:
     half = np.where(left > 0, PART['left_torso'], PART['right_torso']) * len(MATERIALS)
     if ELLIPSOIDS[e][0] == 'pelvis':
         return (half + MATERIAL['shorts']).astype(np.uint8)
-    material = MATERIAL['shirt']
+    shirt: int | np.ndarray = MATERIAL['shirt']
     if look.shirt_print == 'stripes':
-        material = np.where(np.sin(11 * up) > 0, MATERIAL['print'], material)
+        shirt = np.where(np.sin(11 * up) > 0, MATERIAL['print'], shirt)
     elif ELLIPSOIDS[e][0] == 'chest' and look.shirt_print == 'block':
-        material = np.where(
+        shirt = np.where(
             (forward > 0.2) & (np.abs(left) < 0.42) & (np.abs(up - 0.12) < 0.3),
             MATERIAL['print'],
-            material,
+            shirt,
         )
     elif look.shirt_print == 'panel':
-        material = np.where(forward < -0.1, MATERIAL['print'], material)
-    return (half + material).astype(np.uint8)
+        shirt = np.where(forward < -0.1, MATERIAL['print'], shirt)
+    return (half + shirt).astype(np.uint8)
 
 
-def _ellipsoid(e: int, px, py, centre, inverse, axes, look: Appearance, sun):
+def _ellipsoid(
+    e: int,
+    px: np.ndarray,
+    py: np.ndarray,
+    centre: np.ndarray,
+    inverse: np.ndarray,
+    axes: np.ndarray,
+    look: Appearance,
+    sun: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     rows = inverse.transpose(1, 2, 0)[..., None, None]
     hit, z, ball = ellipsoid_surface(px, py, centre.T[:, :, None, None], rows)
     # The normal in the body's axes is the ball's point over the half axes.

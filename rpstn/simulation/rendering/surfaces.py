@@ -8,7 +8,18 @@ in pixels. Every argument broadcasts.
 import numpy as np
 
 
-def capsule_surface(px, py, ax, ay, az, bx, by, bz, ra, rb):
+def capsule_surface(
+    px: np.ndarray,
+    py: np.ndarray,
+    ax: np.ndarray,
+    ay: np.ndarray,
+    az: np.ndarray,
+    bx: np.ndarray,
+    by: np.ndarray,
+    bz: np.ndarray,
+    ra: np.ndarray,
+    rb: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The front surface of a capsule from a (radius ra) to b (radius rb).
 
     Returns:
@@ -42,13 +53,15 @@ def capsule_surface(px, py, ax, ay, az, bx, by, bz, ra, rb):
     return h2 > 0, az + t * dz - h, t, normal
 
 
-def ellipsoid_surface(px, py, centre, inverse):
+def ellipsoid_surface(
+    px: np.ndarray, py: np.ndarray, centre: np.ndarray, inverse: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
     """The front surface of an ellipsoid.
 
     Args:
-        centre: three arrays, x, y and depth of its centre.
-        inverse: 3 x 3 nested arrays, the map from pixels off the centre to the unit ball in the
-            body's axes (forward, left, up).
+        centre: (3, ...) x, y and depth of its centre.
+        inverse: (3, 3, ...) the map from pixels off the centre to the unit ball in the body's axes
+            (forward, left, up).
 
     Returns:
         hit: bool, whether the line of sight meets it.

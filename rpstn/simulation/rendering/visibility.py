@@ -46,7 +46,8 @@ def front_part(primitives: Primitives, look: Appearance, pixels: np.ndarray) -> 
     fields = np.moveaxis(primitives.capsules[:, None], -1, 0)
     hit, depth, *_ = capsule_surface(px, py, *fields)
     depths = [np.where(hit, depth, np.inf)]
-    parts = [np.broadcast_to(np.uint8([PART[c.part] for c in CAPSULES]), hit.shape)]
+    capsules = np.array([PART[c.part] for c in CAPSULES], np.uint8)
+    parts: list[np.ndarray] = [np.broadcast_to(capsules, hit.shape)]
     for e in range(len(ELLIPSOIDS)):
         rows = np.moveaxis(primitives.inverses[:, e], 0, -1)[..., None]
         hit, depth, ball = ellipsoid_surface(

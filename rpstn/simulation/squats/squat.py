@@ -13,6 +13,8 @@ Shape letters: T frames, V joints; pairs are left, right.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from rpstn.skeletons import Skeleton, map_joints
@@ -50,23 +52,7 @@ _MOST_LEAN, _MOST_TILT = np.radians(54), np.radians(70)  # of the trunk, of the 
 _MASS = dict(thigh=0.283, shank=0.087, foot=0.027, trunk=0.504, arms=0.099)
 _TRUNK_CENTRE, _THIGH_CENTRE, _SHANK_CENTRE, _ARM_CENTRE = 0.60, 0.41, 0.45, 0.58
 
-_SIDED = (
-    'shoulder',
-    'elbow',
-    'wrist',
-    'hand',
-    'hip',
-    'knee',
-    'ankle',
-    'heel',
-    'foot',
-    'foot_index',
-    'eye_inner',
-    'eye',
-    'eye_outer',
-    'ear',
-    'mouth',
-)
+# Of the joints on both sides; * stands for the side.
 _PARENTS = dict(
     shoulder='neck',
     elbow='*shoulder',
@@ -95,7 +81,7 @@ SIMULATED = Skeleton(
         'neck_base',
         'head_top',
         'nose',
-        *(f'{side}_{part}' for part in _SIDED for side in ('left', 'right')),
+        *(f'{side}_{part}' for part in _PARENTS for side in ('left', 'right')),
     ),
     (
         ('pelvis', 'waist'),
@@ -104,9 +90,9 @@ SIMULATED = Skeleton(
         ('neck_base', 'head_top'),
         ('neck_base', 'nose'),
         *(
-            (_PARENTS[part].replace('*', f'{side}_'), f'{side}_{part}')
+            (parent.replace('*', f'{side}_'), f'{side}_{part}')
             for side in ('left', 'right')
-            for part in _SIDED
+            for part, parent in _PARENTS.items()
         ),
     ),
 )
@@ -145,7 +131,7 @@ def simulate_squat(
     face = np.radians(form.head_pitch) * _fade(course, _STANDING_HEAD)
     share = body.thorax / (body.lumbar + body.thorax)  # so that hips to neck keep the lean
 
-    def upper_body(lean):
+    def upper_body(lean: np.ndarray) -> tuple[Poser, np.ndarray]:
         chest = lean + (1 - share) * bend
         poser = Poser(body, len(times)).trunk(
             pelvis,
@@ -177,7 +163,7 @@ def simulate_squat(
     return _collect(poser, body_frame(chest + 0.4 * bend)[..., 2], ankles, feet)
 
 
-def squat_joints(*args, skeleton: str | Skeleton = 'cocoplus19', **kwargs) -> np.ndarray:
+def squat_joints(*args: Any, skeleton: str | Skeleton = 'cocoplus19', **kwargs: Any) -> np.ndarray:
     """As :func:`simulate_squat`, in the joints of a skeleton of :mod:`rpstn.skeletons`.
 
     Returns:
@@ -208,7 +194,7 @@ def _legs(
         )
     tilt = np.radians(_STANDING_TILT) * (1 - course) + np.arcsin(sine) * course
 
-    def aside(tilt):  # of the knee from the hip
+    def aside(tilt: float | np.ndarray) -> float | np.ndarray:  # of the knee from the hip
         return style.half_stance + body.shank * np.sin(tilt) * np.sin(outward) - body.hip_half
 
     square = body.thigh**2 - aside(np.arcsin(sine)) ** 2  # of the thigh in the sagittal plane
@@ -235,7 +221,13 @@ def _legs(
     return pelvis, knee[:, None] * np.stack([np.ones(2), SIDES, np.ones(2)], -1)
 
 
-def _balanced_lean(body: Proportions, style: SquatStyle, pelvis, knees, arms) -> np.ndarray:
+def _balanced_lean(
+    body: Proportions,
+    style: SquatStyle,
+    pelvis: np.ndarray,
+    knees: np.ndarray,
+    arms: float | np.ndarray,
+) -> np.ndarray:
     """(T,) radians: the forward lean that puts the centre of mass over `style.balance`.
 
     `arms` (T,): how far ahead of the shoulders the arms' centre of mass is, in metres.
@@ -263,7 +255,9 @@ def _arms_ahead(poser: Poser) -> np.ndarray:
     return (0.5 * (_ARM_CENTRE * elbow + elbow + _ARM_CENTRE * (wrist - elbow))).mean(1)
 
 
-def _turned_inward(hips, knees, ankles, angle: np.ndarray) -> np.ndarray:
+def _turned_inward(
+    hips: np.ndarray, knees: np.ndarray, ankles: np.ndarray, angle: np.ndarray
+) -> np.ndarray:
     """Directions (T, 2, 3) to which the knees bend, turned about the lines from hip to ankle by
     `angle` (T, 2) in radians, left and right knee towards each other."""
     axis = normalize(ankles - hips)
@@ -273,7 +267,7 @@ def _turned_inward(hips, knees, ankles, angle: np.ndarray) -> np.ndarray:
     return out * np.cos(angle) + np.cross(axis, out) * np.sin(angle)
 
 
-def _collect(poser: Poser, upward, ankles, feet) -> np.ndarray:
+def _collect(poser: Poser, upward: np.ndarray, ankles: np.ndarray, feet: np.ndarray) -> np.ndarray:
     """The joints of SIMULATED (T, V, 3); `upward` (T, 3) of the upper back, `feet` (2, 3) the
     directions in which they point, whatever the shanks do."""
     body, joints, head = poser.body, poser.joints, poser.frames[2]
@@ -283,9 +277,9 @@ def _collect(poser: Poser, upward, ankles, feet) -> np.ndarray:
     for part, place in (('heel', _HEEL), ('foot', _BALL), ('foot_index', _TIP)):
         for side, point in zip(('left', 'right'), sole + place * body.foot * feet):
             values[f'{side}_{part}'] = point
-    for name, place in _FACE.items():
-        for side, mirror in (('left', 1), ('right', -1)) if place[1] else (('', 1),):
-            offset = body.stature * np.array(place) * [1, mirror, 1]
+    for name, spot in _FACE.items():
+        for side, mirror in (('left', 1), ('right', -1)) if spot[1] else (('', 1),):
+            offset = body.stature * np.array(spot) * [1, mirror, 1]
             values[f'{side}_{name}' if side else name] = neck + head @ offset
     return np.stack(
         [

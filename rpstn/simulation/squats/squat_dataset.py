@@ -6,6 +6,7 @@ T frames, V skeleton joints.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from mmaction.registry import DATASETS
@@ -64,7 +65,7 @@ class SyntheticSquatDataset(SkeletonDataset):
         fps: float = 30.0,
         sensor: dict | None = None,
         seed: int = 0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if part not in PARTS:
             raise ValueError(f'part must be one of {PARTS}, got {part!r}')

@@ -48,7 +48,7 @@ def random_body(rng: np.random.Generator) -> Proportions:
     return replace(body, hip_half=body.shoulder_half * rng.uniform(0.6, 0.75))
 
 
-def _check_fields(settings, allowed: dict[str, tuple[float, float]]) -> None:
+def _check_fields(settings: object, allowed: dict[str, tuple[float, float]]) -> None:
     """Refuses, with a ValueError, numbers of a dataclass that are no numbers or out of range."""
     for name, (low, high) in allowed.items():
         value = getattr(settings, name)
