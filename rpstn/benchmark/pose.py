@@ -61,8 +61,7 @@ def release_way(model: VideoPoseEstimator, clip: Tensor) -> Tensor:
     """
     backbone, head, normalize = model.backbone, model.head, Normalize(model.data_preprocessor)
     first, *others = clip.split(1)
-    image = normalize(first)
-    state = head.start(backbone.encoder(image), backbone.initializer(image))
+    state = head.start(*backbone.start(normalize(first)))
     for crop in others:
         state = head.step(*state, backbone.encoder(normalize(crop)))
     return state[0]
@@ -102,7 +101,7 @@ def build_call(
     engine, precision = way.split()
     if precision_here(engine, precision) != precision:
         raise EngineError(f'this processor has no {precision}')
-    source = for_inference(build_model(config)) if engine == 'torch' else exported
+    source = exported if exported and engine != 'torch' else for_inference(build_model(config))
     stepper = build_stepper(source, engine, precision, settings.threads)
     return Call(_inferring(next, streaming(stepper, clip)), 1, stepper.device)
 
@@ -115,7 +114,7 @@ def measure_pose(name: str, config: Config, settings: Settings) -> Section:
     """
     model, threads = build_model(config), settings.threads
     check_exportable(model)
-    size = tuple(model.backbone.input_size)
+    size = model.backbone.input_size
     fast = for_inference(model)
     fast.cfg = config
     adds, parts = multiply_adds(fast), {'PyTorch, eager: ms': eager_parts(fast)}

@@ -34,15 +34,15 @@ from rpstn.pose.streaming.steppers import Stepper
 from rpstn.pose.streaming.streaming import StreamingRPSTN
 from rpstn.results import FrameResult
 from rpstn.video.frames import Frame, FrameSource
-from rpstn.video.inputs import open_input
+from rpstn.video.inputs import Source, open_input
 from rpstn.video.live import LiveSource
 from rpstn.video.part import WHOLE, Part
 from rpstn.video.readahead import read_ahead
+from rpstn.video.readers import size_of
 
 from .answered_joints import AnsweredJoints
 from .clips import check_finite, predict_video
 from .smoothing import Smoother
-from .sources import Source
 
 
 class PoseInferencer:
@@ -244,7 +244,7 @@ class PoseInferencer:
         taken = 0
         for last in known:
             frame = next(frames)
-            size = _size_of(frame)
+            size = size_of(frame.image)
             taken = max([taken, *(person.id + 1 for person in last.people)])
             yield replace(last, image=frame.image)
         follow, given = parse_box(self.box)
@@ -258,7 +258,7 @@ class PoseInferencer:
         try:
             for frame in frames:
                 if not follow:
-                    boxes = {0: whole_frame(_size_of(frame)) if given is None else given}
+                    boxes = {0: whole_frame(size_of(frame.image)) if given is None else given}
                 result = streaming.step(frame.image, boxes or None, name)
                 boxes = {}
                 for person in result.people:
@@ -283,9 +283,3 @@ class PoseInferencer:
             if follower.box is not None:
                 boxes[person.id] = follower.current(size)
         return boxes
-
-
-def _size_of(frame: Frame) -> tuple[int, int]:
-    """(width, height) in pixels."""
-    height, width = frame.image.shape[:2]
-    return width, height

@@ -16,9 +16,9 @@ from rpstn.engine.loading import joint_names
 from rpstn.errors import RPSTNError
 from rpstn.results import FrameResult
 from rpstn.video.frames import VideoWriter
+from rpstn.video.inputs import Source
 
 from .pose_files import CocoJson, CsvFile, MMPoseJson, NpzFile, PoseJson
-from .sources import Source, rate_of
 
 _SCREEN = (1280, 720)
 """Pixels that a window has at most when it opens."""
@@ -65,7 +65,7 @@ def open_outputs(
     makers: dict[str, Callable[[Path], AbstractContextManager[Output]]] = dict(
         csv=lambda path: CsvFile(path, joints),
         json=lambda path: PoseJson(path, joints, header),
-        npz=lambda path: NpzFile(path, joints, rate_of(source), source.size),
+        npz=lambda path: NpzFile(path, joints, source.fps, source.size),
         coco=CocoJson,
         mmpose=lambda path: MMPoseJson(path, meta),
     )

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from rpstn.video.inputs import Source
 from rpstn.video.live import LiveSource
-
-from .sources import Source
 
 
 class ProgressLine:

@@ -19,7 +19,7 @@ from rpstn.errors import RPSTNError, SettingError, one_line
 from rpstn.pose.boxes import BoxError
 from rpstn.pose.finders import build_finder
 from rpstn.video.frames import FrameSource
-from rpstn.video.inputs import expand_inputs, is_live, open_input
+from rpstn.video.inputs import Source, expand_inputs, is_live, open_input
 from rpstn.video.live import LiveSource, hide_password
 from rpstn.video.part import Part
 from rpstn.video.readers import UnreadableFrameError
@@ -29,7 +29,6 @@ from .options import InferOptions
 from .outputs import DrawnFile, Output, OutputError, Window, WindowClosed, ending, open_outputs
 from .progress import ProgressLine
 from .run_folder import RunError, RunFolder
-from .sources import Source, rate_of
 
 # What can be wrong with the input: nothing is left of the results. After any other error, such as
 # a full disk, they stay in the folder of the interrupted run.
@@ -226,7 +225,7 @@ class InferRun:
     def _look(self, inferencer: PoseInferencer, source: Source, folder: RunFolder | None) -> None:
         """Take every frame of a source to every output."""
         args, meta = self.options, inferencer.dataset_meta
-        fps = rate_of(source) / args.stride
+        fps = source.fps / args.stride
         names = [name for name in dict.fromkeys(args.save) if name != 'video']
         header = dict(
             video=source.path.name if isinstance(source, FrameSource) else str(source),

@@ -38,6 +38,8 @@ VIDEOS = (
     '.webm',
     '.wmv',
 )
+Source = FrameSource | LiveSource
+"""What is looked at, opened: a file, or something live."""
 _STREAM = re.compile(r'(rtsps?|rtmps?|https?|udp|tcp)://', re.IGNORECASE)
 _CAMERA = re.compile(r'(?:camera:|webcam:)?(\d+)')
 _GLOB = re.compile(r'[*?\[]')
@@ -72,7 +74,7 @@ def is_live(text: str | int | Path) -> bool:
 
 def open_input(
     text: str | int | Path, fps: float | None = None, part: Part = WHOLE, retries: int = 5
-) -> FrameSource | LiveSource:
+) -> Source:
     """Open one video, image or stream.
 
     Args:
@@ -85,10 +87,10 @@ def open_input(
         UnreadableFrameError: there is no such thing, it cannot be read, or it is several videos.
     """
     if isinstance(text, int):
-        return LiveSource(text, fps, part, retries)
+        return LiveSource(text, fps or 0.0, part, retries)
     if is_live(text):
         camera = _CAMERA.fullmatch(str(text))
-        return LiveSource(int(camera[1]) if camera else str(text), fps, part, retries)
+        return LiveSource(int(camera[1]) if camera else str(text), fps or 0.0, part, retries)
     if _is_glob(str(text)):
         paths = _matches(str(text))
         if any(path.suffix.lower() not in IMAGES for path in paths):

@@ -32,7 +32,7 @@ class LiveSource:
 
     Args:
         address: number of a camera, or URL.
-        fps: that the results state; the stream's own by default.
+        fps: that the results state; of 0 the stream's own.
         part: which frames; seconds count from the first frame.
         retries: times that a broken stream is opened anew before giving up.
         wait: seconds before the first of them, doubled for each that follows, to at
@@ -44,7 +44,7 @@ class LiveSource:
     """
 
     address: int | str
-    fps: float | None = None
+    fps: float = 0.0
     part: Part = WHOLE
     retries: int = 5
     wait: float = 1.0
