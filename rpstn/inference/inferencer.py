@@ -27,6 +27,7 @@ from rpstn.deploy.engines import build_stepper, check_engine, export_for_engine
 from rpstn.engine.loading import joint_names, load_model
 from rpstn.engine.shipped import shipped_files
 from rpstn.pose.boxes import BoxError, FollowedBox, parse_box, whole_frame
+from rpstn.pose.finders import build_finder, default_finder
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.pose.streaming.steppers import Stepper
 from rpstn.pose.streaming.streaming import StreamingRPSTN
@@ -70,7 +71,8 @@ class PoseInferencer:
         smooth: whether joints are smoothed by a one-euro filter, or its settings
             (:class:`rpstn.inference.smoothing.OneEuroFilter`). Off by default.
         stream_options: more of :class:`StreamingRPSTN`: ``finder``,
-            ``max_people``, ``reset_every``, ...
+            ``max_people``, ``reset_every``, ... RPSTN-Lite finds people by BlazePose's detector
+            where no finder is given.
         joints: skeleton that is answered in, of
             :data:`rpstn.inference.answered_joints.ANSWERS`, e.g. ``'coco17'``. Defaults to the
             model's.
@@ -111,6 +113,11 @@ class PoseInferencer:
         if config is None:
             config, checkpoint = shipped_files()
             mode = 'stream' if mode == 'auto' else mode
+            people = self.stream_options.get('max_people', 1)
+            finder = default_finder(box, people) if mode == 'stream' else None
+            if finder and self.stream_options.get('finder') is None:
+                where = device if engine == 'torch' else 'cpu'
+                self.stream_options['finder'] = build_finder(finder, people=people, device=where)
         self.model = load_model(config, checkpoint, device if engine == 'torch' else 'cpu')
         self.answered = joints and AnsweredJoints(self.model.dataset_meta, joints)
         recurrent = isinstance(self.model, VideoPoseEstimator)

@@ -13,8 +13,8 @@ BlazePose backbone alone, or, without the prefix, into a BlazePoseDetector:
 OUT.pt in place of OUT.pth is compressed, as zeros are many, and described by OUT.json: what comes
 with the package, whose finder of people reads it:
 
-    python tools/data/convert_blazepose.py rpstn/engine/weights/blazepose_detector.pt \\
-        --network detector
+    cd rpstn/engine/weights
+    python ../../../tools/data/convert_blazepose.py blazepose_detector.pt --network detector
 
 Reading needs the PyPI package tflite (pip install --no-deps tflite).
 """
@@ -93,7 +93,9 @@ def convert(out: Path, network: str = 'landmarks', tflite: Path | None = None) -
                 bytes=staged.stat().st_size,
                 precision='float16',
                 parameters=weights,
-                about=dict(**meta, author='Google', url='https://pypi.org/project/mediapipe/0.10.21'),
+                about=dict(
+                    **meta, author='Google', url='https://pypi.org/project/mediapipe/0.10.21'
+                ),
             )
             text = json.dumps(described, indent=1) + '\n'
             (folder / f'{out.stem}.json').write_text(text, encoding='utf-8')

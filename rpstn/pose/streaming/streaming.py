@@ -35,7 +35,7 @@ from rpstn.results import FrameResult, PersonResult, nameless
 from ..boxes import FollowedBox, checked_box, overlap
 from ..crops import Crop, Cropper
 from ..datasets.boxes import has_area
-from ..finders import PersonFinder, WholeFrame
+from ..finders import FoundPerson, PersonFinder, WholeFrame
 from ..models.estimator import VideoPoseEstimator
 from .people import FollowedPerson, Stream, Task, cut_crops
 from .steppers import Stepper, TorchStepper
@@ -229,7 +229,13 @@ class StreamingRPSTN:
         if not (lost or room) or (rough and tasks):  # the whole frame shows those followed, too
             return []
         last = np.tile(image.shape[1::-1], 2) - 1
-        boxes = np.clip(np.reshape(self.finder.find(image, name), (-1, 4)), 0, last)
+        seen = self.finder.find(image, name)
+        if not all(isinstance(person, FoundPerson) for person in seen):
+            raise SettingError(
+                f'{type(self.finder).__name__}.find must answer FoundPersons, see '
+                f'rpstn.pose.finders, got {type(seen).__name__}'
+            )
+        boxes = np.clip(np.reshape([person.box for person in seen], (-1, 4)), 0, last)
         free = [
             box
             for box in boxes[has_area(boxes)].astype(np.float32)
