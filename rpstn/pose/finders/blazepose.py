@@ -37,6 +37,8 @@ SMALLEST = 112
 """Pixels of a tile's side; smaller ones show too little."""
 SAME = 0.3
 """Intersection over union from which two boxes are one person's."""
+SHOWN = 1 / 3
+"""Of a person's box, at least, that is in the image; with less, most were no people."""
 BATCH = 16
 
 
@@ -136,23 +138,24 @@ def load_blazepose_detector(folder: Path = SHIPPED) -> BlazePoseDetector:
         ModelError: they are missing, damaged or of another network.
     """
     _, weights = shipped_weights(Path(folder) / 'blazepose_detector.json')
-    detector = BlazePoseDetector()
+    detector, saved = BlazePoseDetector(), read_checkpoint(weights)
     try:
-        load_all_weights(detector, read_checkpoint(weights))
+        load_all_weights(detector, saved)
     except RuntimeError as error:
         raise ModelError(f'{weights}: no weights of BlazePoseDetector: {error}') from None
     return detector.eval()
 
 
 def people_of(found: Detections, size: tuple[int, int]) -> list[FoundPerson]:
-    """Detections in an image of (width, height) pixels; who lies outside of it is left out."""
+    """Detections in an image of (width, height) pixels, but those of whom hardly a part shows."""
     people = []
     for score, center, radius, angle in zip(
         found.scores.tolist(), found.centers, found.radii.tolist(), found.angles.tolist()
     ):
-        box = np.clip(body_box(center, radius, angle), 0, np.tile(size, 2) - 1).astype(np.float32)
-        if (box[2:] > box[:2]).all():
-            people.append(FoundPerson(box, score, center, radius, angle))
+        whole = body_box(center, radius, angle)
+        box = np.clip(whole, 0, np.tile(size, 2) - 1)
+        if np.prod(box[2:] - box[:2]) > SHOWN * np.prod(whole[2:] - whole[:2]):
+            people.append(FoundPerson(box.astype(np.float32), score, center, radius, angle))
     return people
 
 

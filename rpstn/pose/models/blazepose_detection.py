@@ -159,8 +159,8 @@ def detect_in_views(
     device = next(detector.parameters()).device
     logits, values = detector(rgb.to(device).float() / 127.5 - 1)
     return [
-        view.to_image(decode(*answer, min_score, max_overlap))
-        for view, *answer in zip(views, logits.cpu().numpy(), values.cpu().numpy())
+        view.to_image(decode(scores, value, min_score, max_overlap))
+        for view, scores, value in zip(views, logits.cpu().numpy(), values.cpu().numpy())
     ]
 
 
@@ -168,5 +168,6 @@ def detect(
     detector: BlazePoseDetector, image: np.ndarray, min_score: float = 0.5, max_overlap: float = 0.3
 ) -> Detections:
     """People in an image as a whole, in its pixels; see :func:`detect_in_views`."""
-    views = [View.whole(image.shape[1::-1])]
-    return detect_in_views(detector, image, views, min_score, max_overlap)[0]
+    height, width = image.shape[:2]
+    view = View.whole((width, height))
+    return detect_in_views(detector, image, [view], min_score, max_overlap)[0]
