@@ -61,7 +61,7 @@ def add_parser(subparsers) -> None:
         default='follow',
         metavar='BOX',
         help="where the person is: 'frame', the whole image; x1,y1,x2,y2 in pixels, for all "
-        "frames; 'follow', the whole image at first, then by the joints found; or "
+        "frames; 'follow', where the finder says at first, then by the joints found; or "
         "'follow:x1,y1,x2,y2', a box at first (default: %(default)s)",
     )
     add(
@@ -75,8 +75,9 @@ def add_parser(subparsers) -> None:
     add(
         '--finder',
         choices=FINDERS,
-        help='who finds people in stream mode: the whole frame (default), its motion, or a '
-        'detector',
+        help='who finds people in stream mode: the whole frame, its motion, or a detector (default: '
+        "blazepose, which comes with RPSTN-Lite, unless one person's --box is fixed; other models: "
+        'frame)',
     )
     add(
         '--det-model',
