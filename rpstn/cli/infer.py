@@ -76,8 +76,7 @@ def add_parser(subparsers) -> None:
         '--finder',
         choices=FINDERS,
         help='who finds people in stream mode: the whole frame, its motion, or a detector (default: '
-        "blazepose, which comes with RPSTN-Lite, unless one person's --box is fixed; other models: "
-        'frame)',
+        "blazepose by RPSTN-Lite, unless one person's --box is fixed; frame by other models)",
     )
     add(
         '--det-model',
