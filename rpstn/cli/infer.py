@@ -75,7 +75,7 @@ def add_parser(subparsers) -> None:
     add(
         '--finder',
         choices=FINDERS,
-        help='who finds people in stream mode: the whole frame, its motion, or a detector; default: '
+        help='who finds people in stream mode: the whole frame, its motion, or a detector; default '
         "blazepose by RPSTN-Lite, unless one person's --box is fixed; frame by other models",
     )
     add(
