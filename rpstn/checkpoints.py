@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from rpstn.errors import RPSTNError, first_line
+from rpstn.files import sha256
+
+SHIPPED = Path(__file__).parent / 'engine' / 'weights'
+"""Weights that come with the package: ``<name>.pt``, described by ``<name>.json``."""
+SHIPPED_FORMAT = 1
 
 
 class ModelError(RPSTNError, RuntimeError):
@@ -39,6 +46,34 @@ def read_checkpoint(path: str | Path) -> dict:
     if not isinstance(saved, dict):
         raise ModelError(f'{path}: a checkpoint must be a dict, got {type(saved).__name__}')
     return saved
+
+
+def shipped_weights(description: Path) -> tuple[dict[str, Any], Path]:
+    """What is said of weights that come with the package, and their file, found to be that one.
+
+    Args:
+        description: ``<name>.json``: ``format``, and ``bytes`` and ``sha256`` of ``<name>.pt``.
+
+    Raises:
+        ModelError: a file is missing or damaged, or another one.
+    """
+    weights = description.with_suffix('.pt')
+    try:
+        saved = json.loads(description.read_text(encoding='utf-8'))
+        form, digest, size = (saved[key] for key in ('format', 'sha256', 'bytes'))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f'{description}: damaged ({type(error).__name__}: {error})') from None
+    if form != SHIPPED_FORMAT:
+        raise ModelError(f'{description}: format must be {SHIPPED_FORMAT}, got {form!r}')
+    if not weights.is_file():
+        raise ModelError(f'{weights}: the weights are missing beside {description.name}')
+    got = weights.stat().st_size
+    if got != size:  # e.g. cut short, or a stand-in for a large file
+        raise ModelError(f'{weights}: must have {size} bytes, got {got}')
+    found = sha256(weights)
+    if found != digest:
+        raise ModelError(f'{weights}: damaged or changed; its sha256 must be {digest}, got {found}')
+    return saved, weights
 
 
 def weights_of(saved: dict) -> OrderedDict[str, Tensor]:

@@ -12,7 +12,7 @@ PRECISIONS = ('float32', 'bfloat16', 'int8')
 WEIGHT_BITS = (7, 8)
 """Of weights as integers."""
 
-FINDERS = ('frame', 'motion', 'mediapipe', 'rtmdet')
+FINDERS = ('blazepose', 'frame', 'motion', 'mediapipe', 'rtmdet')
 """Who says where people are, see :mod:`rpstn.pose.finders`."""
 
 MODES = ('auto', 'clip', 'stream')

@@ -61,7 +61,7 @@ def add_parser(subparsers: Subparsers) -> None:
         default='follow',
         metavar='BOX',
         help="where the person is: 'frame', the whole image; x1,y1,x2,y2 in pixels, for all "
-        "frames; 'follow', the whole image at first, then by the joints found; or "
+        "frames; 'follow', where the finder says at first, then by the joints found; or "
         "'follow:x1,y1,x2,y2', a box at first (default: %(default)s)",
     )
     add(
@@ -75,8 +75,8 @@ def add_parser(subparsers: Subparsers) -> None:
     add(
         '--finder',
         choices=FINDERS,
-        help='who finds people in stream mode: the whole frame (default), its motion, or a '
-        'detector',
+        help='who finds people in stream mode: the whole frame, its motion, or a detector; default '
+        "blazepose by RPSTN-Lite, unless one person's --box is fixed; frame by other models",
     )
     add(
         '--det-model',

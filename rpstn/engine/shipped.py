@@ -10,24 +10,23 @@ checkpoint that ``torch.load(weights_only=True)`` takes, convolutions in bfloat1
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from mmengine.config import Config
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 
-from rpstn.checkpoints import ModelError
-from rpstn.files import sha256
+from rpstn.checkpoints import SHIPPED as FOLDER
+from rpstn.checkpoints import SHIPPED_FORMAT as FORMAT
+from rpstn.checkpoints import ModelError, shipped_weights
 
 from .loading import load_model
 
-FOLDER = Path(__file__).parent / 'weights'
-FORMAT = 1
+__all__ = ['FOLDER', 'FORMAT', 'from_pretrained', 'shipped_files', 'shipped_names']
 
 
 def shipped_names(folder: Path = FOLDER) -> list[str]:
-    """Names of the models that are there."""
-    return sorted(path.stem for path in folder.glob('*.json'))
+    """Names of the models that are there; a detector's weights have no config."""
+    return sorted(path.stem for path in folder.glob('*.json') if '"config"' in path.read_text())
 
 
 def shipped_files(name: str = 'lite', folder: Path = FOLDER) -> tuple[Config, Path]:
@@ -38,7 +37,7 @@ def shipped_files(name: str = 'lite', folder: Path = FOLDER) -> tuple[Config, Pa
     Raises:
         ModelError: there is no such model, or its files are not those that were packed.
     """
-    description, weights = folder / f'{name}.json', folder / f'{name}.pt'
+    description = folder / f'{name}.json'
     if not description.is_file():
         there = ', '.join(shipped_names(folder)) or 'none'
         raise ModelError(
@@ -46,24 +45,10 @@ def shipped_files(name: str = 'lite', folder: Path = FOLDER) -> tuple[Config, Pa
             f'(there: {there}); docs/training_lite.md trains one, '
             'tools/research/pack_lite.py puts it there'
         )
-    try:
-        saved = json.loads(description.read_text(encoding='utf-8'))
-        form, config, digest, size = (saved[key] for key in ('format', 'config', 'sha256', 'bytes'))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f'{description}: damaged ({type(error).__name__}: {error})') from None
-    if form != FORMAT:
-        raise ModelError(f'{description}: format must be {FORMAT}, got {form!r}')
-    if not weights.is_file():
-        raise ModelError(
-            f'{weights}: the weights of {name!r} are missing beside {description.name}'
-        )
-    got = weights.stat().st_size
-    if got != size:  # e.g. cut short, or a stand-in for a large file
-        raise ModelError(f'{weights}: must have {size} bytes, got {got}')
-    found = sha256(weights)
-    if found != digest:
-        raise ModelError(f'{weights}: damaged or changed; its sha256 must be {digest}, got {found}')
-    return Config(config), weights
+    saved, weights = shipped_weights(description)
+    if 'config' not in saved:
+        raise ModelError(f'{description}: describes no model, but weights alone')
+    return Config(saved['config']), weights
 
 
 def from_pretrained(

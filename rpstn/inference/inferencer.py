@@ -29,6 +29,7 @@ from rpstn.deploy.engines import build_stepper, check_engine, export_for_engine
 from rpstn.engine.loading import joint_names, load_model
 from rpstn.engine.shipped import shipped_files
 from rpstn.pose.boxes import BoxError, FollowedBox, parse_box, whole_frame
+from rpstn.pose.finders import build_finder, default_finder
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.pose.streaming.steppers import Stepper
 from rpstn.pose.streaming.streaming import StreamingRPSTN
@@ -73,7 +74,8 @@ class PoseInferencer:
         smooth: whether joints are smoothed by a one-euro filter, or its settings
             (:class:`rpstn.inference.smoothing.OneEuroFilter`). Off by default.
         stream_options: more of :class:`StreamingRPSTN`: ``finder``,
-            ``max_people``, ``reset_every``, ...
+            ``max_people``, ``reset_every``, ... RPSTN-Lite finds people by BlazePose's detector
+            where no finder is given.
         joints: skeleton that is answered in, of
             :data:`rpstn.inference.answered_joints.ANSWERS`, e.g. ``'coco17'``. Defaults to the
             model's.
@@ -112,6 +114,11 @@ class PoseInferencer:
         if config is None and checkpoint is None:
             config, checkpoint = shipped_files()
             mode = 'stream' if mode == 'auto' else mode
+            people = self.stream_options.get('max_people', 1)
+            finder = default_finder(box, people) if mode == 'stream' else None
+            if finder and self.stream_options.get('finder') is None:
+                where = device if engine == 'torch' else 'cpu'
+                self.stream_options['finder'] = build_finder(finder, people=people, device=where)
         elif config is None or checkpoint is None:
             raise ModelError('config and checkpoint are given both, or neither for RPSTN-Lite')
         model: BasePoseEstimator = load_model(

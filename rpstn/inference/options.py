@@ -14,6 +14,7 @@ from rpstn.engine.configs import read_config
 from rpstn.engine.shipped import shipped_files
 from rpstn.errors import SettingError
 from rpstn.pose.boxes import parse_box
+from rpstn.pose.finders import default_finder
 from rpstn.video.part import Moment, Part
 
 
@@ -33,7 +34,7 @@ class InferOptions:
     box: str = 'follow'
     people: int = 1
     finder: str | None = None
-    """Of :data:`rpstn.choices.FINDERS`."""
+    """Of :data:`rpstn.choices.FINDERS`; see :attr:`finds` for the default."""
     det_model: str | None = None
     det_weights: str | None = None
     mode: str = 'auto'
@@ -79,13 +80,20 @@ class InferOptions:
         if self.finder != 'rtmdet' and (self.det_model or self.det_weights):
             raise SettingError(
                 '--det-model and --det-weights are of --finder rtmdet, got '
-                f'--finder {self.finder or "frame"}'
+                f'--finder {self.finds or "frame"}'
             )
         if self.finder is not None and self.mode == 'clip':
             raise SettingError("--finder needs mode 'stream'")
         parse_box(self.box)
         if self.out is not None and self.out.exists() and not self.out.is_dir():
             raise SettingError(f'{self.out}: --out must be a folder')
+
+    @property
+    def finds(self) -> str | None:
+        """The finder that was named, or is used by default; none for the whole frame."""
+        if self.finder is None and self.config is None and self.mode != 'clip':
+            return default_finder(self.box, self.people)
+        return self.finder
 
     @property
     def part(self) -> Part:

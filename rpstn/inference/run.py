@@ -118,8 +118,8 @@ class InferRun:
         if args.reset_every is not None:
             stream['reset_every'] = args.reset_every
         try:
-            if args.finder is not None:
-                stream['finder'] = build_finder(args.finder, **self._detector(device))
+            if args.finds is not None:
+                stream['finder'] = build_finder(args.finds, **self._detector(device))
             return PoseInferencer(
                 self.config,
                 self.checkpoint,
@@ -140,7 +140,9 @@ class InferRun:
     def _detector(self, device: str) -> dict:
         """What the command line says of the finder."""
         args = self.options
-        if args.finder != 'rtmdet':
+        if args.finds == 'blazepose':
+            return dict(people=args.people, device=device if args.engine == 'torch' else 'cpu')
+        if args.finds != 'rtmdet':
             return {}
         given = dict(config=args.det_model, checkpoint=args.det_weights, device=device)
         return {name: value for name, value in given.items() if value is not None}
@@ -206,7 +208,7 @@ class InferRun:
             mode=inferencer.mode_for(source),
             engine=args.engine,
             people=args.people,
-            finder=args.finder,
+            finder=args.finds,
             precision=getattr(inferencer.stepper, 'precision', args.precision),
             reset_every=args.reset_every,
             fps=args.fps,

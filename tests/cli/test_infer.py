@@ -21,6 +21,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 from rpstn.cli.main import main
+from rpstn.data.paths import find_data
 from rpstn.form.datasets.converters import read_joints
 from rpstn.pose.finders import MotionFinder
 from rpstn.video.live import LiveSource
@@ -541,6 +542,40 @@ def test_a_truncated_video_gives_the_frames_it_has_and_says_so(infer, model, tmp
     said = capsys.readouterr().out
     frames = json.loads((tmp_path / 'out/cut.json').read_text())['frames']
     assert 10 < len(frames) < 40 and f'{len(frames)} could be decoded' in said
+
+
+def test_lite_finds_people_by_itself(command, tmp_path):
+    """Two real people side by side, one of them upside down, without a word on where."""
+    try:
+        video = cv2.VideoCapture(str(find_data('videos/squat_bending_forward.mp4')))
+    except FileNotFoundError as error:
+        pytest.skip(f'needs real data: {error}')
+    images = [video.read()[1] for _ in range(24)][20:]
+    folder = tmp_path / 'frames'
+    folder.mkdir()
+    for number, image in enumerate(images):
+        both = np.concatenate([image, image[::-1]], axis=1)
+        cv2.imwrite(str(folder / f'{number}.png'), both)
+    arguments = [folder, '--save', 'csv', '--device', 'cpu', '--people', '2', '--out']
+    assert command('infer', *arguments, tmp_path / 'default')[0] == 0
+    found = rows(tmp_path / 'default/frames.csv')
+    assert {row['person'] for row in found} == {'0', '1'}
+    hips = {  # each looked at: 110, 280 and its mirror image
+        person: np.mean(
+            [
+                (float(row['x']), float(row['y']))
+                for row in found
+                if row['person'] == person and 'hip' in row['joint']
+            ],
+            axis=0,
+        )
+        for person in '01'
+    }
+    left, right = sorted(hips.values(), key=lambda hip: hip[0])
+    assert np.linalg.norm(left - (110, 280)) < 40
+    assert np.linalg.norm(right - (350, 425 - 280)) < 40
+    assert command('infer', *arguments, tmp_path / 'named', '--finder', 'blazepose')[0] == 0
+    assert rows(tmp_path / 'named/frames.csv') == found
 
 
 class Interrupted(MotionFinder):

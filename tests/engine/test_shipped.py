@@ -119,7 +119,7 @@ def _flip_a_bit(path: Path) -> None:
         (lambda f: (f / 'small.pt').write_bytes(b'version https'), 'bytes, got 13'),
         (lambda f: (f / 'small.pt').unlink(), 'small.pt: the weights'),
         (lambda f: (f / 'small.json').write_text('{'), 'small.json: damaged'),
-        (lambda f: (f / 'small.json').write_text('{"format": 1}'), "KeyError: 'config'"),
+        (lambda f: (f / 'small.json').write_text('{"format": 1}'), "KeyError: 'sha256'"),
         (
             lambda f: (f / 'small.json').write_text(
                 (f / 'small.json').read_text().replace('"format": 1', '"format": 9')

@@ -19,7 +19,7 @@ from rpstn.inference.clips import predict_video
 from rpstn.inference.outputs import DrawnFile
 from rpstn.inference.pose_files import CsvFile, NpzFile, PoseJson
 from rpstn.pose.boxes import BoxError
-from rpstn.pose.finders import build_finder
+from rpstn.pose.finders import BlazePoseFinder, PersonFinder, WholeFrame, build_finder
 from rpstn.pose.streaming.streaming import StreamingRPSTN
 from rpstn.skeletons import get_skeleton
 from rpstn.video.frames import Frame, FrameSource, open_frames
@@ -146,6 +146,19 @@ def test_what_is_known_is_gone_on_from(models, video):
         *['tracked'] * 4,
     ]
     assert {r.people[0].id for r in resumed} == {0} and resumed[3].image is not None
+
+
+def test_lite_finds_people_by_blazepose_unless_told_where_they_are():
+    def found_by(**options) -> PersonFinder:
+        return PoseInferencer(**options).streaming.finder
+
+    for options, people in (({}, 1), (dict(stream_options=dict(max_people=2)), 2)):
+        finder = found_by(**options)
+        assert isinstance(finder, BlazePoseFinder) and finder.people == people
+    assert isinstance(found_by(box=(1, 2, 30, 40)), WholeFrame)
+    given = WholeFrame()
+    assert found_by(stream_options=dict(finder=given)) is given
+    assert PoseInferencer(mode='clip').streaming is None
 
 
 def test_modes_by_model_engine_and_source(models, video):

@@ -10,6 +10,12 @@ BlazePose backbone alone, or, without the prefix, into a BlazePoseDetector:
 
     init_cfg=dict(type='Pretrained', checkpoint='OUT.pth', prefix='backbone.')
 
+OUT.pt in place of OUT.pth is compressed, as zeros are many, and described by OUT.json: what comes
+with the package, whose finder of people reads it:
+
+    cd rpstn/engine/weights
+    python ../../../tools/data/convert_blazepose.py blazepose_detector.pt --network detector
+
 Reading needs the PyPI package tflite (pip install --no-deps tflite).
 """
 
@@ -17,11 +23,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
+import zipfile
 from pathlib import Path
 
 import torch
 
 import rpstn  # noqa: F401 (before MMPose: makes the OpenMMLab stack work)
+from rpstn.checkpoints import SHIPPED_FORMAT
 from rpstn.errors import RPSTNError
 from rpstn.files import sha256, staging
 from rpstn.pose.models.blazepose_weights import (
@@ -42,7 +51,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('out', type=Path, help='file of the result, .pth')
+    parser.add_argument('out', type=Path, help='file of the result, .pth or .pt')
     parser.add_argument(
         '--network',
         choices=NETWORKS,
@@ -53,13 +62,13 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         '--tflite', type=Path, help='file to read (default: that of the installed mediapipe)'
     )
     options = parser.parse_args(args)
-    if options.out.suffix != '.pth':
-        parser.error(f'{options.out}: must end in .pth')
+    if options.out.suffix not in ('.pth', '.pt'):
+        parser.error(f'{options.out}: must end in .pth or .pt')
     return options
 
 
 def convert(out: Path, network: str = 'landmarks', tflite: Path | None = None) -> str:
-    """Write ``out`` and its digest; returns what to tell the user.
+    """Write ``out`` and its digest or description; returns what to tell the user.
 
     Raises:
         TFLiteError, OSError: nothing was written.
@@ -71,15 +80,42 @@ def convert(out: Path, network: str = 'landmarks', tflite: Path | None = None) -
     # torch names a file's content after the file; in memory it is the same bytes every time.
     saved = io.BytesIO()
     torch.save(dict(meta=meta, state_dict=state), saved)
+    packed, weights = out.suffix == '.pt', sum(tensor.numel() for tensor in state.values())
     with staging(out.parent) as folder:
         staged = folder / out.name
-        staged.write_bytes(saved.getvalue())
+        staged.write_bytes(compressed(saved) if packed else saved.getvalue())
         digest = sha256(staged)
-        (folder / f'{out.name}.sha256').write_text(f'{digest}  {out.name}\n', encoding='ascii')
-    weights = sum(tensor.numel() for tensor in state.values())
+        if packed:
+            described = dict(
+                format=SHIPPED_FORMAT,
+                name=out.stem,
+                sha256=digest,
+                bytes=staged.stat().st_size,
+                precision='float16',
+                parameters=weights,
+                about=dict(
+                    **meta, author='Google', url='https://pypi.org/project/mediapipe/0.10.21'
+                ),
+            )
+            text = json.dumps(described, indent=1) + '\n'
+            (folder / f'{out.stem}.json').write_text(text, encoding='utf-8')
+        else:
+            (folder / f'{out.name}.sha256').write_text(f'{digest}  {out.name}\n', encoding='ascii')
     return (
         f'{tflite} (sha256 {meta["source_sha256"]}):\n{weights:,} weights in {out}, sha256 {digest}'
     )
+
+
+def compressed(saved: io.BytesIO) -> bytes:
+    """A file of ``torch.save``, which is a ZIP archive, deflated; ``torch.load`` takes it as it is.
+
+    The same bytes every time.
+    """
+    target = io.BytesIO()
+    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(target, 'w') as packed:
+        for name in source.namelist():
+            packed.writestr(zipfile.ZipInfo(name), source.read(name), zipfile.ZIP_DEFLATED, 9)
+    return target.getvalue()
 
 
 def main(args: list[str] | None = None) -> None:

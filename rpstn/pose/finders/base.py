@@ -5,7 +5,8 @@ Boxes are x1 y1 x2 y2, in 0-based image pixels. Shapes: N people, (H, W) image p
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +16,21 @@ from rpstn.video.readers import size_of
 
 from ..boxes import whole_frame
 
-NOBODY = np.zeros((0, 4), np.float32)
+
+@dataclass(frozen=True, eq=False)
+class FoundPerson:
+    """Somebody in a frame, as far as a finder can tell."""
+
+    box: np.ndarray
+    """(4,) float32, inside of the image."""
+    score: float = 1.0
+    """How sure it is, from 0 to 1; 1 where the finder does not tell."""
+    center: np.ndarray | None = None
+    """(2,) of the hips."""
+    radius: float | None = None
+    """Of the circle about the hips that holds the body, pixels."""
+    angle: float | None = None
+    """Radians by which the body is turned clockwise; 0 is upright."""
 
 
 class FinderError(RPSTNError, RuntimeError):
@@ -28,8 +43,8 @@ class PersonFinder(Protocol):
     def observe(self, image: np.ndarray, stream: Hashable) -> None:
         """See every frame (H, W, 3) BGR of every stream, in order; most need not."""
 
-    def find(self, image: np.ndarray, stream: Hashable) -> np.ndarray:
-        """Boxes (N, 4) of the people in the frame observed last, the surest first; N may be 0."""
+    def find(self, image: np.ndarray, stream: Hashable) -> Sequence[FoundPerson]:
+        """The people in the frame observed last, the surest first; maybe nobody."""
 
     def forget(self, stream: Hashable) -> None:
         """A stream has ended."""
@@ -44,9 +59,9 @@ class WholeFrame:
     def observe(self, image: np.ndarray, stream: Hashable) -> None:
         """Nothing to see."""
 
-    def find(self, image: np.ndarray, stream: Hashable) -> np.ndarray:
-        """The whole image (1, 4)."""
-        return whole_frame(size_of(image))[None]
+    def find(self, image: np.ndarray, stream: Hashable) -> list[FoundPerson]:
+        """Somebody in the whole image."""
+        return [FoundPerson(whole_frame(size_of(image)))]
 
     def forget(self, stream: Hashable) -> None:
         """Nothing to forget."""

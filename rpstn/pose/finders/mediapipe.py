@@ -10,7 +10,7 @@ from collections.abc import Hashable
 import cv2
 import numpy as np
 
-from .base import NOBODY, FinderError
+from .base import FinderError, FoundPerson
 
 
 class MediaPipeFinder:
@@ -45,19 +45,20 @@ class MediaPipeFinder:
     def observe(self, image: np.ndarray, stream: Hashable = 0) -> None:
         """Nothing to see in frames that are not searched."""
 
-    def find(self, image: np.ndarray, stream: Hashable = 0) -> np.ndarray:
-        """The box (1, 4) of the surest person, or (0, 4)."""
+    def find(self, image: np.ndarray, stream: Hashable = 0) -> list[FoundPerson]:
+        """The box of the surest person, or nobody."""
         height, width = image.shape[:2]
         large = image if self.scale == 1 else cv2.resize(image, None, fx=self.scale, fy=self.scale)
         found = self._pose.process(cv2.cvtColor(large, cv2.COLOR_BGR2RGB)).pose_landmarks
         if found is None:
-            return NOBODY
+            return []
         # From the image's corners, 0 and 1, to pixels whose centres have whole coordinates.
         joints = np.array([(p.x, p.y) for p in found.landmark]) * (width, height) - 0.5
         low, high = joints.min(axis=0), joints.max(axis=0)
         more = self.margin * (high - low)
         box = np.concatenate([low - more, high + more])
-        return np.clip(box, 0, np.array([width, height] * 2) - 1).astype(np.float32)[None]
+        inside = np.clip(box, 0, np.array([width, height] * 2) - 1).astype(np.float32)
+        return [FoundPerson(inside)]
 
     def forget(self, stream: Hashable = 0) -> None:
         """Nothing is kept of a stream."""

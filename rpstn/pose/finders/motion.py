@@ -10,7 +10,7 @@ from collections.abc import Hashable
 import cv2
 import numpy as np
 
-from .base import NOBODY
+from .base import FoundPerson
 
 
 class MotionFinder:
@@ -57,11 +57,11 @@ class MotionFinder:
         # 255 moves, 127 is a shadow. All of the first frame is new.
         self._moving[stream] = (mask == 255).astype(np.uint8) * known
 
-    def find(self, image: np.ndarray, stream: Hashable = 0) -> np.ndarray:
-        """Boxes (N, 4) of what moves in the frame observed last, the largest first."""
+    def find(self, image: np.ndarray, stream: Hashable = 0) -> list[FoundPerson]:
+        """Boxes of what moves in the frame observed last, the largest first."""
         moving = self._moving.get(stream)
         if moving is None:
-            return NOBODY
+            return []
         height, width = moving.shape
         moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, _disc(1))
         joined = cv2.morphologyEx(
@@ -73,7 +73,8 @@ class MotionFinder:
         order = order[sides.prod(axis=1)[order] >= self.min_area * height * width]
         low, sides = low[order], sides[order]
         grown = np.concatenate([low - self.margin * sides, low + (1 + self.margin) * sides - 1], 1)
-        return np.clip(grown, 0, np.array([width, height] * 2) - 1).astype(np.float32)
+        boxes = np.clip(grown, 0, np.array([width, height] * 2) - 1).astype(np.float32)
+        return [FoundPerson(box) for box in boxes]
 
     def forget(self, stream: Hashable = 0) -> None:
         """A stream has ended."""

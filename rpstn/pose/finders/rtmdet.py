@@ -20,7 +20,7 @@ from rpstn.checkpoints import load_all_weights, read_checkpoint
 from rpstn.compat.versions import INSTALL_MMCV, INSTALL_MMDET
 
 from ..boxes import overlap
-from .base import FinderError
+from .base import FinderError, FoundPerson
 
 if TYPE_CHECKING:
     from mmdet.apis import DetInferencer
@@ -60,8 +60,8 @@ class RTMDetFinder:
     def observe(self, image: np.ndarray, stream: Hashable = 0) -> None:
         """Nothing to see in frames that are not searched."""
 
-    def find(self, image: np.ndarray, stream: Hashable = 0) -> np.ndarray:
-        """Boxes (N, 4) of people, the surest first."""
+    def find(self, image: np.ndarray, stream: Hashable = 0) -> list[FoundPerson]:
+        """Boxes and scores of people, the surest first."""
         with DefaultScope.overwrite_default_scope('mmdet'), warnings.catch_warnings():
             # MMDetection 3.3 is older than what torch warns of here.
             warnings.filterwarnings('ignore', r'`torch\.cuda\.amp\.autocast|torch\.meshgrid')
@@ -138,7 +138,7 @@ def _require_mmdetection() -> None:
         raise FinderError(
             f'the finder rtmdet needs MMDetection on a full mmcv; not installed: '
             f'{", ".join(lacking)}. Install with: {" && ".join(lacking.values())}; or use motion '
-            'or mediapipe'
+            'or blazepose'
         )
 
 
@@ -156,8 +156,8 @@ def label_of_people(classes: Sequence[str]) -> int:
 
 def people_of(
     prediction: dict, min_score: float, label: int = 0, max_iou: float = 0.7
-) -> np.ndarray:
-    """Boxes of people out of an answer of MMDetection's ``DetInferencer``.
+) -> list[FoundPerson]:
+    """People out of an answer of MMDetection's ``DetInferencer``.
 
     Args:
         prediction: ``bboxes`` N x 4, ``scores`` N, ``labels`` N, lists.
@@ -166,16 +166,16 @@ def people_of(
         max_iou: of two that overlap more, the surer one is kept.
 
     Returns:
-        (N, 4), the surest first.
+        The surest first.
     """
     boxes = np.reshape(prediction['bboxes'], (-1, 4)).astype(np.float32)
     scores, labels = np.array(prediction['scores']), np.array(prediction['labels'])
-    kept: list[np.ndarray] = []
+    kept: list[FoundPerson] = []
     for index in np.argsort(-scores, kind='stable'):
         if (
             labels[index] == label
             and scores[index] >= min_score
-            and all(overlap(boxes[index], box) <= max_iou for box in kept)
+            and all(overlap(boxes[index], person.box) <= max_iou for person in kept)
         ):
-            kept.append(boxes[index])
-    return np.reshape(kept, (-1, 4)).astype(np.float32)
+            kept.append(FoundPerson(boxes[index], float(scores[index])))
+    return kept

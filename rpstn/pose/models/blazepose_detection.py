@@ -8,6 +8,7 @@ Shapes: M people, A = 2254 anchors, (H, W) image pixels. Pixels' centres have wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -92,31 +93,81 @@ def decode(
     return Detections(scores[kept], faces, points)
 
 
+@dataclass(frozen=True, eq=False)
+class View:
+    """A square of an image, which the detector is shown.
+
+    Attributes:
+        center: (2,) of the square.
+        side: of the square.
+        turn: quarters of a circle by which the square is turned clockwise: people who are turned
+            so stand upright in it.
+    """
+
+    center: np.ndarray
+    side: float
+    turn: int = 0
+
+    @classmethod
+    def whole(cls, size: tuple[int, int], turn: int = 0) -> View:
+        """All of an image of (width, height) pixels, in the middle."""
+        return cls((np.array(size) - 1) / 2, max(size), turn)
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """(2, 3), from image pixels to the detector's input pixels."""
+        sin, cos = ((0, 1), (1, 0), (0, -1), (-1, 0))[self.turn % 4]
+        linear = DETECTOR_SIZE / self.side * np.array([[cos, sin], [-sin, cos]])
+        return np.column_stack([linear, (DETECTOR_SIZE - 1) / 2 - linear @ self.center])
+
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """(224, 224, 3) out of an image; black where it has no pixels."""
+        return cv2.warpAffine(image, self.matrix, (DETECTOR_SIZE, DETECTOR_SIZE))
+
+    def to_image(self, found: Detections) -> Detections:
+        """What :func:`decode` found in the square, in the image."""
+        scale, inverse = self.side / DETECTOR_SIZE, cv2.invertAffineTransform(self.matrix)
+        points, (low, high) = found.points - 0.5, np.split(found.faces, 2, axis=1)
+        middles = ((low + high) / 2 - 0.5) @ inverse[:, :2].T + inverse[:, 2]
+        reach = (high - low) / 2 * scale  # of squares, which stay so in quarter turns
+        return Detections(
+            found.scores,
+            np.concatenate([middles - reach, middles + reach], axis=1),
+            points @ inverse[:, :2].T + inverse[:, 2],
+        )
+
+
 @torch.inference_mode()
-def detect(
-    detector: BlazePoseDetector, image: np.ndarray, min_score: float = 0.5, max_overlap: float = 0.3
-) -> Detections:
-    """People in an image, in its pixels.
+def detect_in_views(
+    detector: BlazePoseDetector,
+    image: np.ndarray,
+    views: Sequence[View],
+    min_score: float = 0.5,
+    max_overlap: float = 0.3,
+) -> list[Detections]:
+    """People in each of several squares of an image, in its pixels; all in one batch.
 
     Args:
         detector: in evaluation mode.
         image: (H, W, 3), uint8, BGR.
+        views: not none.
         min_score: of people.
         max_overlap: intersection over union of two people's faces.
     """
-    height, width = image.shape[:2]
-    scale = DETECTOR_SIZE / max(height, width)
-    # The whole image in the middle of the input, black around it.
-    margin = (DETECTOR_SIZE - scale * np.array([width, height])) / 2
-    shift = margin + 0.5 * scale - 0.5
-    warp = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-    seen = cv2.warpAffine(image, warp, (DETECTOR_SIZE, DETECTOR_SIZE), flags=cv2.INTER_LINEAR)
-    rgb = torch.from_numpy(seen[..., ::-1].transpose(2, 0, 1).copy())
+    seen = np.stack([view.cut(image) for view in views])
+    rgb = torch.from_numpy(seen[..., ::-1].transpose(0, 3, 1, 2).copy())
     device = next(detector.parameters()).device
-    logits, values = detector(rgb[None].to(device).float() / 127.5 - 1)
-    found = decode(logits[0].cpu().numpy(), values[0].cpu().numpy(), min_score, max_overlap)
-    return Detections(
-        found.scores,
-        (found.faces - np.tile(margin, 2)) / scale - 0.5,
-        (found.points - margin) / scale - 0.5,
-    )
+    logits, values = detector(rgb.to(device).float() / 127.5 - 1)
+    return [
+        view.to_image(decode(scores, value, min_score, max_overlap))
+        for view, scores, value in zip(views, logits.cpu().numpy(), values.cpu().numpy())
+    ]
+
+
+def detect(
+    detector: BlazePoseDetector, image: np.ndarray, min_score: float = 0.5, max_overlap: float = 0.3
+) -> Detections:
+    """People in an image as a whole, in its pixels; see :func:`detect_in_views`."""
+    height, width = image.shape[:2]
+    view = View.whole((width, height))
+    return detect_in_views(detector, image, [view], min_score, max_overlap)[0]

@@ -7,7 +7,7 @@ Shapes: N people, K joints, C channels, (H, W) image pixels, (h, w) heatmap cell
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,9 @@ from rpstn.results import PersonResult
 
 from ..boxes import FollowedBox
 from ..crops import Crop
+
+Boxes = Sequence[np.ndarray | None] | Mapping[int, np.ndarray | None]
+"""Of people 0, 1, ..., or by number; None for who has left."""
 
 
 @dataclass
@@ -152,3 +155,13 @@ def cut_crops(tasks: Sequence[Task], crops: Sequence[Crop]) -> Tensor:
     images = np.stack([crop.cut(task.image) for crop, task in zip(crops, tasks)])
     # By NumPy, as PyTorch's threads would stay awake beside those of other engines.
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def by_number(boxes: Boxes) -> dict[int, np.ndarray | None]:
+    """The boxes by their people's numbers."""
+    return dict(boxes if isinstance(boxes, Mapping) else enumerate(boxes))
+
+
+def together(maps: Sequence[Tensor]) -> Tensor:
+    """N of (1, C, h, w) as one (N, C, h, w)."""
+    return maps[0] if len(maps) == 1 else torch.cat(list(maps))

@@ -36,14 +36,12 @@ from rpstn.video.readers import size_of
 from ..boxes import FollowedBox, checked_box, overlap
 from ..crops import Crop, Cropper
 from ..datasets.boxes import has_area
-from ..finders import PersonFinder, WholeFrame
+from ..finders import FoundPerson, PersonFinder, WholeFrame
 from ..models.estimator import VideoPoseEstimator
-from .people import FollowedPerson, Stream, Task, cut_crops
+from .people import Boxes, FollowedPerson, Stream, Task, by_number, cut_crops, together
 from .steppers import Stepper, TorchStepper
 
 __all__ = ['Stepper', 'StreamingRPSTN', 'TorchStepper']
-
-Boxes = Sequence[np.ndarray | None] | Mapping[int, np.ndarray | None]
 
 
 class StreamingRPSTN:
@@ -171,7 +169,7 @@ class StreamingRPSTN:
 
         Streams need not come in every call; one that is left out stands still.
         """
-        given = {name: _by_number(found) for name, found in (boxes or {}).items()}
+        given = {name: by_number(found) for name, found in (boxes or {}).items()}
         if extra := set(given) - set(frames):
             raise ValueError(f'boxes of streams without a frame: {sorted(map(str, extra))}')
         for name, image in frames.items():  # before anything is changed
@@ -234,7 +232,13 @@ class StreamingRPSTN:
         if not (lost or room) or (rough and tasks):  # the whole frame shows those followed, too
             return []
         last = np.tile(size_of(image), 2) - 1
-        boxes = np.clip(np.reshape(self.finder.find(image, name), (-1, 4)), 0, last)
+        seen = self.finder.find(image, name)
+        if not all(isinstance(person, FoundPerson) for person in seen):
+            raise SettingError(
+                f'{type(self.finder).__name__}.find must answer FoundPersons, see '
+                f'rpstn.pose.finders, got {type(seen).__name__}'
+            )
+        boxes = np.clip(np.reshape([person.box for person in seen], (-1, 4)), 0, last)
         free = [
             box
             for box in boxes[has_area(boxes)].astype(np.float32)
@@ -298,7 +302,7 @@ class StreamingRPSTN:
         if states is None:
             heatmaps, features = self.stepper.start(images)
         else:
-            before = (_together(maps) for maps in zip(*states))
+            before = (together(maps) for maps in zip(*states))
             heatmaps, features = self.stepper.step(images, *before)
         for i, (task, crop) in enumerate(zip(tasks, crops)):
             joints, scores = self._decode(heatmaps[i], crop)
@@ -335,12 +339,3 @@ def _meta_of(config: Config | None, num_joints: int) -> Mapping[str, Any]:
         if meta is not None and len(meta['keypoint_id2name']) == num_joints:
             return meta
     return nameless(num_joints)
-
-
-def _by_number(boxes: Boxes) -> dict[int, np.ndarray | None]:
-    return dict(boxes if isinstance(boxes, Mapping) else enumerate(boxes))
-
-
-def _together(maps: Sequence[Tensor]) -> Tensor:
-    """N of (1, C, h, w) as one (N, C, h, w)."""
-    return maps[0] if len(maps) == 1 else torch.cat(list(maps))

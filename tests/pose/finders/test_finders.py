@@ -1,5 +1,6 @@
 """Finders of people: what moves, what MediaPipe detects, and clear words where one cannot work."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +14,14 @@ from torch import nn
 from rpstn.checkpoints import ModelError, load_all_weights
 from rpstn.data.paths import find_data
 from rpstn.pose.boxes import overlap
-from rpstn.pose.finders import FinderError, MotionFinder, RTMDetFinder, WholeFrame, build_finder
+from rpstn.pose.finders import (
+    FinderError,
+    FoundPerson,
+    MotionFinder,
+    RTMDetFinder,
+    WholeFrame,
+    build_finder,
+)
 from rpstn.pose.finders.rtmdet import label_of_people, load_detector, people_of
 from rpstn.video.frames import open_frames
 
@@ -34,22 +42,30 @@ def scene(*boxes, light: float = 1.0) -> np.ndarray:
 scene.noise = 10
 
 
+def boxes_of(people: Sequence[FoundPerson]) -> np.ndarray:
+    """(N, 4) float32, inside of an image of any size."""
+    assert all(isinstance(person, FoundPerson) for person in people)
+    assert all(p.box.dtype == np.float32 and p.box.shape == (4,) for p in people)
+    assert all(0 <= p.score <= 1 and p.center is p.radius is p.angle is None for p in people)
+    return np.reshape([person.box for person in people], (-1, 4))
+
+
 def test_the_whole_frame_is_one_box():
-    np.testing.assert_array_equal(WholeFrame().find(scene(), 0), [[0, 0, 319, 239]])
+    np.testing.assert_array_equal(boxes_of(WholeFrame().find(scene(), 0)), [[0, 0, 319, 239]])
 
 
 def test_who_moves_is_found_and_who_does_not_is_not():
     finder = MotionFinder(margin=0.0)
     finder.observe(scene())
-    assert finder.find(scene()).shape == (0, 4), 'all is new in a first frame'
+    assert not finder.find(scene()), 'all is new in a first frame'
     for _ in range(20):
         finder.observe(scene())
         assert len(finder.find(scene())) == 0, 'noise is no motion'
     for t in range(15):
         large, small = (40 + 5 * t, 60, 90 + 5 * t, 180), (270 - 4 * t, 20, 300 - 4 * t, 90)
         finder.observe(scene(large, small))
-        boxes = finder.find(scene())
-        assert boxes.shape == (2, 4) and boxes.dtype == np.float32
+        boxes = boxes_of(finder.find(scene()))
+        assert boxes.shape == (2, 4)
         for box, truth in zip(boxes, (large, small)):
             assert overlap(box, np.float32(truth)) > 0.75, t
 
@@ -60,7 +76,7 @@ def test_parts_of_one_person_are_joined_and_specks_left_out():
         finder.observe(scene())
     head, body = (150, 40, 180, 70), (140, 76, 190, 170)  # six pixels apart
     finder.observe(scene(head, body, (20, 20, 26, 26)))
-    (box,) = finder.find(scene())
+    (box,) = boxes_of(finder.find(scene()))
     assert overlap(box, np.float32((140, 40, 190, 170))) > 0.75
 
 
@@ -71,7 +87,7 @@ def test_a_margin_is_added_within_the_image():
         for _ in range(5):
             finder.observe(scene())
         finder.observe(scene((0, 100, 60, 200)))
-        (boxes[margin],) = finder.find(scene())
+        (boxes[margin],) = boxes_of(finder.find(scene()))
     np.testing.assert_allclose(boxes[0.5][1], boxes[0.0][1] - 50, atol=3)
     np.testing.assert_allclose(boxes[0.5][2], boxes[0.0][2] + 30, atol=3)
     assert boxes[0.5][0] == 0 and boxes[0.5][3] == 239
@@ -103,14 +119,14 @@ def test_mediapipe_finds_the_person_of_a_real_video():
     pytest.importorskip('mediapipe')
     images = real_frames('person_1080p')
     finder = build_finder('mediapipe')
-    (box,) = finder.find(images[10])
+    (box,) = boxes_of(finder.find(images[10]))
     assert (box >= 0).all() and (box[2:] < (1920, 1080)).all()
     assert box[3] - box[1] > 300 and (box[2:] - box[:2] > 100).all()
     # A part of the image, half as large: found at the place that follows.
     part = cv2.resize(images[10][100:1060, 500:1500], (500, 480), interpolation=cv2.INTER_AREA)
-    (moved,) = finder.find(part)
+    (moved,) = boxes_of(finder.find(part))
     assert overlap(2 * moved + np.float32([500, 100, 500, 100]), box) > 0.8
-    assert finder.find(np.zeros((240, 320, 3), np.uint8)).shape == (0, 4)
+    assert not finder.find(np.zeros((240, 320, 3), np.uint8))
     finder.forget(0)
     finder.close()
 
@@ -221,7 +237,7 @@ def test_rtmdet_gives_what_mmdetection_gives(detector):
     threshold = float(expected.scores[3:5].mean())
     init_default_scope('mmpose')
     finder = build_finder('rtmdet', config=detector[0], checkpoint=detector[1], min_score=threshold)
-    boxes = finder.find(image)
+    people = finder.find(image)
     assert DefaultScope.get_current_instance().scope_name == 'mmpose'
     expected = people_of(
         dict(
@@ -231,8 +247,9 @@ def test_rtmdet_gives_what_mmdetection_gives(detector):
         ),
         threshold,
     )
-    assert 1 <= len(boxes) <= 4
-    np.testing.assert_allclose(boxes, expected, atol=1e-2)
+    assert 1 <= len(people) <= 4
+    np.testing.assert_allclose(boxes_of(people), boxes_of(expected), atol=1e-2)
+    np.testing.assert_allclose([p.score for p in people], [p.score for p in expected], atol=1e-4)
 
 
 def test_weights_of_another_detector_are_refused(detector):
@@ -245,7 +262,7 @@ def test_weights_of_another_detector_are_refused(detector):
 
 
 def test_an_unknown_finder_is_refused():
-    with pytest.raises(ValueError, match=r"one of frame, motion, .*got 'yolo'"):
+    with pytest.raises(ValueError, match=r"one of blazepose, frame, .*got 'yolo'"):
         build_finder('yolo')
     assert isinstance(build_finder('frame'), WholeFrame)
     assert build_finder('motion', min_area=0.2).min_area == 0.2
@@ -254,6 +271,8 @@ def test_an_unknown_finder_is_refused():
 def test_people_are_chosen_among_detections():
     boxes = [[0, 0, 10, 10], [50, 0, 60, 10], [1, 0, 11, 10], [80, 0, 90, 9], [0, 50, 9, 60]]
     prediction = dict(bboxes=boxes, scores=[0.6, 0.9, 0.7, 0.95, 0.4], labels=[0, 0, 0, 16, 0])
-    np.testing.assert_array_equal(people_of(prediction, 0.5), [boxes[1], boxes[2]])
-    np.testing.assert_array_equal(people_of(prediction, 0.5, label=16), [boxes[3]])
-    assert people_of(dict(bboxes=[], scores=[], labels=[]), 0.5).shape == (0, 4)
+    people = people_of(prediction, 0.5)
+    np.testing.assert_array_equal(boxes_of(people), [boxes[1], boxes[2]])
+    assert [person.score for person in people] == [0.9, 0.7]
+    np.testing.assert_array_equal(boxes_of(people_of(prediction, 0.5, label=16)), [boxes[3]])
+    assert people_of(dict(bboxes=[], scores=[], labels=[]), 0.5) == []

@@ -14,13 +14,14 @@ from mmpose.registry import MODELS, TRANSFORMS
 from torch import nn
 
 from rpstn.engine.cpu import for_inference
+from rpstn.errors import SettingError
 from rpstn.inference.clips import predict_video
 from rpstn.pose import VideoPoseEstimator
 from rpstn.pose.boxes import BoxError
 from rpstn.pose.crops import Cropper
 from rpstn.pose.datasets import PENN13
 from rpstn.pose.datasets.clip_dataset import frame_info
-from rpstn.pose.finders import MotionFinder
+from rpstn.pose.finders import FoundPerson, MotionFinder
 from rpstn.pose.streaming.streaming import Stepper, StreamingRPSTN, TorchStepper
 from rpstn.video.frames import Frame
 
@@ -364,9 +365,9 @@ class Seen:
     def observe(self, image, stream) -> None:
         self.observed += 1
 
-    def find(self, image, stream) -> np.ndarray:
+    def find(self, image, stream) -> list[FoundPerson]:
         self.asked += 1
-        return np.array(self.boxes, np.float32)
+        return [FoundPerson(np.array(box, np.float32)) for box in self.boxes]
 
     def forget(self, stream) -> None:
         pass
@@ -398,6 +399,16 @@ def test_two_people_are_found_followed_and_told_apart(dot_stream, dots):
     poses = stream.step(two(dots, back, b - move)).people
     assert [p.id for p in poses] == [0, 1]
     np.testing.assert_allclose([p.keypoints for p in poses], [b - move, back], atol=0.5)
+
+
+def test_a_finder_that_answers_bare_boxes_is_refused(dot_stream):
+    class Boxes(Seen):
+        def find(self, image, stream):
+            return np.array(self.boxes, np.float32)
+
+    stream, _ = dot_stream(finder=Boxes([[10, 10, 66, 78]]))
+    with pytest.raises(SettingError, match='Boxes.find must answer FoundPersons.*got ndarray'):
+        stream.step(np.zeros((240, 320, 3), np.uint8))
 
 
 def test_searches_are_as_far_apart_as_asked(dot_stream):
