@@ -13,6 +13,7 @@ from bootstrap import ClipCounts
 from lite_predictors import Predictor
 from mmpose.registry import DATASETS, TRANSFORMS
 
+from rpstn.engine.loading import joint_names
 from rpstn.pose.datasets import ClipDataset
 from rpstn.pose.evaluation.pck import NORMALIZERS, VideoPCK, torso_joints
 from rpstn.simulation import SpanOccluders
@@ -176,7 +177,6 @@ def clip_counts(metric: VideoPCK, clips: Sequence[list[dict]]) -> dict[str, Clip
         clips: of each clip the metric's results.
     """
     meta = metric.dataset_meta
-    names = [meta['keypoint_id2name'][k] for k in range(len(meta['keypoint_id2name']))]
     torso = list(torso_joints(meta, metric.torso, 'clip_counts'))
     counted: dict[str, list] = {normalizer: [] for normalizer in NORMALIZERS}
     right: dict[str, list] = {normalizer: [] for normalizer in NORMALIZERS}
@@ -186,7 +186,10 @@ def clip_counts(metric: VideoPCK, clips: Sequence[list[dict]]) -> dict[str, Clip
         known = dict(bbox=slice(None), torso=labelled[:, torso].all(1))
         for normalizer in NORMALIZERS:
             number = labelled[known[normalizer]].sum(0)
-            shares = [figures[f'{normalizer}_PCK@{metric.thr:g}/joint/{name}'] for name in names]
+            shares = [
+                figures[f'{normalizer}_PCK@{metric.thr:g}/joint/{name}']
+                for name in joint_names(meta)
+            ]
             counted[normalizer].append(number)
             right[normalizer].append(np.round(np.nan_to_num(shares) * number))
     return {
