@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from lite_evaluation import evaluate, jhmdb_clips, model_predictor
+from lite_evaluation import evaluate, jhmdb_clips
+from lite_predictors import label_box_predictor
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
@@ -166,6 +167,7 @@ def test_the_shipped_lite_finds_people_in_real_videos():
         dataset = jhmdb_clips('test')
     except FileNotFoundError as error:
         pytest.skip(str(error))
-    row = evaluate('lite', model_predictor(from_pretrained('lite')), dataset, every=9)
+    predict = label_box_predictor(from_pretrained('lite'))
+    row = evaluate('lite', 'label boxes', predict, dataset, every=9)
     assert row.clean['torso_PCK@0.2/mean'] > 0.45
     assert row.clean['bbox_PCK@0.2/mean'] > 0.75

@@ -1,45 +1,51 @@
 r"""Measure RPSTN-Lite beside its references on JHMDB, and write the table of docs/model_zoo.md.
 
-python tools/research/evaluate_lite.py --mediapipe \
+python tools/research/evaluate_lite.py --mediapipe --blazepose \
     --row RPSTN-Lite configs/lite/rpstn_lite.py work_dirs/rpstn_lite/epoch_5.pth \
     --row "single frame" configs/lite/single_lite.py work_dirs/single_lite/epoch_5.pth
 
-A row of several seeds names its checkpoints with commas between them; it shows means and standard
-deviations. Without --row the model that comes with the package is measured. Settings are chosen on
---subset val; the test clips (the default) are for the table alone.
+Every row is measured on crops from labels and on whole frames, of which nothing is known. The first
+row is compared with all others by a paired bootstrap over clips. A row of several seeds names its
+checkpoints with commas between them; it shows means and standard deviations. Without --row the
+model that comes with the package is measured. Settings are chosen on --subset val; the test clips
+(the default) are for the table alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
-from lite_evaluation import (
-    COLUMNS,
-    Evaluation,
-    cells,
-    evaluate,
-    group_cells,
-    jhmdb_clips,
-    mean_text,
-    mediapipe_evaluation,
+from blazepose_alone import BlazePoseAlone
+from lite_evaluation import Evaluation, evaluate, jhmdb_clips, videos
+from lite_predictors import (
+    Predictor,
+    frame_milliseconds,
+    inferencer_predictor,
+    label_box_predictor,
+    mediapipe_predictor,
     model_megabytes,
     model_milliseconds,
-    model_predictor,
+    streaming_inferencer,
 )
+from lite_table import DIFFERENCES, Rows, difference_table, group_table, legend_text, main_table
+from mediapipe_pose import weights_megabytes
 
-import rpstn  # noqa: F401
 from rpstn.checkpoints import ModelError
 from rpstn.engine.loading import load_model
 from rpstn.engine.shipped import shipped_files
-from rpstn.pose.evaluation.pck import GROUPS
-from rpstn.tables import format_table
+from rpstn.errors import RPSTNError
+from rpstn.pose.datasets import ClipDataset
 
 BEGIN, END = '<!-- lite table -->', '<!-- end of lite table -->'
+SHIPPED = 'RPSTN-Lite, as shipped'
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,10 +66,17 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='MediaPipe Pose full, on whole frames doubled in size, tracking on',
     )
+    parser.add_argument(
+        '--blazepose',
+        action='store_true',
+        help="MediaPipe's detector and landmark network, each frame for itself",
+    )
     parser.add_argument('--subset', default='test', choices=['val', 'test', 'train', 'trainval'])
     parser.add_argument('--data-root', default='jhmdb', help='(default: %(default)s)')
     parser.add_argument('--every', type=int, default=1, help='only every so many clips, to try it')
-    parser.add_argument('--flip', action='store_true', help='average with the mirrored frame')
+    parser.add_argument(
+        '--flip', action='store_true', help='average label boxes with the mirrored frame'
+    )
     parser.add_argument('--seed', type=int, default=0, help='of the occluders')
     parser.add_argument('--threads', type=int, default=2, help='of torch (default: %(default)s)')
     parser.add_argument(
@@ -81,54 +94,86 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def measure(name: str, config, checkpoint, dataset, args: argparse.Namespace) -> Evaluation:
-    """One model's figures."""
-    model = load_model(config, checkpoint)
-    row = evaluate(name, model_predictor(model, args.flip), dataset, args.every, args.seed)
-    row.milliseconds = model_milliseconds(model)
-    row.megabytes = model_megabytes(model)
-    return row
+class Measurement:
+    """The clips, and how each kind of row is measured on them.
+
+    Args:
+        dataset: the clips.
+        args: of the command line.
+    """
+
+    def __init__(self, dataset: ClipDataset, args: argparse.Namespace) -> None:
+        self.dataset = dataset
+        self.args = args
+        self.first = next(videos(dataset))
+
+    def model(self, name: str, *files: str) -> Iterator[Evaluation]:
+        """One of ours, from config and checkpoint; the shipped one without."""
+        model = load_model(*(files or shipped_files('lite')))
+        boxes = self._part(name, 'label boxes', label_box_predictor(model, self.args.flip))
+        boxes.milliseconds = model_milliseconds(model)
+        whole = self._part(name, 'whole frames', inferencer_predictor(streaming_inferencer(*files)))
+        for part in (boxes, whole):
+            part.megabytes = model_megabytes(model)
+            yield part
+
+    def blazepose(self) -> Iterator[Evaluation]:
+        """Single frames of BlazePose."""
+        alone = BlazePoseAlone()
+        network, detector = map(model_megabytes, (alone.network, alone.detector))
+        for seen, predict, megabytes in (
+            ('label boxes', alone.from_label_boxes, network),
+            ('label poses', alone.from_label_poses, network),
+            ('whole frames', alone.from_whole_frames, network + detector),
+        ):
+            part = self._part('BlazePose alone', seen, predict)
+            part.megabytes = megabytes
+            yield part
+
+    def mediapipe(self) -> Iterator[Evaluation]:
+        """MediaPipe's own pipeline."""
+        part = self._part('MediaPipe Pose, full', 'whole frames', mediapipe_predictor())
+        part.megabytes = weights_megabytes()
+        yield part
+
+    def _part(self, name: str, seen: str, predict: Predictor) -> Evaluation:
+        part = evaluate(name, seen, predict, self.dataset, self.args.every, self.args.seed)
+        part.milliseconds = frame_milliseconds(predict, self.first)
+        return part
 
 
-def tables(rows: dict[str, list[Evaluation]], dataset, args: argparse.Namespace) -> str:
-    """Both tables, and what they are of."""
-    shown = len(range(0, len(dataset), args.every))
+def measure(dataset: ClipDataset, args: argparse.Namespace) -> Rows:
+    """Runs of all rows that are asked for, by name and what they see."""
+    measurement = Measurement(dataset, args)
+    parts: list[Evaluation] = []
+    for name, config, checkpoints in args.row:
+        for checkpoint in checkpoints.split(','):
+            parts += measurement.model(name, config, checkpoint)
+    if not args.row:
+        parts += measurement.model(SHIPPED)
+    if args.blazepose:
+        parts += measurement.blazepose()
+    if args.mediapipe:
+        parts += measurement.mediapipe()
+    rows: dict[tuple[str, str], list[Evaluation]] = {}
+    for part in parts:
+        rows.setdefault((part.name, part.seen), []).append(part)
+    return rows
+
+
+def tables(rows: Rows, dataset: ClipDataset, args: argparse.Namespace) -> str:
+    """All tables, and what they are of."""
     counts = dataset.sequences.lengths()[:: args.every]
-    missing = ', '.join(
-        f'{name} in {row.missing:.1%} of the frames'
-        for name, runs in rows.items()
-        for row in runs[:1]
-        if row.missing
-    )
+    some = f' (every {args.every}th clip)' if args.every > 1 else ''
     caption = (
-        f'PCK@0.2 in percent on {int(counts.sum())} frames of {shown} clips of JHMDB, split 1, '
-        f'`{args.subset}`'
-        + (f' (every {args.every}th clip)' if args.every > 1 else '')
-        + ', by `tools/research/evaluate_lite.py`. '
-        "Ours see the labels' box of each frame and carry heatmaps through the whole clip"
-        + (', averaged with the mirrored frame' if args.flip else '')
-        + '; MediaPipe sees whole frames, doubled in size. *limbs*: the 12 joints of arms and legs.'
-        f' *with occluders*: half of the frames get something over one limb (seed {args.seed}); of '
-        'these clips *occluded* are the joints under it, *visible* all others. *swapped*: '
-        "left-right pairs that lie nearer to each other's labels, percent. *jitter*: mean "
-        'acceleration error, pixels per frame². *ms*: median per frame, CPU, '
-        f'{args.threads} threads, network alone for ours, on a machine that may have had other '
-        'work. *MB*: weights, half precision for ours.'
-        + (f' Nobody was found by {missing}; such frames count as wrong.' if missing else '')
+        f'PCK@0.2 in percent on {int(counts.sum())} frames of {len(counts)} clips of JHMDB, '
+        f'split 1, `{args.subset}`{some}, by `tools/research/evaluate_lite.py`.'
     )
-    main = format_table(
-        ['', *COLUMNS],
-        [[name, *mean_text([cells(row) for row in runs])] for name, runs in rows.items()],
-    )
-    groups = format_table(
-        ['', 'by', *GROUPS],
-        [
-            [name, normalizer, *mean_text([group_cells(row, normalizer) for row in runs])]
-            for name, runs in rows.items()
-            for normalizer in ('torso', 'bbox')
-        ],
-    )
-    return f'{caption}\n\n{main}\n\n{groups}'
+    legend = legend_text(rows, args.seed, args.threads, args.flip)
+    parts = [caption, legend, main_table(rows)]
+    if differences := difference_table(rows):
+        parts += [DIFFERENCES, differences]
+    return '\n\n'.join([*parts, group_table(rows)])
 
 
 def write_between(path: Path, text: str) -> None:
@@ -147,36 +192,26 @@ def main() -> int:
     """Measures, writes, and returns the exit status."""
     args = parse_args()
     torch.set_num_threads(args.threads)
+    logging.disable(logging.INFO)  # the metric tells of every clip
     try:
-        given = [(name, config, checkpoints.split(',')) for name, config, checkpoints in args.row]
-        if not given and not args.mediapipe:
-            config, checkpoint = shipped_files('lite')
-            given = [('RPSTN-Lite', config, [checkpoint])]
-        for _, _, checkpoints in given:  # all, before hours of measuring
-            for checkpoint in checkpoints:
+        for _, _, checkpoints in args.row:  # all, before hours of measuring
+            for checkpoint in checkpoints.split(','):
                 if not Path(checkpoint).is_file():
                     raise ModelError(f'{checkpoint}: no such checkpoint file')
         dataset = jhmdb_clips(args.subset, data_root=args.data_root)
-        rows = {
-            name: [measure(name, config, checkpoint, dataset, args) for checkpoint in checkpoints]
-            for name, config, checkpoints in given
-        }
-        if args.mediapipe:
-            row = mediapipe_evaluation(dataset, args.every, args.seed)
-            rows[row.name] = [row]
+        rows = measure(dataset, args)
         text = tables(rows, dataset, args)
         print(text)
         if str(args.out) != '-':
             write_between(args.out, text)
         if args.json:
-            args.json.write_text(
-                json.dumps(
-                    {name: [asdict(row) for row in runs] for name, runs in rows.items()}, indent=1
-                )
-            )
-    except (ModelError, FileNotFoundError, ImportError) as error:
+            runs = [asdict(run) for runs in rows.values() for run in runs]
+            args.json.write_text(json.dumps(runs, indent=1, default=np.ndarray.tolist))
+    except (RPSTNError, FileNotFoundError, ImportError) as error:
         print(error, file=sys.stderr)
         return 1
+    finally:
+        logging.disable(logging.NOTSET)
     return 0
 
 

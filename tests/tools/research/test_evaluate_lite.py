@@ -54,7 +54,7 @@ def run(name: str, *arguments) -> int:
 def test_the_table_is_written_between_its_markers(trained, tmp_path):
     needs_jhmdb()
     page = tmp_path / 'zoo.md'
-    page.write_text('before\n<!-- lite table -->\nold\n<!-- end of lite table -->\nafter\n')
+    page.write_text('before\n<!-- lite table -->\noutdated\n<!-- end of lite table -->\nafter\n')
     config, checkpoint = trained
     options = ('--subset', 'val', '--every', 14, '--threads', 1, '--out', page)
     assert (
@@ -75,13 +75,19 @@ def test_the_table_is_written_between_its_markers(trained, tmp_path):
         == 0
     )
     text = page.read_text()
-    assert text.startswith('before\n') and text.endswith('after\n') and 'old' not in text
-    rows = {line.split('|')[1].strip(): line for line in text.splitlines() if line[:2] == '| '}
-    assert '±' not in rows['small'] and '± 0.0' in rows['twice']
-    figures = json.loads((tmp_path / 'all.json').read_text())
-    assert len(figures['twice']) == 2
-    assert figures['small'][0]['milliseconds'] > 0 and figures['small'][0]['megabytes'] < 2
-    assert figures['small'][0]['clean'] == figures['twice'][1]['clean'], 'the same in every run'
+    assert text.startswith('before\n') and text.endswith('after\n') and 'outdated' not in text
+    lines = [line.split('|') for line in text.splitlines() if line.startswith('| ')]
+    rows = {(line[1].strip(), line[2].strip()): ''.join(line) for line in reversed(lines)}
+    for seen in ('label boxes', 'whole frames'):
+        assert '±' not in rows['small', seen] and '± 0.0' in rows['twice', seen]
+        assert rows['small less twice', seen].count('+0.0 (+0.0 to +0.0)') == 2
+    runs = json.loads((tmp_path / 'all.json').read_text())
+    parts = [('small', 'label boxes'), ('small', 'whole frames')]
+    parts += [('twice', 'label boxes')] * 2 + [('twice', 'whole frames')] * 2
+    assert [(run['name'], run['seen']) for run in runs] == parts
+    assert all(run['milliseconds'] > 0 and run['megabytes'] < 2 for run in runs)
+    assert runs[0]['clean'] == runs[3]['clean'] != runs[1]['clean'], 'the same in every run'
+    assert len(runs[0]['counts']['torso']['right']) == 2
     assert 'val' in text and 'every 14th' in text
 
 

@@ -3,16 +3,14 @@
 import numpy as np
 import pytest
 from lite_evaluation import (
-    COLUMNS,
     Evaluation,
     acceleration_error,
-    cells,
     evaluate,
     jhmdb_clips,
-    mean_text,
     swapped_sides,
     videos,
 )
+from lite_table import COLUMNS, cells, difference_table, legend_text, main_table, mean_text
 
 from rpstn.pose.datasets import find_data
 from rpstn.simulation import SpanOccluders
@@ -30,6 +28,10 @@ def dataset():
 
 def truth_of(results: dict) -> np.ndarray:
     return np.stack([frame['keypoints'][0] for frame in results['frames']])
+
+
+def nobody_in(results: dict) -> np.ndarray:
+    return np.full((len(results['frames']), 15, 2), np.nan)
 
 
 def test_acceleration_error_against_loops():
@@ -71,13 +73,44 @@ def test_swapped_sides_are_those_nearer_to_each_others_labels():
 
 
 def test_the_truth_is_perfect_and_nothing_is_nothing(dataset):
-    row = evaluate('truth', truth_of, dataset, every=14)
+    row = evaluate('truth', 'labels', truth_of, dataset, every=14)
     assert row.jitter == row.missing == row.swapped == 0
     assert row.limbs('torso') == row.limbs('bbox') == 1
     figures = dict(zip(COLUMNS, cells(row)))
     assert all(value == 100 for name, value in figures.items() if 'torso' in name or 'box' in name)
-    nobody = evaluate('nobody', lambda r: np.full((len(r['frames']), 15, 2), np.nan), dataset, 14)
+    nobody = evaluate('nobody', 'nothing', nobody_in, dataset, 14)
     assert nobody.missing == 1 and cells(nobody)[:10] == [0] * 10
+    # The counts of clips are those of the figures.
+    for normalizer in ('torso', 'bbox'):
+        assert row.counts[normalizer].pck(np.ones((1, 2))) == [1]
+        assert nobody.counts[normalizer].pck(np.ones((1, 2))) == [0]
+
+
+def test_answers_are_one_a_frame(dataset):
+    with pytest.raises(ValueError, match='shorter'):
+        evaluate('short', 'labels', lambda results: truth_of(results)[1:], dataset, every=20)
+
+
+def test_the_first_row_is_compared_with_those_that_see_the_same(dataset):
+    def shifted(results: dict) -> np.ndarray:
+        return truth_of(results) + 1000 * (np.arange(15) < 3)[:, None]
+
+    rows = {
+        ('truth', 'clips'): [evaluate('truth', 'clips', truth_of, dataset, every=14)],
+        ('shifted', 'clips'): [evaluate('shifted', 'clips', shifted, dataset, every=14)],
+        ('nobody', 'frames'): [evaluate('nobody', 'frames', nobody_in, dataset, every=14)],
+    }
+    line = difference_table(rows).splitlines()[2:]
+    assert len(line) == 1 and 'truth less shifted' in line[0]
+    assert line[0].count('**+20.0** (+20.0 to +20.0)') == 2
+    assert difference_table({('truth', 'clips'): rows['truth', 'clips']}) == ''
+    assert [text.split('|')[2].strip() for text in main_table(rows).splitlines()[2:]] == [
+        'clips',
+        'clips',
+        'frames',
+    ]
+    text = legend_text(rows, seed=3, threads=1, flip=False)
+    assert '(nobody in 100.0% of the frames)' in text and 'seed 3' in text
 
 
 def test_only_what_is_covered_counts_as_occluded(dataset):
@@ -87,7 +120,7 @@ def test_only_what_is_covered_counts_as_occluded(dataset):
         hidden = np.stack([frame['keypoints_occluded'][0] > 0 for frame in results['frames']])
         return truth_of(results) + 1000 * hidden[..., None]
 
-    row = evaluate('half blind', predict, dataset, every=14)
+    row = evaluate('half blind', 'labels', predict, dataset, every=14)
     figures = dict(zip(COLUMNS, cells(row)))
     assert figures['torso'] == figures['box, visible'] == figures['torso, visible'] == 100
     assert figures['torso, occluded'] == figures['box, occluded'] == 0
@@ -119,6 +152,7 @@ def test_several_seeds_show_their_spread():
         cells(
             Evaluation(
                 'empty',
+                'nothing',
                 clean={'torso_PCK@0.2/joint/left_knee': 1.0, 'bbox_PCK@0.2/joint/left_knee': 1.0},
             )
         )

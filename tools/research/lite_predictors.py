@@ -1,0 +1,143 @@
+"""Joints of a clip's frames, from labels' crops or from whole frames, by ours and by references.
+
+Shapes: N frames of a clip, K joints.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mediapipe_pose import SOURCE, MediaPipePose
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmpose.registry import TRANSFORMS
+from torch import nn
+
+from rpstn.inference.inferencer import PoseInferencer
+from rpstn.pose.models.estimator import VideoPoseEstimator
+from rpstn.skeletons import map_joints
+from rpstn.video.frames import DEFAULT_FPS, Frame, FrameSource
+
+# From the frames of one video, as LoadClip and occluders leave them, to joints (K, 2) of each, NaN
+# where there is no answer.
+Predictor = Callable[[dict], Iterable[np.ndarray]]
+
+
+def label_box_predictor(model: nn.Module, flip: bool = False) -> Predictor:
+    """A loaded model on whole videos, each frame cut out by the labels' box.
+
+    For RPSTN the clip is the video, so that heatmaps are carried from its first frame to its last,
+    as in streaming.
+    """
+    pipeline = model.cfg.test_dataloader.dataset.pipeline
+    if pipeline[0]['type'] != 'LoadClip':
+        raise ValueError(f'the test pipeline must start with LoadClip, got {pipeline[0]["type"]}')
+    steps = Compose([TRANSFORMS.build(step) for step in pipeline[1:]])
+    model.test_cfg = dict(model.test_cfg or {}, flip_test=flip)
+
+    @torch.no_grad()
+    def predict(results: dict) -> list[np.ndarray]:
+        copies = dict(results, frames=[dict(frame) for frame in results['frames']])
+        samples = model.test_step(pseudo_collate([steps(copies)]))
+        return [sample.pred_instances.keypoints[0, :, :2] for sample in samples]
+
+    return predict
+
+
+@dataclass(frozen=True)
+class ClipSource(FrameSource):
+    """Frames that were read already, as a file that is opened."""
+
+    decoded: tuple[np.ndarray, ...] = ()
+
+    @classmethod
+    def of(cls, results: dict) -> ClipSource:
+        """Those of a clip, and nothing else of it."""
+        images = tuple(frame['img'] for frame in results['frames'])
+        size = images[0].shape[1::-1]
+        return cls(Path(results['video']), DEFAULT_FPS, size, len(images), decoded=images)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (Frame(i, i / self.fps, image) for i, image in enumerate(self.decoded))
+
+
+def inferencer_predictor(inferencer: PoseInferencer) -> Predictor:
+    """What `rpstn infer` answers for whole frames.
+
+    One person is followed; what is answered counts while that person is ``lost``, too.
+    """
+    nobody = np.full((len(inferencer.joints), 2), np.nan)
+
+    def predict(results: dict) -> Iterator[np.ndarray]:
+        for result in inferencer(ClipSource.of(results)):
+            yield result.people[0].keypoints if result.people else nobody
+
+    return predict
+
+
+def streaming_inferencer(
+    config: str | Path | Config | None = None, checkpoint: str | Path | None = None
+) -> PoseInferencer:
+    """With its defaults, but that any RPSTN streams, as the one that is shipped does."""
+    inferencer = PoseInferencer(config, checkpoint)
+    if inferencer.mode == 'auto' and isinstance(inferencer.model, VideoPoseEstimator):
+        return PoseInferencer(config, checkpoint, mode='stream')
+    return inferencer
+
+
+def mediapipe_predictor(scale: float = 2.0, tracking: bool = True) -> Predictor:
+    """MediaPipe Pose on the whole frames, enlarged; JHMDB's other joints as means of its own."""
+
+    def predict(results: dict) -> Iterator[np.ndarray]:
+        with MediaPipePose(scale, tracking) as pose:
+            for frame in results['frames']:
+                yield map_joints(pose(frame['img'])[0], SOURCE, 'jhmdb15')
+
+    return predict
+
+
+def frame_milliseconds(predict: Predictor, results: dict, batch: int = 8) -> float:
+    """Time of a frame of a video, all included: the median over batches of the mean in each.
+
+    Batches, as models that know clips only answer several frames at once. The first one, in which
+    things are made ready, does not count; NaN where there is no other.
+    """
+    answers = iter(predict(results))
+    times = [_timed(lambda: next(answers)) for _ in results['frames']]
+    batches = [times[start : start + batch] for start in range(batch, len(times), batch)]
+    means = [statistics.mean(times) for times in batches if len(times) == batch]
+    return statistics.median(means) if means else float('nan')
+
+
+@torch.inference_mode()
+def model_milliseconds(model: nn.Module, repeats: int = 20) -> float:
+    """Median time of one frame of one person in a stream, network only, on the CPU."""
+    width, height = model.head.decoder.input_size
+    image = torch.randn(1, 3, int(height), int(width))
+    if isinstance(model, VideoPoseEstimator):
+        state = model.head.start(*model.backbone.start(image))
+        return _median(lambda: model.head.step(*state, model.backbone.encoder(image)), repeats)
+    return _median(lambda: model.head.forward(model.extract_feat(image)), repeats)
+
+
+def model_megabytes(model: nn.Module) -> float:
+    """Of parameters and buffers in half precision, in millions of bytes."""
+    return sum(2 * tensor.numel() for tensor in model.state_dict().values()) / 1e6
+
+
+def _median(call: Callable[[], object], repeats: int) -> float:
+    for _ in range(3):
+        call()
+    return statistics.median(_timed(call) for _ in range(repeats))
+
+
+def _timed(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - start)
