@@ -1,5 +1,5 @@
 # A single-frame model on MPII, MMPose's own, for P and F of RPSTN to start from:
-# tools/train.py configs/rpstn_penn.py --cfg-options model.backbone.pretrained=<its checkpoint>
+# rpstn train configs/rpstn_penn.py --cfg-options model.backbone.pretrained=<its checkpoint>
 # Data in data/mpii/, as MMPose lays it out.
 _base_ = 'mmpose::body_2d_keypoint/topdown_heatmap/mpii/td-hm_res50_8xb64-210e_mpii-256x256.py'
 

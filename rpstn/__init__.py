@@ -30,7 +30,18 @@ _PLACES = dict(
     from_pretrained='rpstn.engine.shipped',
     load_model='rpstn.engine.loading',
 )
-_ROOMS = ('pose', 'form', 'lift', 'engine', 'deploy', 'inference', 'simulation', 'apis')
+_ROOMS = (
+    'apis',
+    'benchmark',
+    'deploy',
+    'engine',
+    'form',
+    'inference',
+    'lift',
+    'pose',
+    'simulation',
+    'video',
+)
 
 
 def __getattr__(name: str) -> object:

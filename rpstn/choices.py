@@ -7,6 +7,9 @@ ENGINES = dict(
 )
 """What computes the recurrence on a CPU -> the precisions that it has."""
 
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+"""Who starts several processes of one training."""
+
 PRECISIONS = ('float32', 'bfloat16', 'int8')
 
 WEIGHT_BITS = (7, 8)

@@ -14,8 +14,6 @@ import numpy as np
 
 from rpstn.drawing import draw_pose
 
-STATES = ('started', 'tracked', 'lost')
-
 
 @dataclass(frozen=True)
 class PersonResult:
@@ -75,7 +73,8 @@ class PersonResult:
 
         Joints with a score below ``kpt_thr`` are left out, see :func:`rpstn.drawing.draw_pose`.
         """
-        return draw_pose(image, self.keypoints, self.scores, self.meta, self.box, kpt_thr)
+        meta = self.meta or nameless(len(self.keypoints))
+        return draw_pose(image, self.keypoints, self.scores, meta, self.box, kpt_thr)
 
 
 @dataclass(frozen=True)

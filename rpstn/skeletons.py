@@ -17,6 +17,8 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
+from rpstn.errors import SettingError
+
 Joints = TypeVar('Joints', np.ndarray, Tensor)
 
 _HEAD_PARTS = (
@@ -49,7 +51,7 @@ class Skeleton:
             after the one that leads to its parent; the first parent is the root.
 
     Raises:
-        ValueError: a name occurs twice, a limb names an unknown joint, the limbs are no tree.
+        SettingError: a name occurs twice, a limb names an unknown joint, the limbs are no tree.
     """
 
     name: str
@@ -58,19 +60,19 @@ class Skeleton:
 
     def __post_init__(self) -> None:
         if len(set(self.joints)) != len(self.joints):
-            raise ValueError(f'skeleton {self.name}: a joint occurs twice in {self.joints}')
+            raise SettingError(f'skeleton {self.name}: a joint occurs twice in {self.joints}')
         reached = {self.limbs[0][0] if self.limbs else self.joints[0]}
         for parent, child in self.limbs:
             self.index(parent), self.index(child)
             if parent not in reached or child in reached:
-                raise ValueError(
+                raise SettingError(
                     f'skeleton {self.name}: limb ({parent}, {child}) must lead from '
                     f'a joint that earlier limbs reach to one that none does'
                 )
             reached.add(child)
         missing = [joint for joint in self.joints if joint not in reached]
         if missing:
-            raise ValueError(f'skeleton {self.name}: no limb leads to {missing}')
+            raise SettingError(f'skeleton {self.name}: no limb leads to {missing}')
 
     @property
     def num_joints(self) -> int:
@@ -80,7 +82,7 @@ class Skeleton:
     def index(self, joint: str) -> int:
         """Where a joint stands; ValueError, telling the joints there are, if it is not one."""
         if joint not in self.joints:
-            raise ValueError(
+            raise SettingError(
                 f'skeleton {self.name} has no joint {joint!r}; its joints are '
                 f'{", ".join(self.joints)}'
             )
@@ -134,7 +136,7 @@ class Skeleton:
     def check_joints(self, shape: tuple[int, ...]) -> None:
         """Refuse, with a ValueError, a shape that is not (..., V, D) with D = 2 or 3."""
         if len(shape) < 2 or shape[-2] != self.num_joints or shape[-1] not in (2, 3):
-            raise ValueError(
+            raise SettingError(
                 f'{self.name} takes joints of shape (..., {self.num_joints}, 2 or 3)'
                 f', got {tuple(shape)}'
             )
@@ -235,7 +237,7 @@ def get_skeleton(name: str | Skeleton) -> Skeleton:
     if isinstance(name, Skeleton):
         return name
     if name not in SKELETONS:
-        raise ValueError(f'unknown skeleton {name!r}; known are {", ".join(SKELETONS)}')
+        raise SettingError(f'unknown skeleton {name!r}; known are {", ".join(SKELETONS)}')
     return SKELETONS[name]
 
 
@@ -267,7 +269,7 @@ def map_joints(joints: Joints, source: str | Skeleton, target: str | Skeleton) -
         where one it is the mean of is NaN.
 
     Raises:
-        ValueError: the shape is not that of ``source``.
+        SettingError: the shape is not that of ``source``.
     """
     get_skeleton(source).check_joints(joints.shape)
     members = joint_mapping(source, target)

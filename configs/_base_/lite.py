@@ -51,3 +51,5 @@ test_dataloader = dict(val_dataloader, dataset=dict(whole, subset='test'))
 val_evaluator = dict(
     type='FrameEvaluator', metrics=[dict(type='VideoPCK', thr=0.2, per_joint=False)])
 test_evaluator = dict(type='FrameEvaluator', metrics=[dict(type='VideoPCK', thr=0.2)])
+# MMPose's inferencers ask for it.
+data_mode = 'topdown'

@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 
 from rpstn.engine.configs import read_config
+from rpstn.errors import SettingError
 
 from .end_to_end import measure_end_to_end
 from .pose import measure_pose
@@ -33,6 +34,8 @@ def benchmark(configs: Sequence[str | Path], settings: Settings | None = None) -
         RPSTNError: a config or a video cannot be used.
     """
     settings, before = settings or Settings(), os.getloadavg()[0]
+    if isinstance(configs, (str, Path)) or not configs:
+        raise SettingError(f'configs must be one or several files in a list, got {configs!r}')
     pose: dict[str, Config] = {}
     form: dict[str, Config] = {}
     for path in map(Path, configs):

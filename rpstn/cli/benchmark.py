@@ -20,11 +20,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import add_cfg_options, count
+from .options import Subparsers, add_cfg_options, count
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Adds the subcommand to the command line."""
+def add_parser(subparsers: Subparsers) -> None:
+    """Adds the verb to the command line."""
     parser = subparsers.add_parser(
         'benchmark',
         help='speed of a model on this machine',

@@ -12,20 +12,20 @@ precision that is installed runs them, against PyTorch in float32. docs/cli/expo
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpstn.choices import WEIGHT_BITS
-from rpstn.errors import SettingError
 
 from .options import Subparsers, add_cfg_options, count
 
 if TYPE_CHECKING:
-    from mmpose.models.pose_estimators.base import BasePoseEstimator
+    pass
 
 
 def add_parser(subparsers: Subparsers) -> None:
-    """Adds the subcommand to the command line."""
+    """Adds the verb to the command line."""
     parser = subparsers.add_parser(
         'export',
         help='ONNX graphs of a trained model',
@@ -80,52 +80,15 @@ def add_parser(subparsers: Subparsers) -> None:
         help='clips of each kind that are used (default: %(default)s)',
     )
     add_cfg_options(parser)
-    parser.set_defaults(run=run, needs=('rpstn.deploy.checking', 'rpstn.deploy.sample_clips'))
+    parser.set_defaults(run=run, needs=('rpstn.deploy.run',))
 
 
 def run(args: argparse.Namespace) -> int:
     """Export, and check."""
-    from rpstn.deploy.checking import check_export
-    from rpstn.deploy.export import check_exportable, export_model
-    from rpstn.deploy.sample_clips import random_clips, read_clips
-    from rpstn.engine.configs import parse_settings, read_config
-    from rpstn.engine.loading import load_model
+    from rpstn.deploy.run import ExportOptions, export
+    from rpstn.engine.configs import parse_settings
 
-    if args.weight_bits and not args.calibrate:
-        raise SettingError('--weight-bits is of 8-bit integers, which need --calibrate')
-    config = read_config(args.config, parse_settings(args.cfg_options, '--cfg-options'))
-    model: BasePoseEstimator = load_model(config, args.checkpoint)
-    check_exportable(model)
-    loader = config.get('test_dataloader') or {}
-    clip_len = args.clip_len or loader.get('dataset', {}).get('clip_len', 5)
-    frames = max(clip_len, 2)
-    calibration = read_clips(model, args.calibrate, frames, args.limit) if args.calibrate else []
-    clips = (
-        read_clips(model, args.clips, frames, args.limit)
-        if args.clips
-        else random_clips(model.backbone.input_size, frames)
-    )
-    exported = export_model(
-        model,
-        args.out,
-        clip_len=clip_len,
-        calibration=calibration,
-        keep_float=args.keep_float,
-        weight_bits=args.weight_bits,
-        checkpoint=args.checkpoint,
-    )
-    opset = exported.manifest['opset']
-    for name, entry in exported.manifest['files'].items():
-        print(f'{args.out / name}: {entry["bytes"] / 1e6:.1f} MB, opset {opset}')
-    if calibration:
-        print(f'integer weights have {exported.manifest["weight_bits"]} bits')
-    shown = (
-        f'clips of {", ".join(args.clips)}'
-        if args.clips
-        else 'clips of random blobs, for want of --clips: differences are to be seen, shares of '
-        'joints mean little'
-    )
-    print(f'Against PyTorch, float32, on {len(clips)} {shown}:')
-    for check in check_export(model, exported, clips, clip_len):
-        print(check)
+    given = {field.name: getattr(args, field.name) for field in fields(ExportOptions)}
+    given['cfg_options'] = parse_settings(args.cfg_options, '--cfg-options')
+    export(ExportOptions(**given), print)
     return 0

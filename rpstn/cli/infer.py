@@ -93,7 +93,7 @@ def add_parser(subparsers: Subparsers) -> None:
         '--mode',
         choices=MODES,
         default='auto',
-        help='clip: cut into clips as in tools/test.py; stream: frame by frame, carried on for as '
+        help='clip: cut into clips as in rpstn test; stream: frame by frame, carried on for as '
         'long as a person is seen; auto (default): clip for files, stream for live sources, by '
         'RPSTN-Lite, and where another option needs it',
     )

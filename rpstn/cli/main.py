@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
@@ -39,17 +39,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0; 1 after a line on what a user can mend; 130 after Ctrl-C.
     """
+    interrupted = _Interrupted()
     try:
         args = build_parser().parse_args(argv)
-        with _interrupted_at_once():
+        with interrupted.at_once():
             _import(args.needs)
-        return args.run(args)
+        with interrupted.noticed():
+            return args.run(args)
     except (RPSTNError, OSError) as error:
         print(str(error).strip() or type(error).__name__, file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
         print(f'\n{stop}'.rstrip(), file=sys.stderr)
         return INTERRUPTED
+    except Exception:
+        if interrupted.seen:  # and made an error of, as MMEngine does
+            return INTERRUPTED
+        raise
 
 
 def _import(modules: Sequence[str]) -> None:
@@ -60,18 +66,40 @@ def _import(modules: Sequence[str]) -> None:
             raise RPSTNError(f'{error}; `rpstn doctor` tells what to install') from error
 
 
-@contextmanager
-def _interrupted_at_once() -> Iterator[None]:
-    """While the stack is imported Ctrl-C ends the process.
+class _Interrupted:
+    """Ctrl-C, whatever other packages make of it; only the main thread is told."""
 
-    A KeyboardInterrupt is not to be had there: torch, which imports NumPy from C++, would drop it,
-    and go on with half of a NumPy.
-    """
-    if threading.current_thread() is not threading.main_thread():  # nobody's Ctrl-C comes here
-        yield
-        return
-    before = signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def __init__(self) -> None:
+        self.seen = False
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """It ends the process, as nothing is lost while the stack is imported.
+
+        A KeyboardInterrupt is not to be had there: torch, which imports NumPy from C++, would drop
+        it, and go on with half of a NumPy.
+        """
+        with self._handled(lambda *_: os._exit(INTERRUPTED)):
+            yield
+
+    @contextmanager
+    def noticed(self) -> Iterator[None]:
+        """It is a KeyboardInterrupt, and remembered."""
+
+        def notice(*_: object) -> None:
+            self.seen = True
+            raise KeyboardInterrupt
+
+        with self._handled(notice):
+            yield
+
+    @contextmanager
+    def _handled(self, handler: Callable[..., None]) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, handler)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)

@@ -3,6 +3,7 @@
 import argparse
 from typing import TypeAlias
 
+from rpstn.choices import LAUNCHERS
 from rpstn.video.part import Moment
 
 # In quotes: up to Python 3.10 the class takes no argument when it runs.
@@ -59,10 +60,5 @@ def add_runner_options(parser: argparse.ArgumentParser) -> None:
         help='how long a shown frame stays (default: %(default)s)',
     )
     add_cfg_options(parser)
-    add(
-        '--launcher',
-        choices=('none', 'pytorch', 'slurm', 'mpi'),
-        default='none',
-        help='job launcher (default: %(default)s)',
-    )
+    add('--launcher', choices=LAUNCHERS, default='none', help='job launcher (default: %(default)s)')
     add('--local_rank', '--local-rank', type=int, default=0, help="a launcher's number")

@@ -44,6 +44,7 @@ OPTIONAL = {
     'mmdet': '>=3.1,<3.4',
     'torchvision': '',
     'mediapipe': '>=0.10,<0.11',
+    'onnx': '',
     'onnxruntime': '',
     'openvino': '',
 }
@@ -62,4 +63,4 @@ INSTALL_MMDET = (
 )
 INSTALL_TORCHVISION = 'pip install torchvision  # of the release that matches torch'
 INSTALL_MMACTION = 'pip install --no-deps git+https://github.com/open-mmlab/mmaction2@v1.2.0'
-INSTALL_MEDIAPIPE = 'pip install --no-deps mediapipe==0.10.21'
+INSTALL_MEDIAPIPE = 'pip install --no-deps mediapipe==0.10.21 absl-py attrs flatbuffers'

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
-from rpstn.errors import BadSequenceError
+from rpstn.errors import BadSequenceError, SettingError
 
 from .cache import cached_arrays
 
@@ -144,19 +144,19 @@ def _parse(file: Path) -> dict:
     content = scipy.io.loadmat(file, variable_names=_FIELDS)
     missing = [field for field in _FIELDS if field not in content]
     if missing:
-        raise ValueError(f'fields {missing} are missing; needed are {_FIELDS}')
+        raise SettingError(f'fields {missing} are missing; needed are {_FIELDS}')
     # Widened before any arithmetic: uint8 - 1 wraps around at 0.
     x, y, visible, bbox = (content[k].astype(np.float64) for k in ('x', 'y', 'visibility', 'bbox'))
     frames, train = (int(content[k].item()) for k in ('nframes', 'train'))
     for field, array in (('x', x), ('y', y), ('visibility', visible)):
         if array.shape != (frames, _JOINTS):
-            raise ValueError(
+            raise SettingError(
                 f'{field} must be (nframes, {_JOINTS}) = {(frames, _JOINTS)}, got {array.shape}'
             )
     if bbox.ndim != 2 or bbox.shape[1] != 4:
-        raise ValueError(f'bbox must be (boxes, 4), got {bbox.shape}')
+        raise SettingError(f'bbox must be (boxes, 4), got {bbox.shape}')
     if train not in (1, -1):
-        raise ValueError(f'train must be 1 or -1, got {train}')
+        raise SettingError(f'train must be 1 or -1, got {train}')
     height, width = (int(v) for v in content['dimensions'].ravel()[:2])
     return dict(
         joints=np.stack([x, y], axis=2),

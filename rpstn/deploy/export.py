@@ -136,6 +136,8 @@ def export_model(
     unknown = set(graphs) - set(GRAPHS)
     if unknown:
         raise ExportError(f'graphs must be of {tuple(GRAPHS)}, got {sorted(unknown)}')
+    if clip_len < 1:
+        raise ExportError(f'clip_len must be 1 or more, got {clip_len}')
     if weight_bits not in (None, *WEIGHT_BITS):
         raise ExportError(f'weight_bits must be of {WEIGHT_BITS}, got {weight_bits!r}')
     bits = (weight_bits or bits_for_all()) if len(calibration) else None

@@ -16,6 +16,7 @@ from rpstn.checkpoints import ModelError, misfit, read_checkpoint, weights_of
 from rpstn.errors import first_line
 from rpstn.pose.hooks.relation_swap import restore_swap
 
+from .configs import read_config
 from .cpu import for_inference
 
 
@@ -38,7 +39,7 @@ def load_model(
         ModelError: a file is missing, cannot be read, or one does not fit the other.
     """
     if not isinstance(config, Config):
-        config = Config.fromfile(_existing(config, 'config'))
+        config = read_config(config)
     model, saved = read_model(config, checkpoint)
     meta = (saved.get('meta') or {}).get('dataset_meta') or dataset_meta_from_config(config, 'test')
     joints = getattr(model.head, 'out_channels', None)

@@ -14,6 +14,8 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from rpstn.checkpoints import read_checkpoint
+from rpstn.choices import LAUNCHERS
 from rpstn.errors import SettingError
 
 from .configs import parse_settings, read_config
@@ -46,6 +48,12 @@ class RunOptions:
     """``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``."""
     local_rank: int = 0
     """Number that a launcher gives."""
+
+    def __post_init__(self) -> None:
+        if self.launcher not in LAUNCHERS:
+            raise SettingError(
+                f'launcher must be one of {", ".join(LAUNCHERS)}, got {self.launcher!r}'
+            )
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> RunOptions:
@@ -121,6 +129,8 @@ def train(
         use_mixed_precision(cfg)
         check_mixed_precision()
     if resume is not None:
+        if resume != 'auto':
+            read_checkpoint(resume)
         cfg.resume = True
         cfg.load_from = None if resume == 'auto' else resume
     if auto_scale_lr:
@@ -167,6 +177,7 @@ def test(
             raise SettingError(f'--{option} {path}: must end in {" or ".join(allowed)}')
     if '://' not in str(checkpoint) and not Path(checkpoint).is_file():
         raise SettingError(f'{checkpoint}: no such checkpoint file')
+    read_checkpoint(checkpoint)  # refuses, in a line, what is none
     cfg = load_config(config, options)
     cfg.load_from = str(checkpoint)
     if dump is not None:

@@ -14,6 +14,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from rpstn.checkpoints import ModelError
 from rpstn.engine.loading import joint_names
+from rpstn.errors import SettingError
 from rpstn.pose.datasets.metainfo import METAINFO
 from rpstn.results import FrameResult, PersonResult
 from rpstn.skeletons import SKELETONS, joint_mapping, map_joints
@@ -54,10 +55,10 @@ def map_answer(
         (..., K, 2) keypoints, NaN where the source has no such joint, and (..., K) scores, 0 there.
 
     Raises:
-        ValueError: an unknown skeleton, or shapes that are not the source's.
+        SettingError: an unknown skeleton, or shapes that are not the source's.
     """
     if keypoints.shape[:-1] != scores.shape:
-        raise ValueError(
+        raise SettingError(
             f'keypoints {keypoints.shape} and scores {scores.shape} must agree in all '
             'but the last side'
         )

@@ -1,6 +1,6 @@
 """Joints of the person in a video, from a trained model and a box.
 
-Clips are cut out of the video and handed to the model as ``tools/test.py`` does it, by the very
+Clips are cut out of the video and handed to the model as `rpstn test` does it, by the very
 pipeline of the config's test data set and with the same windows of T frames, so that a video gives
 here what it gives there for the same boxes. The boxes differ: a data set has one for each frame,
 while here one box serves a clip, as nothing is known of a frame before it is looked at.

@@ -28,6 +28,7 @@ from rpstn.choices import MODES
 from rpstn.deploy.engines import build_stepper, check_engine, export_for_engine
 from rpstn.engine.loading import joint_names, load_model
 from rpstn.engine.shipped import shipped_files
+from rpstn.errors import SettingError, first_line
 from rpstn.pose.boxes import BoxError, FollowedBox, parse_box, whole_frame
 from rpstn.pose.finders import build_finder, default_finder
 from rpstn.pose.models.estimator import VideoPoseEstimator
@@ -49,7 +50,7 @@ from .smoothing import Smoother
 class PoseInferencer:
     """A trained model, ready to be asked.
 
-    In ``clip`` mode a video is cut into clips of T frames, as in ``tools/test.py``, and gives what
+    In ``clip`` mode a video is cut into clips of T frames, as in `rpstn test`, and gives what
     that gives for the same boxes; one person, a clip's frames late. In ``stream`` mode each frame
     is answered before the next is looked at, and heatmaps and features are carried on for as long
     as a person is seen: :class:`rpstn.pose.StreamingRPSTN`. ``auto`` is ``clip`` for files
@@ -83,7 +84,7 @@ class PoseInferencer:
     Raises:
         ModelError: config and checkpoint give no model, or not for this engine or mode.
         BoxError: the box cannot be used.
-        ValueError: another mode, or options of streaming that cannot be.
+        SettingError: another mode, or options of streaming that cannot be.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class PoseInferencer:
         joints: str | None = None,
     ) -> None:
         if mode not in MODES:
-            raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
+            raise SettingError(f'mode must be one of {MODES}, got {mode!r}')
         plain = (engine, precision) == ('torch', 'float32')
         check_engine(engine, precision)  # before the model is loaded
         parse_box(box)
@@ -110,7 +111,10 @@ class PoseInferencer:
         self.kpt_thr = kpt_thr
         self.smooth = dict(smooth) if isinstance(smooth, dict) else ({} if smooth else None)
         self.stream_options = dict(stream_options or {})
-        Smoother(**self.smooth or {})  # refuses settings that cannot be
+        try:
+            Smoother(**self.smooth or {})  # refuses settings that cannot be
+        except TypeError as error:
+            raise SettingError(f'smooth: {first_line(error)}') from None
         if config is None and checkpoint is None:
             config, checkpoint = shipped_files()
             mode = 'stream' if mode == 'auto' else mode

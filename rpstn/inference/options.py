@@ -60,6 +60,12 @@ class InferOptions:
     resume: bool = False
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if isinstance(self.inputs, (str, Path)):  # or it would be taken for its letters
+            object.__setattr__(self, 'inputs', (str(self.inputs),))
+        if self.out is not None:
+            object.__setattr__(self, 'out', Path(self.out))
+
     def check(self) -> None:
         """See that the options fit each other, before anything takes time.
 

@@ -20,6 +20,7 @@ import math
 
 import numpy as np
 
+from rpstn.errors import SettingError
 from rpstn.results import FrameResult
 
 
@@ -35,7 +36,7 @@ class OneEuroFilter:
         derivative_cutoff: Hz.
 
     Raises:
-        ValueError: a frequency is not above 0, or beta below 0.
+        SettingError: a frequency is not above 0, or beta below 0.
     """
 
     def __init__(
@@ -43,9 +44,9 @@ class OneEuroFilter:
     ) -> None:
         for name, value in (('min_cutoff', min_cutoff), ('derivative_cutoff', derivative_cutoff)):
             if not (math.isfinite(value) and value > 0):
-                raise ValueError(f'one-euro filter: {name} must be above 0 Hz, got {value}')
+                raise SettingError(f'one-euro filter: {name} must be above 0 Hz, got {value}')
         if not (math.isfinite(beta) and beta >= 0):
-            raise ValueError(f'one-euro filter: beta must be 0 or more, got {beta}')
+            raise SettingError(f'one-euro filter: beta must be 0 or more, got {beta}')
         self.min_cutoff = min_cutoff
         self.beta = beta
         self.derivative_cutoff = derivative_cutoff
@@ -61,7 +62,7 @@ class OneEuroFilter:
             size: the person's, in the unit of the points.
 
         Raises:
-            ValueError: time does not go on.
+            SettingError: time does not go on.
         """
         points = np.asarray(points, np.float64)
         if self._time is None:
@@ -69,7 +70,7 @@ class OneEuroFilter:
             return points
         elapsed = time - self._time
         if not elapsed > 0:
-            raise ValueError(f'one-euro filter: time must go on, got {time} after {self._time}')
+            raise SettingError(f'one-euro filter: time must go on, got {time} after {self._time}')
         speed = (points - self._points) / elapsed / max(size, 1e-9)
         rate = _smoothing(self.derivative_cutoff, elapsed)
         self._speed = rate * speed + (1 - rate) * self._speed

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rpstn.errors import SettingError
 from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
 
 from .smpl_model import COCOPLUS_REGRESSOR, NUM_JOINTS, load_smpl_model
@@ -77,7 +78,7 @@ class SMPLJoints:
 
     Raises:
         ImportError: smplx is not installed.
-        ValueError: the model file, the skeleton, the regressor or a vertex is not as it must be.
+        SettingError: the model file, the skeleton, the regressor or a vertex is not as it must be.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class SMPLJoints:
     ) -> None:
         smplx = _import_smplx()
         if batch_size < 1 or num_betas < 1:
-            raise ValueError(
+            raise SettingError(
                 f'batch_size and num_betas must be at least 1, got {batch_size} and {num_betas}'
             )
         self.skeleton, self.batch_size = get_skeleton(skeleton), batch_size
@@ -129,7 +130,7 @@ class SMPLJoints:
         for joint, vertex in self.vertices.items():
             self.skeleton.index(joint)
             if not 0 <= vertex < count:
-                raise ValueError(f'vertices: {joint} is vertex {vertex}, of {count}')
+                raise SettingError(f'vertices: {joint} is vertex {vertex}, of {count}')
         ids = smplx.vertex_ids.vertex_ids['smplh']
         self._named = (
             [ids[name] for name, _ in _VERTICES.values()] if count == _NUM_VERTICES else []
@@ -167,7 +168,7 @@ class SMPLJoints:
             (T, V, 3) float32, metres. A frame whose parameters are NaN is NaN.
 
         Raises:
-            ValueError: a field of another shape, named.
+            SettingError: a field of another shape, named.
         """
         frames = np.shape(global_orient)[0] if np.ndim(global_orient) else 0
         orient = _tensor('global_orient', global_orient, ((frames, 3),))
@@ -179,7 +180,7 @@ class SMPLJoints:
         )
         given = np.shape(betas)[-1] if np.ndim(betas) else 0
         if given > self.num_betas:
-            raise ValueError(
+            raise SettingError(
                 f'betas has {given} values, the model takes {self.num_betas}; cut '
                 'them to as many, or build SMPLJoints with more num_betas'
             )
@@ -217,10 +218,10 @@ def _tensor(field: str, value: Array, shapes: tuple[tuple[int, ...], ...]) -> Te
     try:
         tensor = torch.as_tensor(value).detach().to('cpu', torch.float32)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f'{field} does not hold numbers ({error})') from error
+        raise SettingError(f'{field} does not hold numbers ({error})') from error
     if tuple(tensor.shape) not in shapes:
         wanted = ' or '.join(map(str, shapes))
-        raise ValueError(
+        raise SettingError(
             f'{field} must be of shape {wanted}, got {tuple(tensor.shape)}; T is that '
             'of global_orient'
         )
@@ -233,5 +234,7 @@ def _load_regressor(given: str | os.PathLike | np.ndarray, shape: tuple[int, int
     else:
         name, matrix = os.fspath(given), np.load(Path(given), allow_pickle=False)
     if matrix.shape != shape:
-        raise ValueError(f'{name} must be of shape {shape} (joints, vertices), got {matrix.shape}')
+        raise SettingError(
+            f'{name} must be of shape {shape} (joints, vertices), got {matrix.shape}'
+        )
     return torch.from_numpy(matrix.astype(np.float32))

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from rpstn.errors import SettingError
 from rpstn.safe_pickle import load_arrays
 from rpstn.skeletons import SKELETONS
 
@@ -68,7 +69,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file; pickled ones are refused by name.
 
     Raises:
-        ValueError: it is no .npz file, or a field is a pickled object.
+        SettingError: it is no .npz file, or a field is a pickled object.
     """
     arrays: dict[str, Any] = {}
     try:
@@ -78,7 +79,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
                 arrays[field] = file[field]
     except (ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
         where = f" field '{list(arrays)[-1]}'" if arrays else ''
-        raise ValueError(f'{path}:{where} cannot be read as a plain array ({error})') from error
+        raise SettingError(f'{path}:{where} cannot be read as a plain array ({error})') from error
     return arrays
 
 
@@ -86,16 +87,16 @@ def read_fields(path: str | os.PathLike, allow: Mapping[str, Any] | None = None)
     """The named fields of an .npz or .pkl file, executing nothing.
 
     Raises:
-        ValueError: another extension, a file that cannot be read, no dictionary in a pickle;
+        SettingError: another extension, a file that cannot be read, no dictionary in a pickle;
             :class:`~rpstn.safe_pickle.UnsafePickleError` if it names what is not allowed.
         FileNotFoundError: there is no such file.
     """
     path = Path(path)
     if path.suffix not in ('.npz', '.pkl', '.pickle'):
-        raise ValueError(f"{path}: an .npz, .pkl or .pickle file is needed, not '{path.suffix}'")
+        raise SettingError(f"{path}: an .npz, .pkl or .pickle file is needed, not '{path.suffix}'")
     fields = read_npz(path) if path.suffix == '.npz' else load_arrays(path, allow=allow)
     if not isinstance(fields, dict):
-        raise ValueError(f'{path}: a dictionary of fields is needed, not {type(fields).__name__}')
+        raise SettingError(f'{path}: a dictionary of fields is needed, not {type(fields).__name__}')
     return fields
 
 
@@ -132,14 +133,14 @@ def load_smpl_model(path: str | os.PathLike) -> dict[str, np.ndarray]:
         (2, 24), int64; and ``cocoplus_regressor`` (19, N) where the file has one.
 
     Raises:
-        ValueError: it is unsafe or broken, or a field is missing or of another shape; an SMPL+H or
-            SMPL-X model, which has more joints, is one of these.
+        SettingError: it is unsafe or broken, or a field is missing or of another shape; an SMPL+H
+            or SMPL-X model, which has more joints, is one of these.
         FileNotFoundError: there is no such file.
     """
     fields = read_fields(path, _CLASSES)
     missing = [name for name in _SHAPES if name not in fields]
     if missing:
-        raise ValueError(
+        raise SettingError(
             f'{path}: no field {missing}; an SMPL model has {list(_SHAPES)}, '
             f'this file has {sorted(map(str, fields))}'
         )
@@ -154,13 +155,13 @@ def load_smpl_model(path: str | os.PathLike) -> dict[str, np.ndarray]:
         try:
             model[name] = np.asarray(value).astype(kind)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{path}: field '{name}' does not hold numbers ({error})") from error
+            raise SettingError(f"{path}: field '{name}' does not hold numbers ({error})") from error
         if not _matches(model[name].shape, wanted, sizes):
-            raise ValueError(
+            raise SettingError(
                 f"{path}: field '{name}' must be {wanted} with {sizes}, it is {model[name].shape}"
             )
         if not np.isfinite(model[name]).all():
-            raise ValueError(f"{path}: field '{name}' holds NaN or infinity")
+            raise SettingError(f"{path}: field '{name}' holds NaN or infinity")
     _check_indices(path, model)
     return model
 
@@ -168,13 +169,13 @@ def load_smpl_model(path: str | os.PathLike) -> dict[str, np.ndarray]:
 def _check_indices(path: str | os.PathLike, model: Mapping[str, np.ndarray]) -> None:
     parents = SKELETONS['smpl24'].parents
     if tuple(model['kintree_table'][0, 1:]) != parents[1:]:
-        raise ValueError(
+        raise SettingError(
             f"{path}: field 'kintree_table' must hold SMPL's parents {parents[1:]}, "
             f'it holds {tuple(model["kintree_table"][0, 1:].tolist())}'
         )
     faces, count = model['f'], len(model['v_template'])
     if faces.size and not (0 <= faces.min() and faces.max() < count):
-        raise ValueError(
+        raise SettingError(
             f"{path}: field 'f' names vertices from {faces.min()} to {faces.max()}, "
             f'there are {count}'
         )

@@ -14,6 +14,8 @@ import numpy as np
 from mmengine.logging import print_log
 from scipy.spatial.transform import Rotation
 
+from rpstn.errors import SettingError
+
 from .smpl_model import NUM_JOINTS, read_fields
 
 _ALIASES = {
@@ -48,7 +50,7 @@ def read_smpl_parameters(path: str | os.PathLike) -> dict[str, np.ndarray]:
         (T, 3), float32.
 
     Raises:
-        ValueError: naming the file and the field: unsafe or broken, missing, given twice, or of
+        SettingError: naming the file and the field: unsafe or broken, missing, given twice, or of
             another shape.
         FileNotFoundError: there is no such file.
     """
@@ -60,7 +62,7 @@ def read_smpl_parameters(path: str | os.PathLike) -> dict[str, np.ndarray]:
     orient, body = _pose(path, found)
     frames = len(orient)
     if len(body) != frames:
-        raise ValueError(f'{path}: body_pose has {len(body)} frames, global_orient {frames}')
+        raise SettingError(f'{path}: body_pose has {len(body)} frames, global_orient {frames}')
     for name in ('betas', 'transl'):
         if name not in found:
             print_log(
@@ -72,13 +74,13 @@ def read_smpl_parameters(path: str | os.PathLike) -> dict[str, np.ndarray]:
     if betas.ndim == 2 and len(betas) == 1:
         betas = betas[0]
     if not betas.size or (betas.ndim != 1 and betas.shape[:-1] != (frames,)):
-        raise ValueError(
+        raise SettingError(
             f"{path}: field '{found['betas'][0]}' must be (S,), (1, S) or "
             f'({frames}, S), it is {betas.shape}'
         )
     _, transl = found.get('transl', ('', np.zeros((frames, 3), np.float32)))
     if transl.shape not in ((frames, 3), (3,) if frames == 1 else None):
-        raise ValueError(
+        raise SettingError(
             f"{path}: field '{found['transl'][0]}' must be ({frames}, 3), it is {transl.shape}"
         )
     return dict(betas=betas, body_pose=body, global_orient=orient, transl=transl.reshape(frames, 3))
@@ -90,17 +92,17 @@ def _find(path: str | os.PathLike, fields: Mapping[str, Any]) -> dict[str, tuple
     for field, aliases in _ALIASES.items():
         names = [alias for alias in aliases if alias in fields]
         if len(names) > 1:
-            raise ValueError(f'{path}: the fields {names} all give {field}; leave one')
+            raise SettingError(f'{path}: the fields {names} all give {field}; leave one')
         for name in names:
             try:
                 found[field] = name, np.asarray(fields[name], dtype=np.float32)
             except (TypeError, ValueError) as error:
-                raise ValueError(
+                raise SettingError(
                     f"{path}: field '{name}' does not hold numbers ({error})"
                 ) from error
     parts = [found[name][0] for name in ('global_orient', 'body_pose') if name in found]
     if ('pose' in found) == bool(parts) or (parts and len(parts) < 2):
-        raise ValueError(
+        raise SettingError(
             f'{path}: the pose is needed once, as one of {_ALIASES["pose"]}, or as one of '
             f'{_ALIASES["global_orient"]} with one of {_ALIASES["body_pose"]}; the file has '
             f'{sorted(map(str, fields))}'
@@ -137,7 +139,7 @@ def _axis_angles(
                 return _from_matrices(path, field, value.reshape(len(value), n, 3, 3))
             return value.reshape(len(value), n, 3)
     wanted = ', '.join(f'(T, {n * 3}), (T, {n}, 3), (T, {n}, 3, 3)' for n in counts)
-    raise ValueError(f"{path}: field '{field}' must be {wanted}, it is {value.shape}")
+    raise SettingError(f"{path}: field '{field}' must be {wanted}, it is {value.shape}")
 
 
 def _from_matrices(path: str | os.PathLike, field: str, matrices: np.ndarray) -> np.ndarray:
@@ -147,7 +149,7 @@ def _from_matrices(path: str | os.PathLike, field: str, matrices: np.ndarray) ->
     given = matrices[known].astype(np.float64)
     error = np.abs(given @ given.swapaxes(-1, -2) - np.eye(3)).max(initial=0)
     if error > 1e-2 or (np.linalg.det(given) < 0).any():
-        raise ValueError(
+        raise SettingError(
             f"{path}: field '{field}' holds matrices that are no rotations (off by "
             f'{error:.2g}, or mirrored)'
         )

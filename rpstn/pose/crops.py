@@ -22,6 +22,8 @@ from mmengine.config import Config
 from mmpose.datasets.transforms import TopdownAffine
 from mmpose.structures.bbox import bbox_xyxy2cs, get_udp_warp_matrix, get_warp_matrix
 
+from rpstn.errors import SettingError
+
 
 def padded_box(box: np.ndarray, padding: float) -> tuple[np.ndarray, np.ndarray]:
     """Centre and sides of boxes, with a margin.
@@ -100,12 +102,12 @@ class Cropper:
         ``ClipBBox``'s mode makes no difference, as a frame is all that is looked at.
 
         Raises:
-            ValueError: one of them is missing.
+            SettingError: one of them is missing.
         """
         steps = {_name(step['type']): step for step in _flat(pipeline)}
         crop = steps.get('TopdownStretch') or steps.get('TopdownAffine')
         if 'ClipBBox' not in steps or crop is None:
-            raise ValueError(
+            raise SettingError(
                 'the pipeline of the test data set must have ClipBBox, and '
                 f'TopdownAffine or TopdownStretch, got {list(steps)}'
             )
@@ -121,7 +123,7 @@ class Cropper:
         """That of a config's test data set.
 
         Raises:
-            ValueError: it has none, or one whose pipeline does not say.
+            SettingError: it has none, or one whose pipeline does not say.
         """
         loader = config.get('test_dataloader') or config.get('val_dataloader') or {}
         dataset = loader.get('dataset') or {}

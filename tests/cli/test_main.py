@@ -77,6 +77,19 @@ def test_a_fault_of_ours_is_not_hidden(monkeypatch):
         cli.main(['doctor'])
 
 
+def test_ctrl_c_that_others_make_an_error_of_is_quiet(monkeypatch, capsys):
+    def fail(_) -> int:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except BaseException:
+            raise SyntaxError('as MMEngine does while it formats a config') from None
+        return 0
+
+    monkeypatch.setattr('rpstn.cli.doctor.run', fail)
+    assert cli.main(['doctor']) == 130
+    assert not capsys.readouterr().err
+
+
 @pytest.mark.parametrize('seconds', [0.5, 1.0, 2.0, 4.0, 8.0])
 def test_ctrl_c_is_quiet_from_the_first_second_on(tmp_path, seconds):
     process = subprocess.Popen(

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from experiments import rebase
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS, MODELS
+
+from experiments import rebase
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 STEMS = sorted(path.stem for path in (CONFIGS / 'ablations').glob('*.py'))

@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from lite_evaluation import evaluate, jhmdb_clips
-from lite_predictors import label_box_predictor
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
-from pack_lite import pack
 
 from rpstn.checkpoints import ModelError
 from rpstn.engine.loading import load_model
 from rpstn.engine.shipped import FOLDER, from_pretrained, shipped_files
 from rpstn.files import sha256
+
+from lite_evaluation import evaluate, jhmdb_clips
+from lite_predictors import label_box_predictor
+from pack_lite import pack
 
 TEXT = """
 codec = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1)

@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
-from mmpose.registry import DATASETS
-from mmpose.structures.bbox import get_warp_matrix
 
 import rpstn  # noqa: F401
 from rpstn.pose.datasets import ClipDataset
 from rpstn.pose.datasets.inspection import DatasetSummary, summarize
+
+from mmpose.registry import DATASETS  # isort: skip (rpstn makes it work)
+from mmpose.structures.bbox import get_warp_matrix  # isort: skip (rpstn makes it work)
 
 CELL = 192
 

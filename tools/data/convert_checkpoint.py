@@ -6,7 +6,7 @@ Finds the depths of P and F, the joints and the variant in the file, and writes 
 it, OUT.py, a complete config that needs no other file, so both can be moved together:
 
     python tools/test.py OUT.py OUT.pth
-    python tools/infer.py OUT.py OUT.pth squat.mp4 --out drawn
+    rpstn infer OUT.py OUT.pth squat.mp4 --out drawn
 
 Both appear when OUT.py has built a model that takes all of OUT.pth and nothing else; what was there
 before stays until then. configs/_base_/released.py tells how that network differs from the paper,

@@ -10,7 +10,6 @@ name without its extension. The SMPL model is yours: https://smpl.is.tue.mpg.de
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import zipfile
 from collections import Counter
@@ -21,6 +20,7 @@ import numpy as np
 from rich.progress import track
 
 import rpstn  # noqa: F401
+from rpstn.files import replacing
 from rpstn.lift import SMPLJoints, read_smpl_parameters
 from rpstn.skeletons import SKELETONS
 
@@ -122,7 +122,6 @@ def main() -> int:
     args = parse_args()
     bad: list[str] = []
     written = frames = cut = 0
-    part = args.out.with_name(f'{args.out.name}.part')
     try:
         files = find_files(args.params)
         joints = SMPLJoints(
@@ -134,16 +133,16 @@ def main() -> int:
             dict(args.vertex),
             args.device,
         )
-        args.out.parent.mkdir(parents=True, exist_ok=True)
         # One sequence at a time, which np.savez cannot; a name such as 'file' it cannot take.
-        with zipfile.ZipFile(part, 'w', zipfile.ZIP_DEFLATED) as archive:
+        with (
+            replacing(args.out) as part,
+            zipfile.ZipFile(part, 'w', zipfile.ZIP_DEFLATED) as archive,
+        ):
             for name, array, was_cut in convert(files, joints, bad if args.skip_bad else None):
                 with archive.open(f'{name}.npy', 'w', force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)
                 written, frames, cut = written + 1, frames + len(array), cut + was_cut
-        os.replace(part, args.out)
     except (ImportError, OSError, ValueError) as error:
-        part.unlink(missing_ok=True)
         print(error, file=sys.stderr)
         return 1
     for message in bad:

@@ -27,13 +27,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ablations import PARTS, frame_times, plot_ablations
-from experiments import Experiment, epoch_options, mean_and_spread, run_experiments
 from mmengine.config import Config, DictAction
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
 from rpstn.tables import format_table
+
+from ablations import PARTS, frame_times, plot_ablations
+from experiments import Experiment, epoch_options, mean_and_spread, run_experiments
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 BASE = 'base'

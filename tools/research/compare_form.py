@@ -25,12 +25,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from experiments import Experiment, epoch_options, mean_and_spread, run_experiments
 from mmengine.config import DictAction
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
 from rpstn.tables import format_table
+
+from experiments import Experiment, epoch_options, mean_and_spread, run_experiments
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 NUM_FOLDS = 4

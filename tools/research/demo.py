@@ -17,7 +17,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from figures import plot_curves, plot_relation
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
@@ -31,6 +30,8 @@ from rpstn.engine.runner import build_runner, fit_machine
 from rpstn.pose import VideoPCK
 from rpstn.tables import format_table
 from rpstn.video.frames import VideoWriter
+
+from figures import plot_curves, plot_relation
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 METRIC = 'bbox_PCK@0.2/mean'

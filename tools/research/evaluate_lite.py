@@ -23,6 +23,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
+from rpstn.checkpoints import ModelError
+from rpstn.engine.loading import load_model
+from rpstn.engine.shipped import shipped_files
+from rpstn.errors import RPSTNError
+from rpstn.pose.datasets import ClipDataset
+
 from blazepose_alone import BlazePoseAlone
 from lite_evaluation import Evaluation, evaluate, jhmdb_clips, videos
 from lite_predictors import (
@@ -37,12 +44,6 @@ from lite_predictors import (
 )
 from lite_table import DIFFERENCES, Rows, difference_table, group_table, legend_text, main_table
 from mediapipe_pose import weights_megabytes
-
-from rpstn.checkpoints import ModelError
-from rpstn.engine.loading import load_model
-from rpstn.engine.shipped import shipped_files
-from rpstn.errors import RPSTNError
-from rpstn.pose.datasets import ClipDataset
 
 BEGIN, END = '<!-- lite table -->', '<!-- end of lite table -->'
 SHIPPED = 'RPSTN-Lite, as shipped'

@@ -17,11 +17,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from teacher import label_video
 
 import rpstn  # noqa: F401
 from rpstn.pose.datasets import UnreadableFrameError, find_data
 from rpstn.skeletons import get_skeleton
+
+from teacher import label_video
 
 SUFFIXES = ('.avi', '.mp4', '.mov', '.mkv')
 

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from bootstrap import ClipCounts
-from lite_predictors import Predictor
 from mmpose.registry import DATASETS, TRANSFORMS
 
 from rpstn.engine.loading import joint_names
@@ -18,6 +16,9 @@ from rpstn.pose.datasets import ClipDataset
 from rpstn.pose.evaluation.pck import NORMALIZERS, VideoPCK, torso_joints
 from rpstn.simulation import SpanOccluders
 from rpstn.skeletons import get_skeleton
+
+from bootstrap import ClipCounts
+from lite_predictors import Predictor
 
 # Joints that BlazePose and COCO have, too.
 LIMBS = ('shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle')

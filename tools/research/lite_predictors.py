@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mediapipe_pose import SOURCE, MediaPipePose
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmpose.registry import TRANSFORMS
@@ -23,6 +22,8 @@ from rpstn.inference.inferencer import PoseInferencer
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.skeletons import map_joints
 from rpstn.video.frames import DEFAULT_FPS, Frame, FrameSource
+
+from mediapipe_pose import SOURCE, MediaPipePose
 
 # From the frames of one video, as LoadClip and occluders leave them, to joints (K, 2) of each, NaN
 # where there is no answer.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from bootstrap import Difference, paired_bootstrap
-from lite_evaluation import Evaluation
 
 from rpstn.pose.evaluation.pck import GROUPS
 from rpstn.tables import format_table
+
+from bootstrap import Difference, paired_bootstrap
+from lite_evaluation import Evaluation
 
 COLUMNS = (
     'torso',

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from relations import RelatedFrame
 
 from rpstn.drawing import draw_pose
 from rpstn.engine.loading import joint_names
+
+from relations import RelatedFrame
 
 _HEIGHT = 420  # pixels of a cut-out frame
 

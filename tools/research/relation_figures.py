@@ -15,10 +15,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from related_clip import CutOut, RelatedClip
-from relation_summary import Support, describe, row_entropy, shares
 
 from rpstn.video.frames import VideoWriter
+
+from related_clip import CutOut, RelatedClip
+from relation_summary import Support, describe, row_entropy, shares
 
 _COLORS = ('#e8336d', '#7b4fff', '#0097a7', '#c77700')  # of the joints looked at
 _TOP = 5

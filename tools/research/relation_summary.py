@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from relations import RelatedFrame
 
 _LOWEST = 3  # joints looked at where none is known to be occluded

@@ -33,10 +33,6 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config, DictAction
-from related_clip import RelatedClip
-from relation_figures import plot_relations, write_relation_video
-from relation_summary import Support, describe, find_support, own_share, row_entropy
-from relations import dataset_of, find_relation, relate_item, relate_video
 
 import rpstn  # noqa: F401 (before MMPose: makes the OpenMMLab stack work)
 from rpstn.checkpoints import ModelError
@@ -47,6 +43,11 @@ from rpstn.pose.datasets import ClipDataset
 from rpstn.pose.datasets.sequence import BadSequenceError
 from rpstn.video.frames import FrameSource, open_frames
 from rpstn.video.readers import UnreadableFrameError
+
+from related_clip import RelatedClip
+from relation_figures import plot_relations, write_relation_video
+from relation_summary import Support, describe, find_support, own_share, row_entropy
+from relations import dataset_of, find_relation, relate_item, relate_video
 
 
 def parse_args() -> argparse.Namespace:
@@ -92,7 +93,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--box',
         default='follow',
-        help='where the person is in the video, as in tools/infer.py (default: %(default)s)',
+        help='where the person is in the video, as in rpstn infer (default: %(default)s)',
     )
     parser.add_argument(
         '--kpt-thr',
@@ -173,12 +174,10 @@ def write_numbers(
         path.with_suffix('.npz'),
         relation=relation,
         joints=np.array(joints),
-        **{
-            name: np.array([getattr(frame, field) for frame in clip.frames])
-            for name, field in dict(
-                frame='index', keypoints='keypoints', scores='scores', occluded='occluded'
-            ).items()
-        },
+        frame=np.array([frame.index for frame in clip.frames]),
+        keypoints=np.array([frame.person.keypoints for frame in clip.frames]),
+        scores=np.array([frame.person.scores for frame in clip.frames]),
+        occluded=np.array([frame.occluded for frame in clip.frames]),
     )
     path.with_suffix('.json').write_text(
         json.dumps(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from mediapipe_pose import agreeing_joints
 
 from rpstn.files import replacing
 from rpstn.pose.datasets import UnreadableFrameError, VideoReader
 from rpstn.pose.datasets.boxes import joints_boxes
 from rpstn.skeletons import get_skeleton
+
+from mediapipe_pose import agreeing_joints
 
 
 def label_video(

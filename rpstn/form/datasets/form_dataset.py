@@ -186,7 +186,7 @@ def _read_archive(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     try:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
-            raise ValueError('a single array')
+            raise SettingError('a single array')
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BadSkeletonError(f'{path}: must be an .npz archive of arrays, got {error}') from None
     with archive:

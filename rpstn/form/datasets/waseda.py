@@ -17,6 +17,7 @@ from mmaction.registry import DATASETS
 from mmengine.logging import print_log
 
 from rpstn.data.cache import cached_arrays
+from rpstn.errors import SettingError
 
 from ..geometry.distances import joints_from_distances, pairwise_distances
 from .sequence import BadSkeletonError, SkeletonSequence, refuse
@@ -145,29 +146,29 @@ def _parse(file: Path) -> np.ndarray:
     """The joints (T, 19, 3) in a file, metres, NaN in frames that are missing.
 
     Raises:
-        ValueError: what is wrong, without the file.
+        SettingError: what is wrong, without the file.
     """
     try:
         content = json.loads(file.read_bytes(), object_pairs_hook=_unique)
     except (ValueError, RecursionError, OSError) as error:
-        raise ValueError(f'must be JSON, got {error}') from None
+        raise SettingError(f'must be JSON, got {error}') from None
     if not isinstance(content, dict) or not content:
-        raise ValueError(
+        raise SettingError(
             'must be an object with an entry for each frame, got '
             + ('an empty one' if content == {} else type(content).__name__)
         )
     rows = {_frame_number(key, entry): _distances(key, entry) for key, entry in content.items()}
     if len(rows) < len(content):
-        raise ValueError(f'frame numbers must differ, got {len(content)} for {len(rows)} frames')
+        raise SettingError(f'frame numbers must differ, got {len(content)} for {len(rows)} frames')
     first, last = min(rows), max(rows)
     if last - first >= _MAX_FRAMES:
-        raise ValueError(f'frame numbers must lie within {_MAX_FRAMES}, got {first} to {last}')
+        raise SettingError(f'frame numbers must lie within {_MAX_FRAMES}, got {first} to {last}')
     present = np.array(sorted(rows))
     distances = np.stack([rows[number] for number in present.tolist()])
     points = joints_from_distances(distances, align=True)
     misfit = np.abs(pairwise_distances(points) - distances).max(axis=1)
     if misfit.max() > _TOLERANCE:
-        raise ValueError(
+        raise SettingError(
             f'3d_joint must be distances of {_JOINTS} points in space to within '
             f'{_TOLERANCE} m, got {misfit.max():.3g} m beside them in frame '
             f'{present[misfit.argmax()]}'
@@ -182,20 +183,20 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     content = dict(pairs)
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f'{next(n for n in names if names.count(n) > 1)!r} twice in one object')
+        raise SettingError(f'{next(n for n in names if names.count(n) > 1)!r} twice in one object')
     return content
 
 
 def _frame_number(key: str, entry: object) -> int:
     if not (key.isascii() and key.isdigit()):
-        raise ValueError(f'frames must be named by their number, got {key!r}')
+        raise SettingError(f'frames must be named by their number, got {key!r}')
     if not isinstance(entry, dict) or '3d_joint' not in entry:
-        raise ValueError(
+        raise SettingError(
             f"frame {key}: must be an object with 'index' and '3d_joint', got "
             + (f'{sorted(entry)}' if isinstance(entry, dict) else type(entry).__name__)
         )
     if entry.get('index', int(key)) != int(key):
-        raise ValueError(f'frame {key}: index must be {int(key)}, got {entry["index"]!r}')
+        raise SettingError(f'frame {key}: index must be {int(key)}, got {entry["index"]!r}')
     return int(key)
 
 
@@ -203,17 +204,17 @@ def _distances(key: str, entry: dict) -> np.ndarray:
     try:
         values = np.array(entry['3d_joint'], float)
     except (TypeError, ValueError):
-        raise ValueError(
+        raise SettingError(
             f'frame {key}: 3d_joint must be {_PAIRS} numbers, got something that is none'
         ) from None
     if values.shape != (_PAIRS,):
-        raise ValueError(
+        raise SettingError(
             f'frame {key}: 3d_joint must be {_PAIRS} numbers, got '
             f'{" x ".join(map(str, values.shape)) or "one"}'
         )
     bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
     if len(bad):
-        raise ValueError(
+        raise SettingError(
             f'frame {key}: 3d_joint must be positive distances, got '
             f'{values[bad[0]]} as value {bad[0]} ({len(bad)} such)'
         )

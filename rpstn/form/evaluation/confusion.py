@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from rpstn.errors import SettingError
 from rpstn.tables import format_table
 
 
@@ -53,11 +54,11 @@ def plot_confusion_matrix(
         title: above the picture.
 
     Raises:
-        ValueError: the matrix is not (C, C).
+        SettingError: the matrix is not (C, C).
     """
     matrix, count = np.asarray(matrix), len(classes)
     if matrix.shape != (count, count):
-        raise ValueError(
+        raise SettingError(
             f'plot_confusion_matrix: takes a matrix of {count} x {count} counts for '
             f'the classes {tuple(classes)}, got shape {matrix.shape}'
         )

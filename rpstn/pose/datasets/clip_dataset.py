@@ -16,6 +16,7 @@ from mmengine.logging import print_log
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import TRANSFORMS
 
+from rpstn.errors import SettingError
 from rpstn.video.readers import ImageReader, UnreadableFrameError
 
 from .sequence import BadSequenceError, PackedSequences, PoseSequence
@@ -87,7 +88,7 @@ class ClipDataset(BaseDataset):
     ) -> None:
         for field, value in (('clip_len', clip_len), ('frame_stride', frame_stride)):
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f'{field} must be an integer of at least 1, got {value!r}')
+                raise SettingError(f'{field} must be an integer of at least 1, got {value!r}')
         _choose('start', start, ('random', 'fixed'))
         _choose('bad_data', bad_data, ('skip', 'raise'))
         self.clip_len = clip_len
@@ -307,7 +308,7 @@ def frame_info(
 
 def _choose(field: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f'{field} must be one of {allowed}, got {value!r}')
+        raise SettingError(f'{field} must be one of {allowed}, got {value!r}')
 
 
 def _last_in_series(start: int, length: int, stride: int) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 
+from rpstn.errors import SettingError
+
 SUBSETS = ('train', 'val', 'trainval', 'test')
 
 
@@ -57,6 +59,6 @@ def choose_subset(
 def check_subset(subset: str, fraction: float, allowed: tuple[str, ...] = SUBSETS) -> None:
     """Refuse, with a ValueError, an unknown subset and a fraction not between 0 and 1."""
     if subset not in allowed:
-        raise ValueError(f'subset must be one of {allowed}, got {subset!r}')
+        raise SettingError(f'subset must be one of {allowed}, got {subset!r}')
     if not 0 < fraction < 1:
-        raise ValueError(f'val_fraction must lie between 0 and 1, got {fraction}')
+        raise SettingError(f'val_fraction must lie between 0 and 1, got {fraction}')

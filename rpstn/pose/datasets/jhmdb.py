@@ -19,6 +19,7 @@ from mmpose.registry import DATASETS
 
 from rpstn.data.cache import cached_arrays
 from rpstn.data.paths import find_data
+from rpstn.errors import SettingError
 from rpstn.video.readers import ImageReader, UnreadableFrameError, VideoReader
 
 from .boxes import fill_boxes, inside_image, joints_boxes, mask_box
@@ -78,7 +79,7 @@ class JHMDBClipDataset(ClipDataset):
     ) -> None:
         for field, value, allowed in (('split', split, (1, 2, 3)), ('source', source, _SOURCES)):
             if value not in allowed:
-                raise ValueError(f'{field} must be one of {allowed}, got {value!r}')
+                raise SettingError(f'{field} must be one of {allowed}, got {value!r}')
         check_subset(subset, val_fraction)
         self.split = split
         self.subset = subset
@@ -92,7 +93,7 @@ class JHMDBClipDataset(ClipDataset):
         listed = read_split(root / self.SPLITS, self.split)
         known = {name.partition('/')[0] for name in listed}
         if self.actions is not None and not self.actions <= known:
-            raise ValueError(
+            raise SettingError(
                 f'actions must be among {sorted(known)}, got {sorted(self.actions - known)}'
             )
         names = sorted(listed)

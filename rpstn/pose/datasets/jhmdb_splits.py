@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from rpstn.errors import SettingError
+
 # <source>_<action>_<body part>_<camera motion>_np<people>_<view>_<quality>_<number>, HMDB51's.
 _CONDITIONS = r'_[a-z]_[a-z]{2}_np\d+_[a-z]{2}_[a-z]{3}_\d+$'
 
@@ -16,7 +18,7 @@ def read_split(folder: Path, split: int) -> dict[str, bool]:
 
     Raises:
         FileNotFoundError: there is no list of this split.
-        ValueError: a line is not ``<clip>.avi 0``, ``1`` or ``2``.
+        SettingError: a line is not ``<clip>.avi 0``, ``1`` or ``2``.
     """
     found: dict[str, list[tuple[Path, str]]] = {}
     for file in sorted(folder.glob('*.txt')):
@@ -32,7 +34,7 @@ def read_split(folder: Path, split: int) -> dict[str, bool]:
         for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
             match = re.fullmatch(r'(.+)\.avi\s+([012])', line.strip())
             if match is None and line.strip():
-                raise ValueError(
+                raise SettingError(
                     f"{file}, line {number}: must be '<clip>.avi 0', '1' (train) or "
                     f"'2' (test), got {line!r}"
                 )

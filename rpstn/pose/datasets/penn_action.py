@@ -18,6 +18,7 @@ from mmpose.registry import DATASETS
 from rpstn.data.paths import find_data
 from rpstn.data.penn_action import PennLabels, read_penn_labels
 from rpstn.data.points import inside_image
+from rpstn.errors import SettingError
 from rpstn.video.readers import ImageReader
 
 from .boxes import fill_boxes, joints_boxes
@@ -100,7 +101,7 @@ class PennActionDataset(ClipDataset):
         clips = read_penn_labels(self.data_root)
         known = {labels.action for labels in clips} - {''}
         if self.actions is not None and not self.actions <= known:
-            raise ValueError(
+            raise SettingError(
                 f'actions must be among {sorted(known)}, got {sorted(self.actions - known)}'
             )
         chosen = {labels.name for labels in clips}

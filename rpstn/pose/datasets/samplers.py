@@ -9,6 +9,8 @@ import torch
 from mmengine.dataset import DefaultSampler
 from mmpose.registry import DATA_SAMPLERS
 
+from rpstn.errors import SettingError
+
 
 @DATA_SAMPLERS.register_module()
 class RepeatSampler(DefaultSampler):
@@ -26,7 +28,7 @@ class RepeatSampler(DefaultSampler):
         seed: of the shuffling, the same in every process.
 
     Raises:
-        ValueError: ``times`` leaves no item.
+        SettingError: ``times`` leaves no item.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class RepeatSampler(DefaultSampler):
         super().__init__(dataset, shuffle=shuffle, seed=seed)
         size = round(times * len(dataset))
         if size < 1:
-            raise ValueError(
+            raise SettingError(
                 f'RepeatSampler: times={times} of {len(dataset)} items is none; it '
                 'must give at least one'
             )

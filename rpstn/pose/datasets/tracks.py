@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from mmengine.logging import print_log
 
+from rpstn.errors import SettingError
 from rpstn.video.readers import FrameReader, ImageReader, VideoPart, VideoReader
 
 from .boxes import fill_boxes, joints_boxes
@@ -106,16 +107,16 @@ class TrackClipDataset(ClipDataset):
         for field, least in (('frames_before', 0), ('frames_after', 0), ('max_gap', 1)):
             value = getattr(self, field)
             if not isinstance(value, int) or value < least:
-                raise ValueError(f'{field} must be an integer of at least {least}, got {value!r}')
+                raise SettingError(f'{field} must be an integer of at least {least}, got {value!r}')
         if self.keyed:
             length, start = kwargs.get('clip_len', 5), kwargs.get('start', 'random')
             if length != self.frames_before + 1 + self.frames_after:
-                raise ValueError(
+                raise SettingError(
                     f'clip_len must be frames_before + 1 + frames_after = '
                     f'{self.frames_before + 1 + self.frames_after}, got {length}'
                 )
             if start != 'fixed':
-                raise ValueError(
+                raise SettingError(
                     f"with frames_before or frames_after, start must be 'fixed', got {start!r}"
                 )
         self._left_out: Counter[str] = Counter()

@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 from mmpose.codecs.utils import generate_gaussian_heatmaps
 from mmpose.registry import METRICS
 
+from rpstn.errors import SettingError
 from rpstn.tables import format_table
 
 from .pck import group_means, torso_joints
@@ -88,8 +89,8 @@ class LegacyPCK(BaseMetric):
         **kwargs: of :class:`mmengine.evaluator.BaseMetric`.
 
     Raises:
-        ValueError: unknown ``plus_one`` or torso joints; predictions without heatmaps; frames that
-            are not those of the batch's clips.
+        SettingError: unknown ``plus_one`` or torso joints; predictions without heatmaps; frames
+            that are not those of the batch's clips.
     """
 
     default_prefix = ''  # the names below are complete
@@ -104,7 +105,9 @@ class LegacyPCK(BaseMetric):
     ) -> None:
         super().__init__(**kwargs)
         if plus_one not in ('distance', 'torso'):
-            raise ValueError(f"LegacyPCK: plus_one must be 'distance' or 'torso', got {plus_one!r}")
+            raise SettingError(
+                f"LegacyPCK: plus_one must be 'distance' or 'torso', got {plus_one!r}"
+            )
         self.thr = thr
         self.torso = torso
         self.sigma = sigma
@@ -118,7 +121,7 @@ class LegacyPCK(BaseMetric):
             for clip in data_batch['data_samples']
         ]
         if sum(lengths) != len(frames):
-            raise ValueError(
+            raise SettingError(
                 f'LegacyPCK: the clips of the batch have {sum(lengths)} frames, the '
                 f'predictions {len(frames)}'
             )
@@ -138,7 +141,7 @@ class LegacyPCK(BaseMetric):
     def _cells(self, frame: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Cells of the prediction and of the target, (K, 2) each, and whether there is a target."""
         if 'heatmaps' not in frame.get('pred_fields', {}):
-            raise ValueError(
+            raise SettingError(
                 'LegacyPCK needs predicted heatmaps: set model.test_cfg.output_heatmaps=True'
             )
         heatmaps = np.asarray(frame['pred_fields']['heatmaps'])

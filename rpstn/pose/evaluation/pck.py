@@ -17,6 +17,7 @@ from mmengine.registry import EVALUATOR
 from mmpose.evaluation.functional import keypoint_pck_accuracy
 from mmpose.registry import METRICS
 
+from rpstn.errors import SettingError
 from rpstn.tables import format_table
 
 # The columns of the paper's tables, by the last word of a joint's name.
@@ -58,7 +59,7 @@ def torso_joints(dataset_meta: dict, torso: tuple[str, str] | None, metric: str)
     name2id = dataset_meta['keypoint_name2id']
     missing = [name for name in names if name not in name2id]
     if missing:
-        raise ValueError(
+        raise SettingError(
             f'{metric}: torso joints {missing} are not among the joints of '
             f'{dataset or "the data set"}: {sorted(name2id)}; set torso='
         )
@@ -89,7 +90,7 @@ class VideoPCK(BaseMetric):
         **kwargs: of :class:`mmengine.evaluator.BaseMetric`.
 
     Raises:
-        ValueError: an unknown normalizer.
+        SettingError: an unknown normalizer.
     """
 
     default_prefix = ''  # the names below are complete
@@ -105,7 +106,7 @@ class VideoPCK(BaseMetric):
         super().__init__(**kwargs)
         unknown = [name for name in normalizers if name not in NORMALIZERS]
         if unknown:
-            raise ValueError(f'VideoPCK: normalizers must be among {NORMALIZERS}, got {unknown}')
+            raise SettingError(f'VideoPCK: normalizers must be among {NORMALIZERS}, got {unknown}')
         self.thr = thr
         self.normalizers = list(normalizers)
         self.torso = torso

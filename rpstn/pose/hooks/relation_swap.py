@@ -18,6 +18,8 @@ from mmpose.registry import HOOKS
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from rpstn.errors import SettingError
+
 from ..models.relation_sequence import build_relation, locate_relation, swap_relation
 from .param_groups import regroup
 
@@ -58,7 +60,7 @@ class RelationSwapHook(Hook):
         path: where the model has its relation module. Defaults to ``'head.relation'``.
 
     Raises:
-        ValueError: neither ``epoch`` nor ``patience``, a number too small, another ``keep``.
+        SettingError: neither ``epoch`` nor ``patience``, a number too small, another ``keep``.
     """
 
     priority = 'ABOVE_NORMAL'  # before EMAHook, which loads weights, and CheckpointHook
@@ -74,18 +76,18 @@ class RelationSwapHook(Hook):
         path: str = 'head.relation',
     ) -> None:
         if epoch is None and patience is None:
-            raise ValueError('RelationSwapHook needs epoch=, patience= or both')
+            raise SettingError('RelationSwapHook needs epoch=, patience= or both')
         if (
             (epoch is not None and epoch < 0)
             or (patience is not None and patience < 1)
             or min_delta < 0
         ):
-            raise ValueError(
+            raise SettingError(
                 'RelationSwapHook takes epoch >= 0, patience >= 1, min_delta >= 0, '
                 f'got {epoch}, {patience}, {min_delta}'
             )
         if keep not in KEEP:
-            raise ValueError(f'RelationSwapHook: keep must be one of {KEEP}, got {keep!r}')
+            raise SettingError(f'RelationSwapHook: keep must be one of {KEEP}, got {keep!r}')
         self.epoch = epoch
         self.patience = patience
         self.min_delta = min_delta
@@ -114,7 +116,7 @@ class RelationSwapHook(Hook):
         if isinstance(runner.optim_wrapper, OptimWrapper) and not isinstance(
             (runner.cfg.get('optim_wrapper') or {}).get('optimizer'), dict
         ):
-            raise ValueError(
+            raise SettingError(
                 'RelationSwapHook needs the config of the optimizer, whose rules new '
                 'parameters follow: build the runner by Runner.from_cfg'
             )
@@ -124,12 +126,12 @@ class RelationSwapHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Refuse a training without epochs, or without the validation that is waited for."""
         if isinstance(runner.train_loop, IterBasedTrainLoop):
-            raise ValueError(
+            raise SettingError(
                 'RelationSwapHook needs a training by epochs, got '
                 f'{type(runner.train_loop).__name__}'
             )
         if self.patience is not None and runner.val_loop is None:
-            raise ValueError(
+            raise SettingError(
                 f'RelationSwapHook(patience={self.patience}) waits for validations, '
                 'and there are none: set val_dataloader, val_cfg and val_evaluator, '
                 'or use epoch= alone'
@@ -173,7 +175,7 @@ class RelationSwapHook(Hook):
         if self.patience is None or self.swapped_at is not None or metrics is None:
             return
         if self.monitor not in metrics:
-            raise ValueError(
+            raise SettingError(
                 f'RelationSwapHook: the validation gives no {self.monitor!r}; set '
                 f'monitor= to one of {sorted(metrics)}'
             )
@@ -197,7 +199,7 @@ class RelationSwapHook(Hook):
         """Before the weights are loaded: the modules they are of.
 
         Raises:
-            ValueError: see :meth:`swapped_in`; or the weights are from before a swap that has
+            SettingError: see :meth:`swapped_in`; or the weights are from before a swap that has
                 been made here.
         """
         saved = (checkpoint.get('meta') or {}).get(_META) or {}
@@ -206,7 +208,7 @@ class RelationSwapHook(Hook):
                 self._swap(runner)
             self.swapped_at = saved['swapped_at']
         elif self.swapped_at is not None:
-            raise ValueError(
+            raise SettingError(
                 f'the checkpoint is from before {self.path} was swapped, which this '
                 f'model was after epoch {self.swapped_at}: start a new run with it'
             )
@@ -218,7 +220,7 @@ class RelationSwapHook(Hook):
         """Whether a checkpoint was written after the swap.
 
         Raises:
-            ValueError: it was, and the swap was another than this hook's.
+            SettingError: it was, and the swap was another than this hook's.
         """
         saved = (checkpoint.get('meta') or {}).get(_META) or {}
         if saved.get('swapped_at') is None:
@@ -226,7 +228,7 @@ class RelationSwapHook(Hook):
         # By this config and not by what the file says: a file is not to choose what is built.
         for key, value in self._signature().items():
             if saved[key] != value:
-                raise ValueError(
+                raise SettingError(
                     f'the checkpoint was swapped with {key}={saved[key]}, this '
                     f'RelationSwapHook has {key}={value}: give it the same'
                 )
@@ -274,7 +276,7 @@ def restore_swap(model: nn.Module, config: Config, checkpoint: dict) -> bool:
         Whether it has been swapped.
 
     Raises:
-        ValueError: the swap was another than the config's.
+        SettingError: the swap was another than the config's.
     """
     for hook in config.get('custom_hooks') or ():
         if isinstance(hook, dict) and hook.get('type') in ('RelationSwapHook', RelationSwapHook):

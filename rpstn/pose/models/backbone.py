@@ -17,6 +17,8 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor
 
+from rpstn.errors import SettingError
+
 from .pretrained import load_single_frame
 
 
@@ -31,7 +33,7 @@ def probe_backbone(backbone: torch.nn.Module, input_size: tuple[int, int]) -> tu
         Channels, stride in pixels.
 
     Raises:
-        ValueError: the map's sides are not the input's divided by one whole number.
+        SettingError: the map's sides are not the input's divided by one whole number.
     """
     training = backbone.training
     backbone.eval()  # batch statistics stay as they are
@@ -40,7 +42,7 @@ def probe_backbone(backbone: torch.nn.Module, input_size: tuple[int, int]) -> tu
         with torch.no_grad():
             out = backbone(torch.zeros(1, 3, height, width))
     except RuntimeError as error:  # e.g. HRNet cannot add up branches of odd sizes
-        raise ValueError(
+        raise SettingError(
             f'{type(backbone).__name__} cannot take a {width}x{height} input '
             f'({error}): choose input sides that are multiples of 32'
         ) from error
@@ -49,7 +51,7 @@ def probe_backbone(backbone: torch.nn.Module, input_size: tuple[int, int]) -> tu
     channels, rows, columns = out.shape[1:]
     stride = height // rows
     if (rows * stride, columns * stride) != (height, width):
-        raise ValueError(
+        raise SettingError(
             f'{type(backbone).__name__} makes a {columns}x{rows} map of a {width}x{height} input: '
             f'choose input sides that are multiples of {2 ** (max(stride, 1) - 1).bit_length()}'
         )
@@ -83,10 +85,10 @@ def encode_frames(backbone: ClipBackbone, clips: Tensor) -> Tensor:
     """Features (B, T, C, h, w) of clips (B, T, 3, H, W) by ``backbone.encoder``.
 
     Raises:
-        ValueError: the input is not a batch of clips.
+        SettingError: the input is not a batch of clips.
     """
     if clips.ndim != 5 or clips.shape[2] != 3:
-        raise ValueError(
+        raise SettingError(
             f'{type(backbone).__name__} takes clips of shape (B, T, 3, H, W), got '
             f'{tuple(clips.shape)}'
         )
@@ -126,7 +128,7 @@ class FrameNetwork(BaseModule):
         if stride != heatmap_stride * 2 ** max(doublings, 0):
             fits = [stride >> n for n in range(stride.bit_length()) if stride % (1 << n) == 0]
             width, height = input_size
-            raise ValueError(
+            raise SettingError(
                 f'{type(self.backbone).__name__} has stride {stride} on a {width}x{height} input, '
                 f'from which heatmap_stride={heatmap_stride} is no number of doublings away: use '
                 f'one of {fits}, or input sides that are multiples of '
@@ -153,12 +155,12 @@ class FrameNetwork(BaseModule):
         """(N, 3, H, W) -> (N, C or K, h, w).
 
         Raises:
-            ValueError: H or W is no multiple of the backbone's stride, so that h and w would not
+            SettingError: H or W is no multiple of the backbone's stride, so that h and w would not
                 be theirs divided by ``heatmap_stride``.
         """
         height, width = images.shape[-2:]
         if height % self.stride or width % self.stride:
-            raise ValueError(
+            raise SettingError(
                 f'{type(self.backbone).__name__} takes images whose sides are '
                 f'multiples of {self.stride}, got {width}x{height}'
             )
@@ -186,7 +188,7 @@ class RPSTNBackbone(BaseModule):
         init_cfg: MMEngine weight initialization.
 
     Raises:
-        ValueError: ``pretrained`` comes with one of the other two; ``init_weights``: it does not
+        SettingError: ``pretrained`` comes with one of the other two; ``init_weights``: it does not
             fit.
     """
 
@@ -206,7 +208,7 @@ class RPSTNBackbone(BaseModule):
         super().__init__(init_cfg)
         if pretrained is not None:
             if encoder_init is not None or initializer_init is not None:
-                raise ValueError(
+                raise SettingError(
                     'pretrained stands for both encoder_init and initializer_init: '
                     'give it, or these'
                 )
@@ -252,6 +254,6 @@ class RPSTNBackbone(BaseModule):
             (B, K, h, w).
 
         Raises:
-            ValueError: the input is not a batch of clips.
+            SettingError: the input is not a batch of clips.
         """
         return encode_frames(self, clips), self.initializer(clips[:, 0])

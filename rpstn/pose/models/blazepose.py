@@ -145,8 +145,12 @@ class BlazePose(BaseBackbone):
     Example:
         >>> import torch
         >>> maps = BlazePose()(torch.zeros(1, 3, 256, 256))
-        >>> [tuple(m.shape[1:]) for m in maps]
-        [(48, 64, 64), (48, 32, 32), (48, 16, 16), (864, 8, 8)]
+        >>> for features in maps:
+        ...     print(*features.shape[1:])
+        48 64 64
+        48 32 32
+        48 16 16
+        864 8 8
     """
 
     def __init__(

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rpstn.errors import RPSTNError
+from rpstn.errors import RPSTNError, SettingError
 
 # What reading a FlatBuffer of wrong offsets ends with.
 _DAMAGED = (struct.error, IndexError, ValueError, TypeError, KeyError, AttributeError)
@@ -135,7 +135,7 @@ class _Graph:
         """Values of a constant, in half floats if it lies behind DEQUANTIZE."""
         if (operator := self._producers.get(tensor)) is not None:
             if self._code(operator) not in (self._codes.DEQUANTIZE, self._codes.DENSIFY):
-                raise ValueError('weights are computed')
+                raise SettingError('weights are computed')
             return self._constant(operator.Inputs(0))
         described = self._graph.Tensors(tensor)
         values = self._model.Buffers(described.Buffer()).DataAsNumpy()
@@ -151,7 +151,7 @@ class _Graph:
         order = sparsity.TraversalOrderAsNumpy().tolist()
         by_rows = not any(d.Format() for d in outer) and last.Format() == self._sparse
         if not by_rows or order != sorted(order):
-            raise ValueError('sparse in another way than by rows')
+            raise SettingError('sparse in another way than by rows')
         ends = self._indices(last.ArraySegmentsType(), last.ArraySegments())
         columns = self._indices(last.ArrayIndicesType(), last.ArrayIndices())
         dense = np.zeros((len(ends) - 1, width), values.dtype)

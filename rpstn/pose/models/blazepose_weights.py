@@ -40,7 +40,7 @@ def mediapipe_file(name: str) -> Path:
     if spec is None or spec.origin is None:
         raise TFLiteError(
             f'{name}: is in the wheel of mediapipe 0.10.21, which is not installed: '
-            'pip install --no-deps mediapipe==0.10.21'
+            'pip install --no-deps mediapipe==0.10.21 absl-py attrs flatbuffers'
         )
     path = Path(spec.origin).parent / name
     if not path.is_file():

@@ -8,6 +8,8 @@ import torch
 from mmpose.models.data_preprocessors import PoseDataPreprocessor
 from mmpose.registry import MODELS
 
+from rpstn.errors import SettingError
+
 from .estimator import frames_of
 
 
@@ -30,11 +32,11 @@ class ClipDataPreprocessor(PoseDataPreprocessor):
         """Normalise a collated batch: ``inputs`` B tensors (T, 3, H, W), ``data_samples`` B clips.
 
         Raises:
-            ValueError: the clips of a batch differ in shape.
+            SettingError: the clips of a batch differ in shape.
         """
         shapes = {tuple(clip.shape) for clip in data['inputs']}
         if len(shapes) > 1:
-            raise ValueError(
+            raise SettingError(
                 f'the clips of one batch must have one shape (T, 3, H, W), got {sorted(shapes)}'
             )
         clips = torch.stack(list(data['inputs']))

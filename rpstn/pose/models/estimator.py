@@ -16,6 +16,8 @@ from mmpose.structures import PoseDataSample
 from mmpose.utils.typing import InstanceList, PixelDataList
 from torch import Tensor
 
+from rpstn.errors import SettingError
+
 from ..crops import rotate_about
 from ..structures import ClipDataSample
 from .backbone import ClipBackbone
@@ -41,7 +43,7 @@ class VideoPoseEstimator(TopdownPoseEstimator):
     and ``head`` :class:`RPSTNHead`, or modules with their interface.
 
     Raises:
-        ValueError: backbone, head and codec disagree on joints, channels or sizes.
+        SettingError: backbone, head and codec disagree on joints, channels or sizes.
     """
 
     backbone: ClipBackbone
@@ -52,7 +54,7 @@ class VideoPoseEstimator(TopdownPoseEstimator):
         for field in ('num_joints', 'channels'):
             ours, theirs = getattr(self.backbone, field), getattr(self.head, field)
             if ours != theirs:
-                raise ValueError(
+                raise SettingError(
                     f'backbone has {field}={ours} and head {field}={theirs}: '
                     'give both the same number'
                 )
@@ -65,7 +67,7 @@ class VideoPoseEstimator(TopdownPoseEstimator):
             )
             got = {name: tuple(int(n) for n in getattr(decoder, name)) for name in fits}
             if got != fits:
-                raise ValueError(
+                raise SettingError(
                     f'with backbone.input_size={(width, height)} and heatmap_stride='
                     f'{stride} the codec needs {fits}, got {got}'
                 )

@@ -13,6 +13,8 @@ from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from rpstn.errors import SettingError
+
 from .propagation import NORMS, Propagator
 
 
@@ -44,7 +46,7 @@ class RPSTNHead(HeatmapHead):
         init_cfg: MMEngine weight initialization.
 
     Raises:
-        ValueError: the decoder's heatmap size leaves JRPSP no valid kernel, or other norms.
+        SettingError: the decoder's heatmap size leaves JRPSP no valid kernel, or other norms.
     """
 
     relation: nn.Module
@@ -65,7 +67,7 @@ class RPSTNHead(HeatmapHead):
         init_cfg: dict | None = None,
     ) -> None:
         if norms not in (*NORMS, 'none'):
-            raise ValueError(f'RPSTNHead: norms must be one of {(*NORMS, "none")}, got {norms!r}')
+            raise SettingError(f'RPSTNHead: norms must be one of {(*NORMS, "none")}, got {norms!r}')
         loss = loss or dict(type='KeypointMSELoss', use_target_weight=True)
         # An empty init_cfg: HeatmapHead's default would overwrite what R and S start from.
         super().__init__(

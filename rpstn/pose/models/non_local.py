@@ -13,6 +13,8 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from rpstn.errors import SettingError
+
 
 def embedded_gaussian(theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
     """softmax(theta^T phi) g, every cell a mean of all cells, without the matrix of all pairs.
@@ -55,13 +57,13 @@ class NonLocalRelation(BaseModule):
         init_cfg: MMEngine weight initialization.
 
     Raises:
-        ValueError: less than two joints, half of which is nothing.
+        SettingError: less than two joints, half of which is nothing.
     """
 
     def __init__(self, num_joints: int, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if num_joints < 2:
-            raise ValueError(f'NonLocalRelation takes num_joints of 2 or more, got {num_joints}')
+            raise SettingError(f'NonLocalRelation takes num_joints of 2 or more, got {num_joints}')
         self.num_joints = num_joints
         self.theta = nn.Conv2d(num_joints, num_joints // 2, 1)
         self.phi = nn.Conv2d(num_joints, num_joints // 2, 1)
@@ -83,10 +85,10 @@ class NonLocalRelation(BaseModule):
         """Z (B, K, h, w) from heatmaps M of the same shape.
 
         Raises:
-            ValueError: the number of channels is not ``num_joints``.
+            SettingError: the number of channels is not ``num_joints``.
         """
         if heatmaps.shape[1] != self.num_joints:
-            raise ValueError(
+            raise SettingError(
                 f'NonLocalRelation(num_joints={self.num_joints}) takes heatmaps of '
                 f'{self.num_joints} channels, got {tuple(heatmaps.shape)}'
             )

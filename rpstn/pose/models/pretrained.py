@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
+from rpstn.errors import SettingError
 from rpstn.skeletons import get_skeleton
 
 _LAST = 'head.final_layer.'
@@ -39,7 +40,7 @@ def load_single_frame(
             checkpoint's are in its ``meta.dataset_meta``, as MMEngine writes it.
 
     Raises:
-        ValueError: a weight of the networks is not in the checkpoint or has another shape, the
+        SettingError: a weight of the networks is not in the checkpoint or has another shape, the
             checkpoint has others that they have not, or joints that have no names.
     """
     saved = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', logger='silent')
@@ -114,7 +115,7 @@ def _fitting(
         )
     if problems:
         backbone = _describe(network.get_submodule('backbone'))
-        raise ValueError(
+        raise SettingError(
             f'{checkpoint} does not fit {name}, whose backbone is a {backbone}: '
             f'{"; ".join(problems)}. It must hold a single-frame model (backbone.*, head.*) of the '
             'same backbone, deconvolutions and channels'
@@ -135,7 +136,7 @@ def _joint_names(saved: dict, checkpoint: str) -> list[str]:
     meta = (saved.get('meta') or {}).get('dataset_meta') or {}
     names = meta.get('keypoint_id2name')
     if not names:
-        raise ValueError(
+        raise SettingError(
             f'{checkpoint}: meta.dataset_meta must name the joints, which '
             f'joints=... asks for, got {sorted(meta)}'
         )
@@ -152,7 +153,7 @@ def _copied_rows(
     """Our last layer with the rows of joints that both have."""
     rows = state[f'{_LAST}weight'].shape[0]
     if len(ours) != rows:
-        raise ValueError(f'joints must be the {rows} of the network, got {len(ours)}: {ours}')
+        raise SettingError(f'joints must be the {rows} of the network, got {len(ours)}: {ours}')
     both = [name for name in ours if name in theirs]
     to = torch.tensor([ours.index(name) for name in both], dtype=torch.long)
     at = torch.tensor([theirs.index(name) for name in both], dtype=torch.long)
@@ -160,7 +161,7 @@ def _copied_rows(
     for key in (f'{_LAST}weight', f'{_LAST}bias'):
         if key not in weights or weights[key].shape != (len(theirs), *state[key].shape[1:]):
             got = tuple(weights[key].shape) if key in weights else 'none'
-            raise ValueError(
+            raise SettingError(
                 f'{checkpoint}: {key} must have the shape '
                 f'{(len(theirs), *state[key].shape[1:])}, got {got}'
             )

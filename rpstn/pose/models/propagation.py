@@ -16,6 +16,8 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from rpstn.errors import SettingError
+
 NORMS = ('paper', 'shared')
 
 
@@ -97,7 +99,7 @@ class Propagator(BaseModule):
         wanted = (self.num_joints, self.channels, self.channels)
         got = tuple(tensor.shape[1] for tensor in inputs)
         if wanted != got:
-            raise ValueError(
+            raise SettingError(
                 f'{type(self).__name__} takes (heatmaps, features, next features) of '
                 f'{wanted} channels, got {got}'
             )
@@ -160,7 +162,7 @@ class JRPSP(Propagator):
         init_cfg: MMEngine weight initialization.
 
     Raises:
-        ValueError: other norms, or ``norm_filtered`` without a norm to share.
+        SettingError: other norms, or ``norm_filtered`` without a norm to share.
     """
 
     norm: nn.BatchNorm2d | nn.Identity
@@ -177,9 +179,9 @@ class JRPSP(Propagator):
     ) -> None:
         super().__init__(num_joints, channels, init_cfg)
         if norms not in NORMS:
-            raise ValueError(f'JRPSP: norms must be one of {NORMS}, got {norms!r}')
+            raise SettingError(f'JRPSP: norms must be one of {NORMS}, got {norms!r}')
         if norm_filtered and norms != 'shared':
-            raise ValueError(f"JRPSP: norm_filtered=True needs norms='shared', got {norms!r}")
+            raise SettingError(f"JRPSP: norm_filtered=True needs norms='shared', got {norms!r}")
         self.norm_filtered = norm_filtered
         shared = norms == 'shared'
         # First, before all convolutions: it follows several, so it cannot be folded into one.
@@ -212,14 +214,14 @@ class JRPSP(Propagator):
             heatmap_size: two sides in cells, in any order.
 
         Raises:
-            ValueError: a side gives an even or empty kernel, which has no centre.
+            SettingError: a side gives an even or empty kernel, which has no centre.
         """
         # One unpadded 3x3 convolution takes 2 cells, three poolings halve, rounding down.
         first, second = ((side - 2) // 8 for side in heatmap_size)
         for side, size in zip(heatmap_size, (first, second)):
             if size < 1 or size % 2 == 0:
                 fits = ', '.join(f'{8 * k + 2} to {8 * k + 9}' for k in (1, 3, 5, 7, 9, 11, 13))
-                raise ValueError(
+                raise SettingError(
                     f'JRPSP makes a kernel of {size} from a heatmap side of {side} cells; it must '
                     f'be odd. Sides that fit: {fits}, and so on (8k + 2 to 8k + 9, k odd); with '
                     f'heatmaps of a quarter of the input, e.g. inputs of 128, 192, 256 or 320'
@@ -246,7 +248,7 @@ class JRPSP(Propagator):
             M_{t+1}, (B, K, h, w), before relation and norm.
 
         Raises:
-            ValueError: K, C or (h, w) do not fit.
+            SettingError: K, C or (h, w) do not fit.
         """
         self.check_channels(heatmaps, features, next_features)
         filtered = dynamic_depthwise_conv(next_features, self.kernels(heatmaps, features))
@@ -256,7 +258,7 @@ class JRPSP(Propagator):
         """S(X) (B, C, kh, kw) of M'_t (B, K, h, w) and f_t (B, C, h, w).
 
         Raises:
-            ValueError: S makes no valid kernel of (h, w).
+            SettingError: S makes no valid kernel of (h, w).
         """
         height, width = features.shape[-2:]
         self.kernel_size((height, width))

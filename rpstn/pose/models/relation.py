@@ -13,6 +13,7 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from rpstn.errors import SettingError
 from rpstn.skeletons import Skeleton, get_skeleton
 
 LAYOUTS = ('paper', 'released')
@@ -47,7 +48,7 @@ def skeleton_relation(skeleton: str | Skeleton) -> Tensor:
         (K, K), A + I with every row divided by its sum.
 
     Raises:
-        ValueError: no skeleton has that name.
+        SettingError: no skeleton has that name.
     """
     skeleton = get_skeleton(skeleton)
     graph = torch.eye(skeleton.num_joints)
@@ -73,7 +74,7 @@ class JRE(BaseModule):
         init_cfg: MMEngine weight initialization.
 
     Raises:
-        ValueError: another layout.
+        SettingError: another layout.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class JRE(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if layout not in LAYOUTS:
-            raise ValueError(
+            raise SettingError(
                 f'{type(self).__name__}: layout must be one of {LAYOUTS}, got {layout!r}'
             )
         self.num_joints = num_joints
@@ -107,10 +108,10 @@ class JRE(BaseModule):
         """Z (B, K, h, w) from heatmaps M of the same shape.
 
         Raises:
-            ValueError: the number of channels is not ``num_joints``.
+            SettingError: the number of channels is not ``num_joints``.
         """
         if heatmaps.shape[1] != self.num_joints:
-            raise ValueError(
+            raise SettingError(
                 f'{type(self).__name__}(num_joints={self.num_joints}) takes heatmaps '
                 f'of {self.num_joints} channels, got {tuple(heatmaps.shape)}'
             )
@@ -134,7 +135,7 @@ class PriorRelation(JRE):
         init_cfg: MMEngine weight initialization.
 
     Raises:
-        ValueError: no skeleton has that name, or it has not ``num_joints`` joints.
+        SettingError: no skeleton has that name, or it has not ``num_joints`` joints.
     """
 
     graph: Tensor
@@ -145,7 +146,7 @@ class PriorRelation(JRE):
         super().__init__(num_joints, init_cfg=init_cfg)
         skeleton = get_skeleton(skeleton)
         if skeleton.num_joints != num_joints:
-            raise ValueError(
+            raise SettingError(
                 f'PriorRelation(num_joints={num_joints}) needs a skeleton of '
                 f'{num_joints} joints, {skeleton.name} has {skeleton.num_joints}'
             )

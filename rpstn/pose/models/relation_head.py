@@ -16,6 +16,8 @@ from mmpose.registry import MODELS
 from mmpose.utils.typing import Features, OptSampleList, Predictions
 from torch import Tensor, nn
 
+from rpstn.errors import SettingError
+
 from .head import RPSTNHead
 
 _SUPPORTED = (HeatmapHead, CPMHead, MSPNHead)
@@ -43,7 +45,7 @@ class RelationHead(BaseHead):
         init_cfg: MMEngine weight initialization, on top of the two parts' own.
 
     Raises:
-        ValueError: a head of another kind, one whose channels are not one heatmap per joint, or a
+        SettingError: a head of another kind, one whose channels are not one heatmap per joint, or a
             relation for another number of joints.
     """
 
@@ -53,7 +55,7 @@ class RelationHead(BaseHead):
         _check(self.head)
         self.num_joints = self.out_channels = joints = self.head.out_channels
         if relation.get('num_joints', joints) != joints:
-            raise ValueError(
+            raise SettingError(
                 f'relation.num_joints={relation["num_joints"]}, but '
                 f'{type(self.head).__name__}.out_channels={joints}: leave num_joints '
                 'out, it is taken from the head'
@@ -109,13 +111,13 @@ def _check(head: nn.Module) -> None:
     """Refuse a head whose output is not heatmaps (B, K, h, w), one per joint, or a list of them."""
     name = type(head).__name__
     if not isinstance(head, _SUPPORTED) or isinstance(head, _REFUSED):
-        raise ValueError(
+        raise SettingError(
             f'RelationHead takes a head that gives one heatmap per joint: '
             f'{", ".join(kind.__name__ for kind in _SUPPORTED)} and subclasses such as ViPNASHead, '
             f'but not {", ".join(kind.__name__ for kind in _REFUSED)}; got {name}'
         )
     if getattr(head.decoder, 'heatmap_type', 'gaussian') != 'gaussian':
-        raise ValueError(
+        raise SettingError(
             f'RelationHead relates one heatmap per joint; the codec {type(head.decoder).__name__}('
             f'heatmap_type={head.decoder.heatmap_type!r}) of {name} gives '
             f"{head.out_channels} maps: use heatmap_type='gaussian'"

@@ -12,6 +12,8 @@ from mmengine.model import BaseModule, ModuleList
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from rpstn.errors import SettingError
+
 
 @MODELS.register_module()
 class RelationSequence(BaseModule):
@@ -26,7 +28,7 @@ class RelationSequence(BaseModule):
         init_cfg: MMEngine weight initialization.
 
     Raises:
-        ValueError: no relations, or more frozen than there are.
+        SettingError: no relations, or more frozen than there are.
     """
 
     def __init__(
@@ -38,7 +40,7 @@ class RelationSequence(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if not relations or not 0 <= frozen <= len(relations):
-            raise ValueError(
+            raise SettingError(
                 'RelationSequence takes one relation or more, and frozen from 0 to '
                 f'their number, got {len(relations)} and frozen={frozen}'
             )
@@ -84,7 +86,7 @@ def swap_relation(
             are.
 
     Raises:
-        ValueError: the model has no module at that path.
+        SettingError: the model has no module at that path.
     """
     owner, old = locate_relation(model, path)
     new = build_relation(relation, old, owner, seed)
@@ -103,7 +105,7 @@ def locate_relation(model: nn.Module, path: str) -> tuple[nn.Module, nn.Module]:
     try:
         return model.get_submodule(path.rpartition('.')[0]), model.get_submodule(path)
     except AttributeError as error:
-        raise ValueError(
+        raise SettingError(
             f'{type(model).__name__} has no relation module to swap at path={path!r}: {error}'
         ) from None
 

@@ -13,6 +13,8 @@ from mmengine.registry import MODELS
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
+from rpstn.errors import SettingError
+
 from . import propagation
 from .propagation import JRPSP
 from .upsampling import conv_norm
@@ -44,7 +46,7 @@ class ResidualJRPSP(JRPSP):
         init_cfg: MMEngine weight initialization.
 
     Raises:
-        ValueError: ``init_weights``: the checkpoint's last layer is none of C -> K.
+        SettingError: ``init_weights``: the checkpoint's last layer is none of C -> K.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class ResidualJRPSP(JRPSP):
         wanted = {name: tuple(value.shape) for name, value in self.predict.state_dict().items()}
         got = {name: None if value is None else tuple(value.shape) for name, value in last.items()}
         if got != wanted:
-            raise ValueError(
+            raise SettingError(
                 f'{self.pretrained}: {_LAST}weight and bias must have the shapes '
                 f'{wanted}, got {got}'
             )

@@ -12,6 +12,8 @@ from mmpose.models.losses import KeypointMSELoss
 from mmpose.registry import MODELS
 from torch import Tensor
 
+from rpstn.errors import SettingError
+
 
 @MODELS.register_module()
 class TemporalMSELoss(KeypointMSELoss):
@@ -28,12 +30,12 @@ class TemporalMSELoss(KeypointMSELoss):
         **kwargs: of :class:`KeypointMSELoss`; ``use_target_weight`` is True here by default.
 
     Raises:
-        ValueError: T is less than 1; forward: B*T frames are not whole clips.
+        SettingError: T is less than 1; forward: B*T frames are not whole clips.
     """
 
     def __init__(self, clip_len: int, temporal_weight: float = 0.5, **kwargs: Any) -> None:
         if clip_len < 1:
-            raise ValueError(f'TemporalMSELoss: clip_len must be at least 1, got {clip_len}')
+            raise SettingError(f'TemporalMSELoss: clip_len must be at least 1, got {clip_len}')
         super().__init__(**{'use_target_weight': True, **kwargs})
         self.clip_len = clip_len
         self.temporal_weight = temporal_weight
@@ -50,7 +52,7 @@ class TemporalMSELoss(KeypointMSELoss):
         if not self.temporal_weight or self.clip_len == 1:
             return loss
         if len(output) % self.clip_len:
-            raise ValueError(
+            raise SettingError(
                 f'TemporalMSELoss(clip_len={self.clip_len}) takes whole clips, got '
                 f'{len(output)} frames'
             )

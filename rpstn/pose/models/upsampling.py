@@ -17,6 +17,8 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from rpstn.errors import SettingError
+
 
 def probe_maps(backbone: nn.Module, input_size: tuple[int, int]) -> list[tuple[int, int]]:
     """(channels, stride) of every feature map of a backbone, found by running it once.
@@ -26,7 +28,7 @@ def probe_maps(backbone: nn.Module, input_size: tuple[int, int]) -> list[tuple[i
         input_size: (W, H) pixels.
 
     Raises:
-        ValueError: a map's sides are not the input's divided by one whole number.
+        SettingError: a map's sides are not the input's divided by one whole number.
     """
     width, height = input_size
     training = backbone.training
@@ -39,7 +41,7 @@ def probe_maps(backbone: nn.Module, input_size: tuple[int, int]) -> list[tuple[i
         channels, rows, columns = out.shape[1:]
         stride = max(height // rows, 1)
         if (rows * stride, columns * stride) != (height, width):
-            raise ValueError(
+            raise SettingError(
                 f'{type(backbone).__name__} makes a {columns}x{rows} map of a '
                 f'{width}x{height} input: choose input sides that are multiples of '
                 f'{2 ** (stride - 1).bit_length()}'
@@ -86,7 +88,7 @@ class UpsampledBackbone(BaseModule):
         init_cfg: MMEngine weight initialization.
 
     Raises:
-        ValueError: the backbone's coarsest stride is no number of doublings from ``stride``.
+        SettingError: the backbone's coarsest stride is no number of doublings from ``stride``.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class UpsampledBackbone(BaseModule):
         coarsest = max(levels, default=0)
         steps = (coarsest // stride).bit_length() - 1 if coarsest else 0
         if coarsest != stride << steps:
-            raise ValueError(
+            raise SettingError(
                 f'{type(self.backbone).__name__} has maps of strides '
                 f'{[s for _, s in maps]}, from none of which stride={stride} is '
                 'reached by doublings'
@@ -134,12 +136,12 @@ class UpsampledBackbone(BaseModule):
         """(N, 3, H, W) -> one map (N, C, h, w), in a tuple, as MMPose's backbones give it.
 
         Raises:
-            ValueError: H or W is no multiple of the backbone's greatest stride, so that maps
+            SettingError: H or W is no multiple of the backbone's greatest stride, so that maps
                 would not fit upon each other.
         """
         height, width = images.shape[-2:]
         if height % self.coarsest or width % self.coarsest:
-            raise ValueError(
+            raise SettingError(
                 f'UpsampledBackbone of {type(self.backbone).__name__} takes images '
                 f'whose sides are multiples of {self.coarsest}, got {width}x{height}'
             )

@@ -56,7 +56,7 @@ class StreamingRPSTN:
     A person is lost when hardly any joint is certain (:class:`FollowedBox`). P then looks at the
     same place again, and after that wherever the finder says, until somebody is found, who keeps
     the number, or ``max_lost`` frames have gone by. Whether P has found anybody shows in the frame
-    after, see :meth:`Track.found`.
+    after, see :meth:`FollowedPerson.found`.
 
     Args:
         stepper: what computes the recurrence; a model becomes a

@@ -7,6 +7,8 @@ from mmcv.transforms import BaseTransform
 from mmpose.datasets.transforms import PackPoseInputs
 from mmpose.registry import TRANSFORMS
 
+from rpstn.errors import SettingError
+
 from ..structures import ClipDataSample
 
 _META_KEYS = (
@@ -59,7 +61,7 @@ class PackClipInputs(BaseTransform):
             samples.append(sample)
         shapes = {tuple(image.shape) for image in inputs}
         if len(shapes) > 1:
-            raise ValueError(
+            raise SettingError(
                 f'{results["video"]}: the frames of a clip must have one size, got '
                 f'{sorted(shapes)}; crop them, e.g. with TopdownAffine'
             )

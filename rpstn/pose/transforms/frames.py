@@ -12,6 +12,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
+from rpstn.errors import SettingError
+
 from ..crops import padded_box
 
 
@@ -32,7 +34,7 @@ class ClipBBox(BaseTransform):
 
     def __init__(self, mode: str = 'frame', padding: float = 1.25) -> None:
         if mode not in ('frame', 'clip'):
-            raise ValueError(f"mode must be 'frame' or 'clip', got {mode!r}")
+            raise SettingError(f"mode must be 'frame' or 'clip', got {mode!r}")
         self.mode = mode
         self.padding = padding
 

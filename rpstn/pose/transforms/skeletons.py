@@ -10,6 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import TRANSFORMS
 
+from rpstn.errors import SettingError
 from rpstn.skeletons import get_skeleton, joint_mapping, map_joints
 
 from ..datasets.clip_dataset import shared_metainfo
@@ -29,12 +30,12 @@ class MapClipJoints(BaseTransform):
         target: ``'jhmdb15'`` or ``'penn13'``.
 
     Raises:
-        ValueError: an unknown skeleton.
+        SettingError: an unknown skeleton.
     """
 
     def __init__(self, source: str, target: str) -> None:
         if target not in METAINFO:
-            raise ValueError(
+            raise SettingError(
                 f'MapClipJoints: target must be one of {sorted(METAINFO)}, got {target!r}'
             )
         self.source, self.target = get_skeleton(source).name, target

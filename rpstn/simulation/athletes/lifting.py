@@ -9,6 +9,7 @@ Shape letters: N frames, J skeleton joints; the 13 image joints are Penn Action'
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, percentile_filter
 
+from rpstn.errors import SettingError
 from rpstn.pose.datasets.metainfo import PENN13
 
 from ..rendering.camera import ScreenBody
@@ -61,7 +62,7 @@ def complete(keypoints: np.ndarray, known: np.ndarray) -> np.ndarray:
     count = np.maximum(known.sum(1), 1)[:, None]
     middle = points.sum(1) / count  # of the known joints
     if not known.any():
-        raise ValueError('no joint is labelled in any frame: there is nothing to draw')
+        raise SettingError('no joint is labelled in any frame: there is nothing to draw')
     seen = known.any(1)
     for axis in range(2):
         middle[:, axis] = np.interp(frames, frames[seen], middle[seen, axis])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rpstn.errors import SettingError
 from rpstn.pose.datasets.metainfo import METAINFO
 
 from ..athletes.body import Appearance, Primitives, build_primitives
@@ -29,7 +30,7 @@ _ROUNDS = 4  # of mending the depth order
 def names_of(joints: str) -> tuple[str, ...]:
     """The names of 'penn13' or 'jhmdb15'; ValueError for anything else."""
     if joints not in JOINT_NAMES:
-        raise ValueError(f'joints must be one of {sorted(JOINT_NAMES)}, got {joints!r}')
+        raise SettingError(f'joints must be one of {sorted(JOINT_NAMES)}, got {joints!r}')
     return JOINT_NAMES[joints]
 
 
@@ -57,18 +58,20 @@ def annotated_scene(
         samples: per pixel, 3 or 4.
 
     Raises:
-        ValueError: shapes that do not fit, or no joint labelled in any frame.
+        SettingError: shapes that do not fit, or no joint labelled in any frame.
     """
     names = names_of(joints)
     keypoints = np.asarray(keypoints, float)
     if keypoints.shape[1:] != (len(names), 2) or not len(keypoints):
-        raise ValueError(
+        raise SettingError(
             f'keypoints must be (N, {len(names)}, 2) for {joints}, N >= 1, '
             f'got shape {keypoints.shape}'
         )
     for field, value in (('labelled', labelled), ('occluded', occluded)):
         if np.shape(value) != keypoints.shape[:2]:
-            raise ValueError(f'{field} must be {keypoints.shape[:2]}, got shape {np.shape(value)}')
+            raise SettingError(
+                f'{field} must be {keypoints.shape[:2]}, got shape {np.shape(value)}'
+            )
     order = [names.index(name) for name in PENN_NAMES]
     labelled, occluded = (np.asarray(v, bool)[:, order] for v in (labelled, occluded))
     given = np.nan_to_num(keypoints[:, order], posinf=0, neginf=0)

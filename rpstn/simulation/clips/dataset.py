@@ -5,6 +5,7 @@ from typing import Any
 
 from mmpose.registry import DATASETS
 
+from rpstn.errors import SettingError
 from rpstn.pose.datasets.clip_dataset import ClipDataset
 from rpstn.pose.datasets.metainfo import METAINFO, PENN13
 from rpstn.pose.datasets.sequence import PoseSequence
@@ -56,7 +57,7 @@ class SyntheticClipDataset(ClipDataset):
     ) -> None:
         unknown = set(motions) - set(MOTIONS)
         if unknown or not motions:
-            raise ValueError(
+            raise SettingError(
                 f'motions must be out of {sorted(MOTIONS)}, at least one, got {list(motions)}'
             )
         for field, value in (
@@ -65,9 +66,9 @@ class SyntheticClipDataset(ClipDataset):
             *zip(('width', 'height'), image_size, strict=True),
         ):
             if value < 1:
-                raise ValueError(f'{field} must be at least 1, got {value}')
+                raise SettingError(f'{field} must be at least 1, got {value}')
         if not 0 <= occluder_prob <= 1:
-            raise ValueError(f'occluder_prob must be in [0, 1], got {occluder_prob}')
+            raise SettingError(f'occluder_prob must be in [0, 1], got {occluder_prob}')
         self.joint_names = names_of(joints)
         self.cache_mb = cache_mb
         self._readers = [

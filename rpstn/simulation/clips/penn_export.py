@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from rpstn.errors import RPSTNError
+from rpstn.errors import RPSTNError, SettingError
 from rpstn.files import replacing
 from rpstn.pose.datasets.penn_action import RENDERED_MARKER as MARKER
 from rpstn.pose.datasets.penn_action import PennActionDataset
@@ -73,7 +73,7 @@ def select(root: Path, wanted: Sequence[str] = ()) -> list[PoseSequence]:
             whose neighbours show one action; all if empty.
 
     Raises:
-        ValueError: a name that no label file has, or the number 0.
+        SettingError: a name that no label file has, or the number 0.
     """
     dataset = PennActionDataset(
         data_root=str(root), subset='all', check_frames=False, start='fixed'
@@ -87,7 +87,7 @@ def select(root: Path, wanted: Sequence[str] = ()) -> list[PoseSequence]:
         return _spread([sequences[name] for name in sorted(sequences)], int(wanted[0]))
     unknown = [name for name in wanted if name not in sequences]
     if unknown:
-        raise ValueError(
+        raise SettingError(
             f'{root / "labels"}: no usable sequence is called '
             f'{", ".join(unknown)}; names are like {next(iter(sequences))}'
         )
@@ -97,7 +97,7 @@ def select(root: Path, wanted: Sequence[str] = ()) -> list[PoseSequence]:
 def _spread(items: list, count: int) -> list:
     """So many of the items, from the first to the last in even steps."""
     if count < 1:
-        raise ValueError(f'the number of sequences must be at least 1, got {count}')
+        raise SettingError(f'the number of sequences must be at least 1, got {count}')
     chosen = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     return [items[i] for i in chosen]
 
@@ -120,10 +120,10 @@ def write_sequence(sequence: PoseSequence, frames: Path, seed: int = 0, quality:
 
     Raises:
         RealFramesError: `frames`/NNNN holds frames that are not marked.
-        ValueError: the sequence does not say how large its frames are.
+        SettingError: the sequence does not say how large its frames are.
     """
     if sequence.image_size is None:
-        raise ValueError(f'{sequence.name}: image_size must be known to draw its frames')
+        raise SettingError(f'{sequence.name}: image_size must be known to draw its frames')
     cv2.setNumThreads(1)  # the worker processes share the cores
     target = frames / sequence.name
     partial = frames / f'.{sequence.name}.partial'

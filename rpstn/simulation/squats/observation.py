@@ -11,6 +11,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
+from rpstn.errors import SettingError
+
 VIEWS = ('front', 'around', 'any')
 # From the world (x ahead of the person, y to their left, z up) to a camera in front of them.
 _FACING = np.array([[0.0, 1, 0], [0, 0, -1], [-1, 0, 0]])
@@ -33,7 +35,7 @@ class JointSensor:
         missing: fraction of the joints that are lost, NaN, in runs of some frames.
 
     Raises:
-        ValueError: a field is not allowed.
+        SettingError: a field is not allowed.
     """
 
     view: str = 'around'
@@ -44,10 +46,10 @@ class JointSensor:
 
     def __post_init__(self) -> None:
         if self.view not in VIEWS:
-            raise ValueError(f'view must be one of {VIEWS}, got {self.view!r}')
+            raise SettingError(f'view must be one of {VIEWS}, got {self.view!r}')
         for field, most in (('noise', 1), ('bias', 1), ('scale', 0.3), ('missing', 0.9)):
             if not 0 <= getattr(self, field) <= most:
-                raise ValueError(f'{field} must be in [0, {most}], got {getattr(self, field)!r}')
+                raise SettingError(f'{field} must be in [0, {most}], got {getattr(self, field)!r}')
 
     def observe(self, joints: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """What the sensor makes of true joints.

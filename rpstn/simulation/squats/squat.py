@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from rpstn.errors import SettingError
 from rpstn.skeletons import Skeleton, map_joints
 
 from ..athletes.motion import squat_arms
@@ -120,7 +121,7 @@ def simulate_squat(
         (T, V, 3) float64, metres.
 
     Raises:
-        ValueError: the form's depth or knee travel is out of this body's reach.
+        SettingError: the form's depth or knee travel is out of this body's reach.
     """
     style = style or SquatStyle()
     rng, size = np.random.default_rng(seed), style.sway
@@ -187,7 +188,7 @@ def _legs(
     outward = np.radians(style.toe_out)
     sine = (_TIP * body.foot + form.knee_travel) / body.shank
     if abs(sine) > np.sin(_MOST_TILT):
-        raise ValueError(
+        raise SettingError(
             f'knee_travel must leave the shank within {np.degrees(_MOST_TILT):.0f} '
             f'degrees of the upright, got {form.knee_travel} m with a shank of '
             f'{body.shank:.3f} m and toes {_TIP * body.foot:.3f} m ahead of the ankle'
@@ -199,7 +200,7 @@ def _legs(
 
     square = body.thigh**2 - aside(np.arcsin(sine)) ** 2  # of the thigh in the sagittal plane
     if square <= (1.1 * form.depth) ** 2:
-        raise ValueError(
+        raise SettingError(
             f'depth must be within reach of a thigh of {body.thigh:.3f} m with feet '
             f'{2 * style.half_stance:.3f} m apart, got {form.depth} m'
         )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from mmaction.registry import DATASETS
 
+from rpstn.errors import SettingError
 from rpstn.form.datasets.sequence import SkeletonSequence
 from rpstn.form.datasets.skeleton_dataset import SkeletonDataset
 from rpstn.skeletons import get_skeleton
@@ -50,7 +51,7 @@ class SyntheticSquatDataset(SkeletonDataset):
         kwargs: see :class:`SkeletonDataset`.
 
     Raises:
-        ValueError: an argument that is not allowed.
+        SettingError: an argument that is not allowed.
     """
 
     METAINFO = dict(classes=SQUAT_CLASSES, skeleton='cocoplus19', unit='m')
@@ -68,7 +69,7 @@ class SyntheticSquatDataset(SkeletonDataset):
         **kwargs: Any,
     ) -> None:
         if part not in PARTS:
-            raise ValueError(f'part must be one of {PARTS}, got {part!r}')
+            raise SettingError(f'part must be one of {PARTS}, got {part!r}')
         low, high = repetitions
         for field, value, least in (
             ('num_sequences', num_sequences, 1),
@@ -78,11 +79,11 @@ class SyntheticSquatDataset(SkeletonDataset):
             ('seed', seed, 0),
         ):
             if not isinstance(value, int) or value < least:
-                raise ValueError(f'{field} must be an integer of at least {least}, got {value!r}')
+                raise SettingError(f'{field} must be an integer of at least {least}, got {value!r}')
         if not 1 <= fps <= 1000:
-            raise ValueError(f'fps must be in [1, 1000], got {fps!r}')
+            raise SettingError(f'fps must be in [1, 1000], got {fps!r}')
         if 'skeleton' in (kwargs.get('metainfo') or {}):
-            raise ValueError(
+            raise SettingError(
                 "the skeleton must be given as 'skeleton', not in 'metainfo', got "
                 f'{kwargs["metainfo"]!r}'
             )

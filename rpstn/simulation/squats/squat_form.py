@@ -13,6 +13,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from rpstn.errors import SettingError
+
 from ..athletes.skeleton import Proportions
 
 _GOOD = dict(
@@ -53,7 +55,7 @@ def _check_fields(settings: object, allowed: dict[str, tuple[float, float]]) -> 
     for name, (low, high) in allowed.items():
         value = getattr(settings, name)
         if not isinstance(value, (int, float, np.number)) or not low <= value <= high:
-            raise ValueError(
+            raise SettingError(
                 f'{type(settings).__name__}.{name} must be a number in '
                 f'[{low}, {high}], got {value!r}'
             )
@@ -76,7 +78,7 @@ class SquatForm:
             negative where the knees stay behind the toes. Valgus takes some of it.
 
     Raises:
-        ValueError: a parameter is out of :attr:`RANGES`, or the spine bends both ways.
+        SettingError: a parameter is out of :attr:`RANGES`, or the spine bends both ways.
     """
 
     knee_valgus: float = 0.0
@@ -98,7 +100,7 @@ class SquatForm:
     def __post_init__(self) -> None:
         _check_fields(self, self.RANGES)
         if self.spine_flexion and self.spine_extension:
-            raise ValueError(
+            raise SettingError(
                 'SquatForm: spine_flexion and spine_extension exclude each other, '
                 f'got {self.spine_flexion} and {self.spine_extension} degrees'
             )
@@ -116,10 +118,10 @@ def form_ranges(label: str) -> dict[str, tuple[float, float]]:
     """Lowest and highest value of each parameter of :class:`SquatForm` in a class.
 
     Raises:
-        ValueError: there is no class of that name.
+        SettingError: there is no class of that name.
     """
     if label not in _FAULTS:
-        raise ValueError(f'unknown squat class {label!r}; known are {", ".join(SQUAT_CLASSES)}')
+        raise SettingError(f'unknown squat class {label!r}; known are {", ".join(SQUAT_CLASSES)}')
     return {**_GOOD, **_FAULTS[label]}
 
 
@@ -135,7 +137,7 @@ class SquatTempo:
             reached varies by a fifth of it, never beyond the form's.
 
     Raises:
-        ValueError: a field is out of :attr:`RANGES`.
+        SettingError: a field is out of :attr:`RANGES`.
     """
 
     repetitions: int = 1
@@ -157,7 +159,7 @@ class SquatTempo:
     def __post_init__(self) -> None:
         _check_fields(self, self.RANGES)
         if int(self.repetitions) != self.repetitions:
-            raise ValueError(f'SquatTempo.repetitions must be whole, got {self.repetitions!r}')
+            raise SettingError(f'SquatTempo.repetitions must be whole, got {self.repetitions!r}')
 
     @classmethod
     def random(cls, rng: np.random.Generator, repetitions: int) -> SquatTempo:
@@ -211,7 +213,7 @@ class SquatStyle:
         sway: strength of the small movements of pelvis, trunk and head, 0 for none.
 
     Raises:
-        ValueError: a field is out of :attr:`RANGES`.
+        SettingError: a field is out of :attr:`RANGES`.
     """
 
     half_stance: float = 0.18

@@ -11,12 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from ablations import frame_times, plot_ablations
-from experiments import Experiment, epoch_options, run_experiment
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpose.registry import MODELS
 from torch.nn.modules.module import register_module_forward_hook
+
+from ablations import frame_times, plot_ablations
+from experiments import Experiment, epoch_options, run_experiment
 
 ROOT = Path(__file__).parents[3]
 # rpstn_demo.py, 64x64, T = 5, a narrow network, 4 and 2 clips.

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from bootstrap import ClipCounts, paired_bootstrap
-from lite_evaluation import clip_counts
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from rpstn.pose.datasets.metainfo import JHMDB15
 from rpstn.pose.evaluation.pck import VideoPCK
+
+from bootstrap import ClipCounts, paired_bootstrap
+from lite_evaluation import clip_counts
 
 
 def one_joint(shares, frames=1000) -> ClipCounts:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from experiments import Experiment
 
 ROOT = Path(__file__).parents[3]

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from experiments import Experiment, epoch_options, run_experiment, run_experiments
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from rpstn.engine.cpu import has_bfloat16
+
+from experiments import Experiment, epoch_options, run_experiment, run_experiments
 
 ROOT = Path(__file__).parents[3]
 MIXED_PRECISION = torch.cuda.is_available() or has_bfloat16()

@@ -2,6 +2,10 @@
 
 import numpy as np
 import pytest
+
+from rpstn.pose.datasets import find_data
+from rpstn.simulation import SpanOccluders
+
 from lite_evaluation import (
     Evaluation,
     acceleration_error,
@@ -11,9 +15,6 @@ from lite_evaluation import (
     videos,
 )
 from lite_table import COLUMNS, cells, difference_table, legend_text, main_table, mean_text
-
-from rpstn.pose.datasets import find_data
-from rpstn.simulation import SpanOccluders
 
 try:
     find_data('jhmdb')

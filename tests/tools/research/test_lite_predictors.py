@@ -5,6 +5,12 @@ from itertools import islice
 
 import numpy as np
 import pytest
+
+from rpstn.inference.inferencer import PoseInferencer
+from rpstn.pose.finders import MotionFinder
+from rpstn.pose.models.blazepose_tflite import TFLiteError
+from rpstn.skeletons import get_skeleton
+
 from blazepose_alone import SIDES, BlazePoseAlone, body_crop
 from lite_evaluation import jhmdb_clips, videos
 from lite_predictors import (
@@ -13,11 +19,6 @@ from lite_predictors import (
     inferencer_predictor,
     streaming_inferencer,
 )
-
-from rpstn.inference.inferencer import PoseInferencer
-from rpstn.pose.finders import MotionFinder
-from rpstn.pose.models.blazepose_tflite import TFLiteError
-from rpstn.skeletons import get_skeleton
 
 
 @pytest.fixture(scope='module')

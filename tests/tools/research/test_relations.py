@@ -8,13 +8,14 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
-from relation_summary import describe, find_support, own_share, row_entropy
-from relations import RelatedFrame, RelationRecorder, find_relation
 from torch import nn
 
 from rpstn.checkpoints import ModelError
 from rpstn.pose import ClipDataSample
 from rpstn.results import PersonResult
+
+from relation_summary import describe, find_support, own_share, row_entropy
+from relations import RelatedFrame, RelationRecorder, find_relation
 
 K, T, SIDE = 4, 3, 64
 CODEC = dict(type='MSRAHeatmap', input_size=(SIDE, SIDE), heatmap_size=(16, 16), sigma=1)
