@@ -46,8 +46,8 @@ _LEGEND = """\
   *occluded* are the joints under it, *visible* all others.
 - *swapped*: left-right pairs that lie nearer to each other's labels, percent of those answered.
 - *jitter*: mean acceleration error, pixels per frame², of frames with an answer.
-- *ms*: median per frame, CPU, {threads} threads, on a machine that may have had other work; for
-  label boxes of ours the network alone, all included elsewhere.
+- *ms*: median per frame on a CPU, torch with `--threads {threads}`, on a machine that may have had
+  other work; for label boxes of ours the network alone, all included elsewhere.
 - *MB*: weights, in half precision for ours and BlazePose alone."""
 _NORMALIZERS = {'torso': 'torso', 'bbox': 'box'}
 
@@ -147,7 +147,8 @@ def difference_table(rows: Rows) -> str:
 def difference_text(difference: Difference) -> str:
     """In points, with its interval; in bold where that excludes 0."""
     value, low, high = (
-        f'{100 * part:+.1f}' for part in (difference.value, difference.low, difference.high)
+        f'{round(100 * part, 1) + 0.0:+.1f}'  # no -0.0
+        for part in (difference.value, difference.low, difference.high)
     )
     return (
         f'**{value}** ({low} to {high})'
