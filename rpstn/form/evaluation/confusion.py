@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from sklearn.metrics import ConfusionMatrixDisplay
 
 from rpstn.errors import SettingError
 from rpstn.tables import format_table
@@ -62,31 +63,26 @@ def plot_confusion_matrix(
             f'plot_confusion_matrix: takes a matrix of {count} x {count} counts for '
             f'the classes {tuple(classes)}, got shape {matrix.shape}'
         )
+    shares, totals = row_shares(matrix), matrix.sum(axis=1)
     names = [name.replace('_', ' ') for name in classes]
-    totals = matrix.sum(axis=1)
     size = 3.5 + 0.48 * count
     figure = Figure(figsize=(size + 0.8, size), layout='constrained')
     axes = figure.subplots()
-    image = axes.imshow(
-        row_shares(matrix), vmin=0, vmax=1, cmap=colormaps['Blues'].with_extremes(bad='lightgrey')
+    display = ConfusionMatrixDisplay(np.nan_to_num(shares)).plot(
+        ax=axes,
+        cmap=colormaps['Blues'].with_extremes(bad='lightgrey'),
+        colorbar=False,
+        im_kw={'vmin': 0, 'vmax': 1},
+        text_kw={'fontsize': 9},
     )
-    for true, predicted in np.argwhere(matrix > 0):
-        dark = matrix[true, predicted] > 0.5 * totals[true]
-        axes.text(
-            predicted,
-            true,
-            str(int(matrix[true, predicted])),
-            ha='center',
-            va='center',
-            fontsize=9,
-            color='white' if dark else 'black',
-        )
+    display.im_.set_data(shares)  # with its NaN, of which plot() makes no colours of texts
+    for cell, text in np.ndenumerate(display.text_):  # it wrote shares
+        text.set_text(f'{matrix[cell]:.0f}' if matrix[cell] else '')
+        text.set_color('white' if shares[cell] > 0.5 else 'black')
     axes.set_xticks(range(count), names, rotation=45, ha='right', rotation_mode='anchor')
-    axes.set_yticks(range(count), [f'{name} ({total})' for name, total in zip(names, totals)])
-    axes.set_xticks(np.arange(count - 1) + 0.5, minor=True)
-    axes.set_yticks(np.arange(count - 1) + 0.5, minor=True)
-    axes.grid(which='minor', color='lightgrey', linewidth=0.5)
-    axes.tick_params(which='minor', length=0)
+    axes.set_yticks(
+        range(count), [f'{name} ({total:.0f})' for name, total in zip(names, totals, strict=True)]
+    )
     axes.set(xlabel='predicted class', ylabel='true class (samples)', title=title)
-    figure.colorbar(image, label='share of the true class', shrink=0.8)
+    figure.colorbar(display.im_, label='share of the true class', shrink=0.8)
     figure.savefig(out, dpi=120)
