@@ -389,9 +389,9 @@ def test_wrong_arguments_end_in_one_line(configs, tool, name, arguments, message
     'option, error, message',
     [
         ('val_evaluator.metrics.0.type=VideoPKC', KeyError, 'VideoPKC'),
-        ('val_evaluator.metrics.0.normalizers=["head"]', ValueError, "'bbox', 'torso'"),
-        ('model.head.num_joints=15', ValueError, 'num_joints=13 and head num_joints=15'),
-        ('train_dataloader.dataset.motions=["dance"]', ValueError, "'jumping_jack'.*'dance'"),
+        ('val_evaluator.metrics.0.normalizers=["head"]', SystemExit, "'bbox', 'torso'"),
+        ('model.head.num_joints=15', SystemExit, 'num_joints=13 and head num_joints=15'),
+        ('train_dataloader.dataset.motions=["dance"]', SystemExit, "'jumping_jack'.*'dance'"),
     ],
 )
 def test_wrong_settings_are_named_before_training(configs, tool, option, error, message, tmp_path):

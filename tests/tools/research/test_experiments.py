@@ -159,7 +159,7 @@ def test_results_are_kept_and_a_failure_names_its_experiment(tiny, tmp_path):
     assert experiment is good
     # As text, for a class that is never predicted has no precision, and NaN equals nothing.
     assert json.dumps(result, indent=1) == (folder / 'good.json').read_text()
-    with pytest.raises(RuntimeError, match='experiment bad: ValueError: .*num_subjects'):
+    with pytest.raises(RuntimeError, match='experiment bad: SettingError: .*num_subjects'):
         next(found)
     assert [path.name for path in folder.iterdir()] == ['good.json']
 
