@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 
 from rpstn.benchmark import WAYS, Settings
 from rpstn.benchmark.parts import PARTS, REST, eager_parts, multiply_adds, operator_parts
@@ -14,42 +13,15 @@ from rpstn.deploy.export import ExportError
 from rpstn.engine.cpu import for_inference
 from rpstn.errors import SettingError
 
+from tiny_rpstn import JOINTS, SIZE, tiny_config
+
 pytestmark = pytest.mark.engines
 
-SIZE, JOINTS, CHANNELS = 64, 5, 8
-CONFIG = Config(
-    dict(
-        model=dict(
-            type='VideoPoseEstimator',
-            data_preprocessor=dict(
-                type='ClipDataPreprocessor',
-                mean=[123.675, 116.28, 103.53],
-                std=[58.395, 57.12, 57.375],
-                bgr_to_rgb=True,
-            ),
-            backbone=dict(
-                type='RPSTNBackbone',
-                num_joints=JOINTS,
-                channels=CHANNELS,
-                input_size=(SIZE, SIZE),
-                encoder=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8),
-            ),
-            head=dict(
-                type='RPSTNHead',
-                num_joints=JOINTS,
-                channels=CHANNELS,
-                relation=dict(type='JRE'),
-                propagator=dict(type='JRPSP'),
-            ),
-        )
-    )
-)
+CONFIG = tiny_config(8)
 
 
 def fast_model(channels: int):
-    config = CONFIG.copy()
-    config.model.backbone.channels = config.model.head.channels = channels
-    return for_inference(build_model(config))
+    return for_inference(build_model(tiny_config(channels)))
 
 
 @pytest.mark.parametrize('channels', [8, 48])

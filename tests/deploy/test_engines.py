@@ -5,7 +5,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
@@ -24,44 +23,17 @@ from rpstn.deploy.sample_clips import random_clips  # noqa: E402
 from rpstn.engine.cpu import for_inference  # noqa: E402 (after what may be missing)
 from rpstn.pose.streaming.streaming import Stepper, TorchStepper  # noqa: E402
 
+from tiny_rpstn import CHANNELS, SIZE, tiny_config  # noqa: E402
+
 pytestmark = pytest.mark.engines
 
-# So many channels that Conv_a is folded into S.
-SIZE, JOINTS, CHANNELS = 64, 5, 48
-CONFIG = Config(
-    dict(
-        model=dict(
-            type='VideoPoseEstimator',
-            data_preprocessor=dict(
-                type='ClipDataPreprocessor',
-                mean=[123.675, 116.28, 103.53],
-                std=[58.395, 57.12, 57.375],
-                bgr_to_rgb=True,
-            ),
-            backbone=dict(
-                type='RPSTNBackbone',
-                num_joints=JOINTS,
-                channels=CHANNELS,
-                input_size=(SIZE, SIZE),
-                encoder=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8),
-            ),
-            head=dict(
-                type='RPSTNHead',
-                num_joints=JOINTS,
-                channels=CHANNELS,
-                relation=dict(type='JRE'),
-                propagator=dict(type='JRPSP'),
-            ),
-        )
-    )
-)
 # Greatest difference, as a share of the greatest heatmap value.
 TOLERANCE = dict(float32=1e-5, bfloat16=0.1, int8=0.3)
 
 
 @pytest.fixture(scope='module')
 def model():
-    built = build_model(CONFIG)
+    built = build_model(tiny_config())
     fast = for_inference(built)
     fast.cfg = built.cfg
     return fast

@@ -6,7 +6,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.model import ImgDataPreprocessor
 from torch import nn
 
@@ -26,44 +25,11 @@ from rpstn.deploy.subpixel import SubpixelDeconv, is_doubling, with_subpixels  #
 from rpstn.engine.cpu import for_inference  # noqa: E402 (after what may be missing)
 from rpstn.pose.models import propagation  # noqa: E402
 
+from tiny_rpstn import CHANNELS, JOINTS, SIZE, tiny_config  # noqa: E402
+
 pytestmark = pytest.mark.engines
 
-# So many channels that Conv_a is folded into S.
-SIZE, JOINTS, CHANNELS, CLIP_LEN = 64, 5, 48, 3
-
-
-def tiny_config(relation: dict | None = None, norms: str = 'paper') -> Config:
-    return Config(
-        dict(
-            model=dict(
-                type='VideoPoseEstimator',
-                data_preprocessor=dict(
-                    type='ClipDataPreprocessor',
-                    mean=[123.675, 116.28, 103.53],
-                    std=[58.395, 57.12, 57.375],
-                    bgr_to_rgb=True,
-                ),
-                backbone=dict(
-                    type='RPSTNBackbone',
-                    num_joints=JOINTS,
-                    channels=CHANNELS,
-                    input_size=(SIZE, SIZE),
-                    encoder=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8),
-                ),
-                head=dict(
-                    type='RPSTNHead',
-                    num_joints=JOINTS,
-                    channels=CHANNELS,
-                    norms=norms,
-                    relation=relation or dict(type='JRE'),
-                    propagator=dict(type='JRPSP', norms=norms),
-                    decoder=dict(
-                        type='MSRAHeatmap', input_size=(SIZE, SIZE), heatmap_size=(16, 16), sigma=1
-                    ),
-                ),
-            )
-        )
-    )
+CLIP_LEN = 3
 
 
 @pytest.fixture(scope='module')
@@ -144,7 +110,7 @@ def test_for_one_answers_the_same(exported):
 
 def test_released_norms_and_non_local_relation_are_exported():
     # What is carried is then embed(F(I_t)), not F(I_t).
-    model = build_model(tiny_config(dict(type='NonLocalRelation'), norms='shared'))
+    model = build_model(tiny_config(relation=dict(type='NonLocalRelation'), norms='shared'))
     clips = crops(2, 2)
     (found,) = session(trace(model, 'clip', 2).SerializeToString()).run(
         None, dict(clips=clips.numpy())
