@@ -1,8 +1,11 @@
 """From a person's box to the network's input, and from its joints back to the image.
 
-The one place where this is computed: :class:`ClipBBox` and :class:`TopdownStretch` of the training
-and test pipelines call it, streaming cuts its frames by it, and it reproduces MMPose's
-:class:`TopdownAffine` to the pixel, with whose own functions it computes.
+The one place where this is computed: :class:`ClipBBox`, :class:`ClipBody` and
+:class:`TopdownStretch` of the training and test pipelines call it, streaming cuts its frames by
+it, and it reproduces MMPose's :class:`TopdownAffine` to the pixel, with whose own functions it
+computes.
+
+A crop is cut about a box, upright, or about a body (:mod:`.bodies`), turned with it.
 
 Boxes are x1 y1 x2 y2 and points x y, in 0-based pixels whose centres are at whole numbers. Input
 pixel (0, 0) lies at the crop's upper left corner, (W, H) at its lower right.
@@ -24,6 +27,8 @@ from mmpose.structures.bbox import bbox_xyxy2cs, get_udp_warp_matrix, get_warp_m
 
 from rpstn.errors import SettingError
 
+from .bodies import Body
+
 
 def padded_box(box: np.ndarray, padding: float) -> tuple[np.ndarray, np.ndarray]:
     """Centre and sides of boxes, with a margin.
@@ -36,6 +41,15 @@ def padded_box(box: np.ndarray, padding: float) -> tuple[np.ndarray, np.ndarray]
         Centre and sides, (2,) or (N, 2), pixels.
     """
     return bbox_xyxy2cs(box, padding=padding)
+
+
+def body_scale(
+    body: Body, padding: float, input_size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Centre (2,) and sides (2,), pixels, of a body's crop, and its rotation in degrees."""
+    width, height = input_size
+    sides = 2 * padding * body.radius * np.array([max(width / height, 1), max(height / width, 1)])
+    return body.center.astype(np.float32), sides.astype(np.float32), float(np.degrees(body.angle))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,33 +103,38 @@ class Cropper:
     input_size: tuple[int, int]
     """(W, H) pixels."""
     padding: float = 1.25
-    """Factor on the box's sides."""
+    """Factor on the box's sides, or on the diameter of the body's circle."""
     keep_aspect: bool = True
     """Whether the shorter side is widened to the input's aspect, or stretched to it."""
     use_udp: bool = False
     """Unbiased data processing."""
+    upright: bool = False
+    """Whether crops are about bodies, turned so that these are upright, in place of boxes."""
 
     @classmethod
     def from_pipeline(cls, pipeline: Sequence[Mapping]) -> Cropper:
-        """That of a pipeline of clips, with ``ClipBBox`` and ``TopdownAffine`` or ``Stretch``.
+        """That of a pipeline of clips, with ``TopdownAffine`` or ``TopdownStretch``.
 
-        ``ClipBBox``'s mode makes no difference, as a frame is all that is looked at.
+        What comes before it, ``ClipBBox`` or ``ClipBody``, says whether crops are about boxes or
+        bodies; the former's mode makes no difference, as a frame is all that is looked at.
 
         Raises:
             SettingError: one of them is missing.
         """
         steps = {_name(step['type']): step for step in _flat(pipeline)}
         crop = steps.get('TopdownStretch') or steps.get('TopdownAffine')
-        if 'ClipBBox' not in steps or crop is None:
+        about = steps.get('ClipBody') or steps.get('ClipBBox')
+        if about is None or crop is None:
             raise SettingError(
-                'the pipeline of the test data set must have ClipBBox, and '
+                'the pipeline of the test data set must have ClipBBox or ClipBody, and '
                 f'TopdownAffine or TopdownStretch, got {list(steps)}'
             )
         return cls(
             tuple(crop['input_size']),
-            steps['ClipBBox'].get('padding', 1.25),
+            about.get('padding', 1.25),
             'TopdownStretch' not in steps,
             crop.get('use_udp', False),
+            'ClipBody' in steps,
         )
 
     @classmethod
@@ -138,6 +157,12 @@ class Cropper:
             width, height = self.input_size
             scale = TopdownAffine._fix_aspect_ratio(scale[None], width / height)[0]
         return Crop(center, scale, self.input_size, rotation, self.keep_aspect, self.use_udp)
+
+    def crop_body(self, body: Body) -> Crop:
+        """What is cut out for a body: its circle's square, turned so that it stands upright."""
+        center, scale, rotation = body_scale(body, self.padding, self.input_size)
+        sign = -1 if self.use_udp else 1  # MMPose's unbiased warp turns the other way round
+        return Crop(center, scale, self.input_size, sign * rotation, True, self.use_udp)
 
 
 def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Transforms of clips; importing this registers them with MMPose."""
 
+from .bodies import ClipBody
 from .formatting import PackClipInputs
 from .frames import ClipBBox, ForEachFrame
 from .loading import LoadClip
@@ -8,6 +9,7 @@ from .stretch import TopdownStretch
 
 __all__ = [
     'ClipBBox',
+    'ClipBody',
     'ForEachFrame',
     'LoadClip',
     'MapClipJoints',
