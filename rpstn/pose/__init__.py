@@ -24,6 +24,7 @@ from .models import (
     RPSTNHead,
     SharedBackbone,
     TemporalMSELoss,
+    TokenRelation,
     UpsampledBackbone,
     VideoPoseEstimator,
 )
@@ -60,6 +61,7 @@ __all__ = [
     'ResidualJRPSP',
     'SharedBackbone',
     'TemporalMSELoss',
+    'TokenRelation',
     'UpsampledBackbone',
     'VideoPCK',
     'VideoPoseEstimator',

@@ -17,6 +17,7 @@ from .relation_sequence import RelationSequence
 from .residual_propagation import ResidualJRPSP
 from .shared_backbone import SharedBackbone
 from .temporal_loss import TemporalMSELoss
+from .token_relation import TokenRelation
 from .upsampling import UpsampledBackbone
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     'ResidualJRPSP',
     'SharedBackbone',
     'TemporalMSELoss',
+    'TokenRelation',
     'UpsampledBackbone',
     'VideoPoseEstimator',
 ]
