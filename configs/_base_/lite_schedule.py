@@ -4,7 +4,7 @@ _base_ = 'lite.py'
 
 teacher = dict(type='TeacherClipDataset', data_root='jhmdb_unlabelled', clip_len=_base_.clip_len)
 penn = dict(type='PennActionDataset', data_root='penn_action_rendered', clip_len=_base_.clip_len)
-to_jhmdb = dict(type='MapClipJoints', source='penn13', target='jhmdb15')
+to_jhmdb = dict(type='MapClipJoints', target='jhmdb15')
 train_dataloader = dict(
     batch_size=4,
     **_base_.workers,
@@ -14,8 +14,8 @@ train_dataloader = dict(
         metainfo=dict(from_file='configs/_base_/datasets/jhmdb.py'),
         datasets=[
             dict(_base_.jhmdb, subset='train', pipeline=[_base_.load]),
-            dict(teacher, pipeline=[_base_.load]),
-            dict(penn, subset='trainval', pipeline=[_base_.load, to_jhmdb])],
+            dict(teacher, pipeline=[_base_.load, dict(to_jhmdb, source='blazepose33')]),
+            dict(penn, subset='trainval', pipeline=[_base_.load, dict(to_jhmdb, source='penn13')])],
         # Clips of each in an epoch, per video: about 316 + 121 + 100 of 158 + 121 + 200.
         sample_ratio_factor=[2., 1., 0.5],
         pipeline=_base_.augmentation))

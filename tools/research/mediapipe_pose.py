@@ -1,21 +1,15 @@
-"""MediaPipe Pose (BlazePose), off the shelf: a teacher for labels and a reference for tables.
+"""MediaPipe Pose (BlazePose), off the shelf: a reference for tables.
 
 Bazarevsky et al., BlazePose, 2020, https://arxiv.org/abs/2006.10204. Needs the extra ``mediapipe``,
 whose wheel carries the weights.
-
-Shapes: N frames, V = 33 joints, K joints of a target skeleton.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
-
-from rpstn.inference.answered_joints import map_answer
-from rpstn.skeletons import get_skeleton
 
 SOURCE = 'mediapipe33'
 VERSIONS = {0: 'lite', 1: 'full', 2: 'heavy'}
@@ -70,42 +64,6 @@ class MediaPipePose:
 
     def __exit__(self, *_) -> None:
         self.close()
-
-
-def find_joints(
-    images: Iterable[np.ndarray], target: str = 'jhmdb15', **options
-) -> tuple[np.ndarray, np.ndarray]:
-    """Joints of a video's frames in another skeleton, (N, K, 2) and scores (N, K)."""
-    with MediaPipePose(**options) as pose:
-        found = [pose(image) for image in images]
-    joints, scores = (np.stack([frame[i] for frame in found]) for i in range(2))
-    return map_answer(joints, scores, SOURCE, target)
-
-
-def agreeing_joints(
-    images: list[np.ndarray], target: str = 'jhmdb15', tolerance: float = 0.1, **options
-) -> tuple[np.ndarray, np.ndarray]:
-    """:func:`find_joints`, where the mirrored video gives the same: the mean of the two.
-
-    A joint gets score 0 where the two lie further apart than ``tolerance`` times the larger side
-    of the box around all joints, e.g. where left and right were taken for each other. Its place is
-    the mean all the same.
-
-    Returns:
-        (N, K, 2) pixels and (N, K) scores, the less of the two.
-    """
-    joints, scores = find_joints(images, target, **options)
-    mirrored, mirrored_scores = find_joints(
-        [image[:, ::-1].copy() for image in images], target, **options
-    )
-    flip = list(get_skeleton(target).flip_indices)
-    mirrored = mirrored[:, flip]
-    mirrored[..., 0] = images[0].shape[1] - 1 - mirrored[..., 0]
-    both = np.stack([joints, mirrored])
-    mean = both.mean(0)
-    size = (joints.max(1, keepdims=True) - joints.min(1, keepdims=True)).max(-1)
-    agree = np.linalg.norm(joints - mirrored, axis=-1) <= tolerance * size  # NaN: never
-    return mean, np.where(agree, np.minimum(scores, mirrored_scores[:, flip]), 0)
 
 
 def weights_megabytes(complexity: int = 1) -> float:

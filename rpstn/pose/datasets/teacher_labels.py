@@ -14,11 +14,12 @@ import numpy as np
 from mmpose.registry import DATASETS
 
 from rpstn.data.paths import find_data
+from rpstn.errors import SettingError
 from rpstn.video.readers import VideoReader
 
 from .boxes import fill_boxes, inside_image
 from .clip_dataset import ClipDataset
-from .metainfo import JHMDB15
+from .metainfo import METAINFO
 from .sequence import BadSequenceError, PoseSequence
 
 _FIELDS = ('video', 'joints', 'keypoints', 'scores', 'boxes', 'image_size')
@@ -38,28 +39,32 @@ class TeacherClipDataset(ClipDataset):
     Args:
         data_root: the videos' folder, or its name below a data root (:func:`find_data`).
         labels: the labels' folder, or its name below a data root.
+        joints: skeleton of the labels. Defaults to ``'blazepose33'``.
         min_score: Defaults to 0.5.
         min_joints: Defaults to 8.
         kwargs: see :class:`ClipDataset`.
 
     Raises:
         FileNotFoundError: a folder, or all labels, are absent.
+        SettingError: an unknown skeleton.
         BadSequenceError: see :class:`ClipDataset`.
     """
-
-    METAINFO = JHMDB15
 
     def __init__(
         self,
         data_root: str = 'jhmdb_unlabelled',
-        labels: str = 'teacher_labels',
+        labels: str = 'teacher_blazepose/unlabelled',
+        joints: str = 'blazepose33',
         min_score: float = 0.5,
         min_joints: int = 8,
         **kwargs: Any,
     ) -> None:
+        if joints not in METAINFO:
+            raise SettingError(f'joints must be one of {sorted(METAINFO)}, got {joints!r}')
         self.labels = find_data(labels)
         self.min_score = min_score
         self.min_joints = min_joints
+        kwargs.setdefault('metainfo', METAINFO[joints])
         super().__init__(data_root=str(find_data(data_root)), **kwargs)
 
     def load_sequences(self) -> Iterator[PoseSequence]:

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from rpstn.errors import SettingError
 from rpstn.pose.datasets import BadSequenceError, TeacherClipDataset
 from rpstn.skeletons import get_skeleton
 
-JOINTS = np.array(get_skeleton('jhmdb15').joints)
+JOINTS = np.array(get_skeleton('blazepose33').joints)
 pytestmark = pytest.mark.usefixtures('no_other_data')
 
 
@@ -20,8 +21,8 @@ def teacher(tmp_path, jhmdb_tree):
         content = dict(
             video=np.array(f'{name}.avi'),
             joints=JOINTS,
-            keypoints=rng.uniform(12, 40, (8, 15, 2)).astype(np.float32),
-            scores=np.full((8, 15), 0.9, np.float32),
+            keypoints=rng.uniform(12, 40, (8, 33, 2)).astype(np.float32),
+            scores=np.full((8, 33), 0.9, np.float32),
             boxes=np.tile(np.float32([10, 10, 45, 42]), (8, 1)),
             image_size=np.array([64, 48]),
         )
@@ -43,7 +44,7 @@ def load(tmp_path, **kwargs):
 
 
 def test_labels_and_frames_come_together(teacher, tmp_path):
-    scores = np.full((8, 15), 0.9, np.float32)
+    scores = np.full((8, 33), 0.9, np.float32)
     scores[2, :3], scores[:, 5] = 0.4, np.nan
     written = teacher('kick/a', scores=scores)
     data = load(tmp_path)
@@ -58,15 +59,15 @@ def test_labels_and_frames_come_together(teacher, tmp_path):
 
 
 def test_what_lies_outside_or_nowhere_is_unlabelled(teacher, tmp_path):
-    keypoints = np.full((8, 15, 2), 20, np.float32)
+    keypoints = np.full((8, 33, 2), 20, np.float32)
     keypoints[0, 0], keypoints[1, 1], keypoints[2, 2] = [64, 10], [-1, 10], np.nan
     teacher('kick/a', keypoints=keypoints)
     labelled = load(tmp_path).sequences[0].labelled
-    assert not labelled[[0, 1, 2], [0, 1, 2]].any() and labelled.sum() == 8 * 15 - 3
+    assert not labelled[[0, 1, 2], [0, 1, 2]].any() and labelled.sum() == 8 * 33 - 3
 
 
 def test_frames_with_few_joints_are_not_labelled_at_all(teacher, tmp_path):
-    scores = np.full((8, 15), 0.9, np.float32)
+    scores = np.full((8, 33), 0.9, np.float32)
     scores[0, 7:] = 0
     boxes = np.tile(np.float32([10, 10, 45, 42]), (8, 1))
     boxes[0] = np.nan
@@ -80,12 +81,12 @@ def test_frames_with_few_joints_are_not_labelled_at_all(teacher, tmp_path):
 @pytest.mark.parametrize(
     'fields, message',
     [
-        (dict(scores=np.zeros((8, 15))), '0 of 8 frames'),
+        (dict(scores=np.zeros((8, 33))), '0 of 8 frames'),
         (dict(scores=None), 'no field'),
         (dict(joints=JOINTS[::-1].copy()), 'joints must be'),
         (dict(video=np.array('kick/none.avi')), 'does not exist'),
         (
-            dict(keypoints=np.zeros((7, 15, 2), np.float32), scores=np.ones((7, 15))),
+            dict(keypoints=np.zeros((7, 33, 2), np.float32), scores=np.ones((7, 33))),
             'boxes must be',
         ),
     ],
@@ -98,6 +99,17 @@ def test_bad_labels_name_their_file(teacher, tmp_path, fields, message):
     assert message in data.bad_sequences[0] and 'kick/b' in data.bad_sequences[0]
     with pytest.raises(BadSequenceError):
         load(tmp_path, bad_data='raise')
+
+
+def test_labels_of_another_skeleton(teacher, tmp_path):
+    names = np.array(get_skeleton('jhmdb15').joints)
+    teacher('kick/a', joints=names, keypoints=np.full((8, 15, 2), 20.0), scores=np.ones((8, 15)))
+    data = load(tmp_path, joints='jhmdb15')
+    assert data.sequences[0].labelled.all() and data.metainfo['num_keypoints'] == 15
+    teacher('kick/a')
+    assert load(tmp_path).metainfo['num_keypoints'] == 33
+    with pytest.raises(SettingError, match="joints must be one of .*, got 'coco99'"):
+        load(tmp_path, joints='coco99')
 
 
 def test_a_damaged_file_and_no_file(teacher, tmp_path):

@@ -1,11 +1,10 @@
-"""Packing, measuring and labelling from the command line."""
+"""Packing and measuring from the command line."""
 
 import importlib.util
 import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -110,25 +109,3 @@ def test_packing(trained, tmp_path, capsys):
     assert run('pack_lite', trained[0], tmp_path / 'no.pth', '--out', tmp_path) == 1
     assert 'no such checkpoint file' in capsys.readouterr().err
     assert run('pack_lite', tmp_path / 'no.py', trained[1], '--out', tmp_path) == 1
-
-
-def test_labelling_by_a_teacher(tmp_path, capfd):
-    pytest.importorskip('mediapipe', reason='mediapipe is not installed')
-    try:
-        videos = find_data('jhmdb_unlabelled')
-    except FileNotFoundError:
-        pytest.skip('the unlabelled clips of JHMDB are not here')
-    options = ('jhmdb_unlabelled', '--out', tmp_path / 'labels', '--most', 2, '--workers', 1)
-    assert run('label_by_teacher', *options) == 0
-    files = sorted((tmp_path / 'labels').rglob('*.npz'))
-    assert len(files) == 2 and not list(tmp_path.rglob('*.partial'))
-    with np.load(files[0], allow_pickle=False) as saved:
-        assert (videos / str(saved['video'])).is_file()
-        assert saved['keypoints'].shape[1:] == (15, 2)
-        assert saved['scores'].min() >= 0 and saved['scores'].max() <= 1
-    times = [file.stat().st_mtime_ns for file in files]
-    assert run('label_by_teacher', *options) == 0
-    assert times == [file.stat().st_mtime_ns for file in files], 'done already'
-    assert '2 were done already' in capfd.readouterr().out
-    assert run('label_by_teacher', 'jhmdb_unlabelled', '--out', videos / 'x') == 1
-    assert not (videos / 'x').exists()
