@@ -174,4 +174,4 @@ BLAZEPOSE33 = _dataset_info(
                homepage='https://arxiv.org/abs/2006.10204'))
 
 # By the names that skeletons have in rpstn.skeletons.
-METAINFO = dict(jhmdb15=JHMDB15, penn13=PENN13)
+METAINFO = dict(jhmdb15=JHMDB15, penn13=PENN13, blazepose33=BLAZEPOSE33)
