@@ -10,6 +10,7 @@ the neck in SMPL), ``head_top`` the crown, ``*_foot`` the ball of the foot (SMPL
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
@@ -233,6 +234,11 @@ def get_skeleton(name: str | Skeleton) -> Skeleton:
     if name not in SKELETONS:
         raise SettingError(f'unknown skeleton {name!r}; known are {", ".join(SKELETONS)}')
     return SKELETONS[name]
+
+
+def skeleton_of(joints: Sequence[str]) -> Skeleton | None:
+    """The first of :data:`SKELETONS` with these joints in this order, if there is one."""
+    return next((s for s in SKELETONS.values() if s.joints == tuple(joints)), None)
 
 
 def joint_weights(source: str | Skeleton, target: str | Skeleton) -> tuple[dict[int, float], ...]:

@@ -17,7 +17,7 @@ from rpstn.engine.loading import joint_names
 from rpstn.errors import SettingError
 from rpstn.pose.datasets.metainfo import METAINFO
 from rpstn.results import FrameResult, PersonResult
-from rpstn.skeletons import SKELETONS, joint_mapping, map_joints
+from rpstn.skeletons import joint_mapping, map_joints, skeleton_of
 
 _MMPOSE = Path(mmpose.__file__).parent / '.mim/configs/_base_/datasets'
 
@@ -83,16 +83,14 @@ class AnsweredJoints:
     def __init__(self, meta: dict, target: str) -> None:
         if target not in ANSWERS:
             raise ModelError(f'joints must be of {", ".join(ANSWERS)}, got {target!r}')
-        names = tuple(joint_names(meta))
-        source = next(
-            (skeleton.name for skeleton in SKELETONS.values() if skeleton.joints == names), None
-        )
+        names = joint_names(meta)
+        source = skeleton_of(names)
         if source is None:
             raise ModelError(
                 f"the model's joints cannot be answered as {target}, as they are of "
                 f'no skeleton of rpstn.skeletons: {", ".join(names)}'
             )
-        self.source, self.target = source, target
+        self.source, self.target = source.name, target
         self.meta = parse_pose_metainfo(ANSWERS[target])
 
     def __call__(self, result: FrameResult) -> FrameResult:
