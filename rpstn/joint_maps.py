@@ -26,10 +26,10 @@ MEANS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 # What JHMDB's annotators call neck and belly, of BlazePose's landmarks: weights of each side, which
 # tools/research/fit_joint_map.py fits to the training clips of JHMDB's split 1. The head stays the
-# middle of the ears there: fitted with eyes or shoulders it is no better (PCK@0.2 by torso on the
-# validation clips 96.7, as before). So it does for Penn Action, whose frames were not at hand; by
-# the labels both sets mean one place, 0.38 (Penn) and 0.37 (JHMDB) of an upright trunk above the
-# middle of the shoulders (medians).
+# middle of the ears: fitted with eyes, too, it is no better (PCK@0.2 by torso on the validation
+# clips 96.7, as before), with shoulders worse (96.3). Penn Action's frames were not at hand to fit
+# to, but by its labels its head is JHMDB's: 0.38 and 0.37 of an upright trunk above the middle of
+# the shoulders (medians).
 _BLAZEPOSE_TO_JHMDB = {
     'neck': {'shoulder': 0.355, 'ear': 0.145},
     'belly': {'hip': 0.411, 'shoulder': 0.089},

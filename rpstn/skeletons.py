@@ -252,7 +252,7 @@ def joint_weights(source: str | Skeleton, target: str | Skeleton) -> tuple[dict[
     fitted = FITTED.get((source.name, target.name), {})
 
     def weights(joint: str) -> dict[int, float]:
-        if joint not in source.joints and joint in fitted:
+        if joint in fitted:
             return {source.index(name): weight for name, weight in fitted[joint].items()}
         for names in ((joint,), *MEANS.get(joint, ())):
             if all(name in source.joints for name in names):

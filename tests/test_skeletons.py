@@ -318,6 +318,35 @@ def test_blazepose_has_all_joints_but_the_crown_and_small_toes(target, lost):
     assert ' '.join(SKELETONS[target].joints[i] for i in nowhere) == lost
 
 
+def test_penn_and_jhmdb_mean_one_place_by_the_head():
+    """Above the middle of the shoulders, in lengths of upright trunks."""
+    penn, jhmdb = (SKELETONS[name] for name in ('penn13', 'jhmdb15'))
+
+    def height(joints: np.ndarray, skeleton: Skeleton) -> float:
+        shoulders, hips = (
+            joints[:, [skeleton.index(f'{side}_{part}') for side in ('left', 'right')]].mean(1)
+            for part in ('shoulder', 'hip')
+        )
+        trunk = shoulders - hips
+        length = np.linalg.norm(trunk, axis=-1)
+        upright = (length > 15) & (trunk[:, 1] < -0.9 * length)
+        above = ((joints[:, skeleton.index('head')] - shoulders) * trunk).sum(-1) / length**2
+        return float(np.median(above[upright])) if upright.any() else np.nan
+
+    heights: dict[str, list[float]] = dict(penn=[], jhmdb=[])
+    for file in sorted((data('penn_action') / 'labels').glob('*.mat'))[::8]:
+        label = scipy.io.loadmat(file)
+        seen = (label['visibility'][:, [0, 1, 2, 7, 8]] > 0).all(1)
+        joints = np.stack([label['x'], label['y']], axis=-1).astype(float)
+        heights['penn'].append(height(joints[seen], penn))
+    for file in sorted((data('jhmdb') / 'joint_positions').glob('*/*/joint_positions.mat'))[::4]:
+        joints = scipy.io.loadmat(file)['pos_img'].transpose(2, 1, 0)
+        heights['jhmdb'].append(height(joints, jhmdb))
+    medians = {name: np.nanmedian(values) for name, values in heights.items()}
+    assert medians['penn'] == pytest.approx(0.38, abs=0.03)
+    assert medians['jhmdb'] == pytest.approx(0.37, abs=0.03)
+
+
 def test_the_belly_of_real_clips_lies_where_the_mapping_puts_it():
     files = sorted((data('jhmdb') / 'joint_positions').glob('*/*/joint_positions.mat'))[::8]
     skeleton, off = SKELETONS['jhmdb15'], []

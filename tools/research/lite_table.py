@@ -40,6 +40,9 @@ _LEGEND = """\
   a person whom it calls lost included; BlazePose alone by its person detector in every frame;
   MediaPipe tracks, on frames doubled in size. A frame in which nobody is found counts as
   wrong{missing}.
+- JHMDB's joints from BlazePose's 33 landmarks, whoever answers them: neck and belly by one map
+  fitted on the training clips (`tools/research/fit_joint_map.py`), the head as the middle of the
+  ears.
 - *limbs*: the 12 joints of arms and legs.
 - *with occluders*: half of the frames get something over one limb (seed {seed}); of these clips
   *occluded* are the joints under it, *visible* all others.
@@ -47,9 +50,6 @@ _LEGEND = """\
 - *jitter*: mean acceleration error, pixels per frame², of frames with an answer.
 - *ms*: median per frame on a CPU, torch with `--threads {threads}`, on a machine that may have had
   other work; for crops of labels of ours the network alone, all included elsewhere.
-- JHMDB's joints from BlazePose's 33 landmarks, whoever answers them: neck and belly by one map
-  fitted on the training clips (`tools/research/fit_joint_map.py`), the head as the middle of the
-  ears.
 - *MB*: weights, in half precision for ours and BlazePose alone."""
 _NORMALIZERS = {'torso': 'torso', 'bbox': 'box'}
 
