@@ -26,5 +26,5 @@ OUTPUTS = dict(
 )
 """What `rpstn infer` writes -> what the file's name ends in."""
 
-JOINTS = ('jhmdb15', 'penn13', 'coco17')
+JOINTS = ('jhmdb15', 'penn13', 'blazepose33', 'coco17', 'halpe26')
 """Skeletons that results can be asked for in."""

@@ -10,6 +10,7 @@ the neck in SMPL), ``head_top`` the crown, ``*_foot`` the ball of the foot (SMPL
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
@@ -18,6 +19,8 @@ import numpy as np
 from torch import Tensor
 
 from rpstn.errors import SettingError
+from rpstn.joint_maps import FITTED, MEANS
+from rpstn.joint_maps import both_sides as _both
 
 Joints = TypeVar('Joints', np.ndarray, Tensor)
 
@@ -142,10 +145,6 @@ class Skeleton:
             )
 
 
-def _both(*parts: str) -> tuple[str, ...]:
-    return tuple(f'{side}_{part}' for part in parts for side in ('left', 'right'))
-
-
 def _chains(*chains: str) -> tuple[tuple[str, str], ...]:
     """Limbs along chains of joints; ``*_`` stands for a left and a right chain."""
     limbs: dict[tuple[str, str], None] = {}
@@ -196,6 +195,14 @@ _ALL = (
                 'spine3 *_collar *_shoulder *_elbow *_wrist *_hand')),
     Skeleton('coco17', ('nose', *_both('eye', 'ear', *_ARM, *_LEG)),
              _chains(*_TRUNK, _ARMS, _LEGS, 'right_shoulder nose', 'nose *_eye *_ear')),
+    # Halpe (Fang et al., AlphaPose, TPAMI 2022), the 26 of the full body. MMPose calls its pelvis
+    # 'hip', its head_top 'head', its foot_index 'big_toe'.
+    Skeleton('halpe26', (
+        'nose', *_both('eye', 'ear', *_ARM, *_LEG), 'head_top', 'neck', 'pelvis',
+        *_both('foot_index', 'small_toe', 'heel')),
+        _chains('pelvis *_hip *_knee *_ankle', '*_ankle *_foot_index', '*_ankle *_small_toe',
+                '*_ankle *_heel', 'pelvis neck head_top', 'neck *_shoulder *_elbow *_wrist',
+                'neck nose', 'nose *_eye *_ear')),
     # Penn Action.
     Skeleton('penn13', ('head', *_both(*_ARM, *_LEG)),
              _chains(*_TRUNK, _ARMS, _LEGS, 'right_shoulder head')),
@@ -219,18 +226,6 @@ SKELETONS: dict[str, Skeleton] = {skeleton.name: skeleton for skeleton in _ALL}
 # The same by the name of the network, as the models that answer it have it.
 SKELETONS['blazepose33'] = replace(SKELETONS['mediapipe33'], name='blazepose33')
 
-# Joints as the mean of others, the first group that exists. A joint that occurs several times has
-# more weight: JHMDB's belly lies a fifth of the way from hips to shoulders (median of its clips).
-_COMPOSITES: dict[str, tuple[tuple[str, ...], ...]] = {
-    'pelvis': (_both('hip'),),
-    'neck': (_both('shoulder'),),
-    'thorax': (_both('shoulder'),),
-    'spine': (_both('hip', 'shoulder'),),
-    'belly': (_both('hip') * 4 + _both('shoulder'),),
-    'head': (_both('ear'), _both('eye'), ('nose',), ('head_top', 'neck_base')),
-    **{f'{side}_hand': ((f'{side}_index', f'{side}_pinky'),) for side in ('left', 'right')},
-}
-
 
 def get_skeleton(name: str | Skeleton) -> Skeleton:
     """The skeleton of that name, or the one given; ValueError that lists those known."""
@@ -241,43 +236,59 @@ def get_skeleton(name: str | Skeleton) -> Skeleton:
     return SKELETONS[name]
 
 
-def joint_mapping(source: str | Skeleton, target: str | Skeleton) -> tuple[tuple[int, ...], ...]:
-    """For every joint of ``target`` the joints of ``source`` whose mean it is.
+def skeleton_of(joints: Sequence[str]) -> Skeleton | None:
+    """The first of :data:`SKELETONS` with these joints in this order, if there is one."""
+    return next((s for s in SKELETONS.values() if s.joints == tuple(joints)), None)
 
-    One index where ``source`` has the joint, several, which may repeat as weights, for a composite
-    (pelvis, neck, ...), none where ``source`` cannot tell it.
+
+def joint_weights(source: str | Skeleton, target: str | Skeleton) -> tuple[dict[int, float], ...]:
+    """For every joint of ``target`` the joints of ``source`` that it is made of, with weights.
+
+    One joint where ``source`` has it, several for a composite (pelvis, neck, ...), none where
+    ``source`` cannot tell it. Weights sum to 1: :data:`rpstn.joint_maps.FITTED` where there are
+    such for the two skeletons, else those of a mean.
     """
     source, target = get_skeleton(source), get_skeleton(target)
+    fitted = FITTED.get((source.name, target.name), {})
 
-    def members(joint: str) -> tuple[int, ...]:
-        for names in ((joint,), *_COMPOSITES.get(joint, ())):
+    def weights(joint: str) -> dict[int, float]:
+        if joint in fitted:
+            return {source.index(name): weight for name, weight in fitted[joint].items()}
+        for names in ((joint,), *MEANS.get(joint, ())):
             if all(name in source.joints for name in names):
-                return tuple(map(source.index, names))
-        return ()
+                return {source.index(name): names.count(name) / len(names) for name in names}
+        return {}
 
-    return tuple(members(joint) for joint in target.joints)
+    return tuple(weights(joint) for joint in target.joints)
+
+
+def joint_mapping(source: str | Skeleton, target: str | Skeleton) -> tuple[tuple[int, ...], ...]:
+    """For every joint of ``target`` the joints of ``source`` that :func:`joint_weights` names."""
+    return tuple(map(tuple, joint_weights(source, target)))
 
 
 def map_joints(joints: Joints, source: str | Skeleton, target: str | Skeleton) -> Joints:
-    """Joints of another skeleton, as far as they exist, by :func:`joint_mapping`.
+    """Joints of another skeleton, as far as they exist, by :func:`joint_weights`.
 
     Args:
         joints: (..., V, D), floating, a NumPy array or a tensor, of ``source``.
 
     Returns:
         (..., V', D) of ``target``, the same kind; NaN where ``source`` has no such joint, or
-        where one it is the mean of is NaN.
+        where one it is made of is NaN.
 
     Raises:
         SettingError: the shape is not that of ``source``.
     """
     get_skeleton(source).check_joints(joints.shape)
-    members = joint_mapping(source, target)
-    mapped = joints[..., [m[0] if m else 0 for m in members], :]
-    for number, indices in enumerate(members):
-        if len(indices) > 1:
-            mapped[..., number, :] = joints[..., list(indices), :].mean(-2)
-    missing = [number for number, indices in enumerate(members) if not indices]
+    parts = joint_weights(source, target)
+    mapped = joints[..., [next(iter(part), 0) for part in parts], :]
+    for number, part in enumerate(parts):
+        if len(part) > 1:
+            mapped[..., number, :] = sum(
+                weight * joints[..., index, :] for index, weight in part.items()
+            )
+    missing = [number for number, part in enumerate(parts) if not part]
     if missing:
         mapped[..., missing, :] = float('nan')
     return mapped

@@ -19,6 +19,7 @@ ROOMS = (
     'compat',
     'registration',
     'checkpoints',
+    'joint_maps',
     'skeletons',
     'drawing',
     'results',

@@ -13,7 +13,15 @@ from smplx.joint_names import JOINT_NAMES
 
 from rpstn.form.geometry.distances import joints_from_distances
 from rpstn.pose.datasets import JHMDB15, PENN13, find_data
-from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
+from rpstn.pose.datasets.metainfo import BLAZEPOSE33
+from rpstn.skeletons import (
+    SKELETONS,
+    Skeleton,
+    get_skeleton,
+    joint_mapping,
+    joint_weights,
+    map_joints,
+)
 
 NAMES = (
     'cocoplus19',
@@ -21,6 +29,7 @@ NAMES = (
     'mediapipe19',
     'smpl24',
     'coco17',
+    'halpe26',
     'penn13',
     'jhmdb15',
     'h36m17',
@@ -104,6 +113,17 @@ def test_head_and_body_divide_the_limbs(skeleton):
         ('jhmdb15', 'jhmdb.py', {}),
         ('jhmdb15', JHMDB15, {}),
         ('penn13', PENN13, {}),
+        ('blazepose33', BLAZEPOSE33, {}),
+        (
+            'halpe26',
+            'halpe26.py',
+            dict(
+                head='head_top',
+                hip='pelvis',
+                left_big_toe='left_foot_index',
+                right_big_toe='right_foot_index',
+            ),
+        ),
     ],
 )
 def test_joints_and_mirror_are_those_of_the_pose_data_set(name, metainfo, renamed):
@@ -220,14 +240,15 @@ def test_joints_of_one_name_keep_their_place_and_unknown_ones_are_nan(source, ta
     mapped = map_joints(joints, source, target)
     a, b = SKELETONS[source], SKELETONS[target]
     assert mapped.shape == (2, b.num_joints, 3)
-    for name, members in zip(b.joints, joint_mapping(source, target)):
+    for name, weights in zip(b.joints, joint_weights(source, target)):
         place = mapped[:, b.index(name)]
         if name in a.joints:
             np.testing.assert_array_equal(place, joints[:, a.index(name)])
-        elif not members:
+        elif not weights:
             assert np.isnan(place).all()
         else:
-            np.testing.assert_allclose(place, joints[:, list(members)].mean(1))
+            expected = np.average(joints[:, list(weights)], axis=1, weights=[*weights.values()])
+            np.testing.assert_allclose(place, expected)
 
 
 def test_composites_are_the_middles_they_are_named_after():
@@ -245,6 +266,85 @@ def test_composites_are_the_middles_they_are_named_after():
         mapped = map_joints(joints, 'coco17', target)
         for name, place in places.items():
             np.testing.assert_allclose(mapped[:, SKELETONS[target].index(name)], place)
+
+
+@pytest.mark.parametrize('target', ['jhmdb15', 'penn13', 'halpe26', 'coco17'])
+@pytest.mark.parametrize('source', ['mediapipe33', 'blazepose33'])
+def test_what_is_mapped_shifts_turns_grows_and_mirrors_with_its_source(source, target):
+    joints = body(source)[..., :2]
+    mapped = map_joints(joints, source, target)
+    turn = 1.7 * np.array([[0.6, 0.8], [-0.8, 0.6]])
+    np.testing.assert_allclose(
+        map_joints(joints @ turn + (300, -40), source, target), mapped @ turn + (300, -40)
+    )
+    a, b = SKELETONS[source], SKELETONS[target]
+    mirrored = (joints * (-1, 1))[:, list(a.flip_indices)]
+    np.testing.assert_allclose(
+        map_joints(mirrored, source, target), (mapped * (-1, 1))[:, list(b.flip_indices)]
+    )
+    assert all(
+        sum(weights.values()) == pytest.approx(1) for weights in joint_weights(a, b) if weights
+    )
+
+
+def test_jhmdbs_neck_of_blazepose_lies_above_the_shoulders_where_it_was_fitted():
+    joints = np.zeros((33, 2))
+    skeleton = SKELETONS['blazepose33']
+    for part, height in dict(ear=-30, shoulder=0, hip=100).items():
+        for side, x in dict(left=10, right=-10).items():
+            joints[skeleton.index(f'{side}_{part}')] = x, height
+    neck, belly, head = map_joints(joints, 'blazepose33', 'jhmdb15')[:3]
+    np.testing.assert_allclose(neck, (0, -30 * 2 * 0.145))
+    np.testing.assert_allclose(belly, (0, 100 * 2 * 0.411))
+    np.testing.assert_allclose(head, (0, -30))
+    parts = joint_mapping('blazepose33', 'jhmdb15')[:3]
+    assert [{skeleton.joints[i] for i in part} for part in parts] == [
+        {f'{side}_{name}' for side in ('left', 'right') for name in names}
+        for names in (('shoulder', 'ear'), ('hip', 'shoulder'), ('ear',))
+    ]
+    # Other necks are about the middle of the shoulders.
+    (there,) = map_joints(joints, 'blazepose33', 'cocoplus19')[[12]]
+    np.testing.assert_allclose(there, 0)
+
+
+@pytest.mark.parametrize(
+    'target, lost',
+    [('coco17', ''), ('penn13', ''), ('jhmdb15', ''),
+     ('halpe26', 'head_top left_small_toe right_small_toe')],
+)  # fmt: skip
+def test_blazepose_has_all_joints_but_the_crown_and_small_toes(target, lost):
+    mapped = map_joints(body('blazepose33'), 'blazepose33', target)
+    nowhere = np.flatnonzero(np.isnan(mapped).any((0, 2)))
+    assert ' '.join(SKELETONS[target].joints[i] for i in nowhere) == lost
+
+
+def test_penn_and_jhmdb_mean_one_place_by_the_head():
+    """Above the middle of the shoulders, in lengths of upright trunks."""
+    penn, jhmdb = (SKELETONS[name] for name in ('penn13', 'jhmdb15'))
+
+    def height(joints: np.ndarray, skeleton: Skeleton) -> float:
+        shoulders, hips = (
+            joints[:, [skeleton.index(f'{side}_{part}') for side in ('left', 'right')]].mean(1)
+            for part in ('shoulder', 'hip')
+        )
+        trunk = shoulders - hips
+        length = np.linalg.norm(trunk, axis=-1)
+        upright = (length > 15) & (trunk[:, 1] < -0.9 * length)
+        above = ((joints[:, skeleton.index('head')] - shoulders) * trunk).sum(-1) / length**2
+        return float(np.median(above[upright])) if upright.any() else np.nan
+
+    heights: dict[str, list[float]] = dict(penn=[], jhmdb=[])
+    for file in sorted((data('penn_action') / 'labels').glob('*.mat'))[::8]:
+        label = scipy.io.loadmat(file)
+        seen = (label['visibility'][:, [0, 1, 2, 7, 8]] > 0).all(1)
+        joints = np.stack([label['x'], label['y']], axis=-1).astype(float)
+        heights['penn'].append(height(joints[seen], penn))
+    for file in sorted((data('jhmdb') / 'joint_positions').glob('*/*/joint_positions.mat'))[::4]:
+        joints = scipy.io.loadmat(file)['pos_img'].transpose(2, 1, 0)
+        heights['jhmdb'].append(height(joints, jhmdb))
+    medians = {name: np.nanmedian(values) for name, values in heights.items()}
+    assert medians['penn'] == pytest.approx(0.38, abs=0.03)
+    assert medians['jhmdb'] == pytest.approx(0.37, abs=0.03)
 
 
 def test_the_belly_of_real_clips_lies_where_the_mapping_puts_it():

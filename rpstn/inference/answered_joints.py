@@ -17,19 +17,20 @@ from rpstn.engine.loading import joint_names
 from rpstn.errors import SettingError
 from rpstn.pose.datasets.metainfo import METAINFO
 from rpstn.results import FrameResult, PersonResult
-from rpstn.skeletons import SKELETONS, joint_mapping, map_joints
+from rpstn.skeletons import joint_mapping, map_joints, skeleton_of
+
+_MMPOSE = Path(mmpose.__file__).parent / '.mim/configs/_base_/datasets'
 
 ANSWERS = dict(
     METAINFO,
-    coco17=dict(
-        from_file=str(Path(mmpose.__file__).parent / '.mim/configs/_base_/datasets/coco.py')
-    ),
+    coco17=dict(from_file=str(_MMPOSE / 'coco.py')),
+    halpe26=dict(from_file=str(_MMPOSE / 'halpe26.py')),
 )
 """Skeletons that can be asked for -> what MMPose's ``parse_pose_metainfo`` takes."""
 
 
 def map_scores(scores: np.ndarray, source: str, target: str) -> np.ndarray:
-    """Scores (..., V) as (..., K): the least of a mean's parts, 0 for a joint that is not there."""
+    """Scores (..., V) as (..., K): the least of a joint's parts, 0 for one that is not there."""
     return np.stack(
         [
             scores[..., list(members)].min(-1) if members else np.zeros_like(scores[..., 0])
@@ -49,7 +50,8 @@ def map_answer(
         scores: (..., V).
         source: the model's skeleton, in :mod:`rpstn.skeletons`; RPSTN-Lite's is ``'jhmdb15'``.
         target: e.g. ``'coco17'``, of which that has 12 joints (not nose, eyes, ears), or
-            ``'penn13'``, of which it has all.
+            ``'penn13'``, of which it has all. Of ``'blazepose33'`` there is all of these, and of
+            ``'halpe26'`` all but the head's top and the small toes.
 
     Returns:
         (..., K, 2) keypoints, NaN where the source has no such joint, and (..., K) scores, 0 there.
@@ -81,16 +83,14 @@ class AnsweredJoints:
     def __init__(self, meta: dict, target: str) -> None:
         if target not in ANSWERS:
             raise ModelError(f'joints must be of {", ".join(ANSWERS)}, got {target!r}')
-        names = tuple(joint_names(meta))
-        source = next(
-            (skeleton.name for skeleton in SKELETONS.values() if skeleton.joints == names), None
-        )
+        names = joint_names(meta)
+        source = skeleton_of(names)
         if source is None:
             raise ModelError(
                 f"the model's joints cannot be answered as {target}, as they are of "
                 f'no skeleton of rpstn.skeletons: {", ".join(names)}'
             )
-        self.source, self.target = source, target
+        self.source, self.target = source.name, target
         self.meta = parse_pose_metainfo(ANSWERS[target])
 
     def __call__(self, result: FrameResult) -> FrameResult:

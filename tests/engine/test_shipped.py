@@ -15,7 +15,7 @@ from rpstn.engine.shipped import FOLDER, from_pretrained, shipped_files
 from rpstn.files import sha256
 
 from lite_evaluation import evaluate, jhmdb_clips
-from lite_predictors import label_box_predictor
+from lite_predictors import label_predictor
 from pack_lite import pack
 
 TEXT = """
@@ -168,7 +168,7 @@ def test_the_shipped_lite_finds_people_in_real_videos():
         dataset = jhmdb_clips('test')
     except FileNotFoundError as error:
         pytest.skip(str(error))
-    predict = label_box_predictor(from_pretrained('lite'))
+    predict = label_predictor(from_pretrained('lite'))
     row = evaluate('lite', 'label boxes', predict, dataset, every=9)
     assert row.clean['torso_PCK@0.2/mean'] > 0.45
     assert row.clean['bbox_PCK@0.2/mean'] > 0.75

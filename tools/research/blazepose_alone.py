@@ -3,7 +3,7 @@
 Bazarevsky et al., BlazePose, 2020, https://arxiv.org/abs/2006.10204, with the weights of the wheel
 of mediapipe 0.10.21; reading them needs the package ``tflite``.
 
-Shapes: K joints of JHMDB.
+Shapes: V = 33 landmarks, K joints of JHMDB.
 """
 
 from __future__ import annotations
@@ -45,36 +45,38 @@ class BlazePoseAlone:
 
     @torch.inference_mode()
     def landmarks(self, image: np.ndarray, crop: Crop) -> tuple[np.ndarray, float]:
-        """JHMDB's joints (K, 2) in the image, and the probability that there is a person.
+        """Landmarks (V, 2) in the image, and the probability that there is a person.
 
         Args:
             image: (H, W, 3) BGR uint8.
             crop: of 256x256.
         """
         out = self.network['head'](self.network['backbone'](_input(crop.cut(image)))).answered()
-        joints = crop.to_image(out.coordinates()[0].double().numpy() * INPUT_SIZE)
-        return (map_joints(joints, 'blazepose33', 'jhmdb15'), float(out.presence.sigmoid()))
+        landmarks = crop.to_image(out.coordinates()[0].double().numpy() * INPUT_SIZE)
+        return landmarks, float(out.presence.sigmoid())
 
     def from_label_boxes(self, results: dict) -> Iterator[np.ndarray]:
         """Each frame's label box, upright, with MMPose's usual margin."""
         cropper = Cropper(SIDES, padding=1.25)
         for frame in results['frames']:
-            yield self.landmarks(frame['img'], cropper.crop(frame['bbox'][0]))[0]
+            yield _mapped(self.landmarks(frame['img'], cropper.crop(frame['bbox'][0]))[0])
 
     def from_label_poses(self, results: dict) -> Iterator[np.ndarray]:
         """Each frame's crop as the network was trained on, by the labelled joints."""
         for frame in results['frames']:
-            yield self.landmarks(frame['img'], body_crop(frame['keypoints'][0]))[0]
+            yield _mapped(self.landmarks(frame['img'], body_crop(frame['keypoints'][0]))[0])
 
     def from_whole_frames(self, results: dict) -> Iterator[np.ndarray]:
         """The surest person that the detector finds, NaN where there is none; frame by frame."""
         for frame in results['frames']:
             people = detect(self.detector, frame['img'])
-            joints, presence = np.full((15, 2), np.nan), 0.0
+            landmarks, presence = np.full((33, 2), np.nan), 0.0
             if len(people.scores):
                 crop = turned_crop(people.centers[0], people.radii[0], people.angles[0])
-                joints, presence = self.landmarks(frame['img'], crop)
-            yield joints if presence >= MIN_PRESENCE else np.full_like(joints, np.nan)
+                landmarks, presence = self.landmarks(frame['img'], crop)
+            yield _mapped(
+                landmarks if presence >= MIN_PRESENCE else np.full_like(landmarks, np.nan)
+            )
 
 
 def turned_crop(center: np.ndarray, radius: float, angle: float) -> Crop:
@@ -97,6 +99,11 @@ def body_crop(joints: np.ndarray) -> Crop:
     )
     x, y = shoulders - hips
     return turned_crop(hips, np.linalg.norm(joints - hips, axis=1).max(), np.arctan2(x, -y))
+
+
+def _mapped(landmarks: np.ndarray) -> np.ndarray:
+    """(K, 2) of (V, 2)."""
+    return map_joints(landmarks, 'blazepose33', 'jhmdb15')
 
 
 def _input(crop: np.ndarray) -> Tensor:

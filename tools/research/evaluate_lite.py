@@ -36,10 +36,11 @@ from lite_predictors import (
     Predictor,
     frame_milliseconds,
     inferencer_predictor,
-    label_box_predictor,
+    label_predictor,
     mediapipe_predictor,
     model_megabytes,
     model_milliseconds,
+    seen_crops,
     streaming_inferencer,
 )
 from lite_table import DIFFERENCES, Rows, difference_table, group_table, legend_text, main_table
@@ -76,7 +77,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--data-root', default='jhmdb', help='(default: %(default)s)')
     parser.add_argument('--every', type=int, default=1, help='only every so many clips, to try it')
     parser.add_argument(
-        '--flip', action='store_true', help='average label boxes with the mirrored frame'
+        '--flip', action='store_true', help='average crops of the labels with the mirrored frame'
     )
     parser.add_argument('--seed', type=int, default=0, help='of the occluders')
     parser.add_argument('--threads', type=int, default=2, help='of torch (default: %(default)s)')
@@ -111,10 +112,10 @@ class Measurement:
     def model(self, name: str, *files: str) -> Iterator[Evaluation]:
         """One of ours, from config and checkpoint; the shipped one without."""
         model = load_model(*(files or shipped_files('lite')))
-        boxes = self._part(name, 'label boxes', label_box_predictor(model, self.args.flip))
-        boxes.milliseconds = model_milliseconds(model)
+        crops = self._part(name, seen_crops(model), label_predictor(model, self.args.flip))
+        crops.milliseconds = model_milliseconds(model)
         whole = self._part(name, 'whole frames', inferencer_predictor(streaming_inferencer(*files)))
-        for part in (boxes, whole):
+        for part in (crops, whole):
             part.megabytes = model_megabytes(model)
             yield part
 

@@ -18,37 +18,65 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmpose.registry import TRANSFORMS
 from torch import nn
 
+from rpstn.engine.loading import joint_names
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.pose.models.estimator import VideoPoseEstimator
-from rpstn.skeletons import map_joints
+from rpstn.skeletons import get_skeleton, map_joints, skeleton_of
 from rpstn.video.frames import DEFAULT_FPS, Frame, FrameSource
 
 from mediapipe_pose import SOURCE, MediaPipePose
 
+LABELS = get_skeleton('jhmdb15')
 # From the frames of one video, as LoadClip and occluders leave them, to joints (K, 2) of each, NaN
 # where there is no answer.
 Predictor = Callable[[dict], Iterable[np.ndarray]]
 
 
-def label_box_predictor(model: nn.Module, flip: bool = False) -> Predictor:
-    """A loaded model on whole videos, each frame cut out by the labels' box.
+def seen_crops(model: nn.Module) -> str:
+    """What a loaded model's crops are made by: ``'label boxes'``, or ``'label poses'``."""
+    return 'label poses' if any(map(_is_body, _test_pipeline(model))) else 'label boxes'
+
+
+def label_predictor(model: nn.Module, flip: bool = False) -> Predictor:
+    """A loaded model on whole videos, each frame cut out by the labels: :func:`seen_crops`.
 
     For RPSTN the clip is the video, so that heatmaps are carried from its first frame to its last,
-    as in streaming.
+    as in streaming. Another skeleton's joints are mapped to JHMDB's.
     """
-    pipeline = model.cfg.test_dataloader.dataset.pipeline
+    pipeline = _test_pipeline(model)
     if pipeline[0]['type'] != 'LoadClip':
         raise ValueError(f'the test pipeline must start with LoadClip, got {pipeline[0]["type"]}')
-    steps = Compose([TRANSFORMS.build(step) for step in pipeline[1:]])
+    # The labels that bodies are cut out by are JHMDB's, whatever the model was trained on.
+    steps = Compose(
+        [
+            TRANSFORMS.build(dict(step, joints=LABELS.name) if _is_body(step) else step)
+            for step in pipeline[1:]
+        ]
+    )
     model.test_cfg = dict(model.test_cfg or {}, flip_test=flip)
+    joints = skeleton_of(joint_names(model.dataset_meta))
+    if joints is None:
+        raise ValueError(f'joints of no known skeleton: {joint_names(model.dataset_meta)}')
 
     @torch.no_grad()
     def predict(results: dict) -> list[np.ndarray]:
-        copies = dict(results, frames=[dict(frame) for frame in results['frames']])
+        mirror = list(joints.flip_indices)  # the model's; the frames have those of the labels
+        copies = dict(
+            results, frames=[dict(frame, flip_indices=mirror) for frame in results['frames']]
+        )
         samples = model.test_step(pseudo_collate([steps(copies)]))
-        return [sample.pred_instances.keypoints[0, :, :2] for sample in samples]
+        found = [sample.pred_instances.keypoints[0, :, :2] for sample in samples]
+        return found if joints == LABELS else [map_joints(f, joints, LABELS) for f in found]
 
     return predict
+
+
+def _test_pipeline(model: nn.Module) -> list[dict]:
+    return model.cfg.test_dataloader.dataset.pipeline
+
+
+def _is_body(step: dict) -> bool:
+    return step['type'] == 'ClipBody'
 
 
 @dataclass(frozen=True)
@@ -85,20 +113,24 @@ def inferencer_predictor(inferencer: PoseInferencer) -> Predictor:
 def streaming_inferencer(
     config: str | Path | Config | None = None, checkpoint: str | Path | None = None
 ) -> PoseInferencer:
-    """With its defaults, but that any RPSTN streams, as the one that is shipped does."""
+    """With its defaults, but that any RPSTN streams, as the one that is shipped does, and that
+    JHMDB's joints are answered."""
     inferencer = PoseInferencer(config, checkpoint)
+    options: dict[str, str] = {}
     if inferencer.mode == 'auto' and isinstance(inferencer.model, VideoPoseEstimator):
-        return PoseInferencer(config, checkpoint, mode='stream')
-    return inferencer
+        options['mode'] = 'stream'
+    if tuple(inferencer.joints) != LABELS.joints:
+        options['joints'] = LABELS.name
+    return PoseInferencer(config, checkpoint, **options) if options else inferencer
 
 
 def mediapipe_predictor(scale: float = 2.0, tracking: bool = True) -> Predictor:
-    """MediaPipe Pose on the whole frames, enlarged; JHMDB's other joints as means of its own."""
+    """MediaPipe Pose on the whole frames, enlarged; its joints as JHMDB's."""
 
     def predict(results: dict) -> Iterator[np.ndarray]:
         with MediaPipePose(scale, tracking) as pose:
             for frame in results['frames']:
-                yield map_joints(pose(frame['img'])[0], SOURCE, 'jhmdb15')
+                yield map_joints(pose(frame['img'])[0], SOURCE, LABELS)
 
     return predict
 

@@ -33,21 +33,23 @@ DIFFERENCES = (
     'clips; bold where these exclude 0:'
 )
 _LEGEND = """\
-- *label boxes*: each frame is cut out by the label's box, upright; ours carry heatmaps through the
-  whole clip{flipped}.
+- *label boxes*: each frame is cut out by the label's box, upright.
 - *label poses*: a square about the labelled hips, sized by the farthest joint, turned so that the
-  trunk is upright.
+  trunk is upright. Of both, ours carry heatmaps through the whole clip{flipped}.
 - *whole frames*: end to end, no label is seen. Ours as `rpstn infer` runs them, what it answers for
   a person whom it calls lost included; BlazePose alone by its person detector in every frame;
   MediaPipe tracks, on frames doubled in size. A frame in which nobody is found counts as
   wrong{missing}.
+- JHMDB's joints from BlazePose's 33 landmarks, whoever answers them: neck and belly by one map
+  fitted on the training clips (`tools/research/fit_joint_map.py`), the head as the middle of the
+  ears.
 - *limbs*: the 12 joints of arms and legs.
 - *with occluders*: half of the frames get something over one limb (seed {seed}); of these clips
   *occluded* are the joints under it, *visible* all others.
 - *swapped*: left-right pairs that lie nearer to each other's labels, percent of those answered.
 - *jitter*: mean acceleration error, pixels per frame², of frames with an answer.
 - *ms*: median per frame on a CPU, torch with `--threads {threads}`, on a machine that may have had
-  other work; for label boxes of ours the network alone, all included elsewhere.
+  other work; for crops of labels of ours the network alone, all included elsewhere.
 - *MB*: weights, in half precision for ours and BlazePose alone."""
 _NORMALIZERS = {'torso': 'torso', 'bbox': 'box'}
 
@@ -164,7 +166,7 @@ def legend_text(rows: Rows, seed: int, threads: int, flip: bool) -> str:
         rows: all of them.
         seed: of the occluders.
         threads: of torch.
-        flip: label boxes were averaged with the mirrored frame.
+        flip: crops of the labels were averaged with the mirrored frame.
     """
     missing = ', '.join(
         f'{name} in {run.missing:.1%} of the frames'

@@ -22,12 +22,12 @@ class MapClipJoints(BaseTransform):
     """Give every frame the joints of another data set, by :mod:`rpstn.skeletons`.
 
     MMPose's ``KeypointConverter`` copies joints; this one also makes those that are means of
-    others (neck, belly). A joint that the source has not is unlabelled, one that is a mean is
+    others (neck, belly). A joint that the source has not is unlabelled, one made of others is
     labelled where all its parts are, and occluded where one of them is.
 
     Args:
         source: skeleton of the data set, e.g. ``'penn13'``.
-        target: ``'jhmdb15'`` or ``'penn13'``.
+        target: ``'jhmdb15'``, ``'penn13'`` or ``'blazepose33'``.
 
     Raises:
         SettingError: an unknown skeleton.

@@ -21,8 +21,8 @@ from ..rendering.renderer import Grade, Scene, Shadow
 from ..rendering.visibility import label
 
 JOINT_NAMES = {
-    joints: tuple(info['name'] for info in metainfo['keypoint_info'].values())
-    for joints, metainfo in METAINFO.items()
+    joints: tuple(info['name'] for info in METAINFO[joints]['keypoint_info'].values())
+    for joints in ('jhmdb15', 'penn13')
 }
 _ROUNDS = 4  # of mending the depth order
 

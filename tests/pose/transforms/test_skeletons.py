@@ -96,6 +96,27 @@ def test_flipping_goes_by_the_new_joints():
     assert list(frame['flip_indices']) == list(parse_pose_metainfo(JHMDB15)['flip_indices'])
 
 
+def test_joints_of_blazepose_and_back():
+    """A joint made of several is labelled where all are; what JHMDB lacks is unlabelled."""
+    blazepose = get_skeleton('blazepose33')
+    rng = np.random.default_rng(0)
+    keypoints = rng.uniform(0, 50, (1, 33, 2)).astype(np.float32)
+    visible, occluded = np.ones((1, 33), np.float32), np.zeros((1, 33), np.float32)
+    visible[0, blazepose.index('left_ear')] = 0
+    occluded[0, blazepose.index('right_hip')] = 1
+    frame = dict(keypoints=keypoints, keypoints_visible=visible, keypoints_occluded=occluded)
+    frame = MapClipJoints('blazepose33', 'jhmdb15').transform(dict(frames=[frame]))['frames'][0]
+    labelled, hidden = (frame[f'keypoints_{key}'][0] for key in ('visible', 'occluded'))
+    assert {JHMDB.joints[k] for k in np.flatnonzero(labelled == 0)} == {'neck', 'head'}
+    assert {JHMDB.joints[k] for k in np.flatnonzero(hidden)} == {'right_hip', 'belly'}
+    back = MapClipJoints('jhmdb15', 'blazepose33').transform(dict(frames=[frame]))['frames'][0]
+    known = {blazepose.joints[k] for k in np.flatnonzero(back['keypoints_visible'][0])}
+    assert known == set(JHMDB.joints) - {'neck', 'belly', 'head'}
+    knee = blazepose.index('left_knee')
+    assert (back['keypoints'][0, knee] == keypoints[0, knee]).all()
+    assert back['dataset_name'] == 'blazepose33'
+
+
 @pytest.mark.parametrize('names', [('penn13', 'coco18'), ('penn14', 'jhmdb15')])
 def test_unknown_skeletons(names):
     with pytest.raises(ValueError, match='jhmdb15|penn13'):

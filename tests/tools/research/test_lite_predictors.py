@@ -6,10 +6,11 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from rpstn.engine.loading import load_model
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.pose.finders import MotionFinder
 from rpstn.pose.models.blazepose_tflite import TFLiteError
-from rpstn.skeletons import get_skeleton
+from rpstn.skeletons import get_skeleton, map_joints
 
 from blazepose_alone import SIDES, BlazePoseAlone, body_crop
 from lite_evaluation import jhmdb_clips, videos
@@ -17,8 +18,11 @@ from lite_predictors import (
     ClipSource,
     frame_milliseconds,
     inferencer_predictor,
+    label_predictor,
+    seen_crops,
     streaming_inferencer,
 )
+from tiny_rpstn import SIZE, tiny_files
 
 
 @pytest.fixture(scope='module')
@@ -53,6 +57,53 @@ def test_whole_frames_are_answered_as_the_file_is_and_no_label_is_seen(clip):
     np.testing.assert_array_equal(found, expected)
     # Each clip starts with nothing known.
     np.testing.assert_array_equal(list(inferencer_predictor(inferencer)(blind)), expected)
+
+
+@pytest.mark.parametrize('skeleton', ['jhmdb15', 'penn13', 'blazepose33'])
+@pytest.mark.parametrize('by', ['boxes', 'poses'])
+def test_crops_of_labels_are_jhmdbs_whatever_joints_a_model_has(clip, tmp_path, skeleton, by):
+    transforms = dict(
+        boxes=dict(type='ClipBBox'),
+        poses=dict(type='ClipBody', joints=skeleton, wobble=0.0, input_size=(SIZE, SIZE)),
+    )
+    model = load_model(*tiny_files(tmp_path, skeleton, transforms[by]))
+    assert seen_crops(model) == f'label {by}'
+    results = frames_of(clip, 4)
+    seen, step = [], model.test_step
+
+    def watched(batch: dict) -> list:
+        answers = step(batch)
+        seen.extend(answers)
+        return answers
+
+    model.test_step = watched
+    found = label_predictor(model)(results)
+    assert len(found) == 4
+    for joints, frame, sample in zip(found, results['frames'], seen, strict=True):
+        own = sample.pred_instances.keypoints[0]
+        np.testing.assert_array_equal(joints, map_joints(own, skeleton, 'jhmdb15'))
+        assert sample.metainfo['flip_indices'] == list(get_skeleton(skeleton).flip_indices)
+        if by == 'poses':
+            wanted = body_crop(frame['keypoints'][0])
+            np.testing.assert_allclose(sample.metainfo['input_center'], wanted.center, rtol=1e-5)
+            np.testing.assert_allclose(sample.metainfo['input_scale'], wanted.scale, rtol=1e-5)
+    label_predictor(model, flip=True)(results)
+    assert seen[-1].pred_instances.keypoints.shape[1] == get_skeleton(skeleton).num_joints
+    assert results['frames'][0]['flip_indices'] == list(get_skeleton('jhmdb15').flip_indices)
+
+
+@pytest.mark.parametrize('skeleton', ['jhmdb15', 'blazepose33'])
+def test_whole_frames_are_answered_in_jhmdbs_joints(tmp_path, skeleton, clip):
+    files = tiny_files(tmp_path, skeleton, dict(type='ClipBBox'))
+    inferencer = streaming_inferencer(*files)
+    assert inferencer.mode == 'stream' and inferencer.joints == list(get_skeleton('jhmdb15').joints)
+    assert (inferencer.answered is None) == (skeleton == 'jhmdb15')
+    results = frames_of(clip, 2)
+    expected = [
+        map_joints(result.people[0].keypoints, skeleton, 'jhmdb15')
+        for result in PoseInferencer(*files, mode='stream')(ClipSource.of(results))
+    ]
+    np.testing.assert_array_equal(list(inferencer_predictor(inferencer)(results)), expected)
 
 
 def test_a_frame_without_people_has_no_answer():
