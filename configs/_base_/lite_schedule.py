@@ -1,24 +1,18 @@
-# What all steps of training RPSTN-Lite share: JHMDB with the teacher's labels and rendered Penn
-# motions, AdamW, a warm-up and a cosine, averaged weights (which are what is validated and saved).
+# What all steps of training RPSTN-Lite share: JHMDB, its unlabelled clips with the teacher's labels,
+# AdamW, a warm-up and a cosine, averaged weights (which are what is validated and saved).
 _base_ = 'lite.py'
 
-teacher = dict(type='TeacherClipDataset', data_root='jhmdb_unlabelled', clip_len=_base_.clip_len)
-penn = dict(type='PennActionDataset', data_root='penn_action_rendered', clip_len=_base_.clip_len)
-to_jhmdb = dict(type='MapClipJoints', target='jhmdb15')
+jhmdb = dict(
+    _base_.jhmdb, labels='teacher_blazepose/train', pipeline=[_base_.load, *_base_.augmentation])
+unlabelled = dict(
+    jhmdb, data_root='jhmdb_unlabelled', labels='teacher_blazepose/unlabelled')
 train_dataloader = dict(
     batch_size=4,
     **_base_.workers,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='CombinedDataset',
-        metainfo=dict(from_file='configs/_base_/datasets/jhmdb.py'),
-        datasets=[
-            dict(_base_.jhmdb, subset='train', pipeline=[_base_.load]),
-            dict(teacher, pipeline=[_base_.load, dict(to_jhmdb, source='blazepose33')]),
-            dict(penn, subset='trainval', pipeline=[_base_.load, dict(to_jhmdb, source='penn13')])],
-        # Clips of each in an epoch, per video: about 316 + 121 + 100 of 158 + 121 + 200.
-        sample_ratio_factor=[2., 1., 0.5],
-        pipeline=_base_.augmentation))
+    # 2 x 158 and 100 clips an epoch.
+    dataset=dict(type='ConcatDataset', datasets=[
+        dict(type='RepeatDataset', times=2, dataset=jhmdb), unlabelled]))
 
 max_epochs = 5
 train_cfg = dict(max_epochs=max_epochs, val_interval=1)

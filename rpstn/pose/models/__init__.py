@@ -6,7 +6,8 @@ from .blazepose_detector import BlazePoseDetector
 from .blazepose_head import BlazePoseHead
 from .data_preprocessor import ClipDataPreprocessor
 from .efficientnet_lite import EfficientNetLite
-from .estimator import VideoPoseEstimator
+from .estimator import TurnedPoseEstimator, VideoPoseEstimator
+from .guided_blazepose import GuidedBlazePose
 from .head import RPSTNHead
 from .non_local import NonLocalRelation
 from .propagation import JRPSP
@@ -28,6 +29,7 @@ __all__ = [
     'ClipDataPreprocessor',
     'EfficientNetLite',
     'FrameNetwork',
+    'GuidedBlazePose',
     'JRE',
     'JRPSP',
     'NoPropagator',
@@ -41,6 +43,7 @@ __all__ = [
     'SharedBackbone',
     'TemporalMSELoss',
     'TokenRelation',
+    'TurnedPoseEstimator',
     'UpsampledBackbone',
     'VideoPoseEstimator',
 ]

@@ -154,13 +154,17 @@ class BlazePoseHead(BaseHead):
                 f'BlazePoseHead: first and last map must be {_FINEST} and {_COARSEST}, those of '
                 f'BlazePose and 256x256 crops, got {got[0]} and {got[1]}'
             )
-        code = self.regression(coarsest.detach() if self.stop_gradient else coarsest)
+        code = self.regress(coarsest)
         return BlazePoseOutput(
             self.heatmaps(finest),
             self.landmarks(code).view(-1, LANDMARKS, 5),
             self.world(code).view(-1, LANDMARKS, 3),
             self.presence(code).view(-1, 1),
         )
+
+    def regress(self, coarsest: Tensor) -> Tensor:
+        """What landmarks and world coordinates are read from, of the coarsest map."""
+        return self.regression(coarsest.detach() if self.stop_gradient else coarsest)
 
     def predict(
         self, feats: Sequence, batch_data_samples: Sequence, test_cfg: dict | None = None

@@ -1,4 +1,4 @@
-"""Pose estimator over clips.
+"""Pose estimators over clips, and of crops that are turned.
 
 Shapes: B clips, T frames, K joints, (H, W) input pixels, (h, w) heatmap cells.
 """
@@ -30,8 +30,37 @@ def frames_of(data_samples: Sequence[ClipDataSample]) -> list[PoseDataSample]:
 
 
 @MODELS.register_module()
-class VideoPoseEstimator(TopdownPoseEstimator):
-    """MMPose's top-down estimator, on clips (B, T, 3, H, W) in place of images.
+class TurnedPoseEstimator(TopdownPoseEstimator):
+    """MMPose's top-down estimator for crops that may be turned, as :class:`ClipBody` turns them.
+
+    MMPose's own turns images in training alone, and would leave the joints of a turned crop turned.
+    """
+
+    def add_pred_to_datasample(
+        self,
+        batch_pred_instances: InstanceList,
+        batch_pred_fields: PixelDataList | None,
+        batch_data_samples: Sequence[PoseDataSample],
+    ) -> Sequence[PoseDataSample]:
+        """As MMPose's, joints from the crop into the image, and turned where the crop was."""
+        samples = super().add_pred_to_datasample(
+            batch_pred_instances, batch_pred_fields, batch_data_samples
+        )
+        # MMPose's warp for unbiased data processing turns the other way round.
+        sign = -1 if isinstance(self.head.decoder, UDPHeatmap) else 1
+        for sample in samples:
+            rotation = float(np.ravel(sample.metainfo.get('bbox_rotation', 0.0))[0])
+            if rotation:
+                keypoints = sample.pred_instances.keypoints
+                keypoints[..., :2] = rotate_about(
+                    keypoints[..., :2], sample.metainfo['input_center'], sign * rotation
+                )
+        return samples
+
+
+@MODELS.register_module()
+class VideoPoseEstimator(TurnedPoseEstimator):
+    """The top-down estimator on clips (B, T, 3, H, W) in place of images.
 
     - ``mode='tensor'``: heatmaps (B, T, K, h, w) of a normalised clip.
     - ``mode='loss'``: MMPose's losses over all frames.
@@ -87,24 +116,3 @@ class VideoPoseEstimator(TopdownPoseEstimator):
         """Predictions of clips (B, T, 3, H, W) with B clip samples."""
         frames = super().predict(inputs, frames_of(data_samples))
         return [frame for frame in frames if not frame.metainfo.get('padded', False)]
-
-    def add_pred_to_datasample(
-        self,
-        batch_pred_instances: InstanceList,
-        batch_pred_fields: PixelDataList | None,
-        batch_data_samples: Sequence[PoseDataSample],
-    ) -> Sequence[PoseDataSample]:
-        """As MMPose's, joints from the crop into the image, and turned where the crop was."""
-        samples = super().add_pred_to_datasample(
-            batch_pred_instances, batch_pred_fields, batch_data_samples
-        )
-        # MMPose's warp for unbiased data processing turns the other way round.
-        sign = -1 if isinstance(self.head.decoder, UDPHeatmap) else 1
-        for sample in samples:
-            rotation = float(np.ravel(sample.metainfo.get('bbox_rotation', 0.0))[0])
-            if rotation:
-                keypoints = sample.pred_instances.keypoints
-                keypoints[..., :2] = rotate_about(
-                    keypoints[..., :2], sample.metainfo['input_center'], sign * rotation
-                )
-        return samples

@@ -159,10 +159,12 @@ class JRPSP(Propagator):
         norms: ``'paper'``, only those inside S, or ``'shared'``, V and N as released.
         norm_filtered: N on what the dynamic convolution answers, too; with
             ``norms='shared'`` only. Defaults to False.
+        kernel_channels: of Conv_a's map and inside S, whose last convolution answers C. Defaults to
+            C, the paper's.
         init_cfg: MMEngine weight initialization.
 
     Raises:
-        SettingError: other norms, or ``norm_filtered`` without a norm to share.
+        SettingError: other norms, or ``norm_filtered`` or ``kernel_channels`` that do not fit them.
     """
 
     norm: nn.BatchNorm2d | nn.Identity
@@ -175,36 +177,43 @@ class JRPSP(Propagator):
         channels: int = 256,
         norms: str = 'paper',
         norm_filtered: bool = False,
+        kernel_channels: int | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(num_joints, channels, init_cfg)
+        width = kernel_channels or channels
         if norms not in NORMS:
             raise SettingError(f'JRPSP: norms must be one of {NORMS}, got {norms!r}')
         if norm_filtered and norms != 'shared':
             raise SettingError(f"JRPSP: norm_filtered=True needs norms='shared', got {norms!r}")
+        if norms == 'shared' and width != channels:
+            raise SettingError(
+                f"JRPSP: kernel_channels={width} must be channels={channels} with norms='shared', "
+                'whose one norm follows both'
+            )
         self.norm_filtered = norm_filtered
         shared = norms == 'shared'
         # First, before all convolutions: it follows several, so it cannot be folded into one.
         self.norm = nn.BatchNorm2d(channels) if shared else nn.Identity()
         self.project = nn.Conv2d(channels, channels, 1) if shared else nn.Identity()
-        self.reduce = nn.Conv2d(channels + num_joints, channels, 1)
+        self.reduce = nn.Conv2d(channels + num_joints, width, 1)
         self.kernel = nn.Sequential(
-            *self._block(channels, padding=0),
+            *self._block(width, width, padding=0),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
-            *self._block(channels),
+            *self._block(width, width),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
-            *self._block(channels),
+            *self._block(width, width),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
-            *self._block(channels),
+            *self._block(width, channels),
         )
         self.predict = nn.Conv2d(channels, num_joints, 1)
 
     @staticmethod
-    def _block(channels: int, padding: int = 1) -> tuple[nn.Module, nn.Module]:
-        return nn.Conv2d(channels, channels, 3, padding=padding), nn.BatchNorm2d(channels)
+    def _block(inputs: int, outputs: int, padding: int = 1) -> tuple[nn.Module, nn.Module]:
+        return nn.Conv2d(inputs, outputs, 3, padding=padding), nn.BatchNorm2d(outputs)
 
     @staticmethod
     def kernel_size(heatmap_size: tuple[int, int]) -> tuple[int, int]:

@@ -62,7 +62,7 @@ def conv_norm(
 
 
 class SeparableConv(nn.Sequential):
-    """Depthwise 5x5 and pointwise convolution, each with batch norm and ReLU."""
+    """Depthwise and pointwise convolution, each with batch norm and ReLU."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 5) -> None:
         super().__init__(
@@ -84,6 +84,7 @@ class UpsampledBackbone(BaseModule):
         width: channels on the way there. Defaults to 128.
         stride: input pixels per cell of the returned map. Defaults to 4.
         input_size: (W, H) pixels, to find the maps' strides with.
+        kernel: side of the depthwise convolutions. Defaults to 5.
         frozen: weights and statistics stay as they are while training. Defaults to False.
         init_cfg: MMEngine weight initialization.
 
@@ -98,6 +99,7 @@ class UpsampledBackbone(BaseModule):
         width: int = 128,
         stride: int = 4,
         input_size: tuple[int, int] = (256, 256),
+        kernel: int = 5,
         frozen: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
@@ -128,7 +130,7 @@ class UpsampledBackbone(BaseModule):
             for s in strides
         )
         self.smooth = nn.ModuleList(
-            SeparableConv(width, channels if s == stride else width) for s in strides
+            SeparableConv(width, channels if s == stride else width, kernel) for s in strides
         )
         self.train(self.training)
 

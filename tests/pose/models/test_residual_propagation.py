@@ -103,14 +103,39 @@ def test_the_gate_is_between_what_is_seen_and_what_was_there():
     torch.testing.assert_close(found[:, -1], heatmaps[:, -1])
 
 
-def test_what_changes_the_features_is_seen_by_the_last_layer():
+def test_changes_are_added_to_what_is_seen():
     propagator = module(carry=True).eval()
     heatmaps, features, following = maps()
-    added = torch.randn(C)
+    added = torch.randn(K)
     propagator.carry.change.bias.data = added
     torch.testing.assert_close(
         propagator(heatmaps, features, following),
-        propagator.predict(following + added[:, None, None]),
+        propagator.predict(following) + added[:, None, None],
+    )
+
+
+def test_carry_on_maps_of_half_the_size_answers_in_full():
+    propagator = module(carry=dict(width=6, stride=2)).eval()
+    heatmaps, features, following = maps()
+    seen = propagator.predict(following)
+    torch.testing.assert_close(propagator(heatmaps, features, following), seen)
+    for part in propagator.carry.layers, propagator.carry.change:
+        for parameter in part.parameters():
+            torch.nn.init.normal_(parameter)
+    added = propagator(heatmaps, features, following) - seen
+    # Interpolated from 2 x 2 cells: smooth, where maps of full size would be as rough as noise.
+    rough = (added[..., 1:] - added[..., :-1]).abs().mean()
+    assert 0 < rough < 0.6 * added.std()
+    assert propagator.carry.layers[0].out_channels == 6
+
+
+def test_a_narrow_kernel_network_answers_for_all_channels():
+    propagator = module(kernel_channels=6).eval()
+    heatmaps, features, following = maps()
+    kernels = propagator.kernels(heatmaps, features)
+    assert propagator.reduce.out_channels == 6 and kernels.shape[1] == C
+    torch.testing.assert_close(
+        propagator(heatmaps, features, following), propagator.predict(following)
     )
 
 
