@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import rpstn  # noqa: F401
-from rpstn.errors import RPSTNError
+from rpstn.errors import RPSTNError, SettingError
 from rpstn.files import replacing
 from rpstn.pose.bodies import BodyJoints
 from rpstn.pose.datasets import (
@@ -70,13 +70,15 @@ def main() -> int:
         return 1
     try:
         clips = {part: clips_of(part, args.videos) for part in parts}
+        for root, _ in (clip for part in parts for clip in clips[part].values()):
+            if args.out.resolve().is_relative_to(root.resolve()):
+                raise SettingError(f"--out {args.out} lies in the videos' folder; choose another")
         teacher = Teacher()
-        for part in parts:
-            label_part(teacher, args.out / part, clips[part], args.most)
+        done = [label_part(teacher, args.out / part, clips[part], args.most) for part in parts]
     except (FileNotFoundError, RPSTNError) as error:
         print(error, file=sys.stderr)
         return 1
-    return 0
+    return int(not all(done))
 
 
 def clips_of(part: str, videos: str) -> dict[str, tuple[Path, PoseSequence | Path]]:
@@ -98,8 +100,12 @@ def label_part(
     out: Path,
     clips: dict[str, tuple[Path, PoseSequence | Path]],
     most: int | None = None,
-) -> None:
-    """Label the clips of a part that are not labelled yet, and print what came of it."""
+) -> bool:
+    """Label the clips of a part that are not labelled yet, and print what came of it.
+
+    Returns:
+        Whether any clip of the part is labelled now.
+    """
     names = list(clips)
     if most:
         chosen = np.linspace(0, len(names) - 1, min(most, len(names))).round().astype(int)
@@ -112,7 +118,7 @@ def label_part(
             labels = (
                 _with_labels(teacher, clip)
                 if isinstance(clip, PoseSequence)
-                else (_without(teacher, clip))
+                else _without(teacher, clip)
             )
         except UnreadableFrameError as error:
             print(error, file=sys.stderr)
@@ -136,6 +142,7 @@ def label_part(
     if errors := [e[np.isfinite(e)] for e in misses if e.size]:
         share = (np.concatenate(errors) <= 0.2).mean()
         print(f"the teacher's own PCK@0.2 by torso on the 12 limb joints: {share:.1%}")
+    return len(scores) + len(names) - len(todo) > 0
 
 
 def _with_labels(teacher: Teacher, clip: PoseSequence) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ Shapes: N frames, V = 33 landmarks (skeleton ``blazepose33``), K = 15 joints of 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,7 +59,9 @@ def _compiled() -> torch.jit.ScriptModule:
     """With the released weights; frozen, without what only heatmaps need: half the time."""
     network = _Regression()
     network.load_state_dict(landmark_weights())
-    traced = torch.jit.trace(network.eval(), torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE))
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', torch.jit.TracerWarning)  # checks of the crops' size
+        traced = torch.jit.trace(network.eval(), torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE))
     return torch.jit.optimize_for_inference(torch.jit.freeze(traced))
 
 

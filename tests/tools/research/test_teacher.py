@@ -232,3 +232,16 @@ def test_wrong_options_end_in_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr('sys.argv', options)
     assert main() == 1
     assert 'no videos (.avi, .mp4, .mov, .mkv) there' in capsys.readouterr().err
+    (tmp_path / 'a.avi').write_bytes(b'')
+    monkeypatch.setattr('sys.argv', [*options, '--out', str(tmp_path / 'labels')])
+    assert main() == 1
+    assert "lies in the videos' folder" in capsys.readouterr().err
+
+
+def test_videos_that_cannot_be_read(teacher, tmp_path, monkeypatch, capsys):
+    (tmp_path / 'videos').mkdir()
+    (tmp_path / 'videos/a.avi').write_bytes(b'nothing')
+    options = ['unlabelled', '--videos', str(tmp_path / 'videos'), '--out', str(tmp_path / 'out')]
+    monkeypatch.setattr('sys.argv', ['label_by_teacher', *options])
+    assert main() == 1
+    assert 'a.avi: the video cannot be opened' in capsys.readouterr().err
