@@ -25,13 +25,12 @@ from rpstn.inference.options import InferOptions
 from rpstn.inference.run import infer
 from rpstn.video.frames import VideoWriter, open_frames
 
-TOOLS = Path(__file__).parent
-sys.path.append(str(TOOLS / 'research'))
+sys.path.append(str(Path(__file__).parent / 'research'))
 from mediapipe_pose import find_joints
 
-CLIP = TOOLS.parent / 'demo/squat.mp4'
+CLIP = Path(__file__).parents[1] / 'demo/squat.mp4'
 BOTTOM = 26  # the frame in which the hips are lowest
-JOINTS = 'jhmdb15'  # both are drawn alike
+JOINTS = 'jhmdb15'  # that both models are drawn by
 ZOOM = 2
 
 
@@ -68,10 +67,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'), help='folder')
-    parser.add_argument('--picture', type=Path, help='JPEG of one frame (default: OUT/frame.jpg)')
+    parser.add_argument(
+        '--out', type=Path, default=Path('work_dirs/demo'), help='(default: %(default)s)'
+    )
     args = parser.parse_args()
-    began, picture = time.perf_counter(), args.picture or args.out / 'frame.jpg'
+    began = time.perf_counter()
     infer(InferOptions([str(CLIP)], args.out, save=('json', 'csv'), device='cpu'), print)
 
     inferencer = PoseInferencer(joints=JOINTS)
@@ -92,16 +92,14 @@ def main() -> None:
         print(f'RPSTN-Lite is drawn alone. {error}')
 
     rows = [
-        np.hstack(
-            [draw(image, *joints[i], meta, title) for title, joints in found.items()]
-        )
+        np.hstack([draw(image, *joints[i], meta, title) for title, joints in found.items()])
         for i, image in enumerate(images)
     ]
-    video = args.out / CLIP.name
+    video, picture = args.out / CLIP.name, args.out / 'frame.jpg'
     with VideoWriter(video, open_frames(CLIP).fps, rows[0].shape[1::-1]) as writer:
         for row in rows:
             writer.write(row)
-    cv2.imwrite(str(picture), rows[BOTTOM])
+    cv2.imwrite(str(picture), rows[BOTTOM], [cv2.IMWRITE_JPEG_QUALITY, 85])
     print(f'{" beside ".join(found)}, drawn: {video}, {picture}')
     print(f'{time.perf_counter() - began:.0f} s in all')
 
