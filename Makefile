@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup pins demo test test-slow test-docs docs lint doctor
+.PHONY: help setup pins demo demo-train test test-slow test-docs docs lint doctor
 
 # The first interpreter that really runs and can make a virtual environment (a name on PATH may be
 # a dead shim). 3.12 comes last: xtcocotools has no wheel for it and needs a compiler.
@@ -56,8 +56,11 @@ pins: $(BIN)/uv  ## renew requirements/*.txt from the .in files; ARGS=--upgrade 
 	$(COMPILE) --no-deps mediapipe.in -o mediapipe.txt
 	$(COMPILE) --no-deps lite.in -o lite.txt
 
-demo: $(STAMP)  ## train on synthetic clips, compare with the single-frame baseline
-	$(BIN)/python tools/research/demo.py $(ARGS)
+demo: $(STAMP)  ## the shipped model on a real squat, beside MediaPipe: video, JSON, CSV
+	$(BIN)/python tools/demo.py $(ARGS)
+
+demo-train: $(STAMP)  ## train on synthetic clips, compare with the single-frame baseline
+	$(BIN)/python tools/research/demo_train.py $(ARGS)
 
 test: $(STAMP)  ## run the tests, but those marked slow
 	$(PYTEST) -m 'not slow and not engines' $(ARGS)

@@ -1,4 +1,4 @@
-"""The demo, run as its users run it, small."""
+"""The tutorial's training, run as its users run it, small."""
 
 import json
 import re
@@ -22,9 +22,9 @@ def run_tool(*args: str) -> str:
     return done.stdout
 
 
-def test_demo_compares_both_models_and_draws(tmp_path):
+def test_it_compares_both_models_and_draws(tmp_path):
     out = run_tool(
-        'tools/research/demo.py',
+        'tools/research/demo_train.py',
         '--epochs',
         '1',
         '--work-dir',

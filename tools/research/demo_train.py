@@ -1,9 +1,10 @@
 """Train a small RPSTN on synthetic clips and compare it with its single-frame baseline.
 
-    python tools/research/demo.py
+    python tools/research/demo_train.py
 
 Both start from one single-frame model and are then trained alike: the same clips, in the same
-order, for as many epochs, with the same optimizer. Everything is written to work_dirs/demo.
+order, for as many epochs, with the same optimizer. Everything is written to
+work_dirs/demo_train.
 """
 
 from __future__ import annotations
@@ -192,7 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo_train'))
     parser.add_argument(
         '--epochs',
         type=int,
