@@ -74,6 +74,10 @@ def convolve_apart(proto: ModelProto) -> None:
             total = f'{stem}/sum' if number else f'{stem}/conv'
     del graph.node[:]
     graph.node.extend(node for node in nodes if not any(node is other for other in gone))
+    needed = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in needed]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 def _is_concatenation(node: NodeProto) -> bool:
