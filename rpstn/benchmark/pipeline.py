@@ -201,11 +201,7 @@ def measure_parts(
 
 
 def _encoder_share(
-    inferencer: PoseInferencer,
-    engine: str,
-    precision: str,
-    exported: Exported | None,
-    threads: int,
+    inferencer: PoseInferencer, engine: str, precision: str, exported: Exported | None, threads: int
 ) -> float | None:
     """Of a step's time; None if the engine does not tell."""
     if engine == 'openvino' and exported is not None:

@@ -96,19 +96,14 @@ def measure_beside(video: str, frames: int, rounds: int, threads: int) -> Report
     before, model = os.getloadavg()[0], rpstn.from_pretrained()
     with tempfile.TemporaryDirectory() as folder:
         calibration = read_clips(model, [video], limit=16)[::2]
-        exported = export_model(
-            model, folder, graphs=('start', 'step'), calibration=calibration
-        )
+        exported = export_model(model, folder, graphs=('start', 'step'), calibration=calibration)
         kept = precisions_kept(model, exported, video, threads)
         ways = [way for way, (share, why) in kept.items() if not why]
-        print('kept', kept, flush=True)
         streamed, filed = (
             measure(
                 {
                     MEDIAPIPE: partial(first, video, count),
-                    **{
-                        ' '.join(way): partial(build, video, count, *way, exported) for way in ways
-                    },
+                    **{' '.join(way): partial(build, video, count, *way, exported) for way in ways},
                 },
                 rounds,
                 count,
@@ -166,7 +161,7 @@ def file_section(timings: dict[str, Timing]) -> Section:
 
 
 def parts_section(found: dict[str, dict[str, Spent]]) -> Section:
-    """Milliseconds a frame, but of the search for people: a search."""
+    """Milliseconds a frame, searches for people spread over all frames; calls a frame."""
     names = list(dict.fromkeys(part for parts in found.values() for part in parts))
     rows = []
     for part in names:
