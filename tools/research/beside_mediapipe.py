@@ -23,7 +23,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mediapipe_pose import MediaPipePose
 
 import rpstn
 from rpstn.benchmark.pipeline import Spent, build_infer, build_stream, measure_parts, there_and_back
@@ -36,6 +35,8 @@ from rpstn.deploy.parity import compare_steppers, decoder_in_cells
 from rpstn.deploy.sample_clips import read_clips
 from rpstn.errors import RPSTNError, one_line
 from rpstn.files import replacing
+
+from mediapipe_pose import MediaPipePose
 
 MEDIAPIPE = 'MediaPipe Pose full'
 ENOUGH = 0.99
@@ -182,6 +183,7 @@ def parts_section(found: dict[str, dict[str, Spent]]) -> Section:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Measure, print and write; returns the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
