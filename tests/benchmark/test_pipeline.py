@@ -1,4 +1,4 @@
-"""From file to JSON by part: parts add up, processors' time is counted, what is wrapped is freed."""
+"""From file to JSON by part: parts add up, processor time is counted, wrappers are taken off."""
 
 import threading
 import types
