@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -184,7 +184,7 @@ def measure_parts(
             frame = read_next()
             if frame is None:
                 break
-            write(step(frame.image))
+            write(replace(step(frame.image), index=frame.index, time=frame.time))
         whole.add(began)
     spent, rest = watch.spent, watch.spent[REST]
     for part in (FINDING, CROPS, NETWORK, DECODING):

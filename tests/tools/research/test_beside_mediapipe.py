@@ -42,7 +42,7 @@ def test_ratios_are_taken_turn_by_turn(tool):
     assert cells(text, tool.MEDIAPIPE, 1) == ['37.50', '1.00']
     assert '- onnx float32: not measured: gone' in text
     # wall 0.5 and 0.25 of MediaPipe's, processor time 0.75
-    assert cells(text, 'openvino float32', 0)[2:5] == ['0.38', '15.00', '0.75']
+    assert cells(text, 'openvino float32', 0)[2:5] == ['0.38', '15.0', '0.75']
 
 
 def test_precisions_that_move_joints_are_named(tool):
