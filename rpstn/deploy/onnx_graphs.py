@@ -24,6 +24,7 @@ from rpstn.pose.models.backbone import ClipBackbone
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.pose.models.head import RPSTNHead
 
+from .concatenations import convolve_apart
 from .subpixel import with_subpixels
 
 if TYPE_CHECKING:
@@ -275,5 +276,6 @@ def trace(model: VideoPoseEstimator, name: str, clip_len: int = 5) -> ModelProto
     proto = onnx.load_from_string(buffer.getvalue())
     if any(node.op_type == DYNAMIC_CONV for node in proto.graph.node):
         _standard(proto, channels, model.head.propagator.kernel_size(size), size)
+    convolve_apart(proto)
     onnx.checker.check_model(proto, full_check=True)
     return proto

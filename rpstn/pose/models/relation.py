@@ -87,6 +87,7 @@ class JRE(BaseModule):
             )
         self.num_joints = num_joints
         self.layout = layout
+        self.folded = False
         self.g = nn.Conv2d(num_joints, num_joints, 1)
         self.out = nn.Sequential(nn.Conv2d(num_joints, num_joints, 1), nn.BatchNorm2d(num_joints))
         self._start_as_identity()
@@ -99,6 +100,14 @@ class JRE(BaseModule):
         super().init_weights()
         if not self.init_cfg:
             self._start_as_identity()
+
+    def fold_for_inference(self) -> None:
+        """From now on compute Conv_o(W_r Conv_g(M)) as (O W_r G) M, which passes over maps once.
+
+        Exact, as both convolutions are 1x1, once the batch norm is a part of Conv_o; as released,
+        where joints and pixels are interleaved between the two, all stays as it is.
+        """
+        self.folded = self.layout == 'paper' and not isinstance(self.out[1], nn.BatchNorm2d)
 
     def relation(self, heatmaps: Tensor) -> Tensor:
         """The relation matrix W_r (B, K, K) of heatmaps (B, K, h, w)."""
@@ -115,6 +124,12 @@ class JRE(BaseModule):
                 f'{type(self).__name__}(num_joints={self.num_joints}) takes heatmaps '
                 f'of {self.num_joints} channels, got {tuple(heatmaps.shape)}'
             )
+        if self.folded:
+            out, g = self.out[0].weight.flatten(1), self.g.weight.flatten(1)
+            mixing = out @ self.relation(heatmaps).to(out.dtype)  # (B, K, K)
+            shift = mixing @ self.g.bias + self.out[0].bias
+            related = mixing @ g @ heatmaps.flatten(2) + shift[..., None]
+            return heatmaps + related.view(heatmaps.shape)
         g = self.g(heatmaps).flatten(2)
         related = self.relation(heatmaps).to(g.dtype) @ g
         if self.layout == 'released':

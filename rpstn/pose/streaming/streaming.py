@@ -36,6 +36,7 @@ from rpstn.video.readers import size_of
 from ..boxes import FollowedBox, checked_box, overlap
 from ..crops import Crop, Cropper
 from ..datasets.boxes import has_area
+from ..decoding import decode_heatmaps
 from ..finders import FoundPerson, PersonFinder, WholeFrame
 from ..models.estimator import VideoPoseEstimator
 from .people import Boxes, FollowedPerson, Stream, Task, by_number, cut_crops, together
@@ -322,7 +323,7 @@ class StreamingRPSTN:
 
     def _decode(self, heatmaps: Tensor, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
         """Joints (K, 2) in image pixels and scores (K,) of heatmaps (K, h, w)."""
-        keypoints, scores = self.decoder.decode(heatmaps.float().cpu().numpy())
+        keypoints, scores = decode_heatmaps(self.decoder, heatmaps.float().cpu().numpy())
         return crop.to_image(keypoints[0][:, :2]), scores[0]
 
     def _answer(self, stream: Stream, image: np.ndarray, tasks: Sequence[Task]) -> FrameResult:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmpose.registry import MODELS
 
+from rpstn.engine.cpu import for_inference
 from rpstn.pose import JRE, PriorRelation
 from rpstn.skeletons import SKELETONS, Skeleton
 
@@ -23,6 +24,22 @@ def randomized(jre: JRE, seed: int = 0) -> JRE:
     jre.out[1].running_mean.normal_()
     jre.out[1].running_var.uniform_(0.5, 2)
     return jre
+
+
+@pytest.mark.parametrize('kind', [JRE, PriorRelation])
+def test_folded_it_answers_the_same(kind):
+    options = dict(skeleton='penn13') if kind is PriorRelation else {}
+    jre, maps = randomized(kind(13, **options)), torch.randn(2, 13, 16, 12).double()
+    jre.fold_for_inference()
+    assert not jre.folded  # while its batch norm stands apart
+    folded = for_inference(jre)
+    assert folded.folded
+    torch.testing.assert_close(folded(maps), jre(maps))
+
+
+def test_as_released_it_is_not_folded():
+    released = for_inference(random_jre(5, layout='released'))
+    assert not released.folded
 
 
 @pytest.mark.parametrize('training', [True, False])
