@@ -134,7 +134,7 @@ class Cropper:
             about.get('padding', 1.25),
             'TopdownStretch' not in steps,
             crop.get('use_udp', False),
-            'ClipBody' in steps,
+            is_upright(pipeline),
         )
 
     @classmethod
@@ -180,6 +180,11 @@ def rotate_about(points: np.ndarray, center: np.ndarray, degrees: float) -> np.n
     """Points (..., 2) turned about a centre (2,), as a crop of that rotation is, without UDP."""
     sin, cos = np.sin(np.deg2rad(degrees)), np.cos(np.deg2rad(degrees))
     return (np.asarray(points) - center) @ np.array([[cos, sin], [-sin, cos]]) + center
+
+
+def is_upright(pipeline: Sequence[Mapping]) -> bool:
+    """Whether a pipeline of clips cuts them out about bodies, by ``ClipBody``."""
+    return any(_name(step['type']) == 'ClipBody' for step in _flat(pipeline))
 
 
 def _name(component: str | type) -> str:

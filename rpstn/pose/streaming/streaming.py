@@ -130,7 +130,7 @@ class StreamingRPSTN:
         self.decoder = decoder
         self.meta = meta or _meta_of(config, stepper.num_joints)
         self._parts = (
-            BodyJoints.of(list(self.meta['keypoint_id2name'].values())) if cropper.upright else None
+            BodyJoints.of(_names(self.meta)) if cropper.upright else None
         )
         self.finder = finder or WholeFrame()
         self.max_people = max_people
