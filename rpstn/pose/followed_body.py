@@ -19,10 +19,10 @@ class FollowedBody:
     The first body found is taken as it is. From then on it follows at once, as BlazePose's crops
     do, but moves by no more than half of its radius at a time, turns by no more than an eighth of
     a circle, and becomes no more than a third larger or a quarter smaller, so that a few misplaced
-    joints do not ruin it. Where the trunk points at the camera the direction from hips to shoulders
-    says nothing, and the angle stays. Hips that are unsure, or too far apart to be hips, move with
-    the joints that are sure in this frame and in the last. With many joints unsure the radius does
-    not shrink. With hardly any sure the person counts as lost, as by :class:`FollowedBox`.
+    joints do not ruin it. Where the trunk points at the camera, or is longer than the radius, it
+    gives no direction, and the angle stays. Hips that are unsure, or too far apart to be hips, move
+    with the joints that are sure in this frame and in the last. With many joints unsure the radius
+    does not shrink. With hardly any sure the person counts as lost, as by :class:`FollowedBox`.
 
     Args:
         joints: which of them are hips and shoulders.
@@ -126,7 +126,9 @@ class FollowedBody:
         sides = [
             keypoints[shoulder] - keypoints[hip]
             for hip, shoulder in zip(self.joints.hips, self.joints.shoulders)
-            if sure[hip] and sure[shoulder]
+            if sure[hip]
+            and sure[shoulder]
+            and math.dist(keypoints[hip], keypoints[shoulder]) <= radius
         ]
         x, y = np.mean(sides, axis=0).tolist() if sides else (0.0, 0.0)
         tells = math.hypot(x, y) > self.LEAST_TRUNK * radius

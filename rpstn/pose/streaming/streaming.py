@@ -129,9 +129,8 @@ class StreamingRPSTN:
             )
         self.decoder = decoder
         self.meta = meta or _meta_of(config, stepper.num_joints)
-        self._parts = (
-            BodyJoints.of(_names(self.meta)) if cropper.upright else None
-        )
+        names = [self.meta['keypoint_id2name'][k] for k in range(stepper.num_joints)]
+        self._parts = BodyJoints.of(names) if cropper.upright else None
         self.finder = finder or WholeFrame()
         self.max_people = max_people
         self.reset_every = reset_every
