@@ -1,18 +1,24 @@
 """Streams of upright crops: bodies of dots, turning and lying, lost and found, by themselves and
 in company; and the same answers as of clips."""
 
+import json
 import math
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from rpstn.errors import SettingError
 from rpstn.inference.clips import predict_video
+from rpstn.inference.inferencer import PoseInferencer
 from rpstn.pose.bodies import Body, BodyJoints, body_of_box
 from rpstn.pose.boxes import BoxError
 from rpstn.pose.finders import FoundPerson
 from rpstn.pose.streaming.streaming import StreamingRPSTN, TorchStepper
+from rpstn.results import FrameResult
 from rpstn.video.frames import Frame
+from rpstn.video.inputs import open_input
 
 from body_dots import BODY
 
@@ -241,6 +247,26 @@ def test_clips_follow_the_body_of_the_last_frame_of_the_one_before(build, show):
         (found,) = result.people
         np.testing.assert_allclose(found.keypoints, joints[t], atol=0.8)
         assert apart(found.rotation, 10 * (t - t % 3 - 1) if t >= 3 else 0) < 2
+
+
+def test_an_inferencer_streams_bodies_and_goes_on_with_a_run_where_it_was(build, show, tmp_path):
+    model = build()[1].model
+    torch.save(model.state_dict(), tmp_path / 'dots.pth')
+    joints = [person(15 * t, (150 + t, 120)) for t in range(8)]
+    for t, points in enumerate(joints):
+        cv2.imwrite(str(tmp_path / f'{t}.png'), show(points))
+    source = open_input(f'{tmp_path}/*.png')
+    stream = PoseInferencer(model.cfg, tmp_path / 'dots.pth')
+    assert stream.mode_for(source) == 'stream', 'though it is a file'
+    whole = list(stream.raw(source))
+    known = [FrameResult.from_dict(json.loads(json.dumps(r.to_dict()))) for r in whole[:4]]
+    resumed = list(stream.raw(source, known))
+    for results in (whole, resumed):
+        for t, result in enumerate(results):
+            np.testing.assert_allclose(result.keypoints[0], joints[t], atol=0.5)
+            assert result.people[0].rotation == pytest.approx(whole[t].people[0].rotation, abs=1)
+    assert [r.people[0].state for r in resumed] == (['started'] + ['tracked'] * 3) * 2
+    assert apart(resumed[4].people[0].rotation, 45) < 2
 
 
 def test_what_cannot_be_is_refused(build, show, dot_model):
