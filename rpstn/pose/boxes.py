@@ -11,6 +11,8 @@ import numpy as np
 
 from rpstn.errors import RPSTNError
 
+from .bodies import Place, box_of
+
 _BOXES = "'frame', 'follow', 'x1,y1,x2,y2' or 'follow:x1,y1,x2,y2'"
 
 
@@ -178,9 +180,9 @@ class FollowedBox(FixedBox):
     def lost(self) -> bool:
         return self.box is None
 
-    def look_at(self, box: np.ndarray | None) -> None:
-        """Go on from a box (4,), or from the whole image."""
-        self.box = box
+    def look_at(self, place: Place | None) -> None:
+        """Go on from a place, or from the whole image."""
+        self.box = None if place is None else box_of(place)
 
     def current(self, size: tuple[int, int]) -> np.ndarray:
         if self.box is not None:

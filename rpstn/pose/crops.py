@@ -27,7 +27,7 @@ from mmpose.structures.bbox import bbox_xyxy2cs, get_udp_warp_matrix, get_warp_m
 
 from rpstn.errors import SettingError
 
-from .bodies import Body, Place, body_of_box
+from .bodies import Body, Place, body_of_box, box_of
 
 
 def padded_box(box: np.ndarray, padding: float) -> tuple[np.ndarray, np.ndarray]:
@@ -153,7 +153,7 @@ class Cropper:
     def about(self, place: Place) -> Crop:
         """What is cut out about a box or a body, upright where that is asked for."""
         if not self.upright:
-            return self.crop(place)
+            return self.crop(box_of(place))
         return self.crop_body(place if isinstance(place, Body) else body_of_box(place))
 
     def crop(self, box: np.ndarray, rotation: float = 0.0) -> Crop:
