@@ -27,7 +27,8 @@ class PersonResult:
     id: int
     """The same for the same person through the video; 0 is the first."""
     box: np.ndarray
-    """(4,) x1 y1 x2 y2 pixels: what was looked at, without the padding that the config adds."""
+    """(4,) x1 y1 x2 y2 pixels: what was looked at, without the padding that the config adds; of
+    models that look at upright bodies the box of the sure joints, with a margin."""
     keypoints: np.ndarray
     """(K, 2) x y in image pixels, 0-based; may lie outside of the image."""
     scores: np.ndarray
@@ -38,6 +39,9 @@ class PersonResult:
     searched for again."""
     meta: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """MMPose's data set meta: names, limbs and colours of the joints."""
+    rotation: float = 0.0
+    """Degrees by which the crop that was looked at is turned clockwise in the image; 0 of models
+    that look at boxes."""
 
     @property
     def lost(self) -> bool:
@@ -50,6 +54,7 @@ class PersonResult:
             id=self.id,
             state=self.state,
             box=np.asarray(self.box).tolist(),
+            rotation=self.rotation,
             keypoints=self.keypoints.tolist(),
             scores=self.scores.tolist(),
         )
@@ -66,6 +71,7 @@ class PersonResult:
             np.array(plain['scores']),
             plain['state'],
             meta or {},
+            plain.get('rotation', 0.0),  # journals of older versions have none
         )
 
     def draw(self, image: np.ndarray, kpt_thr: float = 0.3) -> np.ndarray:

@@ -20,7 +20,13 @@ RNG = np.random.default_rng(0)
 def person(number: int, state: str = 'tracked') -> PersonResult:
     box = RNG.uniform(0, 50, 4).astype(np.float32)
     return PersonResult(
-        number, box, RNG.uniform(10, 90, (15, 2)), RNG.uniform(size=15), state, META
+        number,
+        box,
+        RNG.uniform(10, 90, (15, 2)),
+        RNG.uniform(size=15),
+        state,
+        META,
+        float(RNG.uniform(-180, 180)),
     )
 
 
@@ -47,6 +53,7 @@ def test_plain_values_come_back_to_the_last_digit(time):
     assert (again.index, again.time) == (7, pytest.approx(time, rel=0, abs=0, nan_ok=True))
     for ours, theirs in zip(result.people, again.people, strict=True):
         assert (ours.id, ours.state, ours.lost) == (theirs.id, theirs.state, theirs.lost)
+        assert ours.rotation == theirs.rotation != 0
         for name in ('box', 'keypoints', 'scores'):
             assert getattr(ours, name).dtype == getattr(theirs, name).dtype
             np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
@@ -78,3 +85,9 @@ def test_joints_without_names_are_dots():
 
 def test_what_may_be_chosen_is_what_there_is():
     assert tuple(ANSWERS) == choices.JOINTS
+
+
+def test_plain_values_of_older_versions_are_read():
+    plain = person(0).to_dict()
+    del plain['rotation']
+    assert PersonResult.from_dict(plain).rotation == 0

@@ -3,7 +3,8 @@
 Clips are cut out of the video and handed to the model as `rpstn test` does it, by the very
 pipeline of the config's test data set and with the same windows of T frames, so that a video gives
 here what it gives there for the same boxes. The boxes differ: a data set has one for each frame,
-while here one box serves a clip, as nothing is known of a frame before it is looked at.
+while here one box, or upright body, serves a clip, as nothing is known of a frame before it is
+looked at.
 
 The recurrence starts anew with each clip: what it carries, heatmaps and features, lies in the
 coordinates of the crop, and a followed box moves between clips. So the model is never asked for
@@ -26,12 +27,16 @@ from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import TRANSFORMS
 
 from rpstn.checkpoints import ModelError
-from rpstn.engine.loading import config_name
+from rpstn.engine.loading import config_name, joint_names
+from rpstn.pose.bodies import Body, BodyJoints, Place, body_of_box, box_of, rotation_of
 from rpstn.pose.boxes import FixedBox, FollowedBox, parse_box
+from rpstn.pose.crops import is_upright
 from rpstn.pose.datasets.clip_dataset import frame_info, shared_metainfo
+from rpstn.pose.followed_body import FollowedBody, box_about
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.results import FrameResult, PersonResult
 from rpstn.video.frames import Frame
+from rpstn.video.readers import size_of
 
 
 def predict_video(
@@ -60,19 +65,28 @@ def predict_video(
     Raises:
         BoxError: the box cannot be used.
         ModelError: the config's pipeline does not take clips, or the model's answer is no number.
+        SettingError: crops are upright, and no joints are called hips and shoulders.
     """
     follow, given = parse_box(box)
-    tracker = FollowedBox(given, kpt_thr) if follow else FixedBox(given)
     dataset = _test_dataset(model.cfg)
     clips = _Clips(dataset.get('pipeline', ()), model.dataset_meta)
+    tracker: FixedBox | FollowedBody
+    if not follow:
+        tracker = FixedBox(given)
+    elif clips.upright:
+        tracker = FollowedBody(BodyJoints.of(joint_names(model.dataset_meta)), given, kpt_thr)
+    else:
+        tracker = FollowedBox(given, kpt_thr)
     clip_len = clip_len or dataset.get('clip_len', 5)
     # With a stride, every stride-th frame makes one clip, the frames between them the next.
     stride = dataset.get('frame_stride', 1)
     frames, known = iter(frames), iter(known)
     recurrent = isinstance(model, VideoPoseEstimator)
     while chunk := list(islice(frames, clip_len * stride)):
-        height, width = chunk[0].image.shape[:2]
-        current = tracker.current((width, height))
+        size = size_of(chunk[0].image)
+        current: Place = tracker.current(size)
+        if clips.upright and not isinstance(current, Body):
+            current = body_of_box(current)
         found = {
             result.index: (person.keypoints, person.scores)
             for result in islice(known, len(chunk))
@@ -81,11 +95,19 @@ def predict_video(
         for offset in range(min(stride, len(chunk)) if found.keys() != _indices(chunk) else 0):
             found.update(_predict(model, clips.pack(chunk[offset::stride], clip_len, current)))
         tracker.update(*found[chunk[-1].index])
-        lost = follow and tracker.box is None
         for place, frame in enumerate(chunk):
             state = 'started' if place < stride or not recurrent else 'tracked'
-            state = 'lost' if lost and frame is chunk[-1] else state
-            person = PersonResult(0, current, *found[frame.index], state, model.dataset_meta)
+            state = 'lost' if tracker.lost and frame is chunk[-1] else state
+            joints, scores = found[frame.index]
+            person = PersonResult(
+                0,
+                box_about(current, joints, scores, kpt_thr, size),
+                joints,
+                scores,
+                state,
+                model.dataset_meta,
+                rotation_of(current),
+            )
             yield FrameResult(frame.index, frame.time, (person,), frame.image, model.dataset_meta)
 
 
@@ -106,7 +128,7 @@ class _MemoryReader:
 
 
 class _Clips:
-    """Frames and a box to the batch of one clip that the model takes.
+    """Frames and a place to the batch of one clip that the model takes.
 
     Gives the pipeline what :class:`ClipDataset` gives it, with all joints marked as not labelled.
     """
@@ -118,11 +140,12 @@ class _Clips:
                 "the pipeline of the config's test data set must start with LoadClip "
                 f'and end with PackClipInputs, got {types}'
             )
+        self.upright = is_upright(pipeline)
         self.pipeline = Compose([TRANSFORMS.build(step) for step in pipeline])
         self.joints = len(meta['keypoint_id2name'])
         self.shared = shared_metainfo(meta)
 
-    def pack(self, frames: list[Frame], clip_len: int, box: np.ndarray) -> dict:
+    def pack(self, frames: list[Frame], clip_len: int, place: Place) -> dict:
         """Frames beyond the last repeat it, and are marked as padded."""
         reader = _MemoryReader({frame.index: frame.image for frame in frames})
         height, width = frames[0].image.shape[:2]
@@ -133,12 +156,13 @@ class _Clips:
             reader=reader,
             image_size=(width, height),
             action='',
-            frames=[self._frame(*item, box) for item in padded],
+            frames=[self._frame(*item, place) for item in padded],
         )
         return pseudo_collate([self.pipeline(info)])
 
-    def _frame(self, frame: Frame, padded: bool, box: np.ndarray) -> dict:
+    def _frame(self, frame: Frame, padded: bool, place: Place) -> dict:
         flags = np.zeros(self.joints, bool)
+        body = dict(body=place) if isinstance(place, Body) else {}
         return dict(
             frame_info(
                 frame.index,
@@ -146,11 +170,12 @@ class _Clips:
                 'video',
                 frame.index,
                 padded,
-                box,
+                box_of(place),
                 np.zeros((self.joints, 2)),
                 flags,
                 flags,
             ),
+            **body,
             **self.shared,
         )
 

@@ -18,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmpose.models.pose_estimators.base import BasePoseEstimator
@@ -29,7 +28,8 @@ from rpstn.deploy.engines import build_stepper, check_engine, export_for_engine
 from rpstn.engine.loading import joint_names, load_model
 from rpstn.engine.shipped import shipped_files
 from rpstn.errors import SettingError, first_line
-from rpstn.pose.boxes import BoxError, FollowedBox, parse_box, whole_frame
+from rpstn.pose.bodies import Place, body_of_box
+from rpstn.pose.boxes import BoxError, checked_box, parse_box, whole_frame
 from rpstn.pose.finders import build_finder, default_finder
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.pose.streaming.steppers import Stepper
@@ -55,8 +55,8 @@ class PoseInferencer:
     is answered before the next is looked at, and heatmaps and features are carried on for as long
     as a person is seen: :class:`rpstn.pose.StreamingRPSTN`. ``auto`` is ``clip`` for files
     and ``stream`` for cameras and network streams, for several people, with
-    other options of streaming, for engines other than torch, and for RPSTN-Lite; single-frame
-    models know clips only.
+    other options of streaming, for engines other than torch, for RPSTN-Lite, and for models that
+    look at upright crops, which a clip's frames have late; single-frame models know clips only.
 
     Args:
         config: config file, or config. Defaults to RPSTN-Lite, which comes with the package.
@@ -188,7 +188,8 @@ class PoseInferencer:
         """``'clip'`` or ``'stream'``, whichever a source is looked at in."""
         if self.mode != 'auto':
             return self.mode
-        return 'stream' if source.live else 'clip'
+        upright = self.streaming is not None and self.streaming.cropper.upright
+        return 'stream' if source.live or upright else 'clip'
 
     def finisher(self) -> Callable[[FrameResult], FrameResult]:
         """What :meth:`raw` results go through, in order: a new filter, and the joints asked for."""
@@ -260,16 +261,18 @@ class PoseInferencer:
             yield replace(last, image=frame.image)
         follow, given = parse_box(self.box)
         name = object()  # of this run, as there may be others at the same time
-        boxes: dict[int, np.ndarray] = {}
+        boxes: dict[int, Place] = {}
         if last is not None and size is not None:
-            boxes = self._boxes_after(last, size)
+            boxes = _places_after(last, size, streaming)
         elif given is not None:
             boxes = {0: given}
         resumed = set(boxes)
         try:
             for frame in frames:
                 if not follow:
-                    boxes = {0: whole_frame(size_of(frame.image)) if given is None else given}
+                    size = size_of(frame.image)
+                    box = whole_frame(size) if given is None else checked_box(given, size)
+                    boxes = {0: body_of_box(box) if streaming.cropper.upright else box}
                 result = streaming.step(frame.image, boxes or None, name)
                 boxes = {}
                 for person in result.people:
@@ -285,12 +288,16 @@ class PoseInferencer:
         finally:
             streaming.close(name)
 
-    def _boxes_after(self, result: FrameResult, size: tuple[int, int]) -> dict[int, np.ndarray]:
-        """Where to go on looking for the people of the last frame of an earlier run."""
-        boxes = {}
-        for person in result.people:
-            follower = FollowedBox(person.box, self.kpt_thr)
-            follower.update(person.keypoints, person.scores)
-            if follower.box is not None:
-                boxes[person.id] = follower.current(size)
-        return boxes
+
+def _places_after(
+    result: FrameResult, size: tuple[int, int], streaming: StreamingRPSTN
+) -> dict[int, Place]:
+    """Where to go on looking for the people of the last frame of an earlier run."""
+    places: dict[int, Place] = {}
+    for person in result.people:
+        follower = streaming.follower()
+        follower.look_at(person.box)
+        follower.update(person.keypoints, person.scores)
+        if not follower.lost:
+            places[person.id] = follower.current(size)
+    return places

@@ -14,9 +14,9 @@ JSON (NAME.json): the same figures by frame, as one object:
 
     video, fps, size [width, height], joints [K names], skeleton [pairs of joint indices], and what
         the caller adds
-    frames  one {frame, time, person, state, box [x1, y1, x2, y2], keypoints [K times [x, y,
-            score]]} per person and frame, each on a line of its own; {frame, time} where nobody
-            was found
+    frames  one {frame, time, person, state, box [x1, y1, x2, y2], rotation, keypoints [K times
+            [x, y, score]]} per person and frame, each on a line of its own; {frame, time} where
+            nobody was found
 
 NPZ (NAME.npz): rows N, one per person and frame: frame (N,), time (N,), person (N,), box (N, 4),
 keypoints (N, K, 2), scores (N, K); and joints (K,), fps, image_size (2,) width and height.
@@ -28,8 +28,9 @@ MMPose (NAME.mmpose.json): what MMPose's demos write of a video, {meta_info, ins
 [{frame_id: the frame, instances: [{keypoints [K [x, y]], keypoint_scores [K], bbox [[x1, y1, x2,
 y2]], bbox_score}]}]}, and the key track_id.
 
-`box` is what the frame was cut out by, before the padding that the config adds. All but the NPZ
-are whole, readable files after every frame.
+`box` is what the frame was cut out by, before the padding that the config adds; of models that
+look at upright bodies it is the box of the sure joints, and `rotation` the degrees by which the
+crop was turned clockwise. All but the NPZ are whole, readable files after every frame.
 """
 
 from __future__ import annotations
@@ -149,6 +150,7 @@ class PoseJson(JsonList):
                     person=person.id,
                     state=person.state,
                     box=_box(person),
+                    rotation=round(person.rotation, 2),
                     keypoints=_keypoints(person),
                 )
                 for person in result.people

@@ -8,6 +8,7 @@ Points are x y, in 0-based image pixels. Shapes: K joints.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,10 @@ SHOULDERS = ('left_shoulder', 'right_shoulder')
 FARTHEST = 1.5
 """Times as far as the third farthest joint, at most: one wild joint, or two, make no large crop."""
 LEAST_RADIUS = 1.0
+BODY = (0.8, 0.3)
+"""Semi-axes, along and across the body, of an ellipse about the hips' centre, as shares of the
+radius: of those tried, its upright box fits JHMDB's training joints best (mean IoU 0.61 with the
+joints' own box; 0.25 of the square about the circle)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,3 +96,32 @@ def body_of_box(box: np.ndarray) -> Body:
     """An upright body in the middle of a box (4,), about whose joints nothing is known."""
     low, high = np.asarray(box, float).reshape(2, 2)
     return Body((low + high) / 2, float(max((high - low).max() / 2, LEAST_RADIUS)))
+
+
+def box_of_body(body: Body) -> np.ndarray:
+    """The upright box (4,) about a body: about the ellipse of :data:`BODY`."""
+    along, across = BODY
+    sin, cos = math.sin(body.angle), math.cos(body.angle)
+    reach = body.radius * np.array(
+        [math.hypot(along * sin, across * cos), math.hypot(along * cos, across * sin)]
+    )
+    return np.concatenate([body.center - reach, body.center + reach])
+
+
+Place = np.ndarray | Body
+"""Where to look for a person: a box (4,), or a body."""
+
+
+def box_of(place: Place) -> np.ndarray:
+    """The upright box (4,) about where a person is."""
+    return box_of_body(place) if isinstance(place, Body) else place
+
+
+def middle_of(place: Place) -> np.ndarray:
+    """(2,) of a box, or of a body's hips."""
+    return place.center if isinstance(place, Body) else (place[:2] + place[2:]) / 2
+
+
+def rotation_of(place: Place) -> float:
+    """Degrees by which it is turned clockwise; boxes are not."""
+    return math.degrees(place.angle) if isinstance(place, Body) else 0.0

@@ -11,6 +11,8 @@ import numpy as np
 
 from rpstn.errors import RPSTNError
 
+from .bodies import Place, box_of
+
 _BOXES = "'frame', 'follow', 'x1,y1,x2,y2' or 'follow:x1,y1,x2,y2'"
 
 
@@ -48,6 +50,29 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
     """Intersection over union of two boxes (4,)."""
     shared = np.prod(np.clip(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0, None))
     return float(shared / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared))
+
+
+def sure_joints(keypoints: np.ndarray, scores: np.ndarray, min_score: float) -> np.ndarray:
+    """Which of K joints (K, 2) are found, with scores (K,) of at least ``min_score``; (K,) bool."""
+    # Decoding finds no place in a map without a peak.
+    return (scores >= min_score) & np.isfinite(keypoints).all(axis=-1)
+
+
+def too_few(sure: int, total: int, min_share: float) -> bool:
+    """Whether a person counts as lost with so many joints sure, of all."""
+    return sure < max(min(3, total), min_share * total)
+
+
+def limited(box: np.ndarray, size: tuple[int, int], min_side: float) -> np.ndarray:
+    """A box (4,) cut at the border of an image of (width, height) pixels, as those of training are.
+
+    Its sides stay at least a share ``min_side`` of the image's longer one.
+    """
+    last = np.array(size) - 1
+    low, high = np.clip(box[:2], 0, last), np.clip(box[2:], 0, last)
+    centre = (low + high) / 2
+    sides = np.maximum(high - low, min_side * max(size))
+    return np.concatenate([centre - sides / 2, centre + sides / 2]).astype(np.float32)
 
 
 def parse_box(text: str | Sequence[float]) -> tuple[bool, np.ndarray | None]:
@@ -88,6 +113,11 @@ class FixedBox:
     def __init__(self, box: np.ndarray | None = None) -> None:
         self.box = box
 
+    @property
+    def lost(self) -> bool:
+        """Whether the person has to be searched for."""
+        return False
+
     def current(self, size: tuple[int, int]) -> np.ndarray:
         """The box (4,) to look in next, in an image of (width, height) pixels.
 
@@ -127,15 +157,16 @@ class FollowedBox(FixedBox):
     """
 
     MAX_CHANGE, GROWTH, GROWN = 4 / 3, 1.1, 1.5
+    MARGIN, MIN_SIDE = 0.1, 0.05
 
     def __init__(
         self,
         box: np.ndarray | None = None,
         min_score: float = 0.3,
-        margin: float = 0.1,
+        margin: float = MARGIN,
         min_share: float = 1 / 3,
         most: float = 2 / 3,
-        min_side: float = 0.05,
+        min_side: float = MIN_SIDE,
     ) -> None:
         super().__init__(box)
         self.min_score = min_score
@@ -145,16 +176,23 @@ class FollowedBox(FixedBox):
         self.min_side = min_side
         self.sure = np.full(2, np.inf)  # sides when enough joints were certain
 
+    @property
+    def lost(self) -> bool:
+        return self.box is None
+
+    def look_at(self, place: Place | None) -> None:
+        """Go on from a place, or from the whole image."""
+        self.box = None if place is None else box_of(place)
+
     def current(self, size: tuple[int, int]) -> np.ndarray:
         if self.box is not None:
-            self.box = self._limited(self.box, size)
+            self.box = limited(self.box, size, self.min_side)
         return super().current(size)
 
     def update(self, keypoints: np.ndarray, scores: np.ndarray) -> None:
-        # Decoding finds no place in a map without a peak.
-        certain = (scores >= self.min_score) & np.isfinite(keypoints).all(axis=-1)
+        certain = sure_joints(keypoints, scores, self.min_score)
         total, found = len(certain), int(certain.sum())
-        if found < max(min(3, total), self.min_share * total):
+        if too_few(found, total, self.min_share):
             self.box = None
             return
         low, high = keypoints[certain].min(axis=0), keypoints[certain].max(axis=0)
@@ -177,11 +215,3 @@ class FollowedBox(FixedBox):
         if self.box is None or found >= self.most * total:
             self.sure = sides
         self.box = np.concatenate([centre - sides / 2, centre + sides / 2]).astype(np.float32)
-
-    def _limited(self, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """Cut at the image's border, as the boxes of training are, and no smaller than allowed."""
-        last = np.array(size) - 1
-        low, high = np.clip(box[:2], 0, last), np.clip(box[2:], 0, last)
-        centre = (low + high) / 2
-        sides = np.maximum(high - low, self.min_side * max(size))
-        return np.concatenate([centre - sides / 2, centre + sides / 2]).astype(np.float32)

@@ -27,7 +27,7 @@ from mmpose.structures.bbox import bbox_xyxy2cs, get_udp_warp_matrix, get_warp_m
 
 from rpstn.errors import SettingError
 
-from .bodies import Body
+from .bodies import Body, Place, body_of_box, box_of
 
 
 def padded_box(box: np.ndarray, padding: float) -> tuple[np.ndarray, np.ndarray]:
@@ -134,7 +134,7 @@ class Cropper:
             about.get('padding', 1.25),
             'TopdownStretch' not in steps,
             crop.get('use_udp', False),
-            'ClipBody' in steps,
+            is_upright(pipeline),
         )
 
     @classmethod
@@ -149,6 +149,12 @@ class Cropper:
         while 'pipeline' not in dataset and 'dataset' in dataset:  # wrapped
             dataset = dataset['dataset']
         return cls.from_pipeline(dataset.get('pipeline') or ())
+
+    def about(self, place: Place) -> Crop:
+        """What is cut out about a box or a body, upright where that is asked for."""
+        if not self.upright:
+            return self.crop(box_of(place))
+        return self.crop_body(place if isinstance(place, Body) else body_of_box(place))
 
     def crop(self, box: np.ndarray, rotation: float = 0.0) -> Crop:
         """What is cut out for a box (4,)."""
@@ -174,6 +180,11 @@ def rotate_about(points: np.ndarray, center: np.ndarray, degrees: float) -> np.n
     """Points (..., 2) turned about a centre (2,), as a crop of that rotation is, without UDP."""
     sin, cos = np.sin(np.deg2rad(degrees)), np.cos(np.deg2rad(degrees))
     return (np.asarray(points) - center) @ np.array([[cos, sin], [-sin, cos]]) + center
+
+
+def is_upright(pipeline: Sequence[Mapping]) -> bool:
+    """Whether a pipeline of clips cuts them out about bodies, by ``ClipBody``."""
+    return any(_name(step['type']) == 'ClipBody' for step in _flat(pipeline))
 
 
 def _name(component: str | type) -> str:

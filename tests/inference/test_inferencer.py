@@ -148,6 +148,32 @@ def test_what_is_known_is_gone_on_from(models, video):
     assert {r.people[0].id for r in resumed} == {0} and resumed[3].image is not None
 
 
+@pytest.fixture(scope='module')
+def upright(models, tmp_path_factory) -> list[str]:
+    """The same RPSTN, that looks at upright crops."""
+    config = Config.fromfile(models['rpstn_demo'][0])
+    pipeline = config.test_dataloader.dataset.pipeline
+    (place,) = [k for k, step in enumerate(pipeline) if step['type'] == 'ClipBBox']
+    size = config.model.backbone.input_size
+    pipeline[place] = dict(type='ClipBody', joints='penn13', input_size=size)
+    path = tmp_path_factory.mktemp('upright') / 'upright.py'
+    config.dump(path)
+    return [str(path), models['rpstn_demo'][1]]
+
+
+@pytest.mark.parametrize('box', ['frame', '10,5,50,40'])
+def test_upright_crops_about_a_box_for_all_frames(upright, video, box):
+    """Clips of one frame each are all P's, as is a stream that P sees every frame of."""
+    stream = PoseInferencer(
+        *upright, box=box, kpt_thr=-9, mode='stream', stream_options=dict(reset_every=1)
+    )
+    expected = predict_video(stream.model, open_frames(video), box, clip_len=1, kpt_thr=-9)
+    for result, clip in zip(stream(video), expected, strict=True):
+        np.testing.assert_allclose(result.keypoints, clip.keypoints, atol=1e-4)
+        np.testing.assert_allclose(result.people[0].box, clip.people[0].box, atol=1e-4)
+        assert result.people[0].rotation == clip.people[0].rotation == 0
+
+
 def test_lite_finds_people_by_blazepose_unless_told_where_they_are():
     def found_by(**options) -> PersonFinder:
         return PoseInferencer(**options).streaming.finder

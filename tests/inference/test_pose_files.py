@@ -22,6 +22,7 @@ def people(*numbers: int, seed: int = 0) -> tuple[PersonResult, ...]:
             rng.uniform(0, 50, 4).astype(np.float32),
             rng.normal(size=(2, 2)),
             rng.uniform(size=2),
+            rotation=float(rng.uniform(-180, 180)),
         )
         for n in numbers
     )
@@ -57,6 +58,7 @@ def test_json_files_are_whole_after_every_frame(tmp_path):
     frames = entries(tmp_path / 'a.json', 'frames')
     assert [(f['frame'], f.get('person')) for f in frames] == [(0, 0), (1, None), (4, 0), (4, 7)]
     assert frames[1] == dict(frame=1, time=0.1)
+    assert frames[3]['rotation'] == round(RESULTS[2].people[1].rotation, 2) != 0
     assert [e['image_id'] for e in entries(tmp_path / 'c.json', None)] == [0, 4, 4]
     last = entries(tmp_path / 'm.json', 'instance_info')[-1]
     assert last['frame_id'] == 4 and [i['track_id'] for i in last['instances']] == [0, 7]
@@ -109,6 +111,7 @@ def test_a_journal_gives_back_what_was_written_to_the_last_bit(tmp_path):
         assert (ours.index, ours.time) == (found.index, found.time)
         for a, b in zip(ours.people, found.people, strict=True):
             assert (a.id, a.state, a.box.dtype) == (b.id, b.state, b.box.dtype)
+            assert a.rotation == b.rotation
             for name in ('box', 'keypoints', 'scores'):
                 np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
     # The first frames come again, and are in it only once.

@@ -14,6 +14,7 @@ import numpy as np
 from rpstn.errors import RPSTNError
 from rpstn.video.readers import size_of
 
+from ..bodies import Body
 from ..boxes import whole_frame
 
 
@@ -25,12 +26,8 @@ class FoundPerson:
     """(4,) float32, inside of the image."""
     score: float = 1.0
     """How sure it is, from 0 to 1; 1 where the finder does not tell."""
-    center: np.ndarray | None = None
-    """(2,) of the hips."""
-    radius: float | None = None
-    """Of the circle about the hips that holds the body, pixels."""
-    angle: float | None = None
-    """Radians by which the body is turned clockwise; 0 is upright."""
+    body: Body | None = None
+    """Hips, reach and direction, where the finder tells."""
 
 
 class FinderError(RPSTNError, RuntimeError):

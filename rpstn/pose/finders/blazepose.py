@@ -21,14 +21,11 @@ from rpstn.checkpoints import (
 )
 from rpstn.errors import SettingError
 
+from ..bodies import Body, box_of_body
 from ..models.blazepose_detection import Detections, View, detect_in_views
 from ..models.blazepose_detector import BlazePoseDetector
 from .base import FoundPerson
 
-BODY = (0.8, 0.3)
-"""Semi-axes, along and across the body, of an ellipse about the hips' centre, as shares of the
-radius: of those tried, its upright box fits JHMDB's training joints best (mean IoU 0.61 with the
-joints' own box; 0.25 of the square about the circle)."""
 VISIBLE = 0.36
 """Of the square's side: people of this height or more are found."""
 STRIDE = 1 - VISIBLE
@@ -153,21 +150,12 @@ def people_of(found: Detections, size: tuple[int, int]) -> list[FoundPerson]:
     for score, center, radius, angle in zip(
         found.scores.tolist(), found.centers, found.radii.tolist(), found.angles.tolist()
     ):
-        whole = body_box(center, radius, angle)
+        body = Body(center, radius, angle)
+        whole = box_of_body(body)
         box = np.clip(whole, 0, np.tile(size, 2) - 1)
         if np.prod(box[2:] - box[:2]) > SHOWN * np.prod(whole[2:] - whole[:2]):
-            people.append(FoundPerson(box.astype(np.float32), score, center, radius, angle))
+            people.append(FoundPerson(box.astype(np.float32), score, body))
     return people
-
-
-def body_box(center: np.ndarray, radius: float, angle: float) -> np.ndarray:
-    """The upright box (4,) about a body: about the ellipse of :data:`BODY`."""
-    along, across = BODY
-    sin, cos = math.sin(angle), math.cos(angle)
-    reach = radius * np.array(
-        [math.hypot(along * sin, across * cos), math.hypot(along * cos, across * sin)]
-    )
-    return np.concatenate([center - reach, center + reach])
 
 
 def shown_whole(box: np.ndarray, view: View) -> bool:

@@ -7,7 +7,7 @@ Shapes: N people, K joints, C channels, (H, W) image pixels, (h, w) heatmap cell
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -17,10 +17,11 @@ from torch import Tensor
 
 from rpstn.results import PersonResult
 
-from ..boxes import FollowedBox
+from ..bodies import Place, middle_of
 from ..crops import Crop
+from ..followed_body import Follower
 
-Boxes = Sequence[np.ndarray | None] | Mapping[int, np.ndarray | None]
+Boxes = Sequence[Place | None] | Mapping[int, Place | None]
 """Of people 0, 1, ..., or by number; None for who has left."""
 
 
@@ -30,10 +31,10 @@ class FollowedPerson:
 
     id: int
     """The same number in all frames of a stream."""
-    follower: FollowedBox
+    follower: Follower
     """Where the joints are."""
-    box: np.ndarray
-    """(4,) looked in last, or to look in first."""
+    place: Place
+    """Looked at last, or to look at first."""
     state: tuple[Tensor, Tensor] | None = None
     """M'_t, (1, K, h, w), and f_t, (1, C, h, w); None before the first frame and when lost."""
     age: int = 0
@@ -41,11 +42,11 @@ class FollowedPerson:
     missed: int = 0
     """Frames for which the person has been lost."""
     rough: bool = False
-    """Whether the box holds much more than the person."""
+    """Whether the place holds much more than the person."""
     sure: bool = False
     """Whether the person was seen in the last frame."""
     retry: bool = False
-    """Whether P is to look at the follower's box next."""
+    """Whether P is to look where the follower is next."""
 
     def found(
         self,
@@ -62,19 +63,17 @@ class FollowedPerson:
         the batch norm behind both P and the propagation has statistics mostly of the latter, and
         can leave P's peaks at a small part of their height.
         """
-        self.rough = task.rough or (
-            self.rough and not started and np.array_equal(task.box, self.box)
-        )
-        self.box = task.box
+        self.rough = task.rough or (self.rough and not started and self.follower.lost)
+        self.place = task.place
         self.age = 0 if started else self.age
         self.follower.update(joints, scores)
-        lost = self.follower.box is None
+        lost = self.follower.lost
         if lost:
             self.missed += 1
             self.retry = self.sure and not started
             carried = started
             if self.retry or (started and not self.rough):
-                self.follower.box = self.box
+                self.follower.look_at(self.place)
         else:
             self.missed = 0
             self.retry = self.rough  # closer
@@ -91,12 +90,14 @@ class Task:
     person: FollowedPerson
     image: np.ndarray
     """(H, W, 3) BGR uint8."""
-    box: np.ndarray
-    """(4,) to look in."""
+    place: Place
+    """To look at."""
     given: bool = False
     """Whether the caller knows that the person is there."""
     rough: bool = False
-    """Whether the box holds much more than the person."""
+    """Whether the place holds much more than the person."""
+    again: bool = False
+    """Whether P is to look a second time, where it finds the joints."""
     result: PersonResult = field(init=False, repr=False, compare=False)
     """The answer, once the person has been looked for."""
 
@@ -112,14 +113,30 @@ class Stream:
     named: int = 0
     """Ids given so far."""
 
-    def add(
-        self, follower: FollowedBox, box: np.ndarray, number: int | None = None
-    ) -> FollowedPerson:
-        """A new person, looked for in a box (4,), by default with an id not used before."""
+    def add(self, follower: Follower, place: Place, number: int | None = None) -> FollowedPerson:
+        """A new person, looked for at a place, by default with an id not used before."""
         number = self.named if number is None else number
         self.named = max(self.named, number + 1)
-        self.people[number] = FollowedPerson(number, follower, box)
+        self.people[number] = FollowedPerson(number, follower, place)
         return self.people[number]
+
+    def take(
+        self,
+        places: Sequence[Place],
+        lost: Sequence[FollowedPerson],
+        room: int,
+        follower: Callable[[], Follower],
+    ) -> list[tuple[FollowedPerson, Place]]:
+        """Who is at places where somebody was found: those who are lost, and so many newcomers.
+
+        Everybody who is lost is at the nearest; those lost first choose first.
+        """
+        free, found = list(places), []
+        for person in lost:
+            if free:
+                away = [np.linalg.norm(middle_of(p) - middle_of(person.place)) for p in free]
+                found.append((person, free.pop(int(np.argmin(away)))))
+        return found + [(self.add(follower(), place), place) for place in free[:room]]
 
     def without_doubles(self, tasks: Sequence[Task]) -> tuple[PersonResult, ...]:
         """Results by number; where two have come upon one person, the older goes on.
@@ -158,7 +175,7 @@ def cut_crops(tasks: Sequence[Task], crops: Sequence[Crop]) -> Tensor:
     return torch.from_numpy(np.stack(images))
 
 
-def by_number(boxes: Boxes) -> dict[int, np.ndarray | None]:
+def by_number(boxes: Boxes) -> dict[int, Place | None]:
     """The boxes by their people's numbers."""
     return dict(boxes if isinstance(boxes, Mapping) else enumerate(boxes))
 

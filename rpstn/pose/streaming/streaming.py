@@ -10,7 +10,8 @@ RPSTN only looks back: (heatmaps, features) of the last frame is all that a step
 Where the crop has moved between two frames, the maps are carried on as they are, though they lie
 in the old crop. That is what the network saw in training, where every frame is cut out by a box of
 its own, and what makes a stream equal to a clip. (Warped into the new crop, features lose too much
-by being resampled.) The crop rather stays where it is until the person has moved.
+by being resampled.) The crop rather stays where it is until the person has moved; an upright one
+follows at once.
 
 Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
 """
@@ -33,12 +34,15 @@ from rpstn.errors import SettingError
 from rpstn.results import FrameResult, PersonResult, nameless
 from rpstn.video.readers import size_of
 
-from ..boxes import FollowedBox, checked_box, overlap
+from ..bodies import Body, BodyJoints, Place, body_of_box, box_of, rotation_of
+from ..boxes import FollowedBox, overlap
 from ..crops import Crop, Cropper
 from ..datasets.boxes import has_area
 from ..decoding import decode_heatmaps
-from ..finders import FoundPerson, PersonFinder, WholeFrame
+from ..finders import PersonFinder, WholeFrame
+from ..followed_body import FollowedBody, Follower, box_about
 from ..models.estimator import VideoPoseEstimator
+from .checks import check_found, check_frame, check_options, check_place
 from .people import Boxes, FollowedPerson, Stream, Task, by_number, cut_crops, together
 from .steppers import Stepper, TorchStepper
 
@@ -59,6 +63,10 @@ class StreamingRPSTN:
     the number, or ``max_lost`` frames have gone by. Whether P has found anybody shows in the frame
     after, see :meth:`FollowedPerson.found`.
 
+    A model whose pipeline has ``ClipBody`` looks at upright crops: people are followed as bodies
+    (:class:`FollowedBody`), and P looks twice at a frame in which a finder or a box says where
+    somebody is, the second time about the joints that it has just found.
+
     Args:
         stepper: what computes the recurrence; a model becomes a
             :class:`TorchStepper`.
@@ -72,7 +80,8 @@ class StreamingRPSTN:
         min_score: joints with a lower score count as uncertain. With ``-inf`` nobody is
             ever lost.
         keep_iou: the crop stays where it is while the box of the last joints overlaps it
-            by this much (intersection over union); 1 moves it in every frame.
+            by this much (intersection over union); 1 moves it in every frame. Upright crops
+            always move.
         find_every: frames between two searches for people.
         max_lost: frames after which a lost person is given up.
         cropper, decoder: in place of the config's.
@@ -80,8 +89,9 @@ class StreamingRPSTN:
             that of the config's test data.
 
     Raises:
-        SettingError: there is no config, or an option is out of range; ValueError: the config does
-            not say how to crop.
+        SettingError: there is no config, or an option is out of range, or crops are upright and
+            no joints are called hips and shoulders; ValueError: the config does not say how to
+            crop.
     """
 
     def __init__(
@@ -105,19 +115,7 @@ class StreamingRPSTN:
             meta = meta or getattr(stepper, 'dataset_meta', None)
             decoder = decoder or stepper.head.decoder
             stepper = TorchStepper(stepper)
-        for name, value, least in (
-            ('max_people', max_people, 0),
-            ('find_every', find_every, 1),
-            ('reset_every', reset_every, 1),
-            ('max_lost', max_lost, 0),
-        ):
-            if value is not None and value < least:
-                raise SettingError(f'{name} must be at least {least}, got {value}')
-        if max_people > 1 and (finder is None or isinstance(finder, WholeFrame)):
-            raise SettingError(
-                f'max_people={max_people} needs a finder that tells people apart; the '
-                'whole frame is for one'
-            )
+        check_options(finder, max_people, find_every, reset_every, max_lost)
         if cropper is None or decoder is None:
             if config is None:
                 raise SettingError('StreamingRPSTN needs a config, or both cropper and decoder')
@@ -132,6 +130,8 @@ class StreamingRPSTN:
             )
         self.decoder = decoder
         self.meta = meta or _meta_of(config, stepper.num_joints)
+        names = [self.meta['keypoint_id2name'][k] for k in range(stepper.num_joints)]
+        self._parts = BodyJoints.of(names) if cropper.upright else None
         self.finder = finder or WholeFrame()
         self.max_people = max_people
         self.reset_every = reset_every
@@ -150,7 +150,9 @@ class StreamingRPSTN:
             frame: (H, W, 3) BGR uint8.
             boxes: box (4,) of person 0, 1, ..., or by number, to
                 look in, exactly; None for a person who has left. Where none is given a person's
-                box follows the last joints.
+                box follows the last joints. With upright crops a box stands for an upright body
+                that fills it; P looks a second time about the joints, if it is a person's first.
+                A :class:`Body <rpstn.pose.bodies.Body>` in its place is looked at exactly.
             stream: its name.
 
         Returns:
@@ -174,18 +176,14 @@ class StreamingRPSTN:
         if extra := set(given) - set(frames):
             raise ValueError(f'boxes of streams without a frame: {sorted(map(str, extra))}')
         for name, image in frames.items():  # before anything is changed
-            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-                raise ValueError(
-                    f'stream {name!r}: a frame must be (H, W, 3) BGR uint8, got '
-                    f'{image.shape} {image.dtype}'
-                )
-            for box in given.setdefault(name, {}).values():
-                if box is not None:
-                    checked_box(box, size_of(image))
+            check_frame(image, name)
+            for place in given.setdefault(name, {}).values():
+                if place is not None:
+                    check_place(place, size_of(image), self.cropper.upright)
         tasks = {name: self._place(name, image, given[name]) for name, image in frames.items()}
         everybody = [task for found in tasks.values() for task in found]
-        self._zoom([task for task in everybody if task.rough])
-        self._run([task for task in everybody if not task.rough])
+        self._zoom([task for task in everybody if task.again])
+        self._run([task for task in everybody if not task.again])
         return {
             name: self._answer(self._streams[name], frames[name], found)
             for name, found in tasks.items()
@@ -196,21 +194,28 @@ class StreamingRPSTN:
         self._streams.pop(stream, None)
         self.finder.forget(stream)
 
+    def follower(self) -> Follower:
+        """What follows one person's joints in this model's crops."""
+        if self._parts is not None:
+            return FollowedBody(self._parts, min_score=self.min_score)
+        return FollowedBox(min_score=self.min_score)
+
     def _place(
-        self, name: Hashable, image: np.ndarray, given: Mapping[int, np.ndarray | None]
+        self, name: Hashable, image: np.ndarray, given: Mapping[int, Place | None]
     ) -> list[Task]:
         """Who is to be looked for, and where."""
         stream = self._streams.setdefault(name, Stream())
         self.finder.observe(image, name)
         tasks: list[Task] = []
-        for number, box in given.items():
-            if box is None:
+        for number, asked in given.items():
+            if asked is None:
                 stream.people.pop(number, None)
                 continue
-            box = np.asarray(box, np.float32)
-            person = stream.people.get(number) or stream.add(self._follower(), box, number)
-            person.follower.box = box
-            tasks.append(Task(person, image, box, given=True))
+            place = asked if isinstance(asked, Body) else self._about(np.asarray(asked, np.float32))
+            person = stream.people.get(number) or stream.add(self.follower(), place, number)
+            person.follower.look_at(place)
+            again = self.cropper.upright and place is not asked and person.state is None
+            tasks.append(Task(person, image, place, given=True, again=again))
         for number, person in stream.people.items():
             if given.get(number) is not None:
                 continue
@@ -234,46 +239,41 @@ class StreamingRPSTN:
             return []
         last = np.tile(size_of(image), 2) - 1
         seen = self.finder.find(image, name)
-        if not all(isinstance(person, FoundPerson) for person in seen):
-            raise SettingError(
-                f'{type(self.finder).__name__}.find must answer FoundPersons, see '
-                f'rpstn.pose.finders, got {type(seen).__name__}'
-            )
+        check_found(seen, self.finder)
         boxes = np.clip(np.reshape([person.box for person in seen], (-1, 4)), 0, last)
+        boxes = boxes.astype(np.float32)
+        taken = [box_of(task.place) for task in tasks]
         free = [
-            box
-            for box in boxes[has_area(boxes)].astype(np.float32)
-            if all(overlap(box, task.box) < 0.3 for task in tasks)
+            self._about(box, person.body)
+            for person, box, some in zip(seen, boxes, has_area(boxes))
+            if some and all(overlap(box, other) < 0.3 for other in taken)
         ]
-        found = []
-        for person in lost:  # the nearest one; those lost first choose first
-            if free:
-                away = [
-                    np.linalg.norm((box[:2] + box[2:] - person.box[:2] - person.box[2:]) / 2)
-                    for box in free
-                ]
-                found.append((person, free.pop(int(np.argmin(away)))))
-        found += [(stream.add(self._follower(), box), box) for box in free[:room]]
-        for person, box in found:
-            person.follower.box = None if rough else box
-        return [Task(person, image, box, rough=rough) for person, box in found]
+        found = stream.take(free, lost, room, self.follower)
+        for person, place in found:
+            person.follower.look_at(None if rough else place)
+        again = rough or self.cropper.upright
+        return [Task(person, image, place, rough=rough, again=again) for person, place in found]
 
-    def _follower(self) -> FollowedBox:
-        return FollowedBox(min_score=self.min_score)
+    def _about(self, box: np.ndarray, body: Body | None = None) -> Place:
+        """Where to look for who is in a box (4,), or is such a body if that is known."""
+        return (body or body_of_box(box)) if self.cropper.upright else box
 
-    def _followed(self, person: FollowedPerson, size: tuple[int, int]) -> np.ndarray:
-        box = person.follower.current(size)
-        return person.box if overlap(box, person.box) >= self.keep_iou else box
+    def _followed(self, person: FollowedPerson, size: tuple[int, int]) -> Place:
+        place = person.follower.current(size)
+        if isinstance(place, Body) or isinstance(person.place, Body):
+            return place  # at once, as in training
+        return person.place if overlap(place, person.place) >= self.keep_iou else place
 
     def _zoom(self, tasks: Sequence[Task]) -> None:
-        """From the whole frame to the box of the joints that P finds in it."""
+        """From a rough start to where P finds the joints in it."""
         if not tasks:
             return
         self._advance(tasks)
         for task in tasks:
-            if not task.result.lost:  # else there is no box, and this is the answer
-                task.box = task.person.follower.current(size_of(task.image))
-                task.rough = False
+            if not task.result.lost:  # else there is no place, and this is the answer
+                task.place = task.person.follower.current(size_of(task.image))
+                task.person.state = None
+                task.rough = task.again = False
 
     def _run(self, tasks: Sequence[Task]) -> None:
         """One batch of those who start, and one of those who are carried on."""
@@ -297,7 +297,7 @@ class StreamingRPSTN:
         self, tasks: Sequence[Task], states: Sequence[tuple[Tensor, Tensor]] | None = None
     ) -> None:
         """Look for everybody, from their states of the last frame, or by P."""
-        crops = [self.cropper.crop(task.box) for task in tasks]
+        crops = [self.cropper.about(task.place) for task in tasks]
         images = cut_crops(tasks, crops)
         start = states is None
         if states is None:
@@ -314,11 +314,12 @@ class StreamingRPSTN:
             # In double precision, so that they are the same after a way through text.
             task.result = PersonResult(
                 task.person.id,
-                task.box,
+                box_about(task.place, joints, scores, self.min_score, size_of(task.image)),
                 joints.astype(np.float64),
                 scores.astype(np.float64),
                 state,
                 self.meta,
+                rotation_of(task.place),
             )
 
     def _decode(self, heatmaps: Tensor, crop: Crop) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,8 @@ class ClipBody(BaseTransform):
     """Choose what each frame is cut out by: the circle about the labelled hips, turned upright.
 
     In place of :class:`ClipBBox`; frames of which fewer than three joints are labelled are cut out
-    about their box, upright. ``TopdownAffine`` comes behind it, ``RandomFlip`` before it.
+    about their box, upright. A frame with a ``body``, as it comes from following, is cut out by
+    that. ``TopdownAffine`` comes behind it, ``RandomFlip`` before it.
 
     With ``lag`` a frame is cut out by the joints of the one before, as in a stream. The random
     factors stand for what else a stream does wrong. They are drawn once for a clip, and once more
@@ -93,6 +94,8 @@ class ClipBody(BaseTransform):
         return results
 
     def _body(self, frame: dict) -> Body:
+        if 'body' in frame:
+            return frame['body']
         joints, used = frame['keypoints'][0, :, :2], frame['keypoints_visible'][0] > 0
         return self.parts.body(joints.astype(float), used) or body_of_box(frame['bbox'][0])
 

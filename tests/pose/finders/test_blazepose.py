@@ -11,12 +11,11 @@ from rpstn.checkpoints import SHIPPED, ModelError
 from rpstn.data.paths import find_data
 from rpstn.errors import SettingError
 from rpstn.files import sha256
+from rpstn.pose.bodies import BODY, Body, box_of_body
 from rpstn.pose.finders import BlazePoseFinder, FoundPerson, build_finder
 from rpstn.pose.finders.blazepose import (
-    BODY,
     VISIBLE,
     apart,
-    body_box,
     load_blazepose_detector,
     people_of,
     shown_whole,
@@ -59,7 +58,7 @@ def test_a_detection_becomes_a_person():
     along, across = 50 * np.array(BODY)
     expected = (100 - across, 80 - along, 100 + across, 80 + along)
     np.testing.assert_allclose(person.box, expected, rtol=1e-6)
-    assert (person.score, person.radius, person.angle) == (0.9, 50, 0)
+    assert (person.score, person.body.radius, person.body.angle) == (0.9, 50, 0)
     (cut,) = people_of(found, (110, 100))
     np.testing.assert_allclose(cut.box, (*expected[:2], 109, 99), rtol=1e-6)
 
@@ -72,7 +71,7 @@ def test_the_box_is_that_of_all_points_of_the_ellipse(degrees):
     x = up * np.sin(angle) + side * np.cos(angle)
     y = -up * np.cos(angle) + side * np.sin(angle)
     expected = np.array([7, 5, 7, 5]) + 40 * np.array([x.min(), y.min(), x.max(), y.max()])
-    np.testing.assert_allclose(body_box(np.array([7, 5]), 40, angle), expected, atol=1e-3)
+    np.testing.assert_allclose(box_of_body(Body(np.array([7, 5]), 40, angle)), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize('turn', range(4))
@@ -92,8 +91,8 @@ def test_a_view_turns_people_upright_and_back(turn):
     np.testing.assert_allclose(found.centers, [(140, 90)], atol=1e-9)
     np.testing.assert_allclose(found.faces, [[*(head - 5), *(head + 5)]], atol=1e-9)
     (person,) = people_of(found, size)
-    assert person.radius == pytest.approx(30)
-    assert np.degrees(person.angle) % 360 == pytest.approx(90 * turn)
+    assert person.body.radius == pytest.approx(30)
+    assert np.degrees(person.body.angle) % 360 == pytest.approx(90 * turn)
 
 
 def test_of_one_person_the_surest_answer_is_kept():
@@ -138,36 +137,36 @@ def test_a_small_image_has_no_tiles():
 
 def test_one_person_is_found_as_looked_at(finder, squat):
     (person,) = finder.find(squat)
-    assert person.score > 0.9 and np.linalg.norm(person.center - (110, 280)) < 25
-    assert abs(np.degrees(person.angle)) < 8 and 110 < person.radius < 160
+    assert person.score > 0.9 and np.linalg.norm(person.body.center - (110, 280)) < 25
+    assert abs(np.degrees(person.body.angle)) < 8 and 110 < person.body.radius < 160
     assert person.box.dtype == np.float32 and person.box[1] < 200 and person.box[3] > 370
 
 
 @pytest.mark.parametrize('turns', [1, 2, 3])
 def test_who_lies_or_stands_on_the_head_is_found_so(finder, squat, turns):
     (upright,) = finder.find(squat)
-    turned, center, size = squat, upright.center, squat.shape[1::-1]
+    turned, center, size = squat, upright.body.center, squat.shape[1::-1]
     for _ in range(turns):
         turned = cv2.rotate(turned, cv2.ROTATE_90_CLOCKWISE)
         center = np.array([size[1] - 1 - center[1], center[0]])
         size = size[::-1]
     (person,) = finder.find(np.ascontiguousarray(turned))
-    assert np.linalg.norm(person.center - center) < 0.15 * upright.radius
-    off = np.degrees(person.angle - upright.angle) - 90 * turns
+    assert np.linalg.norm(person.body.center - center) < 0.15 * upright.body.radius
+    off = np.degrees(person.body.angle - upright.body.angle) - 90 * turns
     assert abs((off + 180) % 360 - 180) < 10
-    assert person.radius == pytest.approx(upright.radius, rel=0.15)
+    assert person.body.radius == pytest.approx(upright.body.radius, rel=0.15)
 
 
 def test_who_does_push_ups_lies(finder):
     (person,) = finder.find(frame('pushups/correct42.mp4', 15))
-    assert person.score > 0.9 and abs(np.degrees(person.angle) - 80) < 15
+    assert person.score > 0.9 and abs(np.degrees(person.body.angle) - 80) < 15
 
 
 def test_two_people_side_by_side_are_two(squat):
     two = np.concatenate([squat, squat[:, ::-1]], axis=1)
     people = BlazePoseFinder(people=2).find(two)
     assert len(people) == 2
-    left, right = sorted(person.center[0] for person in people)
+    left, right = sorted(person.body.center[0] for person in people)
     assert abs(left - 110) < 25 and abs(right - (240 + 239 - 110)) < 25
     assert people[0].score >= people[1].score
 
@@ -183,7 +182,7 @@ def small_in_a_large_frame(squat: np.ndarray) -> np.ndarray:
 def test_a_person_of_a_twelfth_of_the_frame_is_found_by_tiles(squat):
     finder, large = BlazePoseFinder(rest=3), small_in_a_large_frame(squat)
     (person,) = finder.find(large)
-    assert np.linalg.norm(person.center - (906, 434)) < 10 and 20 < person.radius < 45
+    assert np.linalg.norm(person.body.center - (906, 434)) < 10 and 20 < person.body.radius < 45
     # Whom tiles have shown once, they are asked for again at once.
     assert len(finder.find(large)) == 1
 

@@ -46,7 +46,7 @@ def boxes_of(people: Sequence[FoundPerson]) -> np.ndarray:
     """(N, 4) float32, inside of an image of any size."""
     assert all(isinstance(person, FoundPerson) for person in people)
     assert all(p.box.dtype == np.float32 and p.box.shape == (4,) for p in people)
-    assert all(0 <= p.score <= 1 and p.center is p.radius is p.angle is None for p in people)
+    assert all(0 <= p.score <= 1 and p.body is None for p in people)
     return np.reshape([person.box for person in people], (-1, 4))
 
 

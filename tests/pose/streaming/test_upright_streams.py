@@ -1,0 +1,286 @@
+"""Streams of upright crops: bodies of dots, turning and lying, lost and found, by themselves and
+in company; and the same answers as of clips."""
+
+import json
+import math
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from rpstn.errors import SettingError
+from rpstn.inference.clips import predict_video
+from rpstn.inference.inferencer import PoseInferencer
+from rpstn.pose.bodies import Body, BodyJoints, body_of_box
+from rpstn.pose.boxes import BoxError
+from rpstn.pose.finders import FoundPerson
+from rpstn.pose.streaming.streaming import StreamingRPSTN, TorchStepper
+from rpstn.results import FrameResult
+from rpstn.video.frames import Frame
+from rpstn.video.inputs import open_input
+
+from body_dots import BODY
+
+# MMPose's unbiased decoding of a heatmap of zeros.
+pytestmark = pytest.mark.filterwarnings('ignore:invalid value encountered:RuntimeWarning')
+
+SIZE = (320, 240)
+COLORS = np.array(list(BODY.values()), float)
+PARTS = BodyJoints.of(list(BODY))
+# Hips, shoulders, head, ankles.
+STANDING = np.array(
+    [(10, 0), (-10, 0), (13, -27), (-13, -27), (0, -45), (11, 50), (-11, 50)], float
+)
+BLACK = np.zeros((240, 320, 3), np.uint8)
+
+
+def person(degrees: float = 0.0, at=(160, 120), scale: float = 1.0) -> np.ndarray:
+    """Joints (7, 2), turned clockwise about the hips as seen on the screen."""
+    sin, cos = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    return scale * STANDING @ np.array([[cos, sin], [-sin, cos]]) + at
+
+
+def body(joints: np.ndarray) -> Body:
+    return PARTS.body(joints, np.ones(len(joints), bool))
+
+
+def apart(a: float, b: float) -> float:
+    return abs(math.remainder(a - b, 360))
+
+
+class Recorder(TorchStepper):
+    """Notes which of its parts each call is about."""
+
+    def __init__(self, model) -> None:
+        super().__init__(model)
+        self.calls: list[str] = []
+
+    def start(self, crops):
+        self.calls.append('start')
+        return super().start(crops)
+
+    def step(self, crops, heatmaps, features):
+        self.calls.append('step')
+        return super().step(crops, heatmaps, features)
+
+
+class Seen:
+    """A finder that is told what to find."""
+
+    def __init__(self, *people: FoundPerson) -> None:
+        self.people = list(people)
+
+    def observe(self, image, stream) -> None:
+        pass
+
+    def find(self, image, stream) -> list[FoundPerson]:
+        return self.people
+
+    def forget(self, stream) -> None:
+        pass
+
+
+def seen(joints: np.ndarray, told: bool = True) -> FoundPerson:
+    box = np.concatenate([joints.min(0) - 5, joints.max(0) + 5]).astype(np.float32)
+    return FoundPerson(box, 0.9, body(joints) if told else None)
+
+
+@pytest.fixture
+def show(dots):
+    """An image of people."""
+
+    def draw(*people: np.ndarray) -> np.ndarray:
+        return np.max([dots(joints, 4, SIZE, COLORS) for joints in people], axis=0)
+
+    return draw
+
+
+@pytest.fixture(params=['MSRAHeatmap', 'UDPHeatmap'])
+def codec(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def build(dot_model):
+    """``build(**options)``: a stream, and its recorder."""
+
+    def stream(codec='MSRAHeatmap', **options) -> tuple[StreamingRPSTN, Recorder]:
+        crop = dict(type='TopdownAffine', use_udp=codec == 'UDPHeatmap')
+        model = dot_model(crop, codec, (128, 128), body=True)
+        recorder = Recorder(model)
+        return StreamingRPSTN(recorder, model.cfg, **options), recorder
+
+    return stream
+
+
+def test_who_turns_round_and_round_is_followed(build, show, codec):
+    stream, recorder = build(codec)
+    for t in range(49):  # two turns
+        joints = person(15 * t, (160 + 30 * math.sin(t / 4), 120), 1 + 0.3 * math.sin(t / 5))
+        (found,) = stream.step(show(joints)).people
+        np.testing.assert_allclose(found.keypoints, joints, atol=0.5)
+        assert not found.lost and (found.scores > 0.6).all()
+        # The crop of a frame is that of the joints of the frame before; at first of its own.
+        assert apart(found.rotation, 15 * max(t - 1, 0)) < 2
+        low, high = joints.min(0), joints.max(0)
+        margin = 0.1 * (high - low)
+        expected = np.concatenate([low - margin, high + margin])
+        np.testing.assert_allclose(found.box, np.clip(expected, 0, (319, 239) * 2), atol=1)
+    assert recorder.calls == ['start'] * 2 + ['step'] * 48
+
+
+@pytest.mark.parametrize('told', [True, False])
+def test_who_lies_is_seen_upright_from_the_first_frame_on(build, show, told):
+    lying = person(95, (170, 130))
+    stream, recorder = build(finder=Seen(seen(lying, told)))
+    for _ in range(3):
+        (found,) = stream.step(show(lying)).people
+        np.testing.assert_allclose(found.keypoints, lying, atol=0.5)
+        assert apart(found.rotation, 95) < 1.5
+    assert recorder.calls == ['start', 'start', 'step', 'step'], 'P looks twice at the first'
+
+
+def test_a_box_is_a_start_and_a_body_is_looked_at_exactly(build, show):
+    lying = person(-80)
+    box = seen(lying).box
+    stream, recorder = build()
+    (found,) = stream.step(show(lying), [box]).people
+    assert apart(found.rotation, -80) < 1.5 and recorder.calls == ['start'] * 2
+    (found,) = stream.step(show(lying), [box]).people
+    assert found.rotation == 0 and recorder.calls[2:] == ['step'], 'exactly, for who is known'
+    (found,) = stream.step(show(lying)).people
+    assert apart(found.rotation, -80) < 1.5
+    exactly = Body(np.array([160.0, 120]), 70.0, 0.5)
+    for people in ([exactly], {4: exactly}):
+        (*_, found) = stream.step(show(lying), people).people
+        assert found.rotation == pytest.approx(math.degrees(0.5))
+    assert recorder.calls[4:6] == ['step', 'start'] and len(recorder.calls) == 7
+
+
+def test_who_is_lost_is_found_again_however_turned(build, show):
+    finder = Seen(seen(person()))
+    stream, recorder = build(finder=finder)
+    states = []
+    there = person(130, (90, 110), 0.9)
+    for t in range(12):
+        shown = BLACK if 3 <= t < 8 else show(person() if t < 3 else there)
+        finder.people = [seen(person())] if t == 0 else [] if t < 8 else [seen(there, told=False)]
+        (found,) = stream.step(shown).people or [None]
+        states.append(found.state if found else None)
+    assert states == [
+        *['started', 'tracked', 'tracked'],
+        *['lost', 'lost', 'lost', None, None],  # twice more at that place, then nowhere to look
+        *['started', 'tracked', 'tracked', 'tracked'],
+    ]
+    assert found.id == 0 and apart(found.rotation, 130) < 2
+    np.testing.assert_allclose(found.keypoints, there, atol=0.5)
+
+
+def test_who_was_hidden_for_a_frame_is_found_where_he_was(build, show):
+    stream, _ = build(finder=Seen(seen(person(60))))
+    image = show(person(60))
+    stream.step(image)
+    stream.finder.people = []
+    for shown, lost in ((image, False), (BLACK, True), (image, False), (image, False)):
+        (found,) = stream.step(shown).people
+        assert found.lost == lost and apart(found.rotation, 60) < 1.5
+
+
+@pytest.mark.parametrize('wild', range(len(BODY)))
+def test_a_wild_joint_loses_nobody(build, show, wild):
+    stream, _ = build()
+    for t in range(20):
+        joints = person(3 * t)
+        shown = joints.copy()
+        if t in (5, 6, 12):
+            shown[wild] = (10, 230) if t == 12 else (215, 60)
+        (found,) = stream.step(show(shown)).people
+        assert not found.lost
+        others = np.arange(len(joints)) != wild
+        np.testing.assert_allclose(found.keypoints[others], joints[others], atol=0.5)
+    np.testing.assert_allclose(found.keypoints, joints, atol=0.5)
+
+
+def test_several_people_are_followed_each_by_the_own_angle(build, show):
+    people = [person(0, (60, 100), 0.8), person(170, (160, 110), 0.8), person(90, (260, 150), 0.8)]
+    stream, recorder = build(finder=Seen(*map(seen, people)), max_people=3)
+    for t in range(8):
+        moved = [joints + (0, 3 * t) for joints in people]
+        found = stream.step(show(*moved)).people
+        assert [p.id for p in found] == [0, 1, 2]
+        np.testing.assert_allclose([p.keypoints for p in found], moved, atol=0.5)
+        for one, degrees in zip(found, (0, 170, 90)):
+            assert apart(one.rotation, degrees) < 2
+    assert recorder.calls == ['start'] * 2 + ['step'] * 7
+
+
+def test_two_who_come_upon_one_person_become_one(build, show):
+    joints = person(40)
+    stream, _ = build()
+    both = {0: seen(joints).box, 4: seen(joints).box + 5}
+    assert [p.id for p in stream.step(show(joints), both).people] == [0, 4]  # as given
+    assert [p.id for p in stream.step(show(joints)).people] == [0]
+
+
+def test_a_stream_is_equal_to_the_clip(build, show):
+    """About one box for all frames."""
+    stream, recorder = build()
+    model = recorder.model
+    images = [show(person(10 * t, (150 + t, 120))) for t in range(7)]
+    frames = [Frame(t, t / 10, image) for t, image in enumerate(images)]
+    box = np.float32([80, 50, 230, 190])
+    for clip in predict_video(model, frames, box.tolist()):
+        (found,) = stream.step(images[clip.index], [body_of_box(box)]).people
+        np.testing.assert_allclose(found.keypoints, clip.keypoints[0], atol=1e-4)
+        np.testing.assert_allclose(found.scores, clip.scores[0], atol=1e-4)
+        np.testing.assert_allclose(found.box, clip.people[0].box, atol=1e-3)
+        assert found.rotation == clip.people[0].rotation == 0
+
+
+def test_clips_follow_the_body_of_the_last_frame_of_the_one_before(build, show):
+    model = build()[1].model
+    joints = [person(10 * t, (150 + t, 120)) for t in range(12)]
+    frames = [Frame(t, t / 10, show(points)) for t, points in enumerate(joints)]
+    results = list(predict_video(model, frames, 'follow'))
+    for t, result in enumerate(results):
+        (found,) = result.people
+        np.testing.assert_allclose(found.keypoints, joints[t], atol=0.8)
+        assert apart(found.rotation, 10 * (t - t % 3 - 1) if t >= 3 else 0) < 2
+
+
+def test_an_inferencer_streams_bodies_and_goes_on_with_a_run_where_it_was(build, show, tmp_path):
+    model = build()[1].model
+    torch.save(model.state_dict(), tmp_path / 'dots.pth')
+    joints = [person(15 * t, (150 + t, 120)) for t in range(8)]
+    for t, points in enumerate(joints):
+        cv2.imwrite(str(tmp_path / f'{t}.png'), show(points))
+    source = open_input(f'{tmp_path}/*.png')
+    stream = PoseInferencer(model.cfg, tmp_path / 'dots.pth')
+    assert stream.mode_for(source) == 'stream', 'though it is a file'
+    whole = list(stream.raw(source))
+    known = [FrameResult.from_dict(json.loads(json.dumps(r.to_dict()))) for r in whole[:4]]
+    resumed = list(stream.raw(source, known))
+    for results in (whole, resumed):
+        for t, result in enumerate(results):
+            np.testing.assert_allclose(result.keypoints[0], joints[t], atol=0.5)
+            assert result.people[0].rotation == pytest.approx(whole[t].people[0].rotation, abs=1)
+    assert [r.people[0].state for r in resumed] == (['started'] + ['tracked'] * 3) * 2
+    assert apart(resumed[4].people[0].rotation, 45) < 2
+
+
+def test_what_cannot_be_is_refused(build, show, dot_model):
+    stream, _ = build()
+    with pytest.raises(BoxError, match='radius above 0'):
+        stream.step(BLACK, [Body(np.zeros(2), 0.0)])
+    with pytest.raises(BoxError, match='finite'):
+        stream.step(BLACK, [Body(np.array([0, np.nan]), 5.0)])
+    boxes = StreamingRPSTN(dot_model(dict(type='TopdownAffine')))
+    with pytest.raises(BoxError, match='needs a box'):
+        boxes.step(BLACK, [Body(np.zeros(2), 5.0)])
+    nameless = dot_model(dict(type='TopdownAffine'), body=True)
+    nameless.dataset_meta = dot_model(dict(type='TopdownAffine')).dataset_meta | dict(
+        keypoint_id2name={k: f'dot{k}' for k in range(7)}
+    )
+    with pytest.raises(SettingError, match='no left_hip'):
+        StreamingRPSTN(nameless)
