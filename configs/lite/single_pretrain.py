@@ -1,11 +1,19 @@
 # The single-frame model that RPSTN-Lite and its twin start from: neck and last layer behind
 # BlazePose's frozen encoder, on pairs of frames 8 apart in place of clips.
-_base_ = 'single_lite.py'
+_base_ = '../_base_/lite_schedule.py'
 
 model = dict(
-    backbone=dict(frozen=False),
-    head=dict(loss=dict(clip_len=2, temporal_weight=0.)))
-load_from = None
+    _delete_=True,
+    type='TurnedPoseEstimator',
+    data_preprocessor=dict(fold_frames=True, **_base_.model.data_preprocessor),
+    backbone={{_base_.model.backbone.encoder}},
+    head=dict(
+        type='HeatmapHead',
+        in_channels=_base_.channels,
+        out_channels=33,
+        deconv_out_channels=None,
+        loss=dict(type='TemporalMSELoss', clip_len=2, temporal_weight=0.),
+        decoder={{_base_.codec}}))
 
 pairs = dict(clip_len=2, frame_stride=8)
 jhmdb, unlabelled = _base_.train_dataloader.dataset.datasets

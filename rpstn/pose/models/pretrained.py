@@ -83,6 +83,28 @@ def load_single_frame(
         print_log(text, logger='current')
 
 
+def load_last_layer(layer: nn.Module, checkpoint: str) -> None:
+    """Give a 1x1 convolution to K heatmaps the weights of a single-frame model's last one.
+
+    Args:
+        layer: for the same joints in the same order.
+        checkpoint: with ``head.final_layer``.
+
+    Raises:
+        SettingError: the checkpoint's last layer has other shapes, or it has none.
+    """
+    saved = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', logger='silent')
+    weights = saved.get('state_dict', saved)
+    last = {name: weights.get(f'{_LAST}{name}') for name in ('weight', 'bias')}
+    wanted = {name: tuple(value.shape) for name, value in layer.state_dict().items()}
+    got = {name: None if value is None else tuple(value.shape) for name, value in last.items()}
+    if got != wanted:
+        raise SettingError(
+            f'{checkpoint}: {_LAST}weight and bias must have the shapes {wanted}, got {got}'
+        )
+    layer.load_state_dict(last)
+
+
 def _our_name(key: str) -> str:
     key = key.removeprefix('module.')
     return f'head.{key.removeprefix("keypoint_head.")}' if key.startswith('keypoint_head.') else key

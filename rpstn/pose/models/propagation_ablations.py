@@ -11,6 +11,7 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from .pretrained import load_last_layer
 from .propagation import Propagator
 
 
@@ -61,12 +62,30 @@ class NoPropagator(Propagator):
     Args:
         num_joints: K.
         channels: C, of the frame features. Defaults to 256.
+        pretrained: checkpoint of a single-frame model with these K joints in this order, whose last
+            layer Conv_d starts from.
         init_cfg: MMEngine weight initialization.
+
+    Raises:
+        SettingError: ``init_weights``: the checkpoint's last layer is none of C -> K.
     """
 
-    def __init__(self, num_joints: int, channels: int = 256, init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        num_joints: int,
+        channels: int = 256,
+        pretrained: str | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(num_joints, channels, init_cfg)
+        self.pretrained = pretrained
         self.predict = nn.Conv2d(channels, num_joints, 1)
+
+    def init_weights(self) -> None:
+        """As BaseModule's; then the weights of ``pretrained``."""
+        super().init_weights()
+        if self.pretrained is not None:
+            load_last_layer(self.predict, self.pretrained)
 
     def forward(self, heatmaps: Tensor, features: Tensor, next_features: Tensor) -> Tensor:
         """M_{t+1} (B, K, h, w) of f_{t+1} (B, C, h, w); the others are not looked at.

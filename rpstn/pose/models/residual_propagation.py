@@ -11,16 +11,12 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from mmengine.registry import MODELS
-from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from rpstn.errors import SettingError
-
 from . import propagation
+from .pretrained import load_last_layer
 from .propagation import JRPSP
 from .upsampling import conv_norm
-
-_LAST = 'head.final_layer.'
 
 
 @MODELS.register_module()
@@ -78,19 +74,8 @@ class ResidualJRPSP(JRPSP):
         super().init_weights()
         if not self.init_cfg:
             self._start_at_identity()
-        if self.pretrained is None:
-            return
-        saved = CheckpointLoader.load_checkpoint(self.pretrained, 'cpu', logger='silent')
-        weights = saved.get('state_dict', saved)
-        last = {name: weights.get(f'{_LAST}{name}') for name in ('weight', 'bias')}
-        wanted = {name: tuple(value.shape) for name, value in self.predict.state_dict().items()}
-        got = {name: None if value is None else tuple(value.shape) for name, value in last.items()}
-        if got != wanted:
-            raise SettingError(
-                f'{self.pretrained}: {_LAST}weight and bias must have the shapes '
-                f'{wanted}, got {got}'
-            )
-        self.predict.load_state_dict(last)
+        if self.pretrained is not None:
+            load_last_layer(self.predict, self.pretrained)
 
     def forward(self, heatmaps: Tensor, features: Tensor, next_features: Tensor) -> Tensor:
         """Heatmaps of the next frame, (B, K, h, w); see :meth:`JRPSP.forward`."""
