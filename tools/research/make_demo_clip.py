@@ -27,7 +27,7 @@ def coarsen(image: np.ndarray, center: np.ndarray, width: float) -> None:
     """Leave four cells across a face, in an ellipse with a soft edge, in place.
 
     Nobody can be told by so few, while it still is a face: of one blurred to a single colour
-    networks take the front for the back, and so left for right.
+    RPSTN-Lite took the front for the back, and so left for right.
 
     Args:
         image: (H, W, 3) BGR uint8.
