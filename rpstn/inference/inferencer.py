@@ -30,6 +30,7 @@ from rpstn.engine.shipped import shipped_files
 from rpstn.errors import SettingError, first_line
 from rpstn.pose.bodies import Place, body_of_box
 from rpstn.pose.boxes import BoxError, checked_box, parse_box, whole_frame
+from rpstn.pose.crops import looks_upright
 from rpstn.pose.finders import build_finder, default_finder
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.pose.streaming.steppers import Stepper
@@ -117,12 +118,6 @@ class PoseInferencer:
             raise SettingError(f'smooth: {first_line(error)}') from None
         if config is None and checkpoint is None:
             config, checkpoint = shipped_files()
-            mode = 'stream' if mode == 'auto' else mode
-            people = self.stream_options.get('max_people', 1)
-            finder = default_finder(box, people) if mode == 'stream' else None
-            if finder and self.stream_options.get('finder') is None:
-                where = device if engine == 'torch' else 'cpu'
-                self.stream_options['finder'] = build_finder(finder, people=people, device=where)
         elif config is None or checkpoint is None:
             raise ModelError('config and checkpoint are given both, or neither for RPSTN-Lite')
         model: BasePoseEstimator = load_model(
@@ -131,6 +126,13 @@ class PoseInferencer:
         self.model = model
         self.answered = AnsweredJoints(model.dataset_meta, joints) if joints else None
         recurrent = isinstance(model, VideoPoseEstimator)
+        if recurrent and looks_upright(model.cfg):
+            mode = 'stream' if mode == 'auto' else mode
+            people = self.stream_options.get('max_people', 1)
+            finder = default_finder(box, people) if mode == 'stream' else None
+            if finder and self.stream_options.get('finder') is None:
+                where = device if engine == 'torch' else 'cpu'
+                self.stream_options['finder'] = build_finder(finder, people=people, device=where)
         options = {k: v for k, v in self.stream_options.items() if v is not None}
         people = options.pop('max_people', 1)
         streams = not plain or people > 1 or bool(options)
@@ -188,8 +190,7 @@ class PoseInferencer:
         """``'clip'`` or ``'stream'``, whichever a source is looked at in."""
         if self.mode != 'auto':
             return self.mode
-        upright = self.streaming is not None and self.streaming.cropper.upright
-        return 'stream' if source.live or upright else 'clip'
+        return 'stream' if source.live else 'clip'
 
     def finisher(self) -> Callable[[FrameResult], FrameResult]:
         """What :meth:`raw` results go through, in order: a new filter, and the joints asked for."""

@@ -171,6 +171,14 @@ class Cropper:
         return Crop(center, scale, self.input_size, sign * rotation, True, self.use_udp)
 
 
+def looks_upright(config: Config) -> bool:
+    """Whether a config's test data are cut out about bodies."""
+    try:
+        return Cropper.from_config(config).upright
+    except SettingError:
+        return False
+
+
 def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """An affine transformation (2, 3) of points (..., 2)."""
     return np.asarray(points) @ matrix[:, :2].T + matrix[:, 2]

@@ -19,7 +19,7 @@ from rpstn.video.readers import VideoReader
 
 from .boxes import fill_boxes, inside_image
 from .clip_dataset import ClipDataset
-from .metainfo import METAINFO
+from .metainfo import BLAZEPOSE33, METAINFO
 from .sequence import BadSequenceError, PoseSequence
 
 _FIELDS = ('video', 'joints', 'keypoints', 'scores', 'boxes', 'image_size')
@@ -49,6 +49,8 @@ class TeacherClipDataset(ClipDataset):
         SettingError: an unknown skeleton.
         BadSequenceError: see :class:`ClipDataset`.
     """
+
+    METAINFO = BLAZEPOSE33
 
     def __init__(
         self,
