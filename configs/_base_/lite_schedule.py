@@ -14,8 +14,8 @@ train_dataloader = dict(
     dataset=dict(type='ConcatDataset', datasets=[
         dict(type='RepeatDataset', times=2, dataset=jhmdb), unlabelled]))
 
-max_epochs = 5
-train_cfg = dict(max_epochs=max_epochs, val_interval=1)
+max_epochs = 8
+train_cfg = dict(max_epochs=max_epochs, val_interval=4)
 optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='AdamW', lr=5e-4, weight_decay=1e-2),
     clip_grad=dict(max_norm=1.), paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0))
