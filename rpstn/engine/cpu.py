@@ -80,39 +80,6 @@ def fold_batch_norms(model: ModuleT) -> ModuleT:
     return model
 
 
-def round_folded_weights(model: ModuleT, dtype: torch.dtype = torch.bfloat16) -> ModuleT:
-    """Give convolutions weights that are exact in ``dtype`` once batch norms are folded, in place.
-
-    What is then computed in that type differs from float32 by the rounding of activations alone.
-    In evaluation batch norms become shifts; in training they do what they did.
-
-    Args:
-        model: in evaluation mode, batch norms not folded.
-        dtype: of fewer digits than float32.
-
-    Returns:
-        The same model.
-    """
-    with torch.no_grad():
-        for found in convolutions_with_norms(model):
-            convolution, norm, folded = found.convolution, found.norm, found.folded()
-            convolution.weight.copy_(folded.weight)
-            if convolution.bias is not None:
-                convolution.bias.zero_()
-            shift: Tensor = folded.get_parameter('bias')
-            if norm.affine:  # its deviation becomes its scale: divided and multiplied by the same
-                norm.weight.copy_(norm.weight.abs().clamp(min=(2 * norm.eps) ** 0.5))
-                shift = shift - norm.bias
-            norm.get_buffer('running_mean').copy_(-shift)
-            norm.get_buffer('running_var').copy_(
-                (norm.weight.square() if norm.affine else torch.ones_like(shift)) - norm.eps
-            )
-        for module in model.modules():
-            if isinstance(module, _ConvNd):
-                module.weight.copy_(module.weight.to(dtype))
-    return model
-
-
 def convolutions_with_norms(model: nn.Module) -> Iterator[NormedConvolution]:
     """Convolutions that a batch norm directly follows, which can be folded into them.
 

@@ -1,9 +1,7 @@
 """Weights that cannot be had, batch norms folded away, and what fits which machine."""
 
-import copy
 import http.server
 import threading
-from functools import partial
 
 import pytest
 import torch
@@ -17,13 +15,7 @@ from mmpose.registry import MODELS
 from torch import nn
 
 from rpstn.engine.configs import parse_settings, read_config
-from rpstn.engine.cpu import (
-    PackedConv,
-    fold_batch_norms,
-    for_inference,
-    pack_convolutions,
-    round_folded_weights,
-)
+from rpstn.engine.cpu import PackedConv, fold_batch_norms, for_inference, pack_convolutions
 from rpstn.engine.run import RunOptions, load_config
 from rpstn.engine.runner import build_runner, drop_unreachable_weights, fit_machine
 from rpstn.errors import SettingError
@@ -401,30 +393,6 @@ def test_only_norms_that_follow_a_convolution_are_folded():
         assert_same(folded(x), expected)
     left = {name for name, module in folded.named_modules() if isinstance(module, nn.BatchNorm2d)}
     assert left == {'norm_first.bn', 'activated.2', 'grouped.1', 'of_the_batch.1'}
-
-
-def test_rounded_weights_are_exact_once_folded_and_answer_almost_the_same():
-    kinds = nn.Conv2d, nn.ConvTranspose2d
-    model = shaken(Odd())
-    x = torch.randn(2, 4, 8, 8)
-    model.transposed[1].weight.data[:2] = torch.tensor([-0.7, 1e-4])
-    assert_close = partial(torch.testing.assert_close, rtol=0)
-    with torch.no_grad():
-        expected = model(x)
-        trained = copy.deepcopy(model).train()(x)
-        rounded = round_folded_weights(model)(x)
-        scale = expected.abs().max().item()
-        assert 1e-4 * scale < (rounded - expected).abs().max() < 0.03 * scale
-        # Training goes on from it as from the model before.
-        scale_trained = trained.abs().max().item()
-        assert_close(copy.deepcopy(model).train()(x), trained, atol=0.03 * scale_trained)
-        folded = fold_batch_norms(model)
-        short = copy.deepcopy(folded)
-        for module in short.modules():
-            if isinstance(module, kinds):
-                module.weight.copy_(module.weight.bfloat16())
-        # What bfloat16 makes of the weights changes nothing that float32 would show.
-        assert_close(short(x), folded(x), atol=1e-4 * scale)
 
 
 class OverTime(nn.Module):

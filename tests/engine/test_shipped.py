@@ -50,6 +50,8 @@ def trained(tmp_path) -> tuple[Path, Path]:
     config.write_text(TEXT)
     torch.manual_seed(0)
     model = MODELS.build(Config.fromfile(config).model)
+    half = model.backbone.encoder.backbone  # as BlazePose's weights are released
+    half.load_state_dict({name: value.half() for name, value in half.state_dict().items()})
     torch.save(dict(state_dict=model.state_dict(), optimizer=dict(step=7)), checkpoint)
     return config, checkpoint
 
@@ -60,32 +62,14 @@ def packed(trained, tmp_path) -> Path:
     return tmp_path / 'weights'
 
 
-def test_what_was_packed_answers_as_what_was_trained(trained, packed):
-    whole, half = load_model(*trained), from_pretrained('small', folder=packed)
-    clip = torch.randn(1, 2, 3, 64, 64)
-    with torch.no_grad():
-        expected, got = whole._forward(clip), half._forward(clip)
-    assert next(half.parameters()).dtype == torch.float32
-    torch.testing.assert_close(got, expected, rtol=0, atol=2e-3 * expected.abs().max().item())
-    assert not torch.equal(got, expected), 'half precision'
-    assert half.dataset_meta['keypoint_id2name'][2] == 'head'
-    assert half.cfg.test_dataloader.dataset.pipeline[2].transforms[0].input_size == [64, 64]
-
-
-def test_its_folded_weights_are_exact_in_bfloat16(trained, packed):
-    whole, half = load_model(*trained), from_pretrained('small', folder=packed)
-    saved = torch.load(packed / 'small.pt', weights_only=True)['state_dict']
-    count = 0
-    for (name, ours), theirs in zip(half.named_modules(), whole.modules()):
-        if isinstance(ours, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
-            # Folding a batch norm that divides by its own scale moves the last digits of float32.
-            assert torch.equal(ours.weight.bfloat16(), saved[f'{name}.weight'])
-            torch.testing.assert_close(
-                ours.weight, saved[f'{name}.weight'].float(), rtol=2e-5, atol=0
-            )
-            torch.testing.assert_close(ours.weight, theirs.weight, rtol=2**-8, atol=0)
-            count += 1
-    assert count > 20
+def test_what_was_packed_is_what_was_trained(trained, packed):
+    whole, loaded = load_model(*trained), from_pretrained('small', folder=packed)
+    assert {p.dtype for p in loaded.parameters()} == {torch.float32}
+    theirs = whole.state_dict()
+    for name, value in loaded.state_dict().items():
+        assert torch.equal(value, theirs[name]), name
+    assert loaded.dataset_meta['keypoint_id2name'][2] == 'head'
+    assert loaded.cfg.test_dataloader.dataset.pipeline[2].transforms[0].input_size == [64, 64]
 
 
 def test_the_files_are_small_plain_and_safe(trained, packed):
@@ -93,12 +77,11 @@ def test_the_files_are_small_plain_and_safe(trained, packed):
     weights = packed / 'small.pt'
     saved = torch.load(weights, weights_only=True)  # which is what refuses anything executable
     assert set(saved) == {'state_dict'}
-    assert {v.dtype for v in saved['state_dict'].values()} == {
-        torch.bfloat16,
-        torch.float32,
-        torch.int64,
-    }
-    assert weights.stat().st_size < 0.6 * trained[1].stat().st_size
+    for name, value in saved['state_dict'].items():
+        if value.is_floating_point() and 'encoder.backbone.backbone' in name:
+            assert value.dtype == torch.float16, name
+    assert saved['state_dict']['head.propagator.kernel.0.weight'].dtype == torch.float32
+    assert weights.stat().st_size < trained[1].stat().st_size
     assert description['bytes'] == weights.stat().st_size
     assert description['sha256'] == sha256(weights) and description['about'] == dict(epochs='1')
     model = load_model(*trained)
@@ -158,7 +141,7 @@ def test_what_cannot_be_shipped_is_not_written(trained, tmp_path):
 
 def test_the_shipped_lite():
     model = from_pretrained('lite')
-    assert model.head.out_channels == 15
+    assert model.head.out_channels == 33
     assert (FOLDER / 'lite.pt').stat().st_size <= 15e6
 
 
@@ -169,6 +152,6 @@ def test_the_shipped_lite_finds_people_in_real_videos():
     except FileNotFoundError as error:
         pytest.skip(str(error))
     predict = label_predictor(from_pretrained('lite'))
-    row = evaluate('lite', 'label boxes', predict, dataset, every=9)
+    row = evaluate('lite', 'label poses', predict, dataset, every=9)
     assert row.clean['torso_PCK@0.2/mean'] > 0.45
     assert row.clean['bbox_PCK@0.2/mean'] > 0.75

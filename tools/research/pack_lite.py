@@ -1,6 +1,6 @@
-"""Pack a trained model, its convolutions in bfloat16, to be shipped with the package.
+"""Pack a trained model to be shipped with the package.
 
-python tools/research/pack_lite.py configs/lite/rpstn_lite.py work_dirs/rpstn_lite/epoch_5.pth
+python tools/research/pack_lite.py configs/lite/rpstn_lite.py work_dirs/rpstn_lite/epoch_8.pth
 
 writes rpstn/engine/weights/lite.pt, which loads safely, and lite.json with its config and sha256;
 rpstn.engine.shipped.from_pretrained('lite') loads them.
@@ -18,7 +18,6 @@ from mmengine.config import Config
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
 from rpstn.checkpoints import ModelError
-from rpstn.engine.cpu import round_folded_weights
 from rpstn.engine.loading import read_model
 from rpstn.engine.shipped import FOLDER, FORMAT, from_pretrained
 from rpstn.files import replacing, sha256
@@ -36,9 +35,8 @@ def pack(
 ) -> tuple[Path, Path]:
     """Write a model's two files, once both load and fit.
 
-    Weights of convolutions are rounded such that they are exact in bfloat16 once batch norms are
-    folded (:func:`rpstn.engine.cpu.round_folded_weights`): computed in float32 and in bfloat16 it
-    is one model.
+    Nothing is rounded: what is exact in half precision, as BlazePose's weights are, which were
+    released so, is stored so.
 
     Args:
         config: of the checkpoint.
@@ -55,7 +53,7 @@ def pack(
         ModelError: the checkpoint does not fit the config, or is too large.
     """
     config = config if isinstance(config, Config) else Config.fromfile(config)
-    model = round_folded_weights(read_model(config, checkpoint)[0].eval())
+    model = read_model(config, checkpoint)[0].eval()
     weights = {
         key: _short(value)
         for key, value in model.state_dict().items()
@@ -77,7 +75,6 @@ def pack(
                     name=name,
                     sha256=sha256(partial),
                     bytes=size,
-                    precision='bfloat16',
                     parameters=sum(
                         value.numel()
                         for key, value in weights.items()
@@ -96,7 +93,7 @@ def pack(
 
 
 def _short(value: torch.Tensor) -> torch.Tensor:
-    short = value.bfloat16() if value.is_floating_point() else value
+    short = value.half() if value.is_floating_point() else value
     # Copies of their own: a view would be saved with all of the storage it looks into.
     return (short if torch.equal(short.to(value.dtype), value) else value).clone()
 

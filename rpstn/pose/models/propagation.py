@@ -279,9 +279,8 @@ class JRPSP(Propagator):
         """Make Conv_a a part of S's first convolution, in place.
 
         Nothing lies between the two, and the latter pads nothing, so that it is exact. All stays
-        as it is with a norm between them, as released; where it saves no multiply-adds: Conv_a's,
-        C + K to a number, are to be more than those of a 3x3 convolution over K maps; and where
-        weights were made exact in bfloat16, which their product is not.
+        as it is with a norm between them, as released, and where it saves no multiply-adds:
+        Conv_a's, C + K to a number, are to be more than those of a 3x3 convolution over K maps.
         """
         reduce, first = self.reduce, self.kernel[0]
         if (
@@ -289,10 +288,6 @@ class JRPSP(Propagator):
             and isinstance(reduce, nn.Conv2d)
             and isinstance(first, nn.Conv2d)
             and reduce.in_channels > 9 * self.num_joints
-            and not all(
-                torch.equal(conv.weight, conv.weight.bfloat16().to(conv.weight))
-                for conv in (reduce, first)
-            )
         ):
             self.kernel[0] = ReducedConv(reduce, first)
             self.reduce = nn.Identity()

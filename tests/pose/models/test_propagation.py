@@ -4,7 +4,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rpstn.engine.cpu import round_folded_weights
 from rpstn.pose import JRPSP, ResidualJRPSP
 from rpstn.pose.models.propagation import ReducedConv, dynamic_depthwise_conv
 
@@ -155,12 +154,6 @@ def test_conv_a_folded_keeps_its_type():
 )  # 24 + 3 multiply-adds, as 9 x 3 in its place
 def test_conv_a_is_left_apart(options):
     propagator = JRPSP(3, **{'channels': 64, **options})
-    propagator.fold_for_inference()
-    assert isinstance(propagator.reduce, torch.nn.Conv2d)
-
-
-def test_conv_a_is_left_apart_where_weights_were_made_exact_in_bfloat16():
-    propagator = round_folded_weights(JRPSP(3, channels=64).eval())
     propagator.fold_for_inference()
     assert isinstance(propagator.reduce, torch.nn.Conv2d)
 
