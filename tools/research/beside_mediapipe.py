@@ -55,9 +55,12 @@ def mediapipe_frame(video: str, frames: int) -> Call:
 def mediapipe_file(video: str, frames: int) -> Call:
     """From a file to JSON, read and written in the simplest way."""
 
+    pose = MediaPipePose(scale=1)
+
     def run() -> None:
         capture, found = cv2.VideoCapture(video), []
-        with MediaPipePose(scale=1) as pose, tempfile.TemporaryFile('w') as file:
+        pose.forget()
+        with tempfile.TemporaryFile('w') as file:
             for number in range(frames):
                 good, image = capture.read()
                 if not good:
