@@ -54,7 +54,6 @@ def mediapipe_frame(video: str, frames: int) -> Call:
 
 def mediapipe_file(video: str, frames: int) -> Call:
     """From a file to JSON, read and written in the simplest way."""
-
     pose = MediaPipePose(scale=1)
 
     def run() -> None:
