@@ -93,24 +93,27 @@ class Stopwatch:
 
 
 class ReadyRun(InferRun):
-    """`rpstn infer` again and again on the same input, the model loaded once."""
+    """`rpstn infer` again and again on the same input, the model loaded once.
 
-    def __init__(self, options: InferOptions) -> None:
-        super().__init__(options, lambda line: None)
-        self._loaded = super()._inferencer()
+    Args:
+        **options: of :class:`InferOptions`; results go to a folder that ends with this.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        super().__init__(InferOptions(out=Path(self._folder.name), **options), lambda line: None)
+        self.loaded = super()._inferencer()
 
     def _inferencer(self) -> PoseInferencer:
-        return self._loaded
+        return self.loaded
 
 
 def build_infer(
     video: str, frames: int, engine: str, precision: str, exported: Exported | None
 ) -> Call:
     """`rpstn infer VIDEO --save json` on the first frames, all but the loading of the model."""
-    out = tempfile.TemporaryDirectory()
-    options = InferOptions(
+    run = ReadyRun(
         inputs=(video,),
-        out=Path(out.name),
         save=('json',),
         mode='stream',
         device='cpu',
@@ -119,13 +122,7 @@ def build_infer(
         exported=_folder(engine, exported),
         end=Moment(frames),
     )
-    run = ReadyRun(options)
-
-    def again() -> None:
-        assert out.name  # keeps the folder
-        run.run()
-
-    return Call(again, frames, run._loaded.engine)
+    return Call(run.run, frames, run.loaded.engine)
 
 
 def build_stream(

@@ -54,10 +54,12 @@ def mediapipe_frame(video: str, frames: int) -> Call:
 
 def mediapipe_file(video: str, frames: int) -> Call:
     """From a file to JSON, read and written in the simplest way."""
+    pose = MediaPipePose(scale=1)
 
     def run() -> None:
         capture, found = cv2.VideoCapture(video), []
-        with MediaPipePose(scale=1) as pose, tempfile.TemporaryFile('w') as file:
+        pose.forget()
+        with tempfile.TemporaryFile('w') as file:
             for number in range(frames):
                 good, image = capture.read()
                 if not good:
@@ -71,16 +73,24 @@ def mediapipe_file(video: str, frames: int) -> Call:
     return Call(run, frames, 'MediaPipe')
 
 
+def ways_here(named: list[str]) -> list[Way]:
+    """Engines and precisions that are there on this processor, all or those named."""
+    ways = [(e, p) for e, precisions in ENGINES.items() for p in precisions]
+    return [
+        way
+        for way in ways
+        if precision_here(*way) == way[1] and (not named or ' '.join(way) in named)
+    ]
+
+
 def precisions_kept(
-    model: torch.nn.Module, exported: Exported, video: str, threads: int
+    ways: list[Way], model: torch.nn.Module, exported: Exported, video: str, threads: int
 ) -> dict[Way, tuple[float, str]]:
     """Of every way there is here, the share of joints within a cell, and what is wrong with it."""
     clips = read_clips(model, [video], limit=16)[1::2]
     reference, decode = build_stepper(model), decoder_in_cells(model)
     found: dict[Way, tuple[float, str]] = {}
-    for way in [(e, p) for e, precisions in ENGINES.items() for p in precisions]:
-        if precision_here(*way) != way[1]:
-            continue
+    for way in ways:
         try:
             stepper = build_stepper(model if way[0] == 'torch' else exported, *way, threads)
             kept = 1 - compare_steppers(reference, stepper, clips, decode).moved
@@ -90,15 +100,17 @@ def precisions_kept(
     return found
 
 
-def measure_beside(video: str, frames: int, rounds: int, threads: int) -> Report:
+def measure_beside(video: str, frames: int, rounds: int, threads: int, named: list[str]) -> Report:
     """All three tables; a way that cannot be measured is told, and the others go on."""
     torch.set_num_threads(threads)
     frames = min(frames, int(cv2.VideoCapture(video).get(cv2.CAP_PROP_FRAME_COUNT)))
     before, model = os.getloadavg()[0], rpstn.from_pretrained()
     with tempfile.TemporaryDirectory() as folder:
-        calibration = read_clips(model, [video], limit=16)[::2]
+        asked = ways_here(named)
+        int8 = any(precision == 'int8' for _, precision in asked)
+        calibration = read_clips(model, [video], limit=16)[::2] if int8 else ()
         exported = export_model(model, folder, graphs=('start', 'step'), calibration=calibration)
-        kept = precisions_kept(model, exported, video, threads)
+        kept = precisions_kept(asked, model, exported, video, threads)
         ways = [way for way, (share, why) in kept.items() if not why]
         streamed, filed = (
             measure(
@@ -189,12 +201,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument('video', help='with one person in it')
     parser.add_argument('--frames', type=int, default=100, help='default: %(default)s')
+    parser.add_argument('--ways', nargs='+', default=[], metavar='WAY', help="e.g. 'onnx int8'")
     parser.add_argument('--rounds', type=int, default=3, help='turns (default: %(default)s)')
     parser.add_argument('--threads', type=int, default=os.cpu_count() or 1, help='of RPSTN-Lite')
     parser.add_argument('--out', type=Path, metavar='FILE', help='page to write into')
     args = parser.parse_args(arguments)
     before, after = read_page(args.out) if args.out else ('', '')
-    text = measure_beside(args.video, args.frames, args.rounds, args.threads).markdown()
+    report = measure_beside(args.video, args.frames, args.rounds, args.threads, args.ways)
+    text = report.markdown()
     print(text)
     if args.out:
         with replacing(args.out) as part:

@@ -55,6 +55,10 @@ class MediaPipePose:
         # From the image's corners, 0 and 1, to pixels whose centres have whole coordinates.
         return values[:, :2] * (width, height) - 0.5, values[:, 2]
 
+    def forget(self) -> None:
+        """Begin another video."""
+        self._pose.reset()
+
     def close(self) -> None:
         """Free its graph."""
         self._pose.close()
