@@ -28,3 +28,6 @@ OUTPUTS = dict(
 
 JOINTS = ('jhmdb15', 'penn13', 'blazepose33', 'coco17', 'halpe26')
 """Skeletons that results can be asked for in."""
+
+KPT_THR = 0.2
+"""Score from which a joint is drawn and trusted."""

@@ -11,6 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from rpstn.choices import KPT_THR
+
 _BOX_COLOR = (200, 200, 200)
 _SHIFT = 3  # positions in eighths of a pixel, so that a slow joint does not jump
 _MARGIN = 4
@@ -24,7 +26,7 @@ def draw_pose(
     scores: np.ndarray,
     meta: Mapping[str, Any],
     box: np.ndarray | None = None,
-    kpt_thr: float = 0.3,
+    kpt_thr: float = KPT_THR,
 ) -> np.ndarray:
     """Draw a box, thin, and the joints and limbs whose scores reach the threshold.
 

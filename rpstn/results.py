@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rpstn.choices import KPT_THR
 from rpstn.drawing import draw_pose
 
 
@@ -74,7 +75,7 @@ class PersonResult:
             plain.get('rotation', 0.0),  # journals of older versions have none
         )
 
-    def draw(self, image: np.ndarray, kpt_thr: float = 0.3) -> np.ndarray:
+    def draw(self, image: np.ndarray, kpt_thr: float = KPT_THR) -> np.ndarray:
         """Draw box and skeleton on an image (H, W, 3) BGR uint8, in place, and return it.
 
         Joints with a score below ``kpt_thr`` are left out, see :func:`rpstn.drawing.draw_pose`.
@@ -144,7 +145,7 @@ class FrameResult:
             meta=meta or {},
         )
 
-    def draw(self, image: np.ndarray | None = None, kpt_thr: float = 0.3) -> np.ndarray:
+    def draw(self, image: np.ndarray | None = None, kpt_thr: float = KPT_THR) -> np.ndarray:
         """Draw everybody, in place, and return the image.
 
         Args:

@@ -27,6 +27,7 @@ from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import TRANSFORMS
 
 from rpstn.checkpoints import ModelError
+from rpstn.choices import KPT_THR
 from rpstn.engine.loading import config_name, joint_names
 from rpstn.pose.bodies import Body, BodyJoints, Place, body_of_box, box_of, rotation_of
 from rpstn.pose.boxes import FixedBox, FollowedBox, parse_box
@@ -44,7 +45,7 @@ def predict_video(
     frames: Iterable[Frame],
     box: str | Sequence[float] = 'frame',
     clip_len: int | None = None,
-    kpt_thr: float = 0.3,
+    kpt_thr: float = KPT_THR,
     known: Iterable[FrameResult] = (),
 ) -> Iterator[FrameResult]:
     """The joints of every frame, in order, as the frames come.

@@ -23,7 +23,7 @@ from mmengine.config import Config
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 from rpstn.checkpoints import ModelError
-from rpstn.choices import MODES
+from rpstn.choices import KPT_THR, MODES
 from rpstn.deploy.engines import build_stepper, check_engine, export_for_engine
 from rpstn.engine.loading import joint_names, load_model
 from rpstn.engine.shipped import shipped_files
@@ -98,7 +98,7 @@ class PoseInferencer:
         exported: str | Path | None = None,
         mode: str = 'auto',
         box: str | Sequence[float] = 'follow',
-        kpt_thr: float = 0.3,
+        kpt_thr: float = KPT_THR,
         smooth: bool | dict = False,
         stream_options: dict | None = None,
         joints: str | None = None,

@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from rpstn.choices import OUTPUTS
+from rpstn.choices import KPT_THR, OUTPUTS
 from rpstn.engine.configs import read_config
 from rpstn.engine.shipped import shipped_files
 from rpstn.errors import SettingError
@@ -47,7 +47,7 @@ class InferOptions:
     start: Moment = Moment(0)
     end: Moment | None = None
     stride: int = 1
-    kpt_thr: float = 0.3
+    kpt_thr: float = KPT_THR
     fps: float | None = None
     engine: str = 'torch'
     """Of :data:`rpstn.choices.ENGINES`."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rpstn.choices import KPT_THR
 from rpstn.errors import RPSTNError
 
 from .bodies import Place, box_of
@@ -162,7 +163,7 @@ class FollowedBox(FixedBox):
     def __init__(
         self,
         box: np.ndarray | None = None,
-        min_score: float = 0.3,
+        min_score: float = KPT_THR,
         margin: float = MARGIN,
         min_share: float = 1 / 3,
         most: float = 2 / 3,

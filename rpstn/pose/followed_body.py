@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from rpstn.choices import KPT_THR
+
 from .bodies import Body, BodyJoints, Place, body_of_box, box_of_body, circle_radius
 from .boxes import FollowedBox, limited, sure_joints, too_few, whole_frame
 
@@ -43,7 +45,7 @@ class FollowedBody:
         self,
         joints: BodyJoints,
         place: Place | None = None,
-        min_score: float = 0.3,
+        min_score: float = KPT_THR,
         min_share: float = 1 / 3,
         most: float = 2 / 3,
         min_radius: float = 0.025,

@@ -30,6 +30,7 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
+from rpstn.choices import KPT_THR
 from rpstn.errors import SettingError
 from rpstn.results import FrameResult, PersonResult, nameless
 from rpstn.video.readers import size_of
@@ -102,7 +103,7 @@ class StreamingRPSTN:
         finder: PersonFinder | None = None,
         max_people: int = 1,
         reset_every: int | None = None,
-        min_score: float = 0.3,
+        min_score: float = KPT_THR,
         keep_iou: float = 0.7,
         find_every: int = 1,
         max_lost: int = 50,
