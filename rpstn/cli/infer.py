@@ -25,7 +25,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from rpstn.choices import ENGINES, FINDERS, JOINTS, MODES, OUTPUTS, PRECISIONS
+from rpstn.choices import ENGINES, FINDERS, JOINTS, KPT_THR, MODES, OUTPUTS, PRECISIONS
 from rpstn.errors import SettingError
 
 from .options import Subparsers, add_cfg_options, count, moment
@@ -128,7 +128,7 @@ def add_parser(subparsers: Subparsers) -> None:
     add(
         '--kpt-thr',
         type=float,
-        default=0.3,
+        default=KPT_THR,
         help='score from which a joint is drawn, and trusted when following (default: '
         '%(default)s); the files hold all joints',
     )
