@@ -35,7 +35,8 @@ class FollowedBody:
         min_radius: as a share of the image's longer side.
     """
 
-    MAX_SHIFT, MAX_TURN, MAX_CHANGE = 0.5, math.pi / 4, 4 / 3
+    MAX_SHIFT, MAX_TURN = 0.5, math.pi / 4
+    MOST_SHRUNK, MOST_GROWN = 0.99, 4 / 3
     LEAST_TRUNK = 0.15
     """Of the radius, from hips to shoulders; shorter ones give no direction."""
     WIDEST_HIPS = 0.6
@@ -112,7 +113,7 @@ class FollowedBody:
         return Body(
             found.center,
             min(
-                max(found.radius, before.radius / self.MAX_CHANGE), before.radius * self.MAX_CHANGE
+                max(found.radius, before.radius * self.MOST_SHRUNK), before.radius * self.MOST_GROWN
             ),
             _wrapped(before.angle + min(max(turn, -self.MAX_TURN), self.MAX_TURN)),
         )
