@@ -171,6 +171,16 @@ def test_backbones_without_a_neck_get_what_they_lack(network):
     assert features.shape == (1, 2, C, 16, 16) and heatmaps.shape == (1, K, 16, 16)
 
 
+@pytest.mark.parametrize('kernel', [3, 7])
+def test_the_necks_depthwise_convolutions_have_the_kernel_asked_for(kernel):
+    network = MODELS.build(encoder(kernel=kernel)).eval()
+    depthwise = [
+        m for m in network.smooth.modules() if isinstance(m, torch.nn.Conv2d) and m.groups > 1
+    ]
+    assert len(depthwise) == 4 and {m.kernel_size for m in depthwise} == {(kernel, kernel)}
+    assert network(torch.randn(1, 3, 64, 64))[0].shape == (1, C, 16, 16)
+
+
 def test_clip_mode_equals_one_frame_at_a_time():
     model = estimator().eval()
     torch.nn.init.normal_(model.head.relation.out[1].weight)  # JRE is not the identity
@@ -239,6 +249,7 @@ def test_a_single_frame_model_is_taken_whole(tmp_path):
         (lambda: shared().encoder(torch.zeros(1, 3, 64, 40)), 'multiples of 32, got 40x64'),
         (lambda: shared()(torch.zeros(2, 3, 64, 64)), r'\(B, T, 3, H, W\)'),
         (lambda: MODELS.build(encoder(stride=128)), 'stride=128'),
+        (lambda: MODELS.build(encoder(kernel=4)), 'kernel must be odd, got 4'),
         (lambda: MODELS.build(encoder(input_size=(60, 64))), 'multiples of'),
     ],
 )

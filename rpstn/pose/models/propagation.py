@@ -279,16 +279,16 @@ class JRPSP(Propagator):
         """Make Conv_a a part of S's first convolution, in place.
 
         Nothing lies between the two, and the latter pads nothing, so that it is exact. All stays
-        as it is with a norm between them, as released; where it saves no multiply-adds: Conv_a's,
-        C + K to a number, are to be more than those of a 3x3 convolution over K maps; and where
-        weights were made exact in bfloat16, which their product is not.
+        as it is with a norm between them, as released; where it saves no multiply-adds: a 3x3
+        convolution over C + K maps is to take fewer than Conv_a and one over Conv_a's maps; and
+        where weights were made exact in bfloat16, which their product is not.
         """
         reduce, first = self.reduce, self.kernel[0]
         if (
             isinstance(self.norm, nn.Identity)
             and isinstance(reduce, nn.Conv2d)
             and isinstance(first, nn.Conv2d)
-            and reduce.in_channels > 9 * self.num_joints
+            and 9 * first.in_channels > 8 * reduce.in_channels
             and not all(
                 torch.equal(conv.weight, conv.weight.bfloat16().to(conv.weight))
                 for conv in (reduce, first)
