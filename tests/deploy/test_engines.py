@@ -110,7 +110,8 @@ def test_answers_are_not_overwritten_by_the_next_call(exported, engine, precisio
 def test_a_model_that_carries_nothing_on_is_exported_all_the_same(engine, tmp_path):
     pytest.importorskip(dict(onnx='onnxruntime', openvino='openvino')[engine])
     config = tiny_config()
-    config.model.head.update(relation=None, propagator=dict(type='NoPropagator'))
+    config.model.head.relation = None
+    config.model.head.propagator = dict(type='NoPropagator')
     model = for_inference(build_model(config))
     clips = random_clips((SIZE, SIZE), 3, 2)
     exported = export_model(model, tmp_path, graphs=('start', 'step'), calibration=clips)

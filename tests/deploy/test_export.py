@@ -165,7 +165,7 @@ def lite(tmp_path_factory):
     head = model.head
     for conv in (m for m in model.backbone.modules() if isinstance(m, nn.Conv2d)):
         nn.init.kaiming_normal_(conv.weight, mode='fan_in')
-    nn.init.uniform_(model.backbone.encoder.backbone.head.landmarks.bias, 0, 256)
+    nn.init.uniform_(model.backbone.encoder.backbone.backbone.head.landmarks.bias, 0, 256)
     jre, tokens = head.relation.relations
     nn.init.normal_(jre.out[1].weight)
     nn.init.constant_(tokens.scale, 0.5)

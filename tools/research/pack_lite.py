@@ -1,6 +1,6 @@
 """Pack a trained model, its convolutions in bfloat16, to be shipped with the package.
 
-python tools/research/pack_lite.py configs/lite/rpstn_lite.py work_dirs/rpstn_lite/epoch_5.pth
+python tools/research/pack_lite.py configs/lite/rpstn_lite.py work_dirs/rpstn_lite/epoch_8.pth
 
 writes rpstn/engine/weights/lite.pt, which loads safely, and lite.json with its config and sha256;
 rpstn.engine.shipped.from_pretrained('lite') loads them.
