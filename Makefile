@@ -31,7 +31,7 @@ $(STAMP): $(wildcard requirements/*.txt) setup.py
 	$(PYTHON) -m venv .venv
 	$(PIP) -r requirements/base.txt -r requirements/export.txt -r requirements/dev.txt
 	$(PIP) --no-deps --no-build-isolation -r requirements/openmmlab.txt \
-		-r requirements/mediapipe.txt -r requirements/lite.txt
+		-r requirements/mediapipe.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -54,7 +54,6 @@ pins: $(BIN)/uv  ## renew requirements/*.txt from the .in files; ARGS=--upgrade 
 	$(COMPILE) docs.in -o docs.txt
 	$(COMPILE) --no-deps openmmlab.in -o openmmlab.txt
 	$(COMPILE) --no-deps mediapipe.in -o mediapipe.txt
-	$(COMPILE) --no-deps lite.in -o lite.txt
 
 demo: $(STAMP)  ## the shipped model on a real squat, beside MediaPipe: video, JSON, CSV
 	$(BIN)/python tools/demo.py $(ARGS)

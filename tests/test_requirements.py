@@ -14,7 +14,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / 'requirements'
-NO_DEPENDENCIES = ('openmmlab', 'mediapipe', 'lite')
+NO_DEPENDENCIES = ('openmmlab', 'mediapipe')
 WITH_DEPENDENCIES = ('base', 'export', 'dev', 'docs')
 GROUPS = WITH_DEPENDENCIES + NO_DEPENDENCIES
 PYTHONS = ('3.10', '3.11', '3.12')

@@ -12,8 +12,7 @@ model = dict(
     backbone=dict(
         type='SharedBackbone', num_joints=33, channels=channels, input_size=codec['input_size'],
         encoder=dict(
-            type='UpsampledBackbone', channels=channels, width=channels, kernel=7,
-            backbone=dict(
+            type='UpsampledBackbone', channels=channels, width=channels, kernel=7, backbone=dict(
                 type='GuidedBlazePose',
                 init_cfg=dict(type='Pretrained', checkpoint='work_dirs/blazepose/full.pth')))),
     head=dict(

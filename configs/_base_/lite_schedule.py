@@ -1,4 +1,4 @@
-# What all steps of training RPSTN-Lite share: JHMDB, its unlabelled clips with the teacher's labels,
+# What all steps of training RPSTN-Lite share: JHMDB, and clips that the teacher alone labelled;
 # AdamW, a warm-up and a cosine, averaged weights (which are what is validated and saved).
 _base_ = 'lite.py'
 

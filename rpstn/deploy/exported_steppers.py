@@ -154,6 +154,7 @@ class OpenVINOStepper(ExportedStepper):
         # Kept, as the graph for several people is compiled when they come.
         self._graphs = {graph: path.read_bytes() for graph, path in self.files.items()}
         self._requests: dict[tuple[str, bool], InferRequest] = {}
+        self._taken: dict[str, list[str]] = {}
         for graph in self.files:
             self._request(graph, one=True)
         compiled = self._request('step', one=True).get_compiled_model()
@@ -200,10 +201,13 @@ class OpenVINOStepper(ExportedStepper):
             heatmaps=[batch, self.num_joints, rows, columns],
             features=[batch, self.channels, rows, columns],
         )
-        model.reshape({name: shapes[name] for name in GRAPHS[graph][0]})
+        # It drops inputs that nothing comes of, as NoPropagator's states.
+        taken = [name for name in shapes if any(name in port.names for port in model.inputs)]
+        self._taken[graph] = taken
+        model.reshape({name: shapes[name] for name in taken})
         ports = PrePostProcessor(model)
         states = [ports.output(GRAPHS[graph][1][1])]
-        if graph == 'step':
+        if 'features' in taken:
             states.append(ports.input('features'))
         for state in states:
             state.model().set_layout(Layout('NCHW'))
@@ -232,8 +236,9 @@ class OpenVINOStepper(ExportedStepper):
                 else Array(_plain(carried), shared_memory=True)
             )
         request = self._request(graph, one=count == 1)
-        for names, values in zip(GRAPHS[graph], (arrays, answers)):
-            for name, value in zip(names, values):
+        inputs_, outputs = GRAPHS[graph]
+        for name, value in (*zip(inputs_, arrays), *zip(outputs, answers)):
+            if name in outputs or name in self._taken[graph]:
                 request.set_tensor(name, value)
         request.infer()
         heatmaps, features = (answer.data for answer in answers)

@@ -193,6 +193,21 @@ def _standard(
             )
 
 
+def _declare(proto: ModelProto, inputs: dict[str, Tensor]) -> None:
+    """Give a graph the inputs, float32, that it leaves unused, as NoPropagator leaves the states.
+
+    The exporter drops them; so all models' graphs are fed alike.
+    """
+    from onnx import TensorProto, helper
+
+    there = {value.name for value in proto.graph.input}
+    for name, tensor in inputs.items():
+        if name not in there:
+            shape = ['batch', *tensor.shape[1:]]
+            value = helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            proto.graph.input.append(value)
+
+
 def for_one(proto: ModelProto) -> None:
     """Of a graph for batches of any size make one for a batch of 1, in place.
 
@@ -276,6 +291,7 @@ def trace(model: VideoPoseEstimator, name: str, clip_len: int = 5) -> ModelProto
     proto = onnx.load_from_string(buffer.getvalue())
     if any(node.op_type == DYNAMIC_CONV for node in proto.graph.node):
         _standard(proto, channels, model.head.propagator.kernel_size(size), size)
+    _declare(proto, dict(zip(inputs, example)))
     convolve_apart(proto)
     onnx.checker.check_model(proto, full_check=True)
     return proto

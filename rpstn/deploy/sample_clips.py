@@ -90,7 +90,7 @@ def _of_video(config: Config, path: Path, clip_len: int, limit: int) -> list[Ten
         raise ModelError(f'{config_name(config)}: {error}') from None
     source = open_frames(path)
     width, height = source.size
-    crop = cropper.crop(np.array([0, 0, width, height], np.float32))
+    crop = cropper.about(np.array([0, 0, width, height], np.float32))
     total = max(source.expected, clip_len)
     every = max(total // limit, clip_len)
     frames = iter(source)
@@ -107,7 +107,8 @@ def _of_data(config: Config, part: str, clip_len: int, limit: int) -> list[Tenso
     if not loader:
         raise ModelError(f'{config_name(config)}: no {part}_dataloader')
     given = loader['dataset']
-    given = given['datasets'][0] if 'datasets' in given else given  # of several, the first
+    while 'datasets' in given or 'dataset' in given:  # of several, the first; and unwrapped
+        given = given['datasets'][0] if 'datasets' in given else given['dataset']
     # As in testing: windows in order, and no augmentation.
     settings = {
         **given,

@@ -48,7 +48,7 @@ def map_answer(
     Args:
         keypoints: (..., V, 2) pixels.
         scores: (..., V).
-        source: the model's skeleton, in :mod:`rpstn.skeletons`; RPSTN-Lite's is ``'jhmdb15'``.
+        source: the model's skeleton, in :mod:`rpstn.skeletons`; RPSTN-Lite's is ``'blazepose33'``.
         target: e.g. ``'coco17'``, of which that has 12 joints (not nose, eyes, ears), or
             ``'penn13'``, of which it has all. Of ``'blazepose33'`` there is all of these, and of
             ``'halpe26'`` all but the head's top and the small toes.

@@ -23,7 +23,7 @@ from rpstn.deploy.sample_clips import random_clips  # noqa: E402
 from rpstn.engine.cpu import for_inference  # noqa: E402 (after what may be missing)
 from rpstn.pose.streaming.streaming import Stepper, TorchStepper  # noqa: E402
 
-from tiny_rpstn import CHANNELS, SIZE, tiny_config  # noqa: E402
+from tiny_rpstn import CHANNELS, JOINTS, SIZE, tiny_config  # noqa: E402
 
 pytestmark = pytest.mark.engines
 
@@ -104,6 +104,25 @@ def test_answers_are_not_overwritten_by_the_next_call(exported, engine, precisio
     kept = [tensor.clone() for tensor in first]
     stepper.step(clip[2:], *first)
     assert all(torch.equal(a, b) for a, b in zip(first, kept))
+
+
+@pytest.mark.parametrize('engine', ['onnx', 'openvino'])
+def test_a_model_that_carries_nothing_on_is_exported_all_the_same(engine, tmp_path):
+    pytest.importorskip(dict(onnx='onnxruntime', openvino='openvino')[engine])
+    config = tiny_config()
+    config.model.head.relation = None
+    config.model.head.propagator = dict(type='NoPropagator')
+    model = for_inference(build_model(config))
+    clips = random_clips((SIZE, SIZE), 3, 2)
+    exported = export_model(model, tmp_path, graphs=('start', 'step'), calibration=clips)
+    reference = TorchStepper(model)
+    for precision in ('float32', 'int8'):
+        stepper = build_stepper(exported, engine, precision, threads=1)
+        parity = compare_steppers(reference, stepper, clips)
+        assert parity.greatest <= TOLERANCE[precision] * parity.range
+        both = stepper.start(torch.stack([clip[0] for clip in clips]))
+        heatmaps, _ = stepper.step(torch.stack([clip[1] for clip in clips]), *both)
+        assert heatmaps.shape == (2, JOINTS, 16, 16)
 
 
 @pytest.mark.parametrize('engine', ['onnx', 'openvino'])

@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.model import ImgDataPreprocessor
 from torch import nn
 
@@ -19,17 +21,21 @@ from rpstn.deploy.export import MANIFEST, Exported, ExportError, export_model  #
 from rpstn.deploy.exported_steppers import EngineError, OnnxStepper, run_clip_graph  # noqa: E402
 from rpstn.deploy.integer_sums import bits_for_all, weight_bits  # noqa: E402
 from rpstn.deploy.onnx_graphs import GRAPHS, Normalize, for_one, trace  # noqa: E402
-from rpstn.deploy.parity import compare_heatmaps  # noqa: E402
-from rpstn.deploy.sample_clips import random_clips  # noqa: E402
+from rpstn.deploy.parity import compare_heatmaps, compare_steppers  # noqa: E402
+from rpstn.deploy.sample_clips import random_clips, read_clips  # noqa: E402
 from rpstn.deploy.subpixel import SubpixelDeconv, is_doubling, with_subpixels  # noqa: E402
 from rpstn.engine.cpu import for_inference  # noqa: E402 (after what may be missing)
+from rpstn.pose.bodies import Body  # noqa: E402
+from rpstn.pose.crops import Cropper  # noqa: E402
 from rpstn.pose.models import propagation  # noqa: E402
+from rpstn.pose.streaming.streaming import TorchStepper  # noqa: E402
 
 from tiny_rpstn import CHANNELS, JOINTS, SIZE, tiny_config  # noqa: E402
 
 pytestmark = pytest.mark.engines
 
 CLIP_LEN = 3
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope='module')
@@ -146,6 +152,91 @@ def test_the_parts_of_lite_are_exported_for_any_batch(batch):
     for t in (1, 2):
         state = step.run(None, dict(zip(GRAPHS['step'][0], (clips[:, t].numpy(), *state))))
     np.testing.assert_allclose(state[0], wanted[:, 2], atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.fixture(scope='module')
+def lite(tmp_path_factory):
+    """RPSTN-Lite with random weights that let an image come through, none of its parts idle."""
+    config = Config.fromfile(ROOT / 'configs/lite/rpstn_lite.py')
+    config.model.backbone.pretrained = config.model.head.propagator.pretrained = None
+    config.model.backbone.encoder.backbone.init_cfg = None
+    torch.manual_seed(0)
+    model = build_model(config)
+    head = model.head
+    for conv in (m for m in model.backbone.modules() if isinstance(m, nn.Conv2d)):
+        nn.init.kaiming_normal_(conv.weight, mode='fan_in')
+    nn.init.uniform_(model.backbone.encoder.backbone.backbone.head.landmarks.bias, 0, 256)
+    jre, tokens = head.relation.relations
+    nn.init.normal_(jre.out[1].weight)
+    nn.init.constant_(tokens.scale, 0.5)
+    nn.init.constant_(head.propagator.kernel[-1].weight, 0.5)
+    for part in (head.propagator.carry.change, head.propagator.carry.gate):
+        nn.init.normal_(part.weight, std=0.1)
+    fast = for_inference(model)
+    fast.cfg = model.cfg
+    folder = tmp_path_factory.mktemp('lite')
+    return fast, export_model(fast, folder, clip_len=2, calibration=upright_clips(fast, 2))
+
+
+def upright_clips(model, count: int) -> list[torch.Tensor]:
+    """Blobs cut out about bodies that turn."""
+    cropper = Cropper.from_config(model.cfg)
+    assert cropper.upright
+    clips = []
+    for frames in random_clips((320, 320), 3, count):
+        images = [frame.permute(1, 2, 0).numpy() for frame in frames]
+        bodies = [
+            Body(np.array([160.0, 150.0]) + 5 * t, 110.0, np.deg2rad(25.0 * t)) for t in range(3)
+        ]
+        cuts = [cropper.about(body).cut(image) for body, image in zip(bodies, images)]
+        clips.append(torch.from_numpy(np.stack(cuts)).permute(0, 3, 1, 2).contiguous())
+    return clips
+
+
+@pytest.mark.parametrize('batch', [1, 3])
+def test_lite_is_exported_whole_for_any_batch(lite, batch):
+    model, exported = lite
+    clips = torch.stack(upright_clips(model, batch))
+    wanted = expected(model, clips)
+    assert wanted.shape == (batch, 3, 33, 64, 64) and wanted[:, 1:].std() > 1e-3
+    start, step = (session(exported.file(graph)) for graph in ('start', 'step'))
+    state = start.run(None, dict(crops=clips[:, 0].numpy()))
+    found = [state[0]]
+    for t in (1, 2):
+        state = step.run(None, dict(zip(GRAPHS['step'][0], (clips[:, t].numpy(), *state))))
+        found.append(state[0])
+    np.testing.assert_allclose(np.stack(found, 1), wanted, atol=1e-4 * np.abs(wanted).max())
+    (found,) = session(exported.file('clip')).run(None, dict(clips=clips[:, :2].numpy()))
+    np.testing.assert_allclose(found, wanted[:, :2], atol=1e-4 * np.abs(wanted).max())
+
+
+def test_lite_in_integers_is_its_propagation_alone(lite):
+    model, exported = lite
+    assert integer_convolutions(exported, 'start') == []
+    quantized = integer_convolutions(exported, 'step')
+    names = {name.split('/')[2] for name in quantized}
+    assert names == {'reduce', 'kernel'} and all('/propagator/' in name for name in quantized)
+    clips = upright_clips(model, 2)
+    parity = compare_steppers(TorchStepper(model), OnnxStepper(exported, 'int8', 1), clips)
+    assert parity.joints == 2 * 3 * 33 and 1e-5 < parity.greatest / parity.range < 0.3
+
+
+def test_clips_to_calibrate_by_are_of_the_first_data_set_however_wrapped():
+    config = Config.fromfile(ROOT / 'configs/lite/rpstn_lite.py')
+    inner = dict(
+        type='SyntheticClipDataset', num_sequences=2, num_frames=7, image_size=(64, 72), clip_len=2
+    )
+    repeated = dict(type='RepeatDataset', times=2, dataset=inner)
+    config.train_dataloader.dataset = dict(
+        _delete_=True, type='ConcatDataset', datasets=[repeated, dict(type='no such')]
+    )
+    for step in config.test_dataloader.dataset.pipeline:
+        if step.type == 'ClipBody':
+            step.joints = 'penn13'
+    model = nn.Module()
+    model.cfg = config
+    clips = read_clips(model, ['train'], clip_len=3, limit=4)
+    assert [tuple(clip.shape) for clip in clips] == [(3, 3, 256, 256)] * len(clips) != []
 
 
 def test_tracing_leaves_the_model_and_the_module_as_they_were(model):

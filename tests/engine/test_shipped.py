@@ -10,12 +10,13 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 from rpstn.checkpoints import ModelError
-from rpstn.engine.loading import load_model
+from rpstn.engine.loading import joint_names, load_model
 from rpstn.engine.shipped import FOLDER, from_pretrained, shipped_files
 from rpstn.files import sha256
+from rpstn.skeletons import get_skeleton
 
 from lite_evaluation import evaluate, jhmdb_clips
-from lite_predictors import label_predictor
+from lite_predictors import label_predictor, seen_crops
 from pack_lite import pack
 
 TEXT = """
@@ -141,7 +142,9 @@ def test_what_cannot_be_shipped_is_not_written(trained, tmp_path):
 
 def test_the_shipped_lite():
     model = from_pretrained('lite')
-    assert model.head.out_channels == 33
+    assert model.head.out_channels == 33 and model.backbone.input_size == (256, 256)
+    assert tuple(joint_names(model.dataset_meta)) == get_skeleton('blazepose33').joints
+    assert seen_crops(model) == 'label poses'
     assert (FOLDER / 'lite.pt').stat().st_size <= 15e6
 
 
@@ -151,7 +154,7 @@ def test_the_shipped_lite_finds_people_in_real_videos():
         dataset = jhmdb_clips('test')
     except FileNotFoundError as error:
         pytest.skip(str(error))
-    predict = label_predictor(from_pretrained('lite'))
-    row = evaluate('lite', 'label poses', predict, dataset, every=9)
+    model = from_pretrained('lite')
+    row = evaluate('lite', seen_crops(model), label_predictor(model), dataset, every=9)
     assert row.clean['torso_PCK@0.2/mean'] > 0.45
     assert row.clean['bbox_PCK@0.2/mean'] > 0.75

@@ -174,9 +174,11 @@ def test_upright_crops_about_a_box_for_all_frames(upright, video, box):
         assert result.people[0].rotation == clip.people[0].rotation == 0
 
 
-def test_lite_finds_people_by_blazepose_unless_told_where_they_are():
+def test_who_looks_at_upright_crops_finds_people_by_blazepose_unless_told_where_they_are(
+    upright, video
+):
     def found_by(**options) -> PersonFinder:
-        return PoseInferencer(**options).streaming.finder
+        return PoseInferencer(*upright, **options).streaming.finder
 
     for options, people in (({}, 1), (dict(stream_options=dict(max_people=2)), 2)):
         finder = found_by(**options)
@@ -184,7 +186,16 @@ def test_lite_finds_people_by_blazepose_unless_told_where_they_are():
     assert isinstance(found_by(box=(1, 2, 30, 40)), WholeFrame)
     given = WholeFrame()
     assert found_by(stream_options=dict(finder=given)) is given
-    assert PoseInferencer(mode='clip').streaming is None
+    assert PoseInferencer(*upright, mode='clip').streaming is None
+    # Files are streamed, too: a clip's frames have their crops late.
+    assert PoseInferencer(*upright).mode_for(open_frames(video)) == 'stream'
+
+
+def test_the_shipped_model_finds_people_by_blazepose(video):
+    inferencer = PoseInferencer()
+    assert isinstance(inferencer.streaming.finder, BlazePoseFinder)
+    assert inferencer.mode_for(open_frames(video)) == 'stream'
+    assert tuple(inferencer.joints) == get_skeleton('blazepose33').joints
 
 
 def test_modes_by_model_engine_and_source(models, video):

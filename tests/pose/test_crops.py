@@ -200,7 +200,9 @@ def test_points_move_as_opencv_moves_them():
 
 
 def test_a_config_without_a_crop_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"ClipBBox or ClipBody, and TopdownAffine.*got \['LoadClip'\]"):
+    with pytest.raises(
+        ValueError, match=r"ClipBBox or ClipBody, and TopdownAffine.*got \['LoadClip'\]"
+    ):
         Cropper.from_pipeline([dict(type='LoadClip')])
 
 

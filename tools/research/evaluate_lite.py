@@ -1,8 +1,8 @@
 r"""Measure RPSTN-Lite beside its references on JHMDB, and write the table of docs/model_zoo.md.
 
 python tools/research/evaluate_lite.py --mediapipe --blazepose \
-    --row RPSTN-Lite configs/lite/rpstn_lite.py work_dirs/rpstn_lite/epoch_5.pth \
-    --row "single frame" configs/lite/single_lite.py work_dirs/single_lite/epoch_5.pth
+    --row RPSTN-Lite configs/lite/rpstn_lite.py work_dirs/rpstn_lite/epoch_8.pth \
+    --row "single frame" configs/lite/single_lite.py work_dirs/single_lite/epoch_8.pth
 
 Every row is measured on crops from labels and on whole frames, of which nothing is known. The first
 row is compared with all others by a paired bootstrap over clips. A row of several seeds names its

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from rpstn.pose.bodies import Body, BodyJoints
 from rpstn.pose.crops import Cropper
-from rpstn.pose.finders.base import FoundPerson
 from rpstn.pose.finders.blazepose import BlazePoseFinder
 from rpstn.pose.models.blazepose import BlazePose
 from rpstn.pose.models.blazepose_head import INPUT_SIZE, BlazePoseHead
@@ -160,7 +159,7 @@ class Teacher:
         _, start, person = max(sightings, key=lambda sighting: sighting[0])
         joints = np.full((len(images), SKELETON.num_joints, 2), np.nan)
         for order in (range(start, len(images)), range(start, -1, -1)):
-            self._follow(images, order, _body_found(person), joints)
+            self._follow(images, order, person.body, joints)
         if np.isnan(joints).all():
             return None
         bodies = [body_of(frame) for frame in smoothed(joints)]
@@ -172,7 +171,7 @@ class Teacher:
         """Write the joints of one person, by those of the frame before; found anew where lost."""
         for t in order:
             if body is None and (people := self.finder.find(images[t])):
-                body = _body_found(people[0])
+                body = people[0].body
             if body is None:
                 continue
             crop = CROPPER.crop_body(body)
@@ -181,10 +180,6 @@ class Teacher:
             if presence[0] >= MIN_PRESENCE:
                 joints[t] = crop.to_image(landmarks[0, :, :2] - 0.5)
                 body = body_of(joints[t])
-
-
-def _body_found(person: FoundPerson) -> Body:
-    return Body(person.center, person.radius, person.angle)
 
 
 def body_of(joints: np.ndarray) -> Body:

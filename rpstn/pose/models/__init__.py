@@ -5,7 +5,6 @@ from .blazepose import BlazePose
 from .blazepose_detector import BlazePoseDetector
 from .blazepose_head import BlazePoseHead
 from .data_preprocessor import ClipDataPreprocessor
-from .efficientnet_lite import EfficientNetLite
 from .estimator import TurnedPoseEstimator, VideoPoseEstimator
 from .guided_blazepose import GuidedBlazePose
 from .head import RPSTNHead
@@ -27,7 +26,6 @@ __all__ = [
     'BlazePoseHead',
     'CatPropagator',
     'ClipDataPreprocessor',
-    'EfficientNetLite',
     'FrameNetwork',
     'GuidedBlazePose',
     'JRE',

@@ -26,8 +26,6 @@ from torch import Tensor, nn
 
 from rpstn.errors import SettingError
 
-from .efficientnet_lite import SamePad
-
 RELU6 = dict(type='ReLU6')
 # Of each of the strides 4, 8, 16, 32: kernel and width of its blocks, of which the first one halves
 # the map. Widths are indices, as the detector has the same layout with others.
@@ -93,6 +91,22 @@ class BlazePoseEncoder(BaseModule):
 def doubled(features: Tensor) -> Tensor:
     """(N, C, h, w) -> (N, C, 2h, 2w), bilinear, between the centres of pixels."""
     return F.interpolate(features, scale_factor=2, mode='bilinear', align_corners=False)
+
+
+class SamePad(nn.Module):
+    """TensorFlow's 'SAME' padding of a stride-2 convolution on an even side: one less in front.
+
+    Args:
+        kernel: side of the convolution's kernel, odd.
+    """
+
+    def __init__(self, kernel: int) -> None:
+        super().__init__()
+        self.before, self.after = (kernel - 2) // 2, (kernel - 1) // 2
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H + kernel - 2, W + kernel - 2)."""
+        return F.pad(images, (self.before, self.after) * 2)
 
 
 class SeparableResidual(nn.Module):

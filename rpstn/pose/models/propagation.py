@@ -279,15 +279,15 @@ class JRPSP(Propagator):
         """Make Conv_a a part of S's first convolution, in place.
 
         Nothing lies between the two, and the latter pads nothing, so that it is exact. All stays
-        as it is with a norm between them, as released, and where it saves no multiply-adds:
-        Conv_a's, C + K to a number, are to be more than those of a 3x3 convolution over K maps.
+        as it is with a norm between them, as released, and where it saves no multiply-adds: a 3x3
+        convolution over C + K maps is to take fewer than Conv_a and one over Conv_a's maps.
         """
         reduce, first = self.reduce, self.kernel[0]
         if (
             isinstance(self.norm, nn.Identity)
             and isinstance(reduce, nn.Conv2d)
             and isinstance(first, nn.Conv2d)
-            and reduce.in_channels > 9 * self.num_joints
+            and 9 * first.in_channels > 8 * reduce.in_channels
         ):
             self.kernel[0] = ReducedConv(reduce, first)
             self.reduce = nn.Identity()

@@ -89,7 +89,8 @@ class UpsampledBackbone(BaseModule):
         init_cfg: MMEngine weight initialization.
 
     Raises:
-        SettingError: the backbone's coarsest stride is no number of doublings from ``stride``.
+        SettingError: the backbone's coarsest stride is no number of doublings from ``stride``, or
+            an even kernel.
     """
 
     def __init__(
@@ -104,6 +105,8 @@ class UpsampledBackbone(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if kernel % 2 == 0:
+            raise SettingError(f'UpsampledBackbone: kernel must be odd, got {kernel}')
         self.frozen = frozen
         self.backbone = MODELS.build(backbone)
         self.channels, self.stride = channels, stride

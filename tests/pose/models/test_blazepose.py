@@ -19,6 +19,7 @@ from torch import nn
 from rpstn.errors import SettingError
 from rpstn.pose import BlazePose, BlazePoseHead
 from rpstn.pose.datasets import BLAZEPOSE33, JHMDB15, find_data
+from rpstn.pose.models.blazepose import SamePad
 from rpstn.pose.models.blazepose_head import BlazePoseOutput
 from rpstn.pose.models.blazepose_tflite import TFLiteError
 from rpstn.pose.models.blazepose_weights import LANDMARK_FILE, landmark_weights, mediapipe_file
@@ -125,6 +126,15 @@ def assert_as_released(ours: BlazePoseOutput, crops: list[np.ndarray]) -> None:
         assert np.abs(ours.landmarks[n].numpy() - theirs['landmarks']).max() < 0.02  # pixels
         assert np.abs(ours.world[n].numpy() - theirs['world']).max() < 1e-4  # metres
         assert np.abs(ours.presence[n].sigmoid().numpy() - theirs['presence']).max() < 1e-3
+
+
+@pytest.mark.parametrize('kernel', [3, 5])
+@pytest.mark.parametrize('side', [8, 14])
+def test_same_padding_is_tensorflows(kernel, side):
+    total = max((-(-side // 2) - 1) * 2 + kernel - side, 0)  # TensorFlow's formula, stride 2
+    image = torch.rand(1, 1, side, side)
+    expected = nn.functional.pad(image, [total // 2, total - total // 2] * 2)
+    torch.testing.assert_close(SamePad(kernel)(image), expected, rtol=0, atol=0)
 
 
 def test_real_people_are_answered_as_by_the_released_network(weights):

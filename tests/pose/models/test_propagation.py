@@ -3,7 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
+from rpstn.errors import SettingError
 from rpstn.pose import JRPSP, ResidualJRPSP
 from rpstn.pose.models.propagation import ReducedConv, dynamic_depthwise_conv
 
@@ -149,9 +151,9 @@ def test_conv_a_folded_keeps_its_type():
     'options',
     [
         dict(norms='shared'),  # a norm follows it
-        dict(channels=24),
+        dict(channels=24),  # 24 + 3 + 9 x 24 multiply-adds, as 9 x (24 + 3) in their place
     ],
-)  # 24 + 3 multiply-adds, as 9 x 3 in its place
+)
 def test_conv_a_is_left_apart(options):
     propagator = JRPSP(3, **{'channels': 64, **options})
     propagator.fold_for_inference()
@@ -163,3 +165,61 @@ def test_other_norms_are_refused():
         JRPSP(3, norms='batch')
     with pytest.raises(ValueError, match="norm_filtered=True needs norms='shared'"):
         JRPSP(3, norm_filtered=True)
+
+
+# A narrow S.
+
+
+def test_as_many_kernel_channels_as_channels_are_the_plain_propagator():
+    plain, ours = JRPSP(3, channels=8).eval(), JRPSP(3, channels=8, kernel_channels=8).eval()
+    ours.load_state_dict(plain.state_dict())
+    maps = torch.randn(2, 3, 32, 32), *torch.randn(2, 2, 8, 32, 32)
+    assert torch.equal(ours(*maps), plain(*maps))
+
+
+def test_a_narrow_s_filters_all_channels():
+    torch.manual_seed(0)
+    propagator = JRPSP(3, channels=8, kernel_channels=4).eval()
+    assert [m.weight.shape[:2] for m in propagator.kernel if isinstance(m, torch.nn.Conv2d)] == [
+        (4, 4),
+        (4, 4),
+        (4, 4),
+        (8, 4),
+    ]
+    heatmaps, features, following = torch.randn(2, 3, 16, 16), *torch.randn(2, 2, 8, 16, 16)
+    reduce = propagator.reduce
+    mixed = torch.einsum(
+        'oc,nchw->nohw', reduce.weight[:, :, 0, 0], torch.cat([features, heatmaps], dim=1)
+    )
+    kernels = propagator.kernel(mixed + reduce.bias[:, None, None])
+    side = kernels.shape[-1] // 2
+    padded, filtered = F.pad(following, (side,) * 4), torch.zeros_like(following)
+    for row in range(2 * side + 1):
+        for column in range(2 * side + 1):
+            seen = padded[..., row : row + 16, column : column + 16]
+            filtered += kernels[:, :, row, column, None, None] * seen
+    torch.testing.assert_close(
+        propagator(heatmaps, features, following),
+        propagator.predict(filtered),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize('width, folded', [(25, True), (12, False)])
+def test_conv_a_is_folded_where_that_saves_multiply_adds(width, folded):
+    propagator = JRPSP(2, channels=25, kernel_channels=width).eval()
+    maps = torch.randn(1, 2, 32, 32), *torch.randn(2, 1, 25, 32, 32)
+    costs = []
+    for _ in range(2):
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            propagator(*maps)
+        costs.append(counter.get_total_flops())
+        propagator.fold_for_inference()
+    assert isinstance(propagator.kernel[0], ReducedConv) == folded
+    assert (costs[1] < costs[0]) == folded and costs[1] <= costs[0]
+
+
+def test_a_narrow_s_has_no_norm_to_share():
+    with pytest.raises(SettingError, match="kernel_channels=4 must be channels=8 with norms='sha"):
+        JRPSP(3, channels=8, kernel_channels=4, norms='shared')

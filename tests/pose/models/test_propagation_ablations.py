@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmpose.registry import MODELS
 
+from rpstn.errors import SettingError
 from rpstn.pose import CatPropagator, NoPropagator, RPSTNHead
 
 K, C = 5, 8
@@ -128,3 +129,39 @@ def test_wrong_channels_are_named(propagator):
     maps, features = torch.zeros(1, K, 16, 16), torch.zeros(1, C, 16, 16)
     with pytest.raises(ValueError, match=rf'{propagator.__name__} .*\(5, 8, 8\).*\(5, 8, 5\)'):
         propagator(K, C)(maps, features, maps)
+
+
+def last_layer(path, **weights) -> str:
+    """A checkpoint that has nothing else."""
+    torch.save({f'head.final_layer.{name}': value for name, value in weights.items()}, path)
+    return str(path)
+
+
+def test_without_propagation_every_frame_can_start_as_a_single_frame_model(tmp_path):
+    weight, bias = torch.randn(K, C, 1, 1), torch.randn(K)
+    saved = last_layer(tmp_path / 'single.pth', weight=weight, bias=bias)
+    propagator = MODELS.build(dict(type='NoPropagator', num_joints=K, channels=C, pretrained=saved))
+    propagator.init_weights()
+    features, heatmaps = clip(2)
+    expected = torch.einsum('kc,nchw->nkhw', weight[:, :, 0, 0], features[:, 1])
+    torch.testing.assert_close(
+        propagator(heatmaps, features[:, 0], features[:, 1]), expected + bias[:, None, None]
+    )
+
+
+@pytest.mark.parametrize(
+    'weights, got',
+    [
+        (dict(weight=torch.zeros(K, C + 1, 1, 1), bias=torch.zeros(K)), r'\(5, 9, 1, 1\)'),
+        (dict(weight=torch.zeros(K + 1, C, 1, 1), bias=torch.zeros(K + 1)), r'\(6, 8, 1, 1\)'),
+        (dict(weight=torch.zeros(K, C, 1, 1)), "'bias': None"),
+        (dict(), "'weight': None, 'bias': None"),
+    ],
+)
+def test_a_last_layer_that_does_not_fit_is_refused(tmp_path, weights, got):
+    saved = last_layer(tmp_path / 'other.pth', **weights)
+    propagator = NoPropagator(K, C, pretrained=saved)
+    before = propagator.predict.weight.clone()
+    with pytest.raises(SettingError, match=rf'other.pth: head.final_layer.*\(5, 8, 1, 1\).*{got}'):
+        propagator.init_weights()
+    assert torch.equal(propagator.predict.weight, before)
