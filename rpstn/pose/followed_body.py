@@ -20,8 +20,9 @@ class FollowedBody:
 
     The first body found is taken as it is. From then on it follows at once, as BlazePose's crops
     do, but moves by no more than half of its radius at a time, turns by no more than an eighth of
-    a circle, and becomes no more than a third larger or a quarter smaller, so that a few misplaced
-    joints do not ruin it. Where the trunk points at the camera, or is longer than the radius, it
+    a circle, and becomes no more than a third larger or half a percent smaller, so that a few
+    misplaced joints do not ruin it: a body of which the image shows a part only would close in on
+    it, faster than people shrink by walking away. Where the trunk points at the camera, or is longer than the radius, it
     gives no direction, and the angle stays. Hips that are unsure, or too far apart to be hips, move
     with the joints that are sure in this frame and in the last. With many joints unsure the radius
     does not shrink. With hardly any sure the person counts as lost, as by :class:`FollowedBox`.
@@ -36,7 +37,7 @@ class FollowedBody:
     """
 
     MAX_SHIFT, MAX_TURN = 0.5, math.pi / 4
-    MOST_SHRUNK, MOST_GROWN = 0.99, 4 / 3
+    MOST_SHRUNK, MOST_GROWN = 0.995, 4 / 3
     LEAST_TRUNK = 0.15
     """Of the radius, from hips to shoulders; shorter ones give no direction."""
     WIDEST_HIPS = 0.6
