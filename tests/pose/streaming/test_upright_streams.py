@@ -14,7 +14,7 @@ from rpstn.inference.clips import predict_video
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.pose.bodies import Body, BodyJoints, body_of_box
 from rpstn.pose.boxes import BoxError
-from rpstn.pose.finders import FoundPerson
+from rpstn.pose.finders import FoundPerson, WholeFrame
 from rpstn.pose.streaming.streaming import StreamingRPSTN, TorchStepper
 from rpstn.results import FrameResult
 from rpstn.video.frames import Frame
@@ -256,7 +256,8 @@ def test_an_inferencer_streams_bodies_and_goes_on_with_a_run_where_it_was(build,
     for t, points in enumerate(joints):
         cv2.imwrite(str(tmp_path / f'{t}.png'), show(points))
     source = open_input(f'{tmp_path}/*.png')
-    stream = PoseInferencer(model.cfg, tmp_path / 'dots.pth')
+    frame = dict(finder=WholeFrame())  # dots are no people to BlazePose's detector
+    stream = PoseInferencer(model.cfg, tmp_path / 'dots.pth', stream_options=frame)
     assert stream.mode_for(source) == 'stream', 'though it is a file'
     whole = list(stream.raw(source))
     known = [FrameResult.from_dict(json.loads(json.dumps(r.to_dict()))) for r in whole[:4]]
