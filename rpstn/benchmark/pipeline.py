@@ -26,6 +26,7 @@ from rpstn.inference.options import InferOptions
 from rpstn.inference.pose_files import PoseJson
 from rpstn.inference.run import InferRun
 from rpstn.pose.streaming import streaming as streams
+from rpstn.pose.streaming.steppers import TorchStepper
 from rpstn.video.frames import open_frames
 from rpstn.video.part import Moment
 
@@ -212,7 +213,9 @@ def _encoder_share(
             times.append((parts['backbone'] + parts['deconvolutions']) / parts['all'])
         return float(np.median(times[2:]))
     if engine == 'torch':
-        parts = eager_parts(build_stepper(inferencer.model, engine, precision).model)
+        stepper = build_stepper(inferencer.model, engine, precision)
+        assert isinstance(stepper, TorchStepper)
+        parts = eager_parts(stepper.model)
         return (parts['backbone'] + parts['deconvolutions']) / parts['all']
     return None
 

@@ -125,9 +125,10 @@ class JRE(BaseModule):
                 f'of {self.num_joints} channels, got {tuple(heatmaps.shape)}'
             )
         if self.folded:
-            out, g = self.out[0].weight.flatten(1), self.g.weight.flatten(1)
-            mixing = out @ self.relation(heatmaps).to(out.dtype)  # (B, K, K)
-            shift = mixing @ self.g.bias + self.out[0].bias
+            weight, bias = (self.out[0].get_parameter(name) for name in ('weight', 'bias'))
+            mixing = weight.flatten(1) @ self.relation(heatmaps).to(weight.dtype)  # (B, K, K)
+            shift = mixing @ self.g.get_parameter('bias') + bias
+            g = self.g.weight.flatten(1)
             related = mixing @ g @ heatmaps.flatten(2) + shift[..., None]
             return heatmaps + related.view(heatmaps.shape)
         g = self.g(heatmaps).flatten(2)
