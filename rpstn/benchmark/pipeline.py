@@ -213,9 +213,9 @@ def _encoder_share(
             times.append((parts['backbone'] + parts['deconvolutions']) / parts['all'])
         return float(np.median(times[2:]))
     if engine == 'torch':
-        stepper = build_stepper(inferencer.model, engine, precision)
-        assert isinstance(stepper, TorchStepper)
-        parts = eager_parts(stepper.model)
+        eager = build_stepper(inferencer.model, engine, precision)
+        assert isinstance(eager, TorchStepper)
+        parts = eager_parts(eager.model)
         return (parts['backbone'] + parts['deconvolutions']) / parts['all']
     return None
 
