@@ -20,12 +20,13 @@ class FollowedBody:
 
     The first body found is taken as it is. From then on it follows at once, as BlazePose's crops
     do, but moves by no more than half of its radius at a time, turns by no more than an eighth of
-    a circle, and becomes no more than a third larger or half a percent smaller, so that a few
-    misplaced joints do not ruin it: a body of which the image shows a part only would close in on
-    it, faster than people shrink by walking away. Where the trunk points at the camera, or is longer than the radius, it
-    gives no direction, and the angle stays. Hips that are unsure, or too far apart to be hips, move
-    with the joints that are sure in this frame and in the last. With many joints unsure the radius
-    does not shrink. With hardly any sure the person counts as lost, as by :class:`FollowedBox`.
+    a circle, and becomes no more than a third larger, so that a few misplaced joints do not ruin
+    it. It becomes smaller by half a percent at a time, as people who walk away do: about somebody
+    of whom the image shows a part only it would close in otherwise. Where the trunk points at the
+    camera, or is longer than the radius, it gives no direction, and the angle stays. Hips that are
+    unsure, or too far apart to be hips, move with the joints that are sure in this frame and in the
+    last. With many joints unsure the radius does not shrink. With hardly any sure the person counts
+    as lost, as by :class:`FollowedBox`.
 
     Args:
         joints: which of them are hips and shoulders.
