@@ -8,6 +8,8 @@ Shapes: B maps, K joints, (h, w) heatmap cells.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
@@ -125,9 +127,10 @@ class JRE(BaseModule):
                 f'of {self.num_joints} channels, got {tuple(heatmaps.shape)}'
             )
         if self.folded:
-            weight, bias = (self.out[0].get_parameter(name) for name in ('weight', 'bias'))
+            # Packed for inference their weights are plain tensors.
+            weight, bias = cast(Tensor, self.out[0].weight), cast(Tensor, self.out[0].bias)
             mixing = weight.flatten(1) @ self.relation(heatmaps).to(weight.dtype)  # (B, K, K)
-            shift = mixing @ self.g.get_parameter('bias') + bias
+            shift = mixing @ cast(Tensor, self.g.bias) + bias
             g = self.g.weight.flatten(1)
             related = mixing @ g @ heatmaps.flatten(2) + shift[..., None]
             return heatmaps + related.view(heatmaps.shape)
