@@ -211,7 +211,7 @@ class JsonFrames:
     def _people(
         self, frame: Any, record: dict, about: dict, number: int, where: str
     ) -> Iterator[tuple[Person, list[tuple], bool]]:
-        """The people of a frame: who, a list of (joint, place, point), and if points have scores."""
+        """The people of a frame: who, (joint, place, point) of each, and if points have scores."""
         for key, read in (
             ('people', self._openpose),
             ('bodies', self._openpose),
@@ -222,18 +222,19 @@ class JsonFrames:
                 for i, entry in enumerate(_list(record[key], where, key)):
                     points, scored = read(entry, f'{where}: {key}[{i}]')
                     who = identity_in(entry, place)
-                    # Who has no joint is nobody, and takes no place from those that follow.
-                    there = any(_is_there(*_point(p, scored, at)) for _, at, p in points)
-                    if there or isinstance(who, str):
+                    if isinstance(who, str) or _is_somebody(points, scored):
                         yield who, points, scored
                         place += 1
                 return
         person = identity_in(about)
         if 'keypoints' in record:
+            points, scored = self._keypoints(record, where)
             if person == 0 and 'image_id' in about:
                 person = self._places[number]
-                self._places[number] += 1
-            yield person, *self._keypoints(record, where)
+                self._places[number] += _is_somebody(points, scored)
+                if person == self._places[number]:
+                    return
+            yield person, points, scored
         elif record:
             named = [
                 (joint_name(name), f'{where}: {name}', point) for name, point in record.items()
@@ -305,8 +306,10 @@ def _point(point: Any, scored: bool, where: str) -> tuple[list[float] | None, fl
     return values, last
 
 
-def _is_there(point: Sequence[float] | None, score: float) -> bool:
-    return point is not None and is_found(point, score)
+def _is_somebody(points: list[tuple], scored: bool) -> bool:
+    """Whether any joint is there; who has none takes no place from those that follow."""
+    read = (_point(point, scored, place) for _, place, point in points)
+    return any(point is not None and is_found(point, score) for point, score in read)
 
 
 def _in_threes(numbers: list, where: str, field: str) -> list[list]:
