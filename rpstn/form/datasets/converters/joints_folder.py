@@ -1,9 +1,10 @@
-"""A folder of joints in CSV or JSON files -> the files of :class:`SkeletonFormDataset`.
+"""A folder of files of joints -> the files of :class:`SkeletonFormDataset`.
 
-    <root>/[train|val|test/]<label>/<name>.csv     or .tsv, .json, .npz: a sequence in a file
+    <root>/[train|val|test/]<label>/<name>.csv     or .tsv, .json, .npz, .trc: a sequence in a file
     <root>/[train|val|test/]<label>/<name>/*.json  or .csv, .tsv: a file for each of its frames
 
-The formats of the files are described in :mod:`.joint_tables` and :mod:`.joint_json`.
+The formats are described in :mod:`.joint_tables`, :mod:`.joint_json`, :mod:`.joint_trc` and, of
+arrays, in :mod:`.joint_files`.
 """
 
 from __future__ import annotations
