@@ -3,7 +3,7 @@
 CSV (NAME.csv): one row per joint, person and frame, with the columns
 
     frame   0-based
-    time    seconds since the first frame of the video
+    time    seconds since the first frame of the video; none where frames come without a clock
     person  number of the person, the same through the video
     joint   its name
     x, y    pixels of the video, 0-based, at the centre of a pixel; may lie outside of it
@@ -22,7 +22,7 @@ NPZ (NAME.npz): rows N, one per person and frame: frame (N,), time (N,), person 
 keypoints (N, K, 2), scores (N, K); and joints (K,), fps, image_size (2,) width and height.
 
 COCO (NAME.coco.json): COCO's list of keypoint results, {image_id: the frame, category_id: 1,
-keypoints: [x, y, score, ...], score: the mean of those that are not 0}.
+keypoints: [x, y, score, ...], score: the mean of those that are not 0}, and the key track_id.
 
 MMPose (NAME.mmpose.json): what MMPose's demos write of a video, {meta_info, instance_info:
 [{frame_id: the frame, instances: [{keypoints [K [x, y]], keypoint_scores [K], bbox [[x1, y1, x2,
@@ -38,6 +38,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import shutil
 import tempfile
 import zipfile
@@ -174,6 +175,7 @@ class CocoJson(JsonList):
                     category_id=1,
                     keypoints=[v for joint in _keypoints(person) for v in joint],
                     score=_mean_score(person.scores),
+                    track_id=person.id,
                 )
                 for person in result.people
             ]
@@ -280,8 +282,9 @@ class NpzFile:
                     shutil.copyfileobj(column, member)
 
 
-def _seconds(result: FrameResult) -> float:
-    return round(result.time, 6)
+def _seconds(result: FrameResult) -> float | None:
+    """None where frames come without a clock."""
+    return None if math.isnan(result.time) else round(result.time, 6)
 
 
 def _mean_score(scores: np.ndarray) -> float:

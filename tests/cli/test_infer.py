@@ -132,7 +132,7 @@ def test_all_outputs_say_the_same(infer, model, clip, tmp_path, mode):
         assert arrays['image_size'].tolist() == [48, 36]
     coco = json.loads((tmp_path / 'clip.coco.json').read_text())
     for entry, frame in zip(coco, points, strict=True):
-        assert entry.keys() == {'image_id', 'category_id', 'keypoints', 'score'}
+        assert entry.keys() == {'image_id', 'category_id', 'keypoints', 'score', 'track_id'}
         np.testing.assert_array_equal(entry['keypoints'], frame.ravel())
         assert entry['score'] == pytest.approx(frame[:, 2].mean(), abs=2e-4)
     mmpose = read_joints(tmp_path / 'clip.mmpose.json', min_score=-9).keypoints

@@ -52,7 +52,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     common.add_argument(
         '--person',
         metavar='ID',
-        help="whose joints, where a file has several people; 'most' takes who has the most joints",
+        help='whose joints, where a file has several people: an identity of the file, a place in a '
+        "frame's list where it has none, or 'most', who has the most joints",
     )
     common.add_argument(
         '--min-score',
@@ -75,7 +76,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     formats = parser.add_subparsers(dest='format', required=True, metavar='{joints,fitness-aqa}')
-    joints = formats.add_parser('joints', parents=[common], help='a folder of CSV or JSON files')
+    joints = formats.add_parser(
+        'joints', parents=[common], help='a folder of CSV, JSON, NPZ or TRC files'
+    )
     joints.add_argument('root', type=Path, help='folder with a folder for each label')
     joints.add_argument(
         '--labels', type=Path, help='CSV table with the columns name and label, in place of folders'
@@ -101,7 +104,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--skeletons',
         type=Path,
         required=True,
-        help="folder of its videos' skeletons, <id>.json, .csv or .npz",
+        help="folder of its videos' skeletons, <id>.json, .csv, ..., as of joints",
     )
     aqa.add_argument('--errors', nargs='+', help='which of them (default: all)')
     aqa.add_argument(

@@ -52,7 +52,9 @@ class SkeletonFormDataset(SkeletonDataset):
       empty cell means none of the classes.
     - ``ann_file`` a ``.pkl`` in MMAction2's skeleton format: ``dict(split={part: [names]},
       annotations=[dict(frame_dir, label, keypoint (M, T, V, D), ...)])``. It is read without
-      executing anything (:func:`rpstn.safe_pickle.load_arrays`).
+      executing anything (:func:`rpstn.safe_pickle.load_arrays`). What is missing there is 0: joints
+      at 0 with score 0, or all of a person in a frame, become NaN, and those of the converters'
+      ``missing`` (M, T, V).
 
     Args:
         data_root: see :class:`SkeletonDataset`.
@@ -230,6 +232,10 @@ def _from_annotation(
     total = annotation.get('total_frames', joints.shape[1] if joints.ndim == 4 else None)
     if joints.ndim == 4 and total != joints.shape[1]:
         refuse(where, 'total_frames', f"keypoint's {joints.shape[1]}", f'{total!r}')
+    if joints.ndim == 4 and np.issubdtype(joints.dtype, np.floating):
+        joints = np.where(
+            _missing(annotation, joints, arrays.get('keypoint_score')), np.nan, joints
+        )
     groups: dict[str, str | tuple[str, ...]] = {
         key: str(value)
         for key, value in annotation.items()
@@ -246,6 +252,19 @@ def _from_annotation(
         arrays.get('keypoint_score'),
         annotation.get('img_shape'),
     )
+
+
+def _missing(annotation: dict, joints: np.ndarray, scores: np.ndarray | None) -> np.ndarray:
+    """(M, T, V, 1): where joints (M, T, V, D) at 0 stand for none."""
+    zero = (joints == 0).all(axis=3)
+    known = annotation.get('missing')
+    if isinstance(known, np.ndarray) and known.shape == zero.shape:
+        gone = known.astype(bool)
+    elif scores is not None and scores.shape == zero.shape:
+        gone = zero & (scores == 0)
+    else:
+        gone = zero.all(axis=2, keepdims=True) & zero
+    return gone[..., None]
 
 
 def _plain(label: Any) -> str | int | Sequence:

@@ -36,8 +36,8 @@ class SkeletonDataset(BaseActionDataset):
     ``split``), and for 2D joints ``keypoint_score`` (M, T, V) float32 and ``img_shape`` (h, w).
     It is a copy of its own, so transforms may change it in place.
 
-    ``metainfo`` has ``classes`` (tuple of names), ``skeleton`` (see :func:`get_skeleton`) and
-    ``unit`` of length.
+    ``metainfo`` has ``classes`` (tuple of names; a number is one, too: 0 is ``'0'``),
+    ``skeleton`` (see :func:`get_skeleton`) and ``unit`` of length.
 
     Args:
         data_root: the folder, or its name below a data root (see :func:`find_data`).
@@ -100,7 +100,7 @@ class SkeletonDataset(BaseActionDataset):
             pipeline=_build(pipeline),
             data_root=str(find_data(data_root)) if data_root else '',
             data_prefix={},
-            metainfo=metainfo,
+            metainfo=_with_named_classes(metainfo),
             multi_class=multi_class,
             num_classes=num_classes,
             test_mode=test_mode,
@@ -236,6 +236,23 @@ class SkeletonDataset(BaseActionDataset):
         if self.serialize_data:
             return super(BaseActionDataset, self).get_data_info(idx)
         return self.data_list[idx]
+
+
+def _with_named_classes(metainfo: dict | None) -> dict | None:
+    """Its classes as a tuple of names, as the labels of a table are.
+
+    Raises:
+        SettingError: they are no list, or two have one name.
+    """
+    if not metainfo or metainfo.get('classes') is None:
+        return metainfo
+    classes = metainfo['classes']
+    if isinstance(classes, str) or not isinstance(classes, Sequence):
+        raise SettingError(f'classes must be a list of names, got {classes!r}')
+    names = tuple(map(str, classes))
+    if len(set(names)) < len(names):
+        raise SettingError(f'classes must differ, got {names}')
+    return dict(metainfo, classes=names)
 
 
 def _build(transforms: Sequence[dict | Callable]) -> list[Callable]:

@@ -68,7 +68,9 @@ def split_indices(
 
 
 @SPLITS.register_module('given')
-def given_split(labels: Sequence[Label], fields: Mapping[str, Field], part: str) -> np.ndarray:
+def given_split(
+    labels: Sequence[Label], fields: Mapping[str, Field], part: str | int
+) -> np.ndarray:
     """The sequences that the data set's own split puts into ``part``, e.g. ``'train'``.
 
     MMAction2's annotation files hold several splits at once, such as ``'xsub_train'``: there a
@@ -78,6 +80,7 @@ def given_split(labels: Sequence[Label], fields: Mapping[str, Field], part: str)
         {value} if isinstance(value, str) else set(value) for value in _field('split', fields)
     ]
     known = sorted(set().union(*belongs) - {''})
+    part = str(part)  # a table's 1 is '1'
     if part not in known:
         raise SettingError(f'part must be one of {known}, got {part!r}')
     return np.flatnonzero([part in parts for parts in belongs])

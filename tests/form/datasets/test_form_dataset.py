@@ -10,6 +10,7 @@ from mmaction.datasets import PoseDataset
 from mmaction.registry import DATASETS
 from mmengine.logging import MMLogger
 
+from rpstn.errors import SettingError
 from rpstn.form.datasets import BadSkeletonError, SkeletonFormDataset
 from rpstn.form.datasets.converters.skeleton_files import Conversion, SkeletonFiles
 from rpstn.pose.datasets import find_data
@@ -465,3 +466,48 @@ def test_the_real_squats():
         np.linalg.norm(d['keypoint'][0, :, hip] - d['keypoint'][0, :, knee], axis=-1) for d in data
     ]
     assert 25 < np.nanmedian(np.concatenate(thighs)) < 60
+
+
+@pytest.mark.parametrize('classes', [(0, 1, 2), [2, 0, 1], ('0', '1', '2')])
+def test_classes_may_be_numbers(tree, classes):
+    names = [str(i) for i in range(3)]
+    for i, row in enumerate(tree.rows):
+        row['label'] = names[i % 3]
+    data = tree.load(metainfo=dict(classes=classes), bad_data='raise')
+    assert data.metainfo['classes'] == tuple(map(str, classes))
+    assert data.labels() == [list(map(str, classes)).index(row['label']) for row in tree.rows]
+
+
+@pytest.mark.parametrize(
+    'classes,message',
+    [
+        ('deep', "classes must be a list of names, got 'deep'"),
+        (3, 'classes must be a list of names, got 3'),
+        ((0, '0'), r"classes must differ, got \('0', '0'\)"),
+    ],
+)
+def test_classes_that_are_none(tree, classes, message):
+    with pytest.raises(SettingError, match=message):
+        tree.load(metainfo=dict(classes=classes))
+
+
+def test_parts_may_be_numbers(tree):
+    for i, row in enumerate(tree.rows):
+        row['split'] = str(i % 2)
+    data = tree.load(split=dict(type='given', part=1))
+    assert len(data) == len(tree.rows) // 2
+
+
+@pytest.mark.parametrize('scored', [True, False])
+def test_what_mmaction_has_as_zero_is_missing(tmp_path, scored):
+    """A joint at 0 with score 0, or a whole person; without scores a root may lie at 0."""
+    content = annotations(3)
+    for entry in content:
+        entry['keypoint'][0, 1, 4] = entry['keypoint'][0, 2] = 0
+        entry['keypoint_score'][0, 1, 4] = entry['keypoint_score'][0, 2] = 0
+        if not scored:
+            del entry['keypoint_score']
+    (item, *_) = SkeletonFormDataset(**dump(tmp_path / 'a.pkl', content))
+    gone = np.isnan(item['keypoint'][0]).all(axis=2)
+    assert gone[2].all() and gone[1].nonzero()[0].tolist() == ([4] if scored else [])
+    assert gone.sum() == 17 + scored

@@ -17,7 +17,8 @@ from rpstn.errors import SettingError
 
 from ..sequence import BadSkeletonError
 from .fitness_aqa_labels import FitnessAQALabels, Intervals, Occurrence, read_labels
-from .joint_files import SUFFIXES, read_joints
+from .joint_files import ENDINGS, read_joints
+from .joint_people import Person
 from .joints_folder import UNREADABLE, check_arguments, facts
 from .skeleton_files import Conversion, SkeletonFiles
 from .to_skeleton import ToSkeleton
@@ -69,7 +70,7 @@ def convert_fitness_aqa(
     window: Windows | None = None,
     skeleton: str | None = None,
     target: str | None = None,
-    person: str | None = None,
+    person: Person | None = None,
     min_score: float = 0.0,
     fps: float | None = None,
     scale: float = 1.0,
@@ -84,8 +85,8 @@ def convert_fitness_aqa(
 
     Args:
         root: ``Squat``, ``OHP`` or ``BarbellRow`` of the release, or its ``Labeled_Dataset``.
-        skeletons: folder of the skeletons, ``<id>.json``, ``.csv``, ``.tsv`` or ``.npz``, whose
-            frames count from 0 at the beginning of the video.
+        skeletons: folder of the skeletons, ``<id>.json`` or another of
+            :data:`.joint_files.ENDINGS`, whose frames count from 0 at the beginning of the video.
         out: the folder that is written to, see :mod:`.skeleton_files`.
         errors: which of them, e.g. ``['knees_inward']``; None takes all.
         window: a sequence and its target are this much of a video. None: the whole video, with
@@ -173,7 +174,7 @@ def _usable(
         elif lacking:
             conversion.skip(video, UNLABELLED, f'no label of {", ".join(lacking)}')
         elif path := next(
-            (p for suffix in SUFFIXES if (p := skeletons / f'{video}{suffix}').is_file()), None
+            (p for end in ENDINGS if (p := skeletons / f'{video}{end}').is_file()), None
         ):
             yield video, path
         else:

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..sequence import BadSkeletonError, refuse
-from .joint_json import JsonFrames, load_json, read_json
+from .joint_json import JsonFrames, load_json, number_in, read_json
+from .joint_people import Person, identity
 from .joint_sequence import Joint, JointSequence, joint_name, lay_out
 from .joint_tables import read_table
+from .joint_trc import read_trc
 
-TABLES, JSON, ARRAYS = ('.csv', '.tsv'), '.json', '.npz'
-SUFFIXES = (JSON, *TABLES, ARRAYS)
-_NUMBER = re.compile(r'(\d+)\D*')
+TABLES, JSON, ARRAYS, MARKERS = ('.csv', '.tsv'), '.json', '.npz', '.trc'
+SUFFIXES = (JSON, *TABLES, ARRAYS, MARKERS)
+ENDINGS = (*SUFFIXES, '.mmpose.json', '.coco.json')
+"""What follows the name of a sequence, the first of them where a sequence has several files: the
+last two of ``rpstn infer`` say neither the frame rate nor, COCO's, the joints."""
+_FACTS = ('joints', 'fps', 'image_size', 'box')
+
+
+def ending(path: Path) -> str:
+    """Which of :data:`ENDINGS` the name of a file has, or an empty one."""
+    name = path.name.lower()
+    return max((e for e in ENDINGS if name.endswith(e)), key=len, default='')
 
 
 def read_joints(
-    path: Path, person: str | None = None, min_score: float = 0.0, first_frame: int | None = None
+    path: Path, person: Person | None = None, min_score: float = 0.0, first_frame: int | None = None
 ) -> JointSequence:
-    """The joints in a file (.csv, .tsv, .json, .npz), or in a folder of files of a frame each.
+    """The joints in a file (:data:`SUFFIXES`), or in a folder of files of a frame each.
 
     A gap in the numbers of the frames becomes frames of NaN, so that what follows keeps its time.
 
     Args:
         path: the file or folder.
-        person: whose joints, where there are several people: an identity that the file gives, or
-            the place in a frame's list of people ('0', ...), or 'most', who has the most joints.
+        person: whose joints, where there are several people: an identity that the file gives, or,
+            where it gives none, the place in a frame's list of people (0, ...), or 'most', who has
+            the most joints.
         min_score: a joint whose score is not above it is missing (tools write zeros for it).
         first_frame: the number of the frame that comes first in the result; None takes the
             file's smallest.
@@ -39,33 +52,35 @@ def read_joints(
         BadSkeletonError: naming the file, the line or frame, the field, what was allowed and what
             came.
     """
-    suffix, options = path.suffix.lower(), (first_frame, person, min_score)
+    suffix, facts = path.suffix.lower(), dict[str, Any]()
     if path.is_dir():
-        unread: dict[str, None] = {}
-        return lay_out(str(path), _frames(path, unread), *options, unread=unread)
-    if suffix in TABLES:
-        rows, columns = read_table(path)
-        return lay_out(str(path), rows, *options, unread=columns)
-    if suffix == JSON:
+        facts['unread'] = {}
+        rows = _frames(path, facts['unread'])
+    elif suffix in TABLES:
+        rows, facts['unread'] = read_table(path)
+    elif suffix == JSON:
         rows, facts = read_json(path)
-        return lay_out(str(path), rows, *options, **facts)
-    if suffix == ARRAYS:
-        return _read_arrays(path, min_score)
-    raise BadSkeletonError(f'{path}: the file must be one of {", ".join(SUFFIXES)}')
+    elif suffix == ARRAYS:
+        rows, facts = read_arrays(path)
+    elif suffix == MARKERS:
+        rows = read_trc(path)
+    else:
+        raise BadSkeletonError(f'{path}: the file must be one of {", ".join(SUFFIXES)}')
+    return _in_pixels(lay_out(str(path), rows, first_frame, person, min_score, **facts))
 
 
 def _frames(folder: Path, unread: dict[str, None]) -> Iterator[Joint]:
     """The joints of all frames; adds the names of files and columns that are not read."""
     seen: dict[int, str] = {}
     reader = JsonFrames()
+    reader.unread = unread
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() not in (JSON, *TABLES):
             unread[file.name] = None
             continue
-        numbers = _NUMBER.findall(file.stem.replace('_keypoints', ''))
-        if not numbers:
+        number = number_in(file.name)
+        if number is None:
             refuse(str(file), 'the name', 'with the number of the frame', file.name)
-        number = int(numbers[-1])
         if number in seen:
             allowed = f'another than that of {seen[number]}'
             refuse(str(file), 'the number of the frame', allowed, number)
@@ -79,37 +94,83 @@ def _frames(folder: Path, unread: dict[str, None]) -> Iterator[Joint]:
             unread.update(dict.fromkeys(columns))
 
 
-def _read_arrays(path: Path, min_score: float) -> JointSequence:
-    """``keypoints`` (T, V, D), or the only array there is; perhaps ``scores`` (T, V), ``joints``
-    (V,) names, ``fps``, ``image_size`` (width, height).
+def read_arrays(path: Path) -> tuple[Iterator[Joint], dict[str, Any]]:
+    """All joints of an NPZ of ``keypoints`` (N, V, D), or of the only array there is.
+
+    A row is a frame; or, as ``rpstn infer`` writes it, a person in a frame, with ``frame`` (N,)
+    and perhaps ``time`` (N,) and ``person`` (N,). Perhaps ``scores`` (N, V), ``joints`` (V,)
+    names, ``fps``, ``image_size`` (width, height).
+
+    Returns:
+        The joints; and ``fps``, ``image_size`` and the arrays that are ``unread``.
     """
+    where = str(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             content = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        refuse(str(path), 'the file', 'an .npz of plain arrays', error)
+        refuse(where, 'the file', 'an .npz of plain arrays', error)
     if 'keypoints' not in content and len(content) == 1:
         content = {'keypoints': next(iter(content.values()))}
-    unread = content.keys() - {'keypoints', 'scores', 'joints', 'fps', 'image_size'}
+    if 'keypoints' not in content:
+        refuse(where, 'arrays', "'keypoints', or just one", ', '.join(sorted(content)) or 'none')
+    if 'frame' not in content and (rest := sorted({'person', 'time'} & content.keys())):
+        refuse(where, 'arrays', f"with 'frame', as {' and '.join(rest)} need it", sorted(content))
+    shape = content['keypoints'].shape
+    if len(shape) != 3 or shape[2] not in (2, 3) or 0 in shape:
+        allowed = '(N, V, 2) or (N, V, 3) with at least one frame and joint'
+        refuse(where, 'keypoints', allowed, f'shape {shape}')
+    shapes = dict(
+        keypoints=shape, scores=shape[:2], frame=shape[:1], time=shape[:1], person=shape[:1]
+    )
+    columns = {'frame': np.arange(len(content['keypoints'])), **content}
+    for name in shapes.keys() & columns.keys():
+        if columns[name].shape != shapes[name]:
+            refuse(where, name, f'of shape {shapes[name]}, as keypoints', columns[name].shape)
     try:
-        keypoints = np.array(content['keypoints'], np.float32)
-        scores = np.array(content['scores'], np.float32) if 'scores' in content else None
+        points, scores, times = (
+            columns[name].astype(float) if name in columns else np.full(shapes[name], np.nan)
+            for name in ('keypoints', 'scores', 'time')
+        )
+        frames = columns['frame'].astype(int)
+        wrong = frames[frames != columns['frame'].astype(float)]
         fps = float(content['fps']) if 'fps' in content else None
         width, height = map(int, content.get('image_size', (0, 0)))
-    except KeyError:
-        found = ', '.join(sorted(content)) or 'none'
-        refuse(str(path), 'arrays', "'keypoints', or just one", found)
     except (TypeError, ValueError) as error:
-        refuse(str(path), 'keypoints, scores, fps and image_size', 'numbers', error)
-    joints = tuple(map(joint_name, map(str, content['joints']))) if 'joints' in content else None
-    if scores is not None:
-        if scores.shape != keypoints.shape[:2]:
-            allowed = f'{keypoints.shape[:2]}, as keypoints'
-            refuse(str(path), 'scores', allowed, scores.shape)
-        keypoints[scores <= min_score] = np.nan
-    if keypoints.ndim == 3:
-        keypoints[np.isnan(keypoints).any(axis=2)] = np.nan
+        refuse(where, 'frame, time, keypoints, scores, fps and image_size', 'numbers', error)
+    if len(wrong):
+        refuse(where, 'frame', 'whole numbers', columns['frame'].tolist())
+    names = [joint_name(str(name)) for name in content.get('joints', ())] or [*range(shape[1])]
+    if len({*names}) != shape[1] or len(names) != shape[1]:
+        allowed = f'{shape[1]} different names, as many as keypoints has'
+        refuse(where, 'joints', allowed, ', '.join(map(str, names)))
+    people = [identity(who) or 0 for who in columns.get('person', np.zeros(len(points))).tolist()]
+    rows = (
+        Joint(frame, f'{where}: row {i}', time, who, name, point, score)
+        for i, (frame, time, who, row) in enumerate(
+            zip(frames.tolist(), times.tolist(), people, zip(points.tolist(), scores.tolist()))
+        )
+        for name, point, score in zip(names, *row)
+    )
+    unread = sorted(content.keys() - shapes.keys() - {*_FACTS})
     size = (width, height) if 'image_size' in content else None
-    return JointSequence(
-        str(path), keypoints, scores, joints, fps, size, tuple(sorted(unread))
-    ).check()
+    return rows, dict(fps=fps, image_size=size, unread=unread)
+
+
+def _in_pixels(sequence: JointSequence) -> JointSequence:
+    """Shares of width and height, as MediaPipe's landmarks are, in pixels where the size is known.
+
+    No body is three pixels large, so 2D joints of an image cannot be anything else.
+    """
+    joints, size = sequence.keypoints, sequence.image_size
+    low, high = np.nanmin(joints), np.nanmax(joints)
+    if joints.shape[2] != 2 or low < -1 or high > 2:
+        return sequence
+    if size is not None and min(size) > 8:
+        joints = joints * np.array(size, np.float32)
+        remark = 'coordinates were shares of width and height and became pixels'
+    elif size is None and low >= 0 and high <= 1:
+        remark = 'coordinates lie within 0..1: if they are shares of the image, state its size'
+    else:
+        return sequence
+    return replace(sequence, keypoints=joints, remarks=(*sequence.remarks, remark))

@@ -6,7 +6,7 @@ T frames, V joints of the file, D = 2 or 3 coordinates.
 from __future__ import annotations
 
 import math
-from collections import Counter
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,7 +14,15 @@ from typing import NamedTuple
 import numpy as np
 
 from ..sequence import BadSkeletonError, refuse
+from .joint_people import Person, Points, change_places, choose
 
+# Where MMPose and Sports2D mean another place by a name than rpstn.skeletons: Halpe's 26 joints,
+# which 'hip' without a side marks, and Human3.6M's, which 'root' does.
+_OTHERS_NAMES = (
+    dict(hip='pelvis', head='head_top'),
+    dict(root='pelvis', head='head_top', left_foot='left_ankle', right_foot='right_ankle'),
+)
+_MIXED = 'people without identities change places in the lists of frames: --person may mix them'
 # A file of n frames may span this many: more, and the frame column holds something else.
 _GAPS, _SPAN = 100, 10_000
 
@@ -27,7 +35,7 @@ class Joint(NamedTuple):
     """Its place, for error messages: file, and line or frame."""
     time: float | None = None
     """Seconds."""
-    person: str = '0'
+    person: Person = 0
     joint: str | int | None = None
     """Its name, or its index in a file without names; None says only that there is this frame."""
     point: Sequence[float] | None = None
@@ -52,47 +60,29 @@ class JointSequence:
     """(width, height) in pixels."""
     unread: tuple[str, ...] = ()
     """Columns of the file that nothing here reads."""
-
-    def check(self) -> JointSequence:
-        """Itself, unless nothing could be made of it.
-
-        Raises:
-            BadSkeletonError: wrong shape, no joint in any frame, no number of frames per second.
-        """
-        shape, path = np.shape(self.keypoints), self.path
-        if len(shape) != 3 or shape[2] not in (2, 3) or 0 in shape:
-            allowed = '(T, V, 2) or (T, V, 3) with at least one frame and joint'
-            refuse(path, 'keypoints', allowed, f'shape {shape}')
-        if np.isinf(self.keypoints).any():
-            frame, joint = np.argwhere(np.isinf(self.keypoints).any(axis=2))[0]
-            found = self.keypoints[frame, joint].tolist()
-            refuse(
-                f'{path}: frame {frame}', f'joint {joint}', 'finite, or NaN where missing', found
-            )
-        if np.isnan(self.keypoints).any(axis=2).all():
-            raise BadSkeletonError(
-                f'{path}: no joint has all its coordinates in any of {shape[0]} frames'
-            )
-        if self.fps is not None and not (math.isfinite(self.fps) and 0 < self.fps <= 1000):
-            refuse(path, 'fps', 'above 0 and at most 1000', self.fps)
-        if self.joints is not None and (len(self.joints), len(set(self.joints))) != shape[1:2] * 2:
-            allowed = f'{shape[1]} different names, as many as keypoints has'
-            refuse(path, 'joints', allowed, ', '.join(self.joints))
-        return self
+    remarks: tuple[str, ...] = ()
+    """What else to know of how it was read, each in a few words."""
 
 
 def joint_name(text: str) -> str:
-    """``'Left Shoulder'``, ``'left-shoulder'``, ``'SHOULDER_LEFT'`` -> ``'left_shoulder'``."""
+    """``'Left Shoulder'``, ``'left-shoulder'``, ``'SHOULDER_LEFT'`` -> ``'left_shoulder'``.
+
+    ``'LBigToe'``, as OpenPose and Sports2D write it, is ``'left_foot_index'``, its name here.
+    """
+    if re.fullmatch('[LR]?([A-Z][a-z]+)+', text.strip()):
+        words = re.findall('^[LR](?=[A-Z])|[A-Z][a-z]+', text)
+        text = ' '.join({'L': 'left', 'R': 'right'}.get(word, word) for word in words)
     name = '_'.join(text.strip().lower().replace('-', ' ').split())
     part, _, side = name.rpartition('_')
-    return f'{side}_{part}' if part and side in ('left', 'right') else name
+    name = f'{side}_{part}' if part and side in ('left', 'right') else name
+    return re.sub('^(left|right)_big_?toe$', r'\1_foot_index', name)
 
 
 def lay_out(
     path: str,
     rows: Iterable[Joint],
     first_frame: int | None = None,
-    person: str | None = None,
+    person: Person | None = None,
     min_score: float = 0.0,
     fps: float | None = None,
     image_size: tuple[int, int] | None = None,
@@ -116,7 +106,7 @@ def lay_out(
     """
     times: dict[int, float | None] = {}
     joints: dict[str | int, int] = {}
-    points: dict[tuple[str, int, int], tuple[Sequence[float], float]] = {}
+    points: Points = {}
     dim = 0
     for row in rows:
         if row.frame < (first_frame or 0):
@@ -142,7 +132,7 @@ def lay_out(
         points[key] = row.point, row.score
     if not points:
         raise BadSkeletonError(f'{path}: no joints in it')
-    chosen = _choose(path, points, person, min_score)
+    chosen = choose(path, points, person, min_score)
     first = min(times) if first_frame is None else first_frame
     length = max(times) - first + 1
     if length > _SPAN + _GAPS * len(times):
@@ -156,30 +146,19 @@ def lay_out(
             scores[frame - first, joint] = score
     # A joint with half its coordinates is no place; with a score of 0, tools write (0, 0).
     keypoints[np.isnan(keypoints).any(axis=2) | (scores <= min_score)] = np.nan
+    fps = _fps(path, times) if fps is None else fps
+    if fps is not None and not (math.isfinite(fps) and 0 < fps <= 1000):
+        refuse(path, 'fps', 'above 0 and at most 1000', fps)
     return JointSequence(
         path,
         keypoints,
         None if np.isnan(scores).all() else scores,
         _names(path, joints),
-        _fps(path, times) if fps is None else fps,
+        fps,
         image_size,
         tuple(unread),
-    ).check()
-
-
-def _choose(path: str, points: dict, person: str | None, min_score: float) -> str:
-    seen: Counter = Counter()
-    for (who, _, _), (point, score) in points.items():
-        seen[who] += not (any(map(math.isnan, point)) or score <= min_score)
-    if person == 'most' or (person is None and len(seen) == 1):
-        return seen.most_common(1)[0][0]
-    found = ', '.join(sorted(seen))
-    if person is None:
-        allowed = "chosen ('most', or one of them) where there are several"
-        refuse(f'{path}: all of it', 'person', allowed, found)
-    if person not in seen:
-        refuse(f'{path}: all of it', 'person', f'one of {found}', person)
-    return person
+        (_MIXED,) if change_places(points, chosen) else (),
+    )
 
 
 def _names(path: str, joints: Iterable[str | int]) -> tuple[str, ...] | None:
@@ -187,6 +166,9 @@ def _names(path: str, joints: Iterable[str | int]) -> tuple[str, ...] | None:
     if names and len(names) < len(tuple(joints)):
         found = f'{", ".join(names[:3])} ... and joints without names'
         refuse(f'{path}: all of it', 'joints', 'named in every frame or in none', found)
+    for others in _OTHERS_NAMES:
+        if next(iter(others)) in names and not {*others.values()} & {*names}:
+            names = tuple(others.get(name, name) for name in names)
     return names or None
 
 

@@ -8,8 +8,8 @@ Wide, one row per frame (and person):
 
     frame, <joint>_x, <joint>_y[, <joint>_z][, <joint>_score] ...[, time][, person]
 
-Columns may come in any order, separated by commas, semicolons or tabs. An empty field, or ``nan``,
-is a missing value.
+``person`` may also be called ``person_id``, ``track_id`` or ``idx``. Columns may come in any order,
+separated by commas, semicolons or tabs. An empty field, or ``nan``, is a missing value.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..sequence import refuse
+from .joint_people import IDENTITIES, identity
 from .joint_sequence import Joint, joint_name
 
 _SCORES = ('score', 'confidence', 'visibility', 'likelihood')
@@ -52,9 +53,11 @@ def read_table(path: Path, frame: int | None = None) -> tuple[Iterator[Joint], l
         refuse(where, 'columns', 'named once', ', '.join(twice))
     _need(where, names, [] if frame is not None else ['frame'])
     joints = _long(where, names) if 'joint' in names else _wide(where, names)
-    read = {'frame', 'time', 'person', *(['joint'] if None in joints else [])}
+    person = next((name for name in IDENTITIES if name in names), 'person')
+    read = {'frame', 'time', person, *(['joint'] if None in joints else [])}
     read.update(name for columns in joints.values() for name in columns.values())
-    return _joints(path, names, rows, joints, frame), [name for name in names if name not in read]
+    rows_of = _joints(path, names, rows, joints, person, frame)
+    return rows_of, [name for name in names if name not in read]
 
 
 def _need(where: str, names: list[str], needed: list[str]) -> None:
@@ -90,7 +93,12 @@ def _wide(where: str, names: list[str]) -> Columns:
 
 
 def _joints(
-    path: Path, names: list[str], rows: list[list[str]], joints: Columns, frame: int | None
+    path: Path,
+    names: list[str],
+    rows: list[list[str]],
+    joints: Columns,
+    person: str,
+    frame: int | None,
 ) -> Iterator[Joint]:
     for line, row in enumerate(rows, 2):
         where = f'{path}: line {line}'
@@ -110,7 +118,7 @@ def _joints(
                 int(number),
                 where,
                 _number(where, cells, 'time'),
-                cells.get('person', '0'),
+                identity(cells.get(person)) or 0,
                 name,
                 [_number(where, cells, columns[axis]) for axis in 'xyz' if axis in columns],
                 _number(where, cells, columns.get('score', '')),

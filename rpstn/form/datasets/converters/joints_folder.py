@@ -1,9 +1,10 @@
-"""A folder of joints in CSV or JSON files -> the files of :class:`SkeletonFormDataset`.
+"""A folder of files of joints -> the files of :class:`SkeletonFormDataset`.
 
-    <root>/[train|val|test/]<label>/<name>.csv     or .tsv, .json, .npz: a sequence in a file
+    <root>/[train|val|test/]<label>/<name>.csv     or .tsv, .json, .npz, .trc: a sequence in a file
     <root>/[train|val|test/]<label>/<name>/*.json  or .csv, .tsv: a file for each of its frames
 
-The formats of the files are described in :mod:`.joint_tables` and :mod:`.joint_json`.
+The formats are described in :mod:`.joint_tables`, :mod:`.joint_json`, :mod:`.joint_trc` and, of
+arrays, in :mod:`.joint_files`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from rpstn.errors import SettingError
 from rpstn.files import natural
 
 from ..sequence import BadSkeletonError, refuse
-from .joint_files import JSON, SUFFIXES, TABLES, read_joints
+from .joint_files import ENDINGS, JSON, SUFFIXES, TABLES, ending, read_joints
+from .joint_people import Person
 from .joint_sequence import JointSequence
 from .skeleton_files import LABEL_SEPARATOR, Conversion, SkeletonFiles
 from .to_skeleton import ToSkeleton
@@ -35,7 +37,7 @@ def convert_joints_folder(
     labels: str | Path | None = None,
     multi_label: bool = False,
     per_frame: bool = False,
-    person: str | None = None,
+    person: Person | None = None,
     min_score: float = 0.0,
     first_frame: int | None = None,
     fps: float | None = None,
@@ -69,7 +71,7 @@ def convert_joints_folder(
     root, out = Path(root), Path(out)
     check_arguments(root, out, fps)
     table = None if labels is None else _Labels(Path(labels), multi_label)
-    conversion, unread = Conversion(out), Counter[str]()
+    conversion = Conversion(out)
     to_skeleton = ToSkeleton(skeleton, target, scale)
     found = dict(find_sequences(root, per_frame, conversion, exclude=labels))
     if not found:
@@ -94,13 +96,8 @@ def convert_joints_folder(
                     raise
                 conversion.skip(name, UNREADABLE, str(error))
                 continue
-            unread.update(sequence.unread)
         conversion.skeleton = to_skeleton.written
         conversion.notes += to_skeleton.notes()
-        if unread:
-            conversion.notes.append(
-                'not read: ' + ', '.join(f'{name} ({n:,})' for name, n in sorted(unread.items()))
-            )
     return conversion
 
 
@@ -126,8 +123,8 @@ def find_sequences(
 ) -> Iterator[tuple[str, Path]]:
     """Name and path of each sequence, in natural order: '2' before '10'.
 
-    Of files that differ in their suffix alone, as a tool writes its results in two formats, the
-    JSON file is taken; others are counted in the notes.
+    Of files that differ in their ending alone, as a tool writes its results in several formats, the
+    first of :data:`.joint_files.ENDINGS` is taken; others are counted in the notes.
     """
     excluded = None if exclude is None else Path(exclude).resolve()
     paths: dict[str, list[Path]] = {}
@@ -140,13 +137,13 @@ def find_sequences(
             others += 1
         elif path.resolve() != excluded and not (per_frame and len(parts) == 1):
             place = path.parent if per_frame else path
-            relative = place.relative_to(root)
-            name = (relative if per_frame else relative.with_suffix('')).as_posix()
+            name = place.relative_to(root).as_posix()
+            name = name if per_frame else name[: len(name) - len(ending(path))]
             paths.setdefault(name, []).append(place)
     twins = 0
     for name, places in paths.items():
         if not per_frame:
-            places.sort(key=lambda p: SUFFIXES.index(p.suffix.lower()))
+            places.sort(key=lambda p: ENDINGS.index(ending(p)))
             twins += len(places) - 1
         yield name, places[0]
     if twins:
@@ -190,8 +187,8 @@ class _Labels:
         if None in row:
             refuse(where, 'the row', 'as long as the header', f'{len(row[None])} fields more')
         name = row.pop('name').strip().replace('\\', '/')
-        if Path(name).suffix.lower() in SUFFIXES:
-            name = name[: name.rindex('.')]
+        if suffix := ending(Path(name)):
+            name = name[: -len(suffix)]
         if not name or name in self.rows:
             refuse(where, 'name', 'there and unique', repr(name))
         cell = row.pop('label').strip()

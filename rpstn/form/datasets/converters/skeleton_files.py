@@ -2,7 +2,8 @@
 
     keypoints3d.npz   name -> (T, V, 3) float32; keypoints2d.npz and (T, V, 2) for 2D joints
     labels.csv        name, label, split, ..., frames
-    annotations.pkl   if asked for: the same in MMAction2's skeleton format, with scores
+    annotations.pkl   if asked for: the same in MMAction2's skeleton format, with scores, and 0 in
+                      place of NaN, which its networks would learn NaN from
 
 T frames, V skeleton joints, D = 2 or 3 coordinates.
 """
@@ -163,11 +164,20 @@ class SkeletonFiles:
             table.writerows(self._rows.values())
         if self._annotations is not None:
             _number_labels(self._annotations, sorted(self.conversion.classes), self.multi_label)
-            split: dict[str, list[str]] = {}
-            for name, row in self._rows.items():
-                split.setdefault(str(row.get('split', '')), []).append(name)
             with open(self._hidden / ANNOTATIONS, 'wb') as file:
-                pickle.dump(dict(split=split, annotations=self._annotations), file, protocol=4)
+                pickle.dump(self._with_split(self._annotations), file, protocol=4)
+
+    def _with_split(self, annotations: list[dict]) -> dict | list[dict]:
+        """As PoseDataset reads it: annotations and their split, or a list where there is none."""
+        split: dict[str, list[str]] = {}
+        for name, row in self._rows.items():
+            if part := str(row.get('split', '')):
+                split.setdefault(part, []).append(name)
+        if not split:
+            return annotations
+        if rest := len(self._rows) - sum(map(len, split.values())):
+            self.conversion.notes.append(f'{rest:,} sequences of {ANNOTATIONS} are in no split')
+        return dict(split=split, annotations=annotations)
 
 
 def _annotation(
@@ -178,18 +188,19 @@ def _annotation(
     scores: np.ndarray | None,
 ) -> dict:
     """One entry of MMAction2's format, its label still by name."""
+    missing = np.isnan(keypoints).any(axis=2)
     entry = dict(
         fields,
         frame_dir=name,
         label=list(labels),
         total_frames=len(keypoints),
-        keypoint=keypoints[None].astype(np.float32),
+        keypoint=np.where(missing[..., None], 0, keypoints)[None].astype(np.float32),
+        missing=missing[None],  # of ours: in 3D nothing else tells it from a joint at 0
     )
     if fields.get('width') and fields.get('height'):
         entry['img_shape'] = entry['original_shape'] = fields['height'], fields['width']
     if keypoints.shape[2] == 2:
-        known = ~np.isnan(keypoints).any(axis=2)
-        scores = known if scores is None else np.where(known, np.nan_to_num(scores), 0)
+        scores = ~missing if scores is None else np.where(missing, 0, np.nan_to_num(scores))
         entry['keypoint_score'] = scores[None].astype(np.float32)
     return entry
 

@@ -5,6 +5,7 @@ T frames, V joints of the file, V' joints of the skeleton written, D = 2 or 3 co
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -36,6 +37,10 @@ class ToSkeleton:
     scale: float = 1.0
     unplaced: dict[str, int] = field(default_factory=dict)
     """Joints of the files that have no place in the target -> in how many sequences."""
+    unread: Counter[str] = field(default_factory=Counter)
+    """Columns that nothing here reads -> in how many sequences."""
+    remarks: Counter[str] = field(default_factory=Counter)
+    """What else to know of how files were read -> of how many."""
     _written: Skeleton | None = None
     _lacking: set[str] | None = None
 
@@ -68,6 +73,8 @@ class ToSkeleton:
         if np.isnan(mapped).any(axis=2).all():
             refuse(sequence.path, 'joints', f'some of {target.name}', ', '.join(own.joints))
         self._written = target
+        self.unread.update(sequence.unread)
+        self.remarks.update(sequence.remarks)
         lacking = {
             target.joints[i] for i in np.flatnonzero(np.isnan(mapped).any(axis=2).all(axis=0))
         }
@@ -90,7 +97,7 @@ class ToSkeleton:
         return self._written.name if self._written else ''
 
     def notes(self) -> list[str]:
-        """What had no place, and what never came."""
+        """What had no place, what never came, what was not read, and how the rest was."""
         notes = []
         if self.unplaced:
             notes.append(f'joints without a place in {self.written}: {_counts(self.unplaced)}')
@@ -98,7 +105,9 @@ class ToSkeleton:
             notes.append(
                 f'joints of {self.written} that no sequence has: {", ".join(sorted(self._lacking))}'
             )
-        return notes
+        if self.unread:
+            notes.append(f'not read: {_counts(self.unread)}')
+        return notes + [f'{remark} ({n:,} sequences)' for remark, n in self.remarks.items()]
 
     def _skeleton_of(self, sequence: JointSequence) -> Skeleton:
         names, count = sequence.joints, sequence.keypoints.shape[1]
