@@ -81,7 +81,7 @@ class InferRun:
         args = self.options
         sources: list[tuple[str, Source | None]] = []
         names: dict[str, str] = {}
-        for text in expand_inputs(list(args.inputs)):
+        for text in expand_inputs(list(args.inputs), self.say):
             try:
                 if is_live(text):
                     sources.append((text, None))
@@ -285,6 +285,8 @@ class InferRun:
                 )
             if source.reconnected:
                 self.say(f'{source}: the stream broke off and came back {source.reconnected} times')
+        elif source.damage:
+            self.errors.append(f'{source.path}: {source.damage}; all else is in the results')
         elif source.part == Part() and not closed and source.expected > self.done:
             self.say(
                 f'{source.path}: the header states {source.expected} frames, '

@@ -1,0 +1,318 @@
+"""The frames of a video file, one after the other, as FFmpeg's libraries decode them (PyAV).
+
+Everything that reads a video file reads it here, so that training, inference and assessment see
+the same picture: upright as the camera noted, with square pixels, under the same number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.sidedata.sidedata import Type
+from av.video.reformatter import VideoReformatter
+from PIL import Image
+
+from rpstn.errors import RPSTNError
+
+DEFAULT_FPS = 25.0
+
+
+class UnreadableFrameError(RPSTNError, RuntimeError):
+    """A frame that is missing, cannot be decoded, or is not the one that was annotated.
+
+    The message names the file and the frame.
+    """
+
+
+class Decoded(NamedTuple):
+    """A frame that has been decoded, but not converted yet."""
+
+    index: int  # type: ignore[assignment]  # in place of tuple.index, which nobody needs here
+    """0-based; frames that cannot be decoded have a number, too."""
+    time: float
+    """Seconds since the first frame, as the file states them."""
+    image: Callable[[], np.ndarray]
+    """Makes the image (H, W, 3), BGR uint8."""
+
+
+@dataclass
+class Damage:
+    """What of a video could not be read; filled in while it is read."""
+
+    frames: list[int] = field(default_factory=list)
+    """Numbers of the frames that cannot be decoded."""
+    end: str = ''
+    """Why reading broke off, where it did."""
+
+    def __bool__(self) -> bool:
+        return bool(self.frames or self.end)
+
+    def __str__(self) -> str:
+        some = ', '.join(map(str, self.frames[:10]))
+        more = f' and {len(self.frames) - 10} more' if len(self.frames) > 10 else ''
+        plural = 's' if len(self.frames) > 1 else ''
+        said = [f'frame{plural} {some}{more} cannot be decoded'] if self.frames else []
+        return '; '.join([*said, *([f'reading broke off ({self.end})'] if self.end else [])])
+
+
+class Header(NamedTuple):
+    """What a video file states of itself."""
+
+    fps: float
+    """25 where it states nothing sensible."""
+    frames: int
+    """Often wrong; 0 where it states nothing."""
+
+
+class _DamagedError(Exception):
+    """A frame cannot be decoded."""
+
+
+def read_header(path: str | Path) -> Header:
+    """Frames per second and number of frames; UnreadableFrameError as :func:`decode`."""
+    if _is_webp(path):
+        with _open_webp(path) as picture:
+            seconds = sum(duration for _, duration in _webp_frames(path, picture))
+            fps = picture.n_frames / seconds if seconds else DEFAULT_FPS
+            return Header(fps, picture.n_frames)
+    with _open(path) as container:
+        (stream,) = _video_streams(container)
+        fps = _fps(stream)
+        length = stream.duration and stream.time_base and stream.duration * stream.time_base
+        seconds = float(length or (container.duration or 0) / av.time_base)
+        return Header(fps, max(stream.frames or round(seconds * fps), 0))
+
+
+def decode(
+    path: str | Path, damage: Damage | None = None, threads: int = 0
+) -> Generator[Decoded, None, None]:
+    """Decode a video file from its beginning: seeking is not exact in every file.
+
+    Frames that cannot be decoded are left out; those after them keep their numbers and times.
+    Memory does not grow with the length of the video.
+
+    Args:
+        path: any file that FFmpeg reads, or an animated WebP.
+        damage: takes what cannot be read.
+        threads: that decode; 0 means as many as FFmpeg likes.
+
+    Raises:
+        UnreadableFrameError: it is no video, or empty.
+    """
+    damage = Damage() if damage is None else damage
+    if _is_webp(path):
+        yield from _decode_webp(path)
+        return
+    done = 0
+    if threads != 1:
+        try:
+            for frame in _decode(path, damage, threads):
+                yield frame
+                done += 1
+            return
+        except _DamagedError:
+            pass
+    # Threads decode several frames at a time, and do not tell which was damaged: once more, one
+    # after the other.
+    yield from islice(_decode(path, damage, 1), done, None)
+
+
+def _decode(path: str | Path, damage: Damage, threads: int) -> Iterator[Decoded]:
+    with _open(path) as container:
+        (stream,) = _video_streams(container)
+        context, ratio, fps = stream.codec_context, stream.sample_aspect_ratio, _fps(stream)
+        context.thread_count = threads
+        context.thread_type = 'SLICE' if threads == 1 else 'AUTO'
+        converter, tick = VideoReformatter(), float(stream.time_base or 0)
+        damage.frames.clear()
+        damage.end = ''
+        cut, opening = container.format.name in ('mpegts', 'mpeg'), True
+        waiting: list[_Sent] = []
+        index, first, last, at = 0, None, -1 / fps, -1
+        for packet in _packets(container, stream, damage):
+            frames, failed = [], False
+            try:
+                frames = context.decode(packet)
+            except av.error.FFmpegError:
+                if threads != 1:
+                    raise _DamagedError from None
+                failed = True
+            if packet is not None and not packet.is_discard:
+                if failed or (context.name in _ONE_EACH and packet.pts is not None):
+                    heappush(waiting, _Sent(_stamp(packet), opening, failed))
+                opening = False
+            for frame in frames:
+                stamp = _stamp(frame)
+                lost = _lost(waiting, stamp, frame.interlaced_frame)
+                if first is None:
+                    # Of a recording that begins, or was cut, in between two key frames the video
+                    # begins with the second, for all players.
+                    if cut or not any(sent.opening for sent in lost):
+                        lost = []
+                    first = min([stamp, *(sent.stamp for sent in lost if sent.stamp > _NEVER)])
+                damage.frames += range(index, index + len(lost))
+                index += len(lost)
+                time = (stamp - first) * tick
+                # In damaged files a stamp may be missing, or run backwards.
+                last, at = time if time > last else last + (index - at) / fps, index
+                yield Decoded(index, last, lambda frame=frame: _to_bgr(frame, converter, ratio))
+                index += 1
+        rest = len(_lost(waiting, math.inf, False))
+        damage.frames += range(index, index + rest)
+
+
+class _Sent(NamedTuple):
+    """A packet whose frame the decoder has not given yet."""
+
+    stamp: float
+    opening: bool
+    """Whether the file begins with it."""
+    failed: bool
+
+
+# Decoders that give a frame for each packet. What others show may have fewer frames than packets
+# (frames of MPEG-4 that say 'as before', VP8's hidden ones): there only errors tell of a lost one.
+_ONE_EACH = ('h264', 'hevc', 'vp9', 'av1', 'libdav1d')
+_NEVER = -math.inf
+
+
+def _lost(waiting: list[_Sent], stamp: float, fields: bool) -> list[_Sent]:
+    """Takes out the packets up to that of a frame; those that should have been shown before it.
+
+    Frames leave a decoder in the order of their time stamps. Of ``fields``, two packets may make
+    a frame.
+    """
+    lost = []
+    while waiting and waiting[0].stamp <= stamp:
+        sent = heappop(waiting)
+        if sent.stamp != stamp and (sent.failed or not fields):
+            lost.append(sent)
+    return lost
+
+
+def _packets(
+    container: InputContainer, stream: av.VideoStream, damage: Damage
+) -> Iterator[av.Packet | None]:
+    """All that hold something; None at the end, for the frames that the decoder keeps back."""
+    try:
+        for packet in container.demux(stream):
+            # An empty one repeats a frame in AVI, and would end the decoder.
+            if packet.size:
+                yield packet
+    except (av.error.FFmpegError, OSError) as error:
+        damage.end = error.strerror or str(error)
+    yield None
+
+
+def _stamp(timed: av.Packet | av.VideoFrame) -> float:
+    stamp = timed.dts if timed.pts is None else timed.pts
+    return _NEVER if stamp is None else stamp
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[InputContainer]:
+    path = Path(path)
+    if not path.is_file():
+        raise UnreadableFrameError(f'{path}: the video file does not exist')
+    if path.stat().st_size == 0:
+        raise UnreadableFrameError(f'{path}: the file is empty')
+    try:
+        # Named as a file, or FFmpeg would take 'a:b.mp4' for a protocol.
+        container = av.open(f'file:{path}', metadata_errors='replace')
+    except (av.error.FFmpegError, OSError) as error:
+        raise UnreadableFrameError(
+            f'{path}: not a video that can be opened ({error.strerror})'
+        ) from None
+    with container:
+        if not _video_streams(container):
+            raise UnreadableFrameError(f'{path}: holds no video that can be decoded')
+        yield container
+
+
+def _video_streams(container: InputContainer) -> list[av.VideoStream]:
+    """The first; none in a sound file, whose cover does not count."""
+    cover = av.stream.Disposition.attached_pic
+    return [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None and not stream.disposition & cover
+    ][:1]
+
+
+def _fps(stream: av.VideoStream) -> float:
+    fps = float(stream.guessed_rate or stream.average_rate or 0)
+    return fps if 0 < fps <= 1000 else DEFAULT_FPS
+
+
+def _to_bgr(frame: av.VideoFrame, converter: VideoReformatter, ratio: float | None) -> np.ndarray:
+    """The image, upright and with square pixels, the shorter side of a pixel being stretched."""
+    width, height = frame.width, frame.height
+    if ratio and 0.1 < ratio < 10:
+        width, height = round(width * max(ratio, 1)), round(height / min(ratio, 1))
+    image = converter.reformat(frame, width, height, 'bgr24', interpolation='BICUBIC').to_ndarray()
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return image
+    # Where a pixel at (x, y) is shown: (a x + c y, b x + d y).
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    if abs(b) > abs(a):
+        image, a, d = image.transpose(1, 0, 2), c, b
+    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+
+def is_animated(path: str | Path) -> bool:
+    """Whether a file named as an image holds several pictures that are shown one by one."""
+    if Path(path).suffix.lower() not in ('.png', '.webp'):
+        return False
+    try:
+        with Image.open(path) as picture:
+            return getattr(picture, 'is_animated', False)
+    except (OSError, ValueError, SyntaxError):  # no image, which is told where it is read
+        return False
+
+
+def _is_webp(path: str | Path) -> bool:
+    return Path(path).suffix.lower() == '.webp'
+
+
+@contextmanager
+def _open_webp(path: str | Path) -> Iterator[Image.Image]:
+    """By Pillow, as FFmpeg does not read animated ones."""
+    try:
+        picture = Image.open(path)
+    except OSError as error:
+        raise UnreadableFrameError(f'{path}: not a picture that can be opened ({error})') from None
+    with picture:
+        yield picture
+
+
+def _webp_frames(path: str | Path, picture: Image.Image) -> Iterator[tuple[int, float]]:
+    """Loads one picture after the other; its number, and the seconds that it is shown."""
+    for index in range(picture.n_frames):
+        try:
+            picture.seek(index)
+            picture.load()
+        except (OSError, EOFError) as error:
+            raise UnreadableFrameError(
+                f'{path}: frame {index} cannot be decoded ({error})'
+            ) from None
+        yield index, picture.info.get('duration', 0) / 1000
+
+
+def _decode_webp(path: str | Path) -> Iterator[Decoded]:
+    with _open_webp(path) as picture:
+        time = 0.0
+        for index, duration in _webp_frames(path, picture):
+            image = np.array(picture.convert('RGB'))[..., ::-1].copy()
+            yield Decoded(index, time, lambda image=image: image)
+            time += duration or 1 / DEFAULT_FPS
