@@ -74,7 +74,7 @@ class Header(NamedTuple):
     """Often wrong; 0 where it states nothing."""
 
 
-class _DamagedError(Exception):
+class _Damaged(Exception):
     """A frame cannot be decoded."""
 
 
@@ -120,7 +120,7 @@ def decode(
                 yield frame
                 done += 1
             return
-        except _DamagedError:
+        except _Damaged:
             pass
     # Threads decode several frames at a time, and do not tell which was damaged: once more, one
     # after the other.
@@ -145,7 +145,7 @@ def _decode(path: str | Path, damage: Damage, threads: int) -> Iterator[Decoded]
                 frames = context.decode(packet)
             except av.error.FFmpegError:
                 if threads != 1:
-                    raise _DamagedError from None
+                    raise _Damaged from None
                 failed = True
             if packet is not None and not packet.is_discard:
                 if failed or (context.name in _ONE_EACH and packet.pts is not None):
@@ -259,7 +259,10 @@ def _to_bgr(frame: av.VideoFrame, converter: VideoReformatter, ratio: float | No
     width, height = frame.width, frame.height
     if ratio and 0.1 < ratio < 10:
         width, height = round(width * max(ratio, 1)), round(height / min(ratio, 1))
-    image = converter.reformat(frame, width, height, 'bgr24', interpolation='BICUBIC').to_ndarray()
+    # One thread: waking others takes longer than they save.
+    image = converter.reformat(
+        frame, width, height, 'bgr24', interpolation='BICUBIC', threads=1
+    ).to_ndarray()
     matrix = frame.side_data.get(Type.DISPLAYMATRIX)
     if matrix is None:
         return image

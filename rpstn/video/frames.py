@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from rpstn.files import is_stray, natural
 
@@ -211,6 +212,7 @@ class VideoWriter:
         self._width, self._height = size[0] // 2 * 2, size[1] // 2 * 2
         self._rate = Fraction(fps).limit_denominator(1001)
         self._written = 0
+        self._converter = VideoReformatter()
         try:
             self._file = av.open(f'file:{path}', 'w', options=options)
             try:
@@ -244,6 +246,7 @@ class VideoWriter:
             )
         pairs = np.ascontiguousarray(image[: self._height, : self._width])
         frame = av.VideoFrame.from_ndarray(pairs, 'bgr24')
+        frame = self._converter.reformat(frame, format='yuv420p', threads=1)
         frame.pts, frame.time_base = self._written, 1 / self._rate
         self._encode(frame)
         self._written += 1

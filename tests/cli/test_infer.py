@@ -227,7 +227,7 @@ def test_folders_and_globs(infer, model, tmp_path):
     (videos / 'broken.mp4').write_bytes(b'\0' * 500)
     options = ('--save', 'csv')
     says = infer(model, videos, shots / 'shot_*.png', '--out', tmp_path / 'out', *options)
-    assert says == f'{videos / "broken.mp4"}: not a video that can be opened'
+    assert says.startswith(f'{videos / "broken.mp4"}: not a video that can be opened (')
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['b10.csv', 'b2.csv', 'shot.csv']
     assert len(rows(tmp_path / 'out/shot.csv')) == 2 * 13
     write_video(videos / 'b2.mp4', 4)
