@@ -251,7 +251,13 @@ class InferRun:
                 outputs = open_outputs(stack, names, stem, source, meta, header)
                 if 'video' in args.save:
                     path = Path(f'{stem}{ending("video", source)}')
-                    drawn.append(stack.enter_context(DrawnFile(path, source, fps)))
+                    file = stack.enter_context(DrawnFile(path, source, fps))
+                    drawn.append(file)
+                    if file.writer is not None and file.writer.codec == 'mpeg4':
+                        self.say(
+                            f'{path.name}: MPEG-4 Part 2, which browsers do not play, as this '
+                            'FFmpeg has no encoder of H.264'
+                        )
             if args.show:
                 drawn.append(stack.enter_context(Window(source)))
             step = stack.enter_context(ProgressLine(self.console, source))

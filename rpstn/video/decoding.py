@@ -7,71 +7,21 @@ the same picture: upright as the camera noted, with square pixels, under the sam
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from heapq import heappop, heappush
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.sidedata.sidedata import Type
 from av.video.reformatter import VideoReformatter
-from PIL import Image
 
-from rpstn.errors import RPSTNError
-
-DEFAULT_FPS = 25.0
-
-
-class UnreadableFrameError(RPSTNError, RuntimeError):
-    """A frame that is missing, cannot be decoded, or is not the one that was annotated.
-
-    The message names the file and the frame.
-    """
-
-
-class Decoded(NamedTuple):
-    """A frame that has been decoded, but not converted yet."""
-
-    index: int  # type: ignore[assignment]  # in place of tuple.index, which nobody needs here
-    """0-based; frames that cannot be decoded have a number, too."""
-    time: float
-    """Seconds since the first frame, as the file states them."""
-    image: Callable[[], np.ndarray]
-    """Makes the image (H, W, 3), BGR uint8."""
-
-
-@dataclass
-class Damage:
-    """What of a video could not be read; filled in while it is read."""
-
-    frames: list[int] = field(default_factory=list)
-    """Numbers of the frames that cannot be decoded."""
-    end: str = ''
-    """Why reading broke off, where it did."""
-
-    def __bool__(self) -> bool:
-        return bool(self.frames or self.end)
-
-    def __str__(self) -> str:
-        some = ', '.join(map(str, self.frames[:10]))
-        more = f' and {len(self.frames) - 10} more' if len(self.frames) > 10 else ''
-        plural = 's' if len(self.frames) > 1 else ''
-        said = [f'frame{plural} {some}{more} cannot be decoded'] if self.frames else []
-        return '; '.join([*said, *([f'reading broke off ({self.end})'] if self.end else [])])
-
-
-class Header(NamedTuple):
-    """What a video file states of itself."""
-
-    fps: float
-    """25 where it states nothing sensible."""
-    frames: int
-    """Often wrong; 0 where it states nothing."""
+from .animations import decode_webp, read_webp_header
+from .structures import DEFAULT_FPS, Damage, Decoded, Header, UnreadableFrameError
 
 
 class _Damaged(Exception):
@@ -81,15 +31,11 @@ class _Damaged(Exception):
 def read_header(path: str | Path) -> Header:
     """Frames per second and number of frames; UnreadableFrameError as :func:`decode`."""
     if _is_webp(path):
-        with _open_webp(path) as picture:
-            seconds = sum(duration for _, duration in _webp_frames(path, picture))
-            fps = picture.n_frames / seconds if seconds else DEFAULT_FPS
-            return Header(fps, picture.n_frames)
-    with _open(path) as container:
-        (stream,) = _video_streams(container)
+        return read_webp_header(path)
+    with _open(path) as (container, stream):
         fps = _fps(stream)
-        length = stream.duration and stream.time_base and stream.duration * stream.time_base
-        seconds = float(length or (container.duration or 0) / av.time_base)
+        seconds = float((stream.duration or 0) * (stream.time_base or 0))
+        seconds = seconds or (container.duration or 0) / av.time_base
         return Header(fps, max(stream.frames or round(seconds * fps), 0))
 
 
@@ -111,7 +57,7 @@ def decode(
     """
     damage = Damage() if damage is None else damage
     if _is_webp(path):
-        yield from _decode_webp(path)
+        yield from decode_webp(path)
         return
     done = 0
     if threads != 1:
@@ -128,9 +74,9 @@ def decode(
 
 
 def _decode(path: str | Path, damage: Damage, threads: int) -> Iterator[Decoded]:
-    with _open(path) as container:
-        (stream,) = _video_streams(container)
-        context, ratio, fps = stream.codec_context, stream.sample_aspect_ratio, _fps(stream)
+    with _open(path) as (container, stream):
+        context, fps = stream.codec_context, _fps(stream)
+        ratio = float(stream.sample_aspect_ratio or 1)
         context.thread_count = threads
         context.thread_type = 'SLICE' if threads == 1 else 'AUTO'
         converter, tick = VideoReformatter(), float(stream.time_base or 0)
@@ -165,7 +111,7 @@ def _decode(path: str | Path, damage: Damage, threads: int) -> Iterator[Decoded]
                 time = (stamp - first) * tick
                 # In damaged files a stamp may be missing, or run backwards.
                 last, at = time if time > last else last + (index - at) / fps, index
-                yield Decoded(index, last, lambda frame=frame: _to_bgr(frame, converter, ratio))
+                yield Decoded(index, last, partial(_to_bgr, frame, converter, ratio))
                 index += 1
         rest = len(_lost(waiting, math.inf, False))
         damage.frames += range(index, index + rest)
@@ -220,7 +166,8 @@ def _stamp(timed: av.Packet | av.VideoFrame) -> float:
 
 
 @contextmanager
-def _open(path: str | Path) -> Iterator[InputContainer]:
+def _open(path: str | Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
+    """The file, and the first video in it."""
     path = Path(path)
     if not path.is_file():
         raise UnreadableFrameError(f'{path}: the video file does not exist')
@@ -233,20 +180,18 @@ def _open(path: str | Path) -> Iterator[InputContainer]:
         raise UnreadableFrameError(
             f'{path}: not a video that can be opened ({error.strerror})'
         ) from None
-    with container:
-        if not _video_streams(container):
-            raise UnreadableFrameError(f'{path}: holds no video that can be decoded')
-        yield container
-
-
-def _video_streams(container: InputContainer) -> list[av.VideoStream]:
-    """The first; none in a sound file, whose cover does not count."""
     cover = av.stream.Disposition.attached_pic
-    return [
-        stream
-        for stream in container.streams.video
-        if stream.codec_context is not None and not stream.disposition & cover
-    ][:1]
+    with container:
+        for stream in container.streams.video:
+            # The cover of a sound file is no video.
+            if stream.codec_context is not None and not stream.disposition & cover:
+                yield container, stream
+                return
+        raise UnreadableFrameError(f'{path}: holds no video that can be decoded')
+
+
+def _is_webp(path: str | Path) -> bool:
+    return Path(path).suffix.lower() == '.webp'
 
 
 def _fps(stream: av.VideoStream) -> float:
@@ -254,16 +199,16 @@ def _fps(stream: av.VideoStream) -> float:
     return fps if 0 < fps <= 1000 else DEFAULT_FPS
 
 
-def _to_bgr(frame: av.VideoFrame, converter: VideoReformatter, ratio: float | None) -> np.ndarray:
+def _to_bgr(frame: av.VideoFrame, converter: VideoReformatter, ratio: float) -> np.ndarray:
     """The image, upright and with square pixels, the shorter side of a pixel being stretched."""
     width, height = frame.width, frame.height
-    if ratio and 0.1 < ratio < 10:
+    if 0.1 < ratio < 10:
         width, height = round(width * max(ratio, 1)), round(height / min(ratio, 1))
     # One thread: waking others takes longer than they save.
     image = converter.reformat(
         frame, width, height, 'bgr24', interpolation='BICUBIC', threads=1
     ).to_ndarray()
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    matrix: Any = frame.side_data.get('DISPLAYMATRIX')
     if matrix is None:
         return image
     # Where a pixel at (x, y) is shown: (a x + c y, b x + d y).
@@ -271,51 +216,3 @@ def _to_bgr(frame: av.VideoFrame, converter: VideoReformatter, ratio: float | No
     if abs(b) > abs(a):
         image, a, d = image.transpose(1, 0, 2), c, b
     return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
-
-
-def is_animated(path: str | Path) -> bool:
-    """Whether a file named as an image holds several pictures that are shown one by one."""
-    if Path(path).suffix.lower() not in ('.png', '.webp'):
-        return False
-    try:
-        with Image.open(path) as picture:
-            return getattr(picture, 'is_animated', False)
-    except (OSError, ValueError, SyntaxError):  # no image, which is told where it is read
-        return False
-
-
-def _is_webp(path: str | Path) -> bool:
-    return Path(path).suffix.lower() == '.webp'
-
-
-@contextmanager
-def _open_webp(path: str | Path) -> Iterator[Image.Image]:
-    """By Pillow, as FFmpeg does not read animated ones."""
-    try:
-        picture = Image.open(path)
-    except OSError as error:
-        raise UnreadableFrameError(f'{path}: not a picture that can be opened ({error})') from None
-    with picture:
-        yield picture
-
-
-def _webp_frames(path: str | Path, picture: Image.Image) -> Iterator[tuple[int, float]]:
-    """Loads one picture after the other; its number, and the seconds that it is shown."""
-    for index in range(picture.n_frames):
-        try:
-            picture.seek(index)
-            picture.load()
-        except (OSError, EOFError) as error:
-            raise UnreadableFrameError(
-                f'{path}: frame {index} cannot be decoded ({error})'
-            ) from None
-        yield index, picture.info.get('duration', 0) / 1000
-
-
-def _decode_webp(path: str | Path) -> Iterator[Decoded]:
-    with _open_webp(path) as picture:
-        time = 0.0
-        for index, duration in _webp_frames(path, picture):
-            image = np.array(picture.convert('RGB'))[..., ::-1].copy()
-            yield Decoded(index, time, lambda image=image: image)
-            time += duration or 1 / DEFAULT_FPS

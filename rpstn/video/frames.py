@@ -6,8 +6,9 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 import av
 import numpy as np
@@ -15,17 +16,11 @@ from av.video.reformatter import VideoReformatter
 
 from rpstn.files import is_stray, natural
 
-from .decoding import (
-    DEFAULT_FPS,
-    Damage,
-    Decoded,
-    UnreadableFrameError,
-    decode,
-    is_animated,
-    read_header,
-)
+from .animations import is_animated
+from .decoding import decode, read_header
 from .part import WHOLE, Part, Picker
 from .readers import ImageReader, size_of
+from .structures import DEFAULT_FPS, Damage, Decoded, UnreadableFrameError
 
 IMAGES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
@@ -104,10 +99,8 @@ class FrameSource:
         if not self.images:
             return decode(self.path, self.damage)
         reader = ImageReader(self.images)
-        return (
-            Decoded(i, i / self.fps, lambda i=i: reader.read([i])[0])
-            for i in range(len(self.images))
-        )
+        count = len(self.images)
+        return (Decoded(i, i / self.fps, partial(reader.image, i)) for i in range(count))
 
 
 def open_frames(path: str | Path, fps: float | None = None, part: Part = WHOLE) -> FrameSource:
@@ -228,7 +221,7 @@ class VideoWriter:
             ) from None
 
     def _open_stream(self, live: bool) -> av.VideoStream:
-        stream = self._file.add_stream(self.codec, self._rate)
+        stream = cast('av.VideoStream', self._file.add_stream(self.codec, self._rate))
         stream.width, stream.height, stream.pix_fmt = self._width, self._height, 'yuv420p'
         if self.codec == 'libx264':
             stream.options = {'preset': 'veryfast', **({'tune': 'zerolatency'} if live else {})}

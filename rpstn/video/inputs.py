@@ -22,10 +22,11 @@ from pathlib import Path
 
 from rpstn.files import is_stray
 
-from .decoding import UnreadableFrameError, is_animated
+from .animations import is_animated
 from .frames import FrameSource, by_name, images_in, is_image, open_frames, open_images
 from .live import LiveSource
 from .part import WHOLE, Part
+from .structures import UnreadableFrameError
 
 # fmt: off
 VIDEOS = (

@@ -17,10 +17,10 @@ from typing import ClassVar
 
 import cv2
 
-from .decoding import DEFAULT_FPS, UnreadableFrameError
 from .frames import Frame
 from .part import WHOLE, Part, Picker
 from .readers import size_of
+from .structures import DEFAULT_FPS, UnreadableFrameError
 
 _WAITING = 2  # frames; one would be lost while the next is being put in its place
 

@@ -11,7 +11,8 @@ from typing import Protocol, runtime_checkable
 import cv2
 import numpy as np
 
-from .decoding import Decoded, UnreadableFrameError, decode
+from .decoding import decode
+from .structures import Decoded, UnreadableFrameError
 
 
 @runtime_checkable
@@ -116,10 +117,11 @@ class ImageReader:
         return str(Path(self.paths[0]).parent) if self.paths else '(no frames)'
 
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
-        frames = {index: self._read(index) for index in set(map(int, indices))}
+        frames = {index: self.image(index) for index in set(map(int, indices))}
         return _in_order(frames, indices)
 
-    def _read(self, index: int) -> np.ndarray:
+    def image(self, index: int) -> np.ndarray:
+        """One of them; UnreadableFrameError names the file."""
         if not 0 <= index < len(self.paths):
             raise UnreadableFrameError(
                 f'{self.path}: frame {index} was asked for, 0 to {len(self.paths) - 1} exist'
@@ -139,7 +141,7 @@ class ImageReader:
 
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels, of the first frame."""
-        return size_of(self._read(0))
+        return size_of(self.image(0))
 
 
 def size_of(image: np.ndarray) -> tuple[int, int]:

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from rpstn.data.paths import find_data
-from rpstn.video.decoding import Damage, UnreadableFrameError, decode
+from rpstn.video.decoding import decode
 from rpstn.video.frames import VideoWriter, open_frames
 from rpstn.video.readers import VideoReader
+from rpstn.video.structures import Damage, UnreadableFrameError
 
 from video_files import damaged, encode, greys, numbers, turned
 
