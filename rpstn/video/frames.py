@@ -203,7 +203,7 @@ class VideoWriter:
         """FFmpeg's name of the encoder."""
         options = {'movflags': '+frag_keyframe+empty_moov', 'flush_packets': '1'} if live else {}
         self._width, self._height = size[0] // 2 * 2, size[1] // 2 * 2
-        self._rate = Fraction(fps).limit_denominator(1001)
+        self._rate = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
         self._written = 0
         self._converter = VideoReformatter()
         try:
@@ -255,6 +255,10 @@ class VideoWriter:
 
     def __exit__(self, *error: object) -> None:
         try:
-            self._encode(None)
+            if self._written:
+                self._encode(None)
         finally:
-            self._file.close()
+            try:
+                self._file.close()
+            except av.error.FFmpegError as failure:
+                raise OSError(f'{self.path}: cannot be written ({failure.strerror})') from None

@@ -61,8 +61,8 @@ class VideoReader:
                     break
         for index in sorted(wanted - frames.keys()):
             raise UnreadableFrameError(
-                f'{self.path}: frame {index} cannot be decoded; the video ends there or '
-                f'is damaged (frames {min(wanted)} to {max(wanted)} were asked for)'
+                f'{self.path}: frame {index} cannot be decoded; the video ends before it or '
+                f'is damaged there (frames {min(wanted)} to {max(wanted)} were asked for)'
             )
         return _in_order(frames, indices)
 

@@ -288,6 +288,21 @@ def test_without_an_encoder_of_h264_another_is_taken(tmp_path, monkeypatch):
     assert shown(tmp_path / 'a.mp4')[2] == list(range(5))
 
 
+def test_colours_are_those_that_the_file_states(tmp_path):
+    image = np.full((48, 64, 3), (40, 180, 60), np.uint8)
+    for name, space in (('ITU709', 1), ('ITU601', 5), ('ITU601', 2)):  # 2 is unspecified
+        path = tmp_path / f'{space}.mp4'
+        with av.open(str(path), 'w') as file:
+            stream = file.add_stream('libx264', 10)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+            stream.codec_context.colorspace = space
+            frame = av.VideoFrame.from_ndarray(image, 'bgr24')
+            frame = frame.reformat(format='yuv420p', dst_colorspace=name)
+            file.mux([*stream.encode(frame), *stream.encode()])
+        found = VideoReader(str(path)).read([0])[0]
+        assert np.abs(found.astype(int) - image).max() <= 5
+
+
 def test_a_live_video_can_be_read_while_it_grows(tmp_path):
     rng = np.random.default_rng(0)
     with VideoWriter(tmp_path / 'a.mp4', 10, (64, 48), live=True) as video:
