@@ -70,3 +70,15 @@ def natural(name: str) -> list[tuple[int, str]]:
     ['2.jpg', '10.jpg']
     """
     return [(int(part), '') if part.isdigit() else (-1, part) for part in re.split(r'(\d+)', name)]
+
+
+def is_stray(path: Path) -> bool:
+    """Whether operating systems and file servers leave files or folders of this name anywhere.
+
+    >>> [is_stray(Path(name)) for name in ('._squat.mp4', 'Thumbs.db', 'squat.mp4')]
+    [True, True, False]
+    """
+    return path.name.startswith('.') or path.name.lower() in _STRAYS
+
+
+_STRAYS = ('thumbs.db', 'ehthumbs.db', 'desktop.ini', 'icon\r', '__macosx', '@eadir')

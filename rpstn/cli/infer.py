@@ -6,7 +6,7 @@
 INPUT is a video, an image, a folder of images (the frames of one video) or of videos, a glob, the
 number of a camera, or a URL (rtsp://, http://, ...). Writes, with the input's name,
 
-    video    OUT/NAME.mp4   skeletons and boxes drawn (NAME.png for an image, NAME.avi for a camera)
+    video    OUT/NAME.mp4   skeletons and boxes drawn (NAME.png for an image)
     json     OUT/NAME.json  a person and frame on each line, with joint names and skeleton
     csv      OUT/NAME.csv   frame, time (seconds), person, joint (name), x, y (pixels), score
     npz      OUT/NAME.npz   NumPy arrays

@@ -11,6 +11,7 @@ REQUIRED = {
     'numpy': '>=1.23,<2',
     'scipy': '>=1.10',
     'scikit-learn': '>=1.2',
+    'av': '>=17.1,<18',
     'opencv-python-headless': '>=4.8,<4.12',
     'pillow': '>=9.4',
     'matplotlib': '>=3.7',

@@ -20,6 +20,7 @@ import numpy as np
 import scipy.io
 
 from rpstn.errors import BadSequenceError, SettingError
+from rpstn.files import is_stray
 
 from .cache import cached_arrays
 
@@ -89,7 +90,7 @@ def read_penn_labels(root: str | Path) -> list[PennLabels]:
         FileNotFoundError: there is none.
     """
     root = Path(root)
-    files = sorted((root / 'labels').glob('*.mat'))
+    files = sorted(file for file in (root / 'labels').glob('*.mat') if not is_stray(file))
     if not files:
         raise FileNotFoundError(f'{root / "labels"}: no label files (NNNN.mat) there')
     table = cached_arrays('penn_action', root, files, lambda: _parse_all(files))

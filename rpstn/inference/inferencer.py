@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -208,7 +209,7 @@ class PoseInferencer:
 
         Memory does not grow with the number of frames; decoding goes on in a thread of its own.
         Frames of files are all looked at; of live sources those that come while the model is busy
-        are dropped.
+        are dropped. Frames that cannot be decoded are left out, and named by a warning at the end.
 
         Args:
             source: an image, a video, a folder or glob of images, the number of a camera, a URL,
@@ -223,6 +224,8 @@ class PoseInferencer:
         if not isinstance(source, (FrameSource, LiveSource)):
             source = open_input(source, part=part)
         yield from map(self.finisher(), self.raw(source))
+        if isinstance(source, FrameSource) and source.damage:
+            warnings.warn(f'{source.path}: {source.damage}', stacklevel=2)
 
     def raw(self, source: Source, known: Iterable[FrameResult] = ()) -> Iterator[FrameResult]:
         """As calling it, before :meth:`finisher`.

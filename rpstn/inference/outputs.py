@@ -38,14 +38,8 @@ class Output(Protocol):
 
 
 def ending(output: str, source: Source) -> str:
-    """What the name of an output's file ends in.
-
-    Of a live source the video cannot be drawn again after a kill, and an AVI, unlike an MP4, can
-    be read without its end.
-    """
-    if output != 'video':
-        return OUTPUTS[output]
-    return '.png' if source.single else '.avi' if source.live else OUTPUTS['video']
+    """What the name of an output's file ends in."""
+    return '.png' if output == 'video' and source.single else OUTPUTS[output]
 
 
 def open_outputs(
@@ -76,7 +70,8 @@ class DrawnFile:
     """The frames with boxes and skeletons drawn on them, as a video, or an image.
 
     The video has a constant rate: one frame for each result of a file, while of a live source
-    frames are repeated, or left out, so that it runs as fast as what it shows.
+    frames are repeated, or left out, so that it runs as fast as what it shows. As that cannot be
+    drawn again after a kill, its file can be read without its end.
 
     Args:
         path: of the file.
@@ -89,7 +84,7 @@ class DrawnFile:
         self.live = source.live
         self.fps = fps
         self.written = 0
-        self.writer = None if source.single else VideoWriter(path, fps, source.size)
+        self.writer = None if source.single else VideoWriter(path, fps, source.size, source.live)
 
     def write(self, result: FrameResult) -> None:
         """Append the image of one frame, drawn on already; ValueError if the result has none."""

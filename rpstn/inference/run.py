@@ -81,7 +81,7 @@ class InferRun:
         args = self.options
         sources: list[tuple[str, Source | None]] = []
         names: dict[str, str] = {}
-        for text in expand_inputs(list(args.inputs)):
+        for text in expand_inputs(list(args.inputs), self.say):
             try:
                 if is_live(text):
                     sources.append((text, None))
@@ -251,7 +251,13 @@ class InferRun:
                 outputs = open_outputs(stack, names, stem, source, meta, header)
                 if 'video' in args.save:
                     path = Path(f'{stem}{ending("video", source)}')
-                    drawn.append(stack.enter_context(DrawnFile(path, source, fps)))
+                    file = stack.enter_context(DrawnFile(path, source, fps))
+                    drawn.append(file)
+                    if file.writer is not None and file.writer.codec == 'mpeg4':
+                        self.say(
+                            f'{path.name}: MPEG-4 Part 2, which browsers do not play, as this '
+                            'FFmpeg has no encoder of H.264'
+                        )
             if args.show:
                 drawn.append(stack.enter_context(Window(source)))
             step = stack.enter_context(ProgressLine(self.console, source))
@@ -285,6 +291,8 @@ class InferRun:
                 )
             if source.reconnected:
                 self.say(f'{source}: the stream broke off and came back {source.reconnected} times')
+        elif source.damage:
+            self.errors.append(f'{source.path}: {source.damage}; all else is in the results')
         elif source.part == Part() and not closed and source.expected > self.done:
             self.say(
                 f'{source.path}: the header states {source.expected} frames, '

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rpstn.errors import RPSTNError
+from rpstn.files import is_stray
 from rpstn.results import FrameResult
 
 JOURNAL = 'journal.jsonl'
@@ -89,7 +90,7 @@ class RunFolder:
     def complete(self) -> None:
         """Move all files into place."""
         for file in sorted(self.folder.iterdir()):
-            if file.name != JOURNAL:
+            if file.name != JOURNAL and not is_stray(file):
                 os.replace(file, self.out / file.name)
         shutil.rmtree(self.folder)
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
-import cv2
+import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
-from rpstn.files import natural
+from rpstn.files import is_stray, natural
 
+from .animations import is_animated
+from .decoding import decode, read_header
 from .part import WHOLE, Part, Picker
-from .readers import ImageReader, UnreadableFrameError, size_of
+from .readers import ImageReader, size_of
+from .structures import DEFAULT_FPS, Damage, Decoded, UnreadableFrameError
 
 IMAGES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
-DEFAULT_FPS = 25.0
 
 
 class Frame(NamedTuple):
@@ -51,6 +55,8 @@ class FrameSource:
     """Whether times are those that the file states for each frame; otherwise index / fps."""
     part: Part = WHOLE
     """Which frames."""
+    damage: Damage = field(default_factory=Damage, compare=False, repr=False)
+    """What could not be read the last time that the frames were iterated over."""
 
     live: ClassVar[bool] = False
 
@@ -67,14 +73,14 @@ class FrameSource:
     def __iter__(self) -> Iterator[Frame]:
         """The frames of the part, with the numbers and times that they have in the whole.
 
-        A video is decoded from its beginning, as seeking is not exact in every file.
+        Frames of a video that cannot be decoded are left out, and noted in :attr:`damage`.
 
         Raises:
             UnreadableFrameError: an image cannot be read, or differs in size from the first.
         """
         picker = Picker(self.part)
-        with ExitStack() as stack:
-            for index, (stated, read) in enumerate(self._grabbed(stack)):
+        with closing(self._decode()) as decoded:
+            for index, stated, read in decoded:
                 time = stated if self.stamped else index / self.fps
                 if picker.over(index, time):
                     return
@@ -89,27 +95,19 @@ class FrameSource:
                     )
                 yield Frame(index, time, image)
 
-    def _grabbed(self, stack: ExitStack) -> Iterator[tuple[float, Callable[[], np.ndarray]]]:
-        """Of each frame the seconds since the first, as the file states them, and its image."""
-        if self.images:
-            reader = ImageReader(self.images)
-            yield from ((0.0, lambda i=i: reader.read([i])[0]) for i in range(len(self.images)))
-            return
-        capture = _open(self.path)
-        stack.callback(capture.release)
-        first, last = None, -math.inf
-        while capture.grab():
-            stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            first = stamp if first is None else first
-            # In damaged files a stamp may be missing, or run backwards.
-            last = stamp - first if stamp - first > last else last + 1 / self.fps
-            yield last, lambda: _retrieve(capture, self.path)
+    def _decode(self) -> Generator[Decoded, None, None]:
+        if not self.images:
+            return decode(self.path, self.damage)
+        reader = ImageReader(self.images)
+        count = len(self.images)
+        return (Decoded(i, i / self.fps, partial(reader.image, i)) for i in range(count))
 
 
 def open_frames(path: str | Path, fps: float | None = None, part: Part = WHOLE) -> FrameSource:
     """Open a video file, a folder of images (in natural order of their names) or an image.
 
-    Images of any kind become 8-bit BGR (of 16 bits the upper 8, without alpha), upright.
+    Images of any kind become 8-bit BGR (of 16 bits the upper 8, without alpha), upright. An
+    animated PNG or WebP is a video.
 
     Args:
         path: of the file or folder.
@@ -129,12 +127,10 @@ def open_frames(path: str | Path, fps: float | None = None, part: Part = WHOLE) 
         images = tuple(map(str, images_in(path.iterdir())))
         if not images:
             raise UnreadableFrameError(f'{path}: the folder holds no images ({", ".join(IMAGES)})')
-    elif path.suffix.lower() in IMAGES:
+    elif is_image(path):
         images = (str(path),)
-    elif path.stat().st_size == 0:
-        raise UnreadableFrameError(f'{path}: the file is empty')
     else:
-        stated, expected = _header(path)
+        stated, expected = read_header(path)
     return _checked(
         FrameSource(
             path,
@@ -166,85 +162,103 @@ def by_name(path: Path) -> list[tuple[int, str]]:
 
 def images_in(paths: Iterable[Path]) -> list[Path]:
     """The image files among the paths, in natural order of their names."""
-    return sorted((p for p in paths if p.suffix.lower() in IMAGES and p.is_file()), key=by_name)
+    return sorted((path for path in paths if is_image(path) and not is_stray(path)), key=by_name)
+
+
+def is_image(path: Path) -> bool:
+    """Whether it is a file named as an image, and not an animated one, which is a video."""
+    return path.suffix.lower() in IMAGES and path.is_file() and not is_animated(path)
 
 
 def _checked(source: FrameSource) -> FrameSource:
     """The source with the size of its first frame, which can be read."""
-    with ExitStack() as stack:
-        first = next(source._grabbed(stack), None)
-        if first is None:
-            raise UnreadableFrameError(
-                f'{source.path}: the video holds no frame that can be decoded'
-            )
-        return replace(source, size=size_of(first[1]()))
+    with closing(source._decode()) as decoded:
+        for first in decoded:
+            return replace(source, size=size_of(first.image()))
+    raise UnreadableFrameError(f'{source.path}: the video holds no frame that can be decoded')
 
 
-def _open(path: Path) -> cv2.VideoCapture:
-    # FFmpeg by name: OpenCV would go on to try file names with numbers, and complain at length.
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    if not capture.isOpened():
-        raise UnreadableFrameError(f'{path}: not a video that can be opened')
-    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # upright, as the camera noted; off by default
-    return capture
-
-
-def _header(path: Path) -> tuple[float, int]:
-    """Frames per second and number of frames, 0 where the file states nothing sensible."""
-    capture = _open(path)
-    fps, count = stated_fps(capture), capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    capture.release()
-    return fps, max(int(count), 0)
-
-
-def stated_fps(capture: cv2.VideoCapture) -> float:
-    """Frames per second as a file or stream states them, 0 where it states nothing sensible."""
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    return fps if math.isfinite(fps) and 0 < fps <= 1000 else 0.0
-
-
-def _retrieve(capture: cv2.VideoCapture, path: Path) -> np.ndarray:
-    ok, image = capture.retrieve()
-    if not ok:
-        raise UnreadableFrameError(f'{path}: a frame that was decoded cannot be converted to BGR')
-    return image
+_ENCODERS = ('libx264', 'libopenh264', 'mpeg4')
+"""What a video is written by: the first that is there. The last is not H.264."""
 
 
 class VideoWriter:
-    """An MP4 or AVI file, written frame by frame; use it in a ``with`` statement.
+    """An MP4 file (H.264), written frame by frame; use it in a ``with`` statement.
 
     Args:
-        path: ends in .mp4 or .avi.
+        path: ends in .mp4.
         fps: frames per second.
         size: (width, height) of every frame. Pixels come in pairs there: of an odd side the last
             row or column is left out.
+        live: whether the file can be read while it grows, up to the last second.
 
     Raises:
         OSError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
+    def __init__(self, path: Path, fps: float, size: tuple[int, int], live: bool = False) -> None:
         self.path = path
         self.size = (size[0], size[1])
-        # Both are MPEG-4.
-        code = cv2.VideoWriter.fourcc(*('XVID' if Path(path).suffix == '.avi' else 'mp4v'))
-        self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, fps, self.size)
-        if not self._writer.isOpened():
+        self.codec = next(name for name in _ENCODERS if name in av.codecs_available)
+        """FFmpeg's name of the encoder."""
+        options = {'movflags': '+frag_keyframe+empty_moov', 'flush_packets': '1'} if live else {}
+        self._width, self._height = size[0] // 2 * 2, size[1] // 2 * 2
+        self._rate = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
+        self._written = 0
+        self._converter = VideoReformatter()
+        try:
+            self._file = av.open(f'file:{path}', 'w', options=options)
+            try:
+                self._stream = self._open_stream(live)
+                self._file.start_encoding()
+            except BaseException:
+                self._file.close()
+                raise
+        except (av.error.FFmpegError, OSError, ValueError) as error:
             raise OSError(
-                f'{path}: OpenCV cannot write a video of {size[0]}x{size[1]} pixels '
-                f'and {fps:g} frames per second there'
-            )
+                f'{path}: a video of {size[0]}x{size[1]} pixels and {fps:g} frames per second '
+                f'cannot be written there ({getattr(error, "strerror", None) or error})'
+            ) from None
+
+    def _open_stream(self, live: bool) -> av.VideoStream:
+        stream = cast('av.VideoStream', self._file.add_stream(self.codec, self._rate))
+        stream.width, stream.height, stream.pix_fmt = self._width, self._height, 'yuv420p'
+        if self.codec == 'libx264':
+            stream.options = {'preset': 'veryfast', **({'tune': 'zerolatency'} if live else {})}
+        else:
+            stream.bit_rate = int(0.2 * self._width * self._height * self._rate)
+        if live:
+            stream.gop_size = max(1, round(self._rate))
+        return stream
 
     def write(self, image: np.ndarray) -> None:
         """Append an image (H, W, 3), BGR uint8."""
-        if size_of(image) != self.size:  # OpenCV would leave it out in silence
+        if size_of(image) != self.size:
             raise ValueError(
                 f'{self.path}: frames must have (width, height) {self.size}, got {size_of(image)}'
             )
-        self._writer.write(image)
+        pairs = np.ascontiguousarray(image[: self._height, : self._width])
+        frame = av.VideoFrame.from_ndarray(pairs, 'bgr24')
+        frame = self._converter.reformat(frame, format='yuv420p', threads=1)
+        frame.pts, frame.time_base = self._written, 1 / self._rate
+        self._encode(frame)
+        self._written += 1
+
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        try:
+            self._file.mux(self._stream.encode(frame))
+        except av.error.FFmpegError as error:
+            raise OSError(f'{self.path}: cannot be written ({error.strerror})') from None
 
     def __enter__(self) -> VideoWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._writer.release()
+        try:
+            if self._written:
+                self._encode(None)
+        finally:
+            try:
+                self._file.close()
+            except av.error.FFmpegError as failure:
+                raise OSError(f'{self.path}: cannot be written ({failure.strerror})') from None

@@ -3,41 +3,37 @@
     squat.mp4             a video file
     photo.jpg             an image
     frames/               a folder of images, which are the frames of one video, in natural order
-    videos/               a folder of videos: each by itself
+    videos/               a folder of videos: each by itself; images beside them are left out
     'shots/*.png'         a glob of images: the frames of one video, in natural order
     'videos/*.mp4'        a glob of videos, images or folders: each by itself
     0, camera:1           a camera, by its number
     rtsp://, http://...   a live stream: RTSP, or a network camera's over HTTP; also rtsps, rtmp,
                           udp, tcp, https
 
-A file that is named like a camera, '0', is the file.
+Animated pictures (GIF, PNG, WebP) are videos. A file that is named like a camera, '0', is the file.
 """
 
 from __future__ import annotations
 
 import glob
 import re
+from collections.abc import Callable
 from pathlib import Path
 
-from .frames import IMAGES, FrameSource, by_name, open_frames, open_images
+from rpstn.files import is_stray
+
+from .animations import is_animated
+from .frames import FrameSource, by_name, images_in, is_image, open_frames, open_images
 from .live import LiveSource
 from .part import WHOLE, Part
-from .readers import UnreadableFrameError
+from .structures import UnreadableFrameError
 
+# fmt: off
 VIDEOS = (
-    '.avi',
-    '.flv',
-    '.m4v',
-    '.mkv',
-    '.mov',
-    '.mp4',
-    '.mpeg',
-    '.mpg',
-    '.mts',
-    '.ts',
-    '.webm',
-    '.wmv',
+    '.3g2', '.3gp', '.apng', '.asf', '.avi', '.dv', '.f4v', '.flv', '.gif', '.m2ts', '.m4v', '.mkv',
+    '.mov', '.mp4', '.mpeg', '.mpg', '.mts', '.mxf', '.ogv', '.ts', '.vob', '.webm', '.wmv',
 )
+# fmt: on
 Source = FrameSource | LiveSource
 """What is looked at, opened: a file, or something live."""
 _STREAM = re.compile(r'(rtsps?|rtmps?|https?|udp|tcp)://', re.IGNORECASE)
@@ -45,8 +41,12 @@ _CAMERA = re.compile(r'(?:camera:|webcam:)?(\d+)')
 _GLOB = re.compile(r'[*?\[]')
 
 
-def expand_inputs(texts: list[str]) -> list[str]:
+def expand_inputs(texts: list[str], say: Callable[[str], None] = lambda line: None) -> list[str]:
     """One entry for each video: globs and folders of several videos taken apart.
+
+    Args:
+        texts: of the forms above.
+        say: takes a line on each folder of which something is left out.
 
     Raises:
         UnreadableFrameError: a glob that fits nothing.
@@ -56,10 +56,14 @@ def expand_inputs(texts: list[str]) -> list[str]:
         found = [text]
         if _is_glob(text):
             paths = _matches(text)
-            if not all(path.suffix.lower() in IMAGES and path.is_file() for path in paths):
+            if not all(map(is_image, paths)):
                 found = list(map(str, paths))
         for entry in found:
-            entries += _videos_in(Path(entry)) or [entry]
+            used, left_out = _look_into(Path(entry))
+            entries += used or [entry]
+            if left_out:
+                more = f' and {len(left_out) - 3} more' if len(left_out) > 3 else ''
+                say(f'{entry}: left out {", ".join(left_out[:3])}{more}')
     return entries
 
 
@@ -93,11 +97,11 @@ def open_input(
         return LiveSource(int(camera[1]) if camera else str(text), fps or 0.0, part, retries)
     if _is_glob(str(text)):
         paths = _matches(str(text))
-        if any(path.suffix.lower() not in IMAGES for path in paths):
+        if not all(map(is_image, paths)):
             raise UnreadableFrameError(f'{text}: is several videos; open them one by one')
         name = re.sub(r'[*?\[\]]+', '', Path(text).stem).strip(' -_.') or Path(text).parent.name
         return open_images(paths, Path(text).parent / (name or 'images'), fps, part)
-    if _videos_in(Path(text)):
+    if _look_into(Path(text))[0]:
         raise UnreadableFrameError(f'{text}: is a folder of videos; open them one by one')
     return open_frames(text, fps, part)
 
@@ -108,16 +112,24 @@ def _is_glob(text: str) -> bool:
 
 def _matches(text: str) -> list[Path]:
     paths = sorted(map(Path, glob.glob(text, recursive=True)), key=by_name)
+    paths = [path for path in paths if not is_stray(path)]
     if not paths:
         raise UnreadableFrameError(f'{text}: fits no file')
     return paths
 
 
-def _videos_in(folder: Path) -> list[str]:
-    """The videos of a folder that holds no images, in natural order."""
+def _look_into(folder: Path) -> tuple[list[str], list[str]]:
+    """The videos of a folder, and the names of what is left out of it, in natural order.
+
+    Without videos its images are the frames of one. Both are empty for what is no folder.
+    """
     if not folder.is_dir():
-        return []
-    files = sorted((path for path in folder.iterdir() if path.is_file()), key=by_name)
-    if any(path.suffix.lower() in IMAGES for path in files):
-        return []
-    return [str(path) for path in files if path.suffix.lower() in VIDEOS]
+        return [], []
+    paths = sorted((path for path in folder.iterdir() if not is_stray(path)), key=by_name)
+    videos = [path for path in paths if _is_video(path)]
+    used = set(videos or images_in(paths))
+    return list(map(str, videos)), [path.name for path in paths if path not in used]
+
+
+def _is_video(path: Path) -> bool:
+    return path.is_file() and (path.suffix.lower() in VIDEOS or is_animated(path))

@@ -7,6 +7,7 @@ waits that grow.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -16,9 +17,10 @@ from typing import ClassVar
 
 import cv2
 
-from .frames import DEFAULT_FPS, Frame, stated_fps
+from .frames import Frame
 from .part import WHOLE, Part, Picker
-from .readers import UnreadableFrameError, size_of
+from .readers import size_of
+from .structures import DEFAULT_FPS, UnreadableFrameError
 
 _WAITING = 2  # frames; one would be lost while the next is being put in its place
 
@@ -74,7 +76,7 @@ class LiveSource:
                 f'{self}: is not a live stream, but a file of {count:.0f} '
                 'frames; download it, and give the file'
             )
-        self.fps = self.fps or stated_fps(capture) or DEFAULT_FPS
+        self.fps = self.fps or _stated_fps(capture) or DEFAULT_FPS
         ok, image = capture.read()
         if not ok:
             raise UnreadableFrameError(f'{self}: opened, but sends no picture')
@@ -196,6 +198,12 @@ class LiveSource:
             return None
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         return capture
+
+
+def _stated_fps(capture: cv2.VideoCapture) -> float:
+    """Frames per second as a stream states them, 0 where it states nothing sensible."""
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    return fps if math.isfinite(fps) and 0 < fps <= 1000 else 0.0
 
 
 def hide_password(url: str) -> str:

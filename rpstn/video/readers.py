@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -10,14 +11,8 @@ from typing import Protocol, runtime_checkable
 import cv2
 import numpy as np
 
-from rpstn.errors import RPSTNError
-
-
-class UnreadableFrameError(RPSTNError, RuntimeError):
-    """A frame that is missing, cannot be decoded, or is not the one that was annotated.
-
-    The message names the file and the frame.
-    """
+from .decoding import decode
+from .structures import Decoded, UnreadableFrameError
 
 
 @runtime_checkable
@@ -42,14 +37,14 @@ class FrameReader(Protocol):
 
 @dataclass(frozen=True)
 class VideoReader:
-    """Frames of a video file, decoded from its beginning.
+    """Frames of a video file, upright and with square pixels, decoded from its beginning.
 
     Decoding in order is exact for every file; seeking is not, and saves nothing on clips of a few
     dozen frames. The frame count in the header is not trusted either: for JHMDB's videos it is
     too large by a fifth.
 
     Args:
-        path: any file that OpenCV's FFmpeg reads.
+        path: any file that :func:`rpstn.video.decoding.decode` reads.
     """
 
     path: str
@@ -58,42 +53,33 @@ class VideoReader:
         if not len(indices):
             return []
         wanted, frames = set(map(int, indices)), {}
-        capture = _open(self.path)
-        try:
-            for index in range(max(wanted) + 1):
-                grabbed = capture.grab()
-                ok, frame = capture.retrieve() if grabbed and index in wanted else (grabbed, None)
-                if not ok:
-                    raise UnreadableFrameError(
-                        f'{self.path}: frame {index} cannot be decoded; the video ends there or '
-                        f'is damaged (frames {min(wanted)} to {max(wanted)} were asked for)'
-                    )
-                if frame is not None:
-                    frames[index] = frame
-        finally:
-            capture.release()
+        with closing(self._decode()) as decoded:
+            for frame in decoded:
+                if frame.index in wanted:
+                    frames[frame.index] = frame.image()
+                if frame.index >= max(wanted):
+                    break
+        for index in sorted(wanted - frames.keys()):
+            raise UnreadableFrameError(
+                f'{self.path}: frame {index} cannot be decoded; the video ends before it or '
+                f'is damaged there (frames {min(wanted)} to {max(wanted)} were asked for)'
+            )
         return _in_order(frames, indices)
 
     def count(self) -> int:
-        """The number of frames that can really be decoded; reads the whole file."""
-        capture, count = _open(self.path), 0
-        try:
-            while capture.grab():
-                count += 1
-        finally:
-            capture.release()
-        return count
+        """The number of frames, without what is damaged at the end; reads the whole file."""
+        return max((frame.index + 1 for frame in self._decode()), default=0)
 
     def size(self) -> tuple[int, int]:
-        """(width, height) in pixels."""
-        capture = _open(self.path)
-        try:
-            return (
-                int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-                int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
-            )
-        finally:
-            capture.release()
+        """(width, height) in pixels, of the first frame."""
+        with closing(self._decode()) as decoded:
+            for frame in decoded:
+                return size_of(frame.image())
+        raise UnreadableFrameError(f'{self.path}: holds no frame that can be decoded')
+
+    def _decode(self) -> Generator[Decoded, None, None]:
+        # One thread: workers run side by side, and starting threads costs more than it brings here.
+        return decode(self.path, threads=1)
 
 
 @dataclass(frozen=True)
@@ -131,10 +117,11 @@ class ImageReader:
         return str(Path(self.paths[0]).parent) if self.paths else '(no frames)'
 
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
-        frames = {index: self._read(index) for index in set(map(int, indices))}
+        frames = {index: self.image(index) for index in set(map(int, indices))}
         return _in_order(frames, indices)
 
-    def _read(self, index: int) -> np.ndarray:
+    def image(self, index: int) -> np.ndarray:
+        """One of them; UnreadableFrameError names the file."""
         if not 0 <= index < len(self.paths):
             raise UnreadableFrameError(
                 f'{self.path}: frame {index} was asked for, 0 to {len(self.paths) - 1} exist'
@@ -154,23 +141,13 @@ class ImageReader:
 
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels, of the first frame."""
-        return size_of(self._read(0))
+        return size_of(self.image(0))
 
 
 def size_of(image: np.ndarray) -> tuple[int, int]:
     """(width, height) in pixels of an image (H, W, ...)."""
     height, width = image.shape[:2]
     return width, height
-
-
-def _open(path: str) -> cv2.VideoCapture:
-    if not Path(path).is_file():
-        raise UnreadableFrameError(f'{path}: the video file does not exist')
-    # One thread: workers run side by side, and starting threads costs more than it brings here.
-    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    if not capture.isOpened():
-        raise UnreadableFrameError(f'{path}: the video cannot be opened')
-    return capture
 
 
 def _in_order(frames: dict[int, np.ndarray], indices: Sequence[int]) -> list[np.ndarray]:

@@ -27,6 +27,8 @@ from rpstn.pose.finders import MotionFinder
 from rpstn.video.live import LiveSource
 from rpstn.video.readers import UnreadableFrameError
 
+from video_files import damaged, encode
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -225,7 +227,7 @@ def test_folders_and_globs(infer, model, tmp_path):
     (videos / 'broken.mp4').write_bytes(b'\0' * 500)
     options = ('--save', 'csv')
     says = infer(model, videos, shots / 'shot_*.png', '--out', tmp_path / 'out', *options)
-    assert says == f'{videos / "broken.mp4"}: not a video that can be opened'
+    assert says.startswith(f'{videos / "broken.mp4"}: not a video that can be opened (')
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['b10.csv', 'b2.csv', 'shot.csv']
     assert len(rows(tmp_path / 'out/shot.csv')) == 2 * 13
     write_video(videos / 'b2.mp4', 4)
@@ -411,13 +413,13 @@ def test_a_live_stream_ends_where_it_is_told_to(infer, model, camera, tmp_path, 
     assert infer(model, camera.url, '--out', tmp_path, '--end', '1s', '--fps', '20') is None
     names = sorted(p.name for p in tmp_path.iterdir())
     stem = f'127.0.0.1_{camera.server_port}_live.mjpg'
-    assert names == [f'{stem}.avi', f'{stem}.csv', f'{stem}.json']
+    assert names == [f'{stem}.csv', f'{stem}.json', f'{stem}.mp4']
     text = (tmp_path / f'{stem}.json').read_text()
     data = json.loads(text)
     assert data['mode'] == 'stream' and 'secret' not in text
     times = [f['time'] for f in data['frames']]
     assert times[-1] < 1 and np.all(np.diff(times) > 0)
-    assert len(frames_in(tmp_path / f'{stem}.avi')) == round(times[-1] * 20) + 1
+    assert len(frames_in(tmp_path / f'{stem}.mp4')) == round(times[-1] * 20) + 1
 
 
 def test_a_stream_that_drops_is_opened_again_and_then_given_up(camera, tmp_path):
@@ -542,6 +544,23 @@ def test_a_truncated_video_gives_the_frames_it_has_and_says_so(infer, model, tmp
     said = capsys.readouterr().out
     frames = json.loads((tmp_path / 'out/cut.json').read_text())['frames']
     assert 10 < len(frames) < 40 and f'{len(frames)} could be decoded' in said
+
+
+def test_what_cannot_be_decoded_is_named_and_all_else_done(infer, model, tmp_path, capsys):
+    """A folder with a damaged video, a whole one, and a photo, which is left out."""
+    folder = tmp_path / 'dcim'
+    folder.mkdir()
+    images = [np.full((36, 48, 3), 40 + 10 * t, np.uint8) for t in range(8)]
+    damaged(encode(folder / '1.mp4', images), [4], b'\x00\x00\x00\x10\x01')
+    encode(folder / '2.mp4', images)
+    cv2.imwrite(str(folder / 'photo.jpg'), images[0])
+    says = infer(model, folder, '--out', tmp_path / 'out', '--save', 'csv')
+    assert says == f'{folder}/1.mp4: frame 4 cannot be decoded; all else is in the results'
+    assert f'{folder}: left out photo.jpg' in capsys.readouterr().out
+    found = rows(tmp_path / 'out/1.csv')[::13]
+    assert [int(row['frame']) for row in found] == [0, 1, 2, 3, 5, 6, 7]
+    assert [float(row['time']) for row in found] == [0, 0.1, 0.2, 0.3, 0.5, 0.6, 0.7]
+    assert len(rows(tmp_path / 'out/2.csv')) == 8 * 13
 
 
 def test_lite_finds_people_by_itself(command, tmp_path):

@@ -25,6 +25,8 @@ from rpstn.skeletons import get_skeleton
 from rpstn.video.frames import Frame, FrameSource, open_frames
 from rpstn.video.part import Moment, Part
 
+from video_files import damaged, encode, greys
+
 ROOT = Path(__file__).parents[2]
 
 SMALL = {
@@ -104,6 +106,14 @@ def test_streaming_gives_what_the_streaming_class_gives(models, video, box):
         np.testing.assert_array_equal(joints([result])[0], expected.keypoints)
         np.testing.assert_array_equal(result.people[0].box, expected.people[0].box)
         assert result.people[0].state == ('tracked' if t else 'started')
+
+
+def test_what_cannot_be_decoded_is_warned_of(models, tmp_path):
+    path = encode(tmp_path / 'a.mp4', greys(8))
+    damaged(path, [4], b'\x00\x00\x00\x10\x01')
+    with pytest.warns(UserWarning, match=r'a\.mp4: frame 4 cannot be decoded'):
+        results = list(PoseInferencer(*models['rpstn_demo'], kpt_thr=-9)(path))
+    assert [result.index for result in results] == [0, 1, 2, 3, 5, 6, 7]
 
 
 def test_answers_in_another_skeleton(models, video):

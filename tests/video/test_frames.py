@@ -1,6 +1,5 @@
 """Frames out of files: times, turned and odd pictures, kinds of images, parts, reading ahead."""
 
-import struct
 import threading
 import time
 from pathlib import Path
@@ -17,6 +16,8 @@ from rpstn.video.part import Moment, Part
 from rpstn.video.readahead import read_ahead
 from rpstn.video.readers import UnreadableFrameError
 
+from video_files import encode, greys, turned
+
 
 def write_mp4(path: Path, frames: int = 6, fps: float = 10.0) -> Path:
     """Frame t is a grey of 40 t, 64x48, its left half a little lighter."""
@@ -28,44 +29,11 @@ def write_mp4(path: Path, frames: int = 6, fps: float = 10.0) -> Path:
     return path
 
 
-def boxes(data: bytes, start: int, end: int):
-    """Type, start and end of the boxes of an MP4 (ISO 14496-12) in a range."""
-    while start < end:
-        size, kind = struct.unpack('>I4s', data[start : start + 8])
-        yield kind.decode(), start, start + size
-        start += size
-
-
-def edited(data: bytes, path: list[str], change) -> bytes:
-    """The MP4 with the payload of one box changed, and the sizes of those around it."""
-
-    def edit(data: bytes, rest: list[str]) -> bytes:
-        if not rest:
-            return change(data)
-        out = b''
-        for kind, start, end in boxes(data, 0, len(data)):
-            payload = data[start + 8 : end]
-            payload = edit(payload, rest[1:]) if kind == rest[0] else payload
-            out += struct.pack('>I4s', len(payload) + 8, kind.encode()) + payload
-        return out
-
-    return edit(data, path)
-
-
 def test_times_of_an_uneven_video_are_those_of_the_file(tmp_path):
-    """The durations of an MP4's frames (box stts) rewritten: 100, 100, 200, 50, 50 ms."""
-    path = write_mp4(tmp_path / 'a.mp4')
-    track = ['moov', 'trak', 'mdia', 'minf', 'stbl', 'stts']
-
-    def uneven(payload: bytes) -> bytes:
-        zero, entries, count, tenth = struct.unpack('>IIII', payload)
-        assert (zero, entries, count) == (0, 1, 6)
-        runs = [(2, tenth), (1, 2 * tenth), (2, tenth // 2), (1, tenth)]
-        return struct.pack('>II', 0, len(runs)) + b''.join(struct.pack('>II', *r) for r in runs)
-
-    path.write_bytes(edited(path.read_bytes(), track, uneven))
+    times = [0, 0.1, 0.2, 0.4, 0.45, 0.5]
+    path = encode(tmp_path / 'a.mp4', greys(6), times=times)
     frames = list(open_frames(path))
-    np.testing.assert_allclose([f.time for f in frames], [0, 0.1, 0.2, 0.4, 0.45, 0.5], atol=1e-6)
+    np.testing.assert_allclose([f.time for f in frames], times, atol=1e-6)
     assert [f.index for f in frames] == list(range(6))
     # Seconds mean these times, and a stated rate takes their place.
     late = open_frames(path, part=Part(Moment(0.35, seconds=True)))
@@ -75,17 +43,7 @@ def test_times_of_an_uneven_video_are_those_of_the_file(tmp_path):
 
 @pytest.mark.parametrize('turn', [0, 90, 180, 270])
 def test_a_video_that_was_filmed_turned_is_set_upright(tmp_path, turn):
-    """The matrix of an MP4's track (box tkhd), as phones write it."""
-    path = write_mp4(tmp_path / 'a.mp4', 3)
-    cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[turn]
-    matrix = struct.pack('>9i', cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30)
-    path.write_bytes(
-        edited(
-            path.read_bytes(),
-            ['moov', 'trak', 'tkhd'],
-            lambda payload: payload[:40] + matrix + payload[76:],
-        )
-    )
+    path = turned(write_mp4(tmp_path / 'a.mp4', 3), turn)
     source = open_frames(path)
     frames = list(source)
     assert source.size == ((48, 64) if turn in (90, 270) else (64, 48))
@@ -208,16 +166,17 @@ def test_what_is_live(tmp_path, monkeypatch):
 
 
 def test_inputs_are_taken_apart(tmp_path):
-    for name in ('v/2.mp4', 'v/10.mp4', 'v/notes.txt', 'i/1.png', 'i/2.mp4', 'x/[a].mp4'):
+    for name in ('v/2.mp4', 'v/10.mp4', 'v/notes.txt', 'x/[a].mp4', 'i/1.png', 'i/labels.csv'):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b'')
-    t = str(tmp_path)
-    assert expand_inputs([f'{t}/v', f'{t}/i', '0']) == [
+    t, said = str(tmp_path), []
+    assert expand_inputs([f'{t}/v', f'{t}/i', '0'], said.append) == [
         f'{t}/v/2.mp4',
         f'{t}/v/10.mp4',
         f'{t}/i',
         '0',
     ]
+    assert said == [f'{t}/v: left out notes.txt', f'{t}/i: left out labels.csv']
     assert expand_inputs([f'{t}/v/*.mp4', f'{t}/i/*.png', f'{t}/x/[a].mp4']) == [
         f'{t}/v/2.mp4',
         f'{t}/v/10.mp4',
@@ -228,6 +187,33 @@ def test_inputs_are_taken_apart(tmp_path):
         expand_inputs([f'{t}/*.mov'])
     with pytest.raises(UnreadableFrameError, match='is a folder of videos'):
         open_input(f'{t}/v')
+
+
+def test_a_mixed_folder_is_done_or_what_is_left_out_is_named(tmp_path):
+    """A camera's folder, as it looks after a Mac and a Windows machine have been there."""
+    for name in ('IMG_1.JPG', 'IMG_2.MOV', 'IMG_10.3gp', 'IMG_3.heic', 'a.gif'):
+        (tmp_path / name).write_bytes(b'')
+    for name in ('.DS_Store', '._IMG_2.MOV', 'Thumbs.db', 'desktop.ini'):
+        (tmp_path / name).write_bytes(b'')
+    (tmp_path / '@eaDir').mkdir()
+    (tmp_path / 'old').mkdir()
+    first, second = [Image.new('RGB', (8, 8), colour) for colour in ('red', 'blue')]
+    first.save(tmp_path / 'moves.webp', save_all=True, append_images=[second])
+    said = []
+    videos = ['a.gif', 'IMG_2.MOV', 'IMG_10.3gp', 'moves.webp']
+    found = expand_inputs([str(tmp_path)], said.append)
+    assert sorted(found) == sorted(str(tmp_path / name) for name in videos)
+    assert said == [f'{tmp_path}: left out IMG_1.JPG, IMG_3.heic, old']
+    assert sorted(expand_inputs([f'{tmp_path}/*.webp'])) == [str(tmp_path / 'moves.webp')]
+
+
+def test_stray_files_are_no_frames(tmp_path):
+    for number in (1, 2):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / '._1.png').write_bytes(b'Mac OS X')
+    said = []
+    assert expand_inputs([str(tmp_path)], said.append) == [str(tmp_path)] and not said
+    assert len(list(open_frames(tmp_path))) == 2
 
 
 def test_reading_ahead_keeps_order_errors_and_bounds():

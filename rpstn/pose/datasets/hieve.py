@@ -15,6 +15,7 @@ import numpy as np
 from mmpose.registry import DATASETS
 
 from rpstn.data.paths import find_data
+from rpstn.files import is_stray
 from rpstn.video.readers import ImageReader, UnreadableFrameError, VideoReader
 
 from .boxes import inside_image, joints_boxes
@@ -85,7 +86,7 @@ class HiEveClipDataset(TrackClipDataset):
 
     def load_tracks(self) -> Iterator[Track]:
         folder = Path(self.data_root) / self.labels_dir
-        files = {file.stem: file for file in sorted(folder.glob('*.json'))}
+        files = {file.stem: file for file in sorted(folder.glob('*.json')) if not is_stray(file)}
         if not files:
             raise FileNotFoundError(f'HiEve: no labels (<n>.json) in {folder}')
         chosen = set(files)

@@ -22,7 +22,7 @@ def read_split(folder: Path, split: int) -> dict[str, bool]:
     """
     found: dict[str, list[tuple[Path, str]]] = {}
     for file in sorted(folder.glob('*.txt')):
-        if match := re.fullmatch(r'(.+)_test_split_?(\d)\.txt', file.name):
+        if match := re.fullmatch(r'([^.].*)_test_split_?(\d)\.txt', file.name):
             found.setdefault(match[2], []).append((file, match[1]))
     if str(split) not in found:
         raise FileNotFoundError(

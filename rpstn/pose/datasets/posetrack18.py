@@ -15,6 +15,7 @@ import numpy as np
 from mmpose.registry import DATASETS
 
 from rpstn.data.paths import find_data
+from rpstn.files import is_stray
 from rpstn.video.readers import ImageReader, UnreadableFrameError
 
 from .boxes import inside_image
@@ -98,7 +99,8 @@ class PoseTrack18ClipDataset(TrackClipDataset):
         for path in tried:
             if path.is_file():
                 return [path]
-            if path.is_dir() and (files := sorted(path.glob('*.json'))):
+            files = sorted(file for file in path.glob('*.json') if not is_stray(file))
+            if files:
                 return files
         raise FileNotFoundError(
             'PoseTrack18: no annotations; looked for ' + ' and '.join(map(str, tried))

@@ -15,6 +15,7 @@ from mmpose.registry import DATASETS
 
 from rpstn.data.paths import find_data
 from rpstn.errors import SettingError
+from rpstn.files import is_stray
 from rpstn.video.readers import VideoReader
 
 from .boxes import fill_boxes, inside_image
@@ -70,7 +71,7 @@ class TeacherClipDataset(ClipDataset):
         super().__init__(data_root=str(find_data(data_root)), **kwargs)
 
     def load_sequences(self) -> Iterator[PoseSequence]:
-        files = sorted(self.labels.rglob('*.npz'))
+        files = sorted(file for file in self.labels.rglob('*.npz') if not is_stray(file))
         if not files:
             raise FileNotFoundError(
                 f'{self.labels}: no labels (<class>/<clip>.npz) there; '

@@ -15,6 +15,7 @@ from mmpose.registry import HOOKS, VISUALIZERS
 from mmpose.structures import PoseDataSample
 
 from rpstn.files import replacing
+from rpstn.video.frames import VideoWriter
 from rpstn.video.readers import size_of
 
 from ..datasets.clip_dataset import ClipDataset
@@ -169,13 +170,5 @@ class ClipVisualizationHook(Hook):
             writer = None
             for image in images:
                 if writer is None:
-                    writer = self._open(partial, image)
-                    stack.callback(writer.release)
+                    writer = stack.enter_context(VideoWriter(partial, self.fps, size_of(image)))
                 writer.write(image)
-
-    def _open(self, path: Path, image: np.ndarray) -> cv2.VideoWriter:
-        code = cv2.VideoWriter.fourcc(*'mp4v')
-        writer = cv2.VideoWriter(str(path), code, self.fps, size_of(image))
-        if not writer.isOpened():
-            raise OSError(f'{path}: OpenCV cannot write this video')
-        return writer

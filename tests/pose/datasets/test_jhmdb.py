@@ -117,7 +117,7 @@ def damage_joints(tree):
         ),
         (
             lambda t: (t.root / 'ReCompress_Videos/run/b.avi').write_bytes(b'x' * 999),
-            r'run/b\.avi: the video cannot be opened',
+            r'run/b\.avi: not a video that can be opened',
         ),
         (
             lambda t: (t.root / 'Rename_Images/run/c/00003.png').unlink(),

@@ -175,10 +175,10 @@ def _names(path: str, joints: Iterable[str | int]) -> tuple[str, ...] | None:
 def _fps(path: str, times: dict[int, float | None]) -> float | None:
     timed = sorted((frame, time) for frame, time in times.items() if time is not None)
     for (frame, time), (after, later) in zip(timed, timed[1:]):
-        if later <= time:
-            allowed = f'more than the {time:g} s of frame {frame}'
+        if later < time:
+            allowed = f'at least the {time:g} s of frame {frame}'
             refuse(f'{path}: frame {after}', 'time', allowed, f'{later:g} s')
-    if len(timed) < 2:
+    if len(timed) < 2 or timed[0][1] == timed[-1][1]:
         return None
-    (frame, time), (last, end) = timed[0], timed[-1]
+    (frame, time), (last, end) = timed[0], timed[-1]  # rounded, neighbours may be equal
     return (last - frame) / (end - time)

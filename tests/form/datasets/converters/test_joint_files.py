@@ -255,6 +255,13 @@ def test_rows_of_several_people(tmp_path):
     np.testing.assert_allclose(found.keypoints, joints[1], rtol=1e-6)
 
 
+@pytest.mark.parametrize(('frames', 'fps'), [(49, 240), (2, None)])
+def test_rounded_times_of_neighbours_may_be_equal(tmp_path, frames, fps):
+    rows = [(t, round(t / 240, 2), 'nose', 5, 5) for t in range(frames)]
+    path = write_rows(tmp_path / 'a.csv', ('frame', 'time', 'joint', 'x', 'y'), rows)
+    assert read_joints(path).fps == (None if fps is None else pytest.approx(fps))
+
+
 def test_openpose_files_with_gaps_and_empty_frames(tmp_path):
     numbers = np.random.default_rng(0).uniform(1, 200, (4, 25, 3)).round(3)
     numbers[1, 7] = 0
@@ -311,7 +318,7 @@ BAD_TABLES = [
     ('frame,joint,x,y,x\n', 'columns must be named once, got x'),
     (
         'frame,time,joint,x,y\n0,1,nose,1,2\n1,0.5,nose,1,2\n',
-        'frame 1: time must be more than the 1 s of frame 0, got 0.5 s',
+        'frame 1: time must be at least the 1 s of frame 0, got 0.5 s',
     ),
 ]
 BAD_JSON = [
