@@ -42,8 +42,11 @@ def read_config(path: str | Path, settings: Mapping[str, Any] | None = None) -> 
     try:
         config = Config.fromfile(str(path))
     except Exception as error:  # a config is code, which can fail in any way
+        reason: BaseException = error
+        while isinstance(deeper := reason.__cause__ or reason.__context__, ImportError):
+            reason = deeper  # MMEngine says that custom_imports failed, and lists sys.path
         raise SettingError(
-            f'{path}: the config cannot be read: {type(error).__name__}: {first_line(error)}'
+            f'{path}: the config cannot be read: {type(reason).__name__}: {first_line(reason)}'
         ) from error
     return replace_settings(config, settings or {})
 

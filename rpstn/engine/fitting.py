@@ -33,8 +33,6 @@ def check_fit(runner: Runner, loops: Mapping[str, BaseLoop | None]) -> None:
     for part, loop in loops.items():
         dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
         meta = getattr(dataset, 'metainfo', None) or {}
-        _check_joints(model, meta, part)
-        _check_classes(model, dataset, meta, part)
         for key in ('keypoint_id2name', 'classes'):
             if key in meta:
                 first, wanted = names.setdefault(key, (part, _listed(meta[key])))
@@ -43,6 +41,8 @@ def check_fit(runner: Runner, loops: Mapping[str, BaseLoop | None]) -> None:
                         f'{part}_dataloader: {_WORDS[key]} must be those of {first}_dataloader, '
                         f'{wanted}, got {_listed(meta[key])}'
                     )
+        _check_joints(model, meta, part)
+        _check_classes(model, dataset, meta, part)
         evaluator = getattr(loop, 'evaluator', None)
         figures = _figures(evaluator, model) if evaluator is not None else None
         if part == 'val' and figures is not None:
