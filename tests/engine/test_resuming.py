@@ -43,7 +43,9 @@ def said(caplog):
     """A function that gives the warnings of MMEngine's current logger."""
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
-    yield lambda: [record.getMessage() for record in caplog.records if record.levelname != 'INFO']
+    yield lambda: [
+        record.getMessage() for record in caplog.records if record.levelname == 'WARNING'
+    ]
     logger.removeHandler(caplog.handler)
 
 
