@@ -68,7 +68,7 @@ class Settings:
                 raise SettingError(f'{name} must be 1 or more, got {value}')
         self.of_pose = [
             f'--{name.replace("_", "-")}'
-            for name in ('ways', 'exports', 'keep_float')
+            for name in ('ways', 'exports', 'keep_float', *(() if self.end_to_end else ('video',)))
             if getattr(self, name)
         ]
         left_out = ('clip as built', 'clip folded', '' if self.video else 'mediapipe')
@@ -78,11 +78,11 @@ class Settings:
         if not self.video and (self.end_to_end or 'mediapipe' in self.ways):
             what = 'end to end' if self.end_to_end else 'mediapipe'
             raise SettingError(f'{what} needs a video (--video), with a person in it')
-        graphs = [way for way in self.ways if way.startswith(('onnx', 'openvino'))]
-        if self.exports and not graphs:
-            raise SettingError('--exports is of the ways onnx and openvino, got none of them')
-        if self.keep_float and not any('int8' in way for way in graphs):
-            raise SettingError('--keep-float is of the ways in int8, got none of them')
+        exported = any(way.startswith(('onnx', 'openvino')) for way in self.ways)
+        if (self.exports or self.keep_float) and not exported:
+            raise SettingError(
+                '--exports and --keep-float are of onnx and openvino, got no such way'
+            )
         if self.video and not (self.end_to_end or 'mediapipe' in self.ways):
             raise SettingError('--video is of the way mediapipe and of --end-to-end, got neither')
         if self.video and not Path(self.video).is_file():

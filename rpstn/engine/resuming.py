@@ -18,7 +18,7 @@ from rpstn.errors import SettingError
 from .loading import read_model
 
 _LAST = 'last_checkpoint'
-_NEEDED = {'meta', 'message_hub', 'optimizer'}
+_NEEDED = {'meta', 'message_hub'}
 
 
 def check_start(config: Config) -> None:

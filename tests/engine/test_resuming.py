@@ -1,5 +1,7 @@
 """Checkpoints that training and testing start from: of this model, and in this work folder."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -10,12 +12,13 @@ from mmengine.registry import MODELS, init_default_scope
 from rpstn.checkpoints import ModelError
 from rpstn.engine.loading import read_model
 from rpstn.engine.resuming import BestBesideHook, check_start, last_checkpoint
-from rpstn.engine.run import RunOptions
+from rpstn.engine.run import RunOptions, train
 from rpstn.engine.run import test as run_test
 from rpstn.errors import SettingError
 
 from tiny_rpstn import tiny_config
 
+ROOT = Path(__file__).parents[2]
 FORM = dict(
     default_scope='mmaction',
     model=dict(
@@ -102,11 +105,32 @@ def test_weights_of_which_nothing_fits_are_refused(tmp_path, resume):
 def test_going_on_needs_more_than_weights(tmp_path):
     path = saved(tmp_path / 'best.pth', Config(FORM))
     check_start(Config(dict(FORM, load_from=path)))
-    with pytest.raises(ModelError, match='best.pth: .*message_hub, meta, optimizer, got meta;'):
+    with pytest.raises(ModelError, match='best.pth: .*message_hub, meta, got meta;'):
         check_start(Config(dict(FORM, load_from=path, resume=True)))
 
 
 # The last checkpoint, and the best.
+
+
+def test_a_training_goes_on_in_a_folder_that_was_renamed(tmp_path):
+    def run(name: str, epochs: int, **resume) -> Path:
+        settings = {
+            'train_dataloader.dataset.num_sequences': 14,
+            'train_dataloader.batch_size': 7,
+            'val_dataloader.dataset.num_sequences': 7,
+            'train_cfg.max_epochs': epochs,
+            'train_cfg.val_interval': 1,
+            'default_hooks.checkpoint.save_best': 'form/nll',
+            'default_hooks.checkpoint.rule': 'less',
+        }
+        options = RunOptions(work_dir=str(tmp_path / name), cfg_options=settings)
+        train(ROOT / 'configs/tdm_synthetic.py', options, **resume)
+        return tmp_path / name
+
+    run('before', 1).rename(tmp_path / 'now')
+    now = run('now', 2, resume='auto')
+    assert torch.load(now / 'epoch_2.pth', weights_only=False)['meta']['epoch'] == 2
+    assert len(list(now.glob('best_*.pth'))) == 1 and not (tmp_path / 'before').exists()
 
 
 def test_the_last_checkpoint_is_found_where_the_folder_lies_now(tmp_path):

@@ -73,8 +73,8 @@ def test_of_export(options, message, tmp_path):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(ways=['clip'], exports='x'), '--exports is of the ways'),
-        (dict(ways=['onnx float32'], keep_float=['a']), '--keep-float is of the ways in int8'),
+        (dict(ways=['clip'], exports='x'), '--exports and --keep-float are of onnx and openvino'),
+        (dict(ways=['clip'], keep_float=['a']), '--exports and --keep-float are of onnx'),
         (dict(ways=['clip'], video=__file__), '--video is of the way mediapipe'),
     ],
 )
