@@ -103,15 +103,21 @@ def load_all_weights(model: nn.Module, saved: dict) -> None:
 
 def misfit(error: RuntimeError) -> str:
     """MMEngine's list of all keys, which fills screens, in short."""
-    text, parts = str(error), []
-    for what, pattern in (
-        ('missing', r'missing keys in source state_dict: (.*)'),
-        ('unknown', r'unexpected key in source state_dict: (.*)'),
-    ):
-        keys = [key for line in re.findall(pattern, text) for key in line.split(', ')]
-        if keys:
-            parts.append(f'{len(keys)} weights are {what}, the first {keys[0]}')
-    sizes = re.findall(r'size mismatch for ([^:]+)', text)
-    if sizes:
-        parts.append(f'{len(sizes)} weights have another shape, the first {sizes[0]}')
+    parts = [
+        f'{len(keys)} weights {what}, the first {keys[0]}'
+        for what, keys in misfit_keys(error).items()
+        if keys
+    ]
     return '; '.join(parts) or first_line(error)
+
+
+def misfit_keys(error: RuntimeError) -> dict[str, list[str]]:
+    """The keys in MMEngine's list, by what they do."""
+    listed = {
+        what: [key for line in re.findall(pattern, str(error)) for key in line.split(', ')]
+        for what, pattern in (
+            ('are missing', r'missing keys in source state_dict: (.*)'),
+            ('are unknown', r'unexpected key in source state_dict: (.*)'),
+        )
+    }
+    return {**listed, 'have another shape': re.findall(r'size mismatch for ([^:]+)', str(error))}

@@ -26,6 +26,9 @@ OUTPUTS = dict(
 )
 """What `rpstn infer` writes -> what the file's name ends in."""
 
+SAVED = ('video', 'json', 'csv')
+"""What it writes unless it is told."""
+
 JOINTS = ('jhmdb15', 'penn13', 'blazepose33', 'coco17', 'halpe26')
 """Skeletons that results can be asked for in."""
 

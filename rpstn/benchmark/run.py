@@ -42,6 +42,10 @@ def benchmark(configs: Sequence[str | Path], settings: Settings | None = None) -
         config = read_config(path, settings.cfg_options)
         group = form if config.get('default_scope') == 'mmaction' else pose
         group[str(path) if path.stem in group else path.stem] = config
+    if settings.of_pose and not pose:
+        raise SettingError(
+            f'{" and ".join(settings.of_pose)} are of RPSTNs, got recognizers of form only'
+        )
     threads = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
     try:

@@ -58,12 +58,19 @@ class Settings:
     exports: str | Path | None = None
     keep_float: Sequence[str] = ()
     cfg_options: Mapping = field(default_factory=dict)
+    of_pose: list[str] = field(init=False)
+    """Options that were given and are of RPSTNs only."""
 
     def __post_init__(self) -> None:
         for name in ('rounds', 'frames', 'threads', 'clip_len'):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise SettingError(f'{name} must be 1 or more, got {value}')
+        self.of_pose = [
+            f'--{name.replace("_", "-")}'
+            for name in ('ways', 'exports', 'keep_float', *(() if self.end_to_end else ('video',)))
+            if getattr(self, name)
+        ]
         left_out = ('clip as built', 'clip folded', '' if self.video else 'mediapipe')
         self.ways = self.ways or [way for way in WAYS if way not in left_out]
         if unknown := [way for way in self.ways if way not in WAYS]:
@@ -71,5 +78,12 @@ class Settings:
         if not self.video and (self.end_to_end or 'mediapipe' in self.ways):
             what = 'end to end' if self.end_to_end else 'mediapipe'
             raise SettingError(f'{what} needs a video (--video), with a person in it')
+        exported = any(way.startswith(('onnx', 'openvino')) for way in self.ways)
+        if (self.exports or self.keep_float) and not exported:
+            raise SettingError(
+                '--exports and --keep-float are of onnx and openvino, got no such way'
+            )
+        if self.video and not (self.end_to_end or 'mediapipe' in self.ways):
+            raise SettingError('--video is of the way mediapipe and of --end-to-end, got neither')
         if self.video and not Path(self.video).is_file():
             raise SettingError(f'{self.video}: no such file')

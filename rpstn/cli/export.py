@@ -75,9 +75,8 @@ def add_parser(subparsers: Subparsers) -> None:
     add(
         '--limit',
         type=count,
-        default=16,
         metavar='N',
-        help='clips of each kind that are used (default: %(default)s)',
+        help='clips of each kind, --clips and --calibrate, that are used (default: 16)',
     )
     add_cfg_options(parser)
     parser.set_defaults(run=run, needs=('rpstn.deploy.run',))

@@ -25,7 +25,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from rpstn.choices import ENGINES, FINDERS, JOINTS, KPT_THR, MODES, OUTPUTS, PRECISIONS
+from rpstn.choices import ENGINES, FINDERS, JOINTS, KPT_THR, MODES, OUTPUTS, PRECISIONS, SAVED
 from rpstn.errors import SettingError
 
 from .options import Subparsers, add_cfg_options, count, moment
@@ -52,9 +52,8 @@ def add_parser(subparsers: Subparsers) -> None:
         '--save',
         nargs='+',
         choices=tuple(OUTPUTS),
-        default=['video', 'json', 'csv'],
         metavar='OUTPUT',
-        help=f'what is written: any of {", ".join(OUTPUTS)} (default: video json csv)',
+        help=f'what is written: any of {", ".join(OUTPUTS)} (default: {" ".join(SAVED)})',
     )
     add(
         '--box',
@@ -161,10 +160,9 @@ def add_parser(subparsers: Subparsers) -> None:
     add(
         '--retries',
         type=count,
-        default=5,
         metavar='N',
         help='times that a live stream that broke off is opened anew, after 1, 2, 4, ... seconds '
-        '(default: %(default)s)',
+        '(default: 5)',
     )
     add('--show', action='store_true', help='show the drawn frames in a window; q ends')
     add('--resume', action='store_true', help='go on with an interrupted run')

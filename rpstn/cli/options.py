@@ -45,19 +45,12 @@ def add_runner_options(parser: argparse.ArgumentParser) -> None:
     add('--work-dir', metavar='DIR', help='folder of logs, checkpoints and results')
     add('--show-dir', metavar='DIR', help='folder of videos with the predictions drawn')
     add('--show', action='store_true', help='show the predictions in a window')
-    add(
-        '--interval',
-        type=count,
-        default=1,
-        metavar='N',
-        help='draw every N-th sequence (default: %(default)s)',
-    )
+    add('--interval', type=count, metavar='N', help='draw every N-th sequence (default: every one)')
     add(
         '--wait-time',
         type=float,
-        default=0.0,
         metavar='SECONDS',
-        help='how long a shown frame stays (default: %(default)s)',
+        help='how long a frame stays that --show shows (default: 0)',
     )
     add_cfg_options(parser)
     add('--launcher', choices=LAUNCHERS, default='none', help='job launcher (default: %(default)s)')

@@ -237,6 +237,19 @@ class Exported:
             )
         return cls(Path(folder), manifest)
 
+    def check_source(self, checkpoint: str | Path) -> None:
+        """Refuse an export of other weights than a checkpoint's, if it says of which it is.
+
+        Raises:
+            ExportError: it is of others.
+        """
+        stated = self.manifest.get('checkpoint_sha256')
+        if stated and stated != sha256(checkpoint):
+            raise ExportError(
+                f'{self.folder}: must be an export of {checkpoint}, got one of other weights, '
+                f'{self.manifest.get("checkpoint")} of sha256 {stated[:8]}'
+            )
+
     def file(self, graph: str, precision: str = 'float32') -> Path:
         """A graph's file, found to be as it was written.
 

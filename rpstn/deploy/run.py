@@ -32,8 +32,8 @@ class ExportOptions:
     """To calibrate 8-bit integers by, which are written only then."""
     keep_float: Sequence[str] = ()
     weight_bits: int | None = None
-    limit: int = 16
-    """Clips of each kind that are used."""
+    limit: int | None = None
+    """Clips of each kind that are used; 16 by default."""
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -47,13 +47,19 @@ def export(options: ExportOptions, say: Callable[[str], None] = lambda line: Non
     Raises:
         RPSTNError: nothing was written, and why.
     """
-    if options.weight_bits and not options.calibrate:
-        raise SettingError('--weight-bits is of 8-bit integers, which need --calibrate')
+    for option, value in (
+        ('--weight-bits', options.weight_bits),
+        ('--keep-float', options.keep_float),
+    ):
+        if value and not options.calibrate:
+            raise SettingError(f'{option} is of 8-bit integers, which need --calibrate')
+    if options.limit is not None and not (options.clips or options.calibrate):
+        raise SettingError('--limit is of clips, which need --clips or --calibrate')
     config = read_config(options.config, options.cfg_options)
     model = check_exportable(load_model(config, options.checkpoint))
     stated = (config.get('test_dataloader') or {}).get('dataset', {}).get('clip_len', 5)
     clip_len = options.clip_len or stated
-    frames, limit = max(clip_len, 2), options.limit
+    frames, limit = max(clip_len, 2), options.limit or 16
     whole = read_clips(model, options.calibrate, frames, limit) if options.calibrate else []
     clips = (
         read_clips(model, options.clips, frames, limit)

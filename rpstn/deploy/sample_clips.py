@@ -17,7 +17,7 @@ from mmpose.registry import DATASETS
 from torch import Tensor, nn
 
 from rpstn.checkpoints import ModelError
-from rpstn.engine.loading import config_name
+from rpstn.engine.configs import config_name
 from rpstn.pose.crops import Cropper
 from rpstn.video.frames import open_frames
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.logging import print_log
+from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner.checkpoint import load_state_dict
 from mmpose.apis.inference import dataset_meta_from_config
-from mmpose.registry import MODELS
 from torch import nn
 
-from rpstn.checkpoints import ModelError, misfit, read_checkpoint, weights_of
+from rpstn.checkpoints import ModelError, misfit, misfit_keys, read_checkpoint, weights_of
 from rpstn.errors import first_line
 from rpstn.pose.hooks.relation_swap import restore_swap
 
-from .configs import read_config
+from .configs import building, config_name, read_config
 from .cpu import for_inference
 
 
@@ -59,42 +60,48 @@ def load_model(
     return model
 
 
-def read_model(config: Config, checkpoint: str | Path) -> tuple[nn.Module, dict]:
+def read_model(
+    config: Config, checkpoint: str | Path, partly: bool = False
+) -> tuple[nn.Module, dict]:
     """A model as its config builds it, with the weights of a checkpoint, and that checkpoint.
 
+    Args:
+        config: of MMPose or MMAction2.
+        checkpoint: file or URL.
+        partly: whether some of the weights may be missing, unknown or of another shape, which a
+            warning then says; a checkpoint of which nothing fits is refused all the same.
+
     Raises:
-        ModelError: as :func:`load_model`.
+        ModelError: as :func:`load_model`. SettingError: the model cannot be built.
     """
-    init_default_scope(config.get('default_scope', 'mmpose'))
-    _existing(checkpoint, 'checkpoint')
-    model = MODELS.build(config.model)  # weights are not initialized: none are downloaded
+    if '://' not in str(checkpoint) and not Path(checkpoint).is_file():
+        raise ModelError(f'{checkpoint}: no such checkpoint file')
     saved = read_checkpoint(checkpoint)
+    init_default_scope(config.get('default_scope', 'mmpose'))
+    with building(config, 'the model'):
+        model = MODELS.build(config.model)  # weights are not initialized: none are downloaded
+    refusal = f'{checkpoint} does not fit {config_name(config)}'
     try:
         restore_swap(model, config, saved)
     except ValueError as error:
-        raise ModelError(f'{checkpoint} does not fit {config_name(config)}: {error}') from None
-    _load_weights(model, saved, checkpoint, config)
+        raise ModelError(f'{refusal}: {error}') from None
+    try:
+        load_state_dict(model, weights_of(saved), strict=True, logger='silent')
+    except RuntimeError as error:
+        left = misfit_keys(error)
+        own = [key for key in model.state_dict() if not key.endswith('.num_batches_tracked')]
+        taken = len(own) - len({*left['are missing'], *left['have another shape']} & {*own})
+        if not (partly and taken):
+            raise ModelError(f'{refusal}: {misfit(error)}') from None
+        print_log(
+            f'{checkpoint}: {taken} of the {len(own)} weights of {config_name(config)} are taken '
+            f'from it; {misfit(error)}',
+            'current',
+            logging.WARNING,
+        )
     return model, saved
 
 
 def joint_names(meta: dict) -> list[str]:
     """The K names, in order, out of MMPose's data set meta."""
     return [meta['keypoint_id2name'][k] for k in range(len(meta['keypoint_id2name']))]
-
-
-def config_name(config: Config) -> str:
-    """How messages call a config."""
-    return config.filename or 'the config'
-
-
-def _load_weights(model: nn.Module, saved: dict, path: str | Path, config: Config) -> None:
-    try:
-        load_state_dict(model, weights_of(saved), strict=True, logger='silent')
-    except RuntimeError as error:
-        raise ModelError(f'{path} does not fit {config_name(config)}: {misfit(error)}') from None
-
-
-def _existing(path: str | Path, what: str) -> str:
-    if not Path(path).is_file():
-        raise ModelError(f'{path}: no such {what} file')
-    return str(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,11 +15,13 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from rpstn.checkpoints import read_checkpoint
 from rpstn.choices import LAUNCHERS
 from rpstn.errors import SettingError
 
-from .configs import parse_settings, read_config
+from .configs import building, parse_settings, read_config
+from .fitting import check_fit
+from .loading import read_model
+from .resuming import BestBesideHook, check_start
 from .runner import (
     build_runner,
     check_mixed_precision,
@@ -38,10 +41,10 @@ class RunOptions:
     """Folder of videos with the predictions drawn."""
     show: bool = False
     """Show the predictions in a window."""
-    interval: int = 1
-    """Draw every so many sequences."""
-    wait_time: float = 0.0
-    """Seconds that a shown frame stays."""
+    interval: int | None = None
+    """Draw every so many sequences; all by default."""
+    wait_time: float | None = None
+    """Seconds that a shown frame stays; no time by default."""
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the config to replace."""
     launcher: str = 'none'
@@ -54,6 +57,15 @@ class RunOptions:
             raise SettingError(
                 f'launcher must be one of {", ".join(LAUNCHERS)}, got {self.launcher!r}'
             )
+        if self.interval is not None and not (self.show or self.show_dir):
+            raise SettingError('--interval is of drawings, which need --show or --show-dir')
+        if self.wait_time is not None:
+            if not self.show:
+                raise SettingError('--wait-time is of the window, which needs --show')
+            if not 0 <= self.wait_time < math.inf:
+                raise SettingError(
+                    f'--wait-time must be a number of at least 0, got {self.wait_time}'
+                )
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> RunOptions:
@@ -89,10 +101,10 @@ def load_config(path: str | Path, options: RunOptions | None = None) -> Config:
                 'several processes cannot do together: use them without --launcher'
             )
         hook.update(
-            enable=True, show=options.show, interval=options.interval, out_dir=options.show_dir
+            enable=True, show=options.show, interval=options.interval or 1, out_dir=options.show_dir
         )
         if options.show:
-            hook.wait_time = options.wait_time
+            hook.wait_time = options.wait_time or 0.0
     fit_machine(cfg)
     return cfg
 
@@ -120,17 +132,21 @@ def train(
         The runner, at the end of the training.
 
     Raises:
-        SettingError: config and options do not fit each other, or this machine.
+        SettingError: config, data, metrics and options do not fit each other, or this machine.
+        ModelError: the checkpoint to start from does not fit, see
+            :func:`rpstn.engine.resuming.check_start`.
     """
     cfg = load_config(config, options)
     if not validate:
+        if options and (options.show or options.show_dir):
+            raise SettingError(
+                '--show and --show-dir draw the validation, which --no-validate leaves out'
+            )
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if amp:
         use_mixed_precision(cfg)
         check_mixed_precision()
     if resume is not None:
-        if resume != 'auto':
-            read_checkpoint(resume)
         cfg.resume = True
         cfg.load_from = None if resume == 'auto' else resume
     if auto_scale_lr:
@@ -140,8 +156,13 @@ def train(
                 'chosen for: auto_scale_lr = dict(base_batch_size=...)'
             )
         cfg.auto_scale_lr.enable = True
+    check_start(cfg)
     drop_unreachable_weights(cfg)
-    runner = build_runner(cfg)
+    with building(cfg, 'the training'):
+        runner = build_runner(cfg)
+        loops = dict(train=runner.train_loop, val=runner.val_loop)
+    check_fit(runner, loops)
+    runner.register_hook(BestBesideHook(), 'VERY_HIGH')
     runner.train()
     return runner
 
@@ -167,7 +188,8 @@ def test(
         The figures by name.
 
     Raises:
-        SettingError: a file is missing or has a wrong ending, or as :func:`load_config`.
+        SettingError: a file has a wrong ending, or config, data and metrics do not fit each other.
+        ModelError: the checkpoint is missing, damaged or does not fit.
     """
     for option, path, allowed in (
         ('out', out, ('.json', '.yaml', '.yml', '.pkl')),
@@ -175,14 +197,15 @@ def test(
     ):  # now, not after the test
         if path is not None and Path(path).suffix not in allowed:
             raise SettingError(f'--{option} {path}: must end in {" or ".join(allowed)}')
-    if '://' not in str(checkpoint) and not Path(checkpoint).is_file():
-        raise SettingError(f'{checkpoint}: no such checkpoint file')
-    read_checkpoint(checkpoint)  # refuses, in a line, what is none
     cfg = load_config(config, options)
-    cfg.load_from = str(checkpoint)
+    read_model(cfg, checkpoint)  # MMEngine only warns where weights do not fit
+    cfg.load_from, cfg.resume = str(checkpoint), False
     if dump is not None:
         _add_metric(cfg, dict(type='DumpResults', out_file_path=str(dump)))
-    runner = build_runner(cfg)
+    with building(cfg, 'the test'):
+        runner = build_runner(cfg)
+        loop = runner.test_loop
+    check_fit(runner, dict(test=loop))
     if out is not None:
         runner.register_hook(_SaveMetrics(out), 'LOWEST')
     return runner.test()

@@ -28,7 +28,8 @@ from mmpose.registry import TRANSFORMS
 
 from rpstn.checkpoints import ModelError
 from rpstn.choices import KPT_THR
-from rpstn.engine.loading import config_name, joint_names
+from rpstn.engine.configs import config_name
+from rpstn.engine.loading import joint_names
 from rpstn.pose.bodies import Body, BodyJoints, Place, body_of_box, box_of, rotation_of
 from rpstn.pose.boxes import FixedBox, FollowedBox, parse_box
 from rpstn.pose.crops import is_upright

@@ -11,6 +11,7 @@ Results are typed: :class:`rpstn.results.FrameResult`.
 from __future__ import annotations
 
 import functools
+import math
 import tempfile
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -26,6 +27,7 @@ from mmpose.models.pose_estimators.base import BasePoseEstimator
 from rpstn.checkpoints import ModelError
 from rpstn.choices import KPT_THR, MODES
 from rpstn.deploy.engines import build_stepper, check_engine, export_for_engine
+from rpstn.deploy.export import Exported
 from rpstn.engine.loading import joint_names, load_model
 from rpstn.engine.shipped import shipped_files
 from rpstn.errors import SettingError, first_line
@@ -108,6 +110,10 @@ class PoseInferencer:
             raise SettingError(f'mode must be one of {MODES}, got {mode!r}')
         plain = (engine, precision) == ('torch', 'float32')
         check_engine(engine, precision)  # before the model is loaded
+        if engine == 'torch' and exported is not None:
+            raise SettingError('exported is of engines other than torch')
+        if not math.isfinite(kpt_thr):
+            raise SettingError(f'kpt_thr must be a number, got {kpt_thr}')
         parse_box(box)
         self.box = box
         self.kpt_thr = kpt_thr
@@ -159,7 +165,7 @@ class PoseInferencer:
         self.stepper: Stepper | BasePoseEstimator = model
         self.streaming: StreamingRPSTN | None = None
         if self.mode != 'clip':
-            self.stepper = stepper = self._build_stepper(engine, precision, exported)
+            self.stepper = stepper = self._build_stepper(engine, precision, exported, checkpoint)
             self.streaming = StreamingRPSTN(
                 stepper, model.cfg, min_score=kpt_thr, **self.stream_options
             )
@@ -167,11 +173,15 @@ class PoseInferencer:
             self.stepper, 'device', f'PyTorch {torch.__version__} on {device}, float32'
         )
 
-    def _build_stepper(self, engine: str, precision: str, exported: str | Path | None) -> Stepper:
+    def _build_stepper(
+        self, engine: str, precision: str, exported: str | Path | None, checkpoint: str | Path
+    ) -> Stepper:
         if engine == 'torch':
             return build_stepper(self.model, engine, precision)
         if exported is not None:
-            return build_stepper(exported, engine, precision)
+            opened = Exported.open(exported)
+            opened.check_source(checkpoint)
+            return build_stepper(opened, engine, precision)
         with tempfile.TemporaryDirectory() as folder:
             return build_stepper(
                 export_for_engine(self.model, folder, engine, precision), engine, precision

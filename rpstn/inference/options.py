@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any
 
 from mmengine.config import Config
 
-from rpstn.choices import KPT_THR, OUTPUTS
-from rpstn.engine.configs import read_config
+from rpstn.choices import KPT_THR, OUTPUTS, SAVED
+from rpstn.engine.configs import read_config, replace_settings
 from rpstn.engine.shipped import shipped_files
 from rpstn.errors import SettingError
 from rpstn.pose.boxes import parse_box
 from rpstn.pose.finders import default_finder
+from rpstn.video.inputs import is_live
 from rpstn.video.part import Moment, Part
 
 
@@ -29,8 +31,8 @@ class InferOptions:
     config: str | None = None
     """File, of another model than RPSTN-Lite, with its checkpoint."""
     checkpoint: str | Path | None = None
-    save: Sequence[str] = ('video', 'json', 'csv')
-    """Of :data:`rpstn.choices.OUTPUTS`."""
+    save: Sequence[str] | None = None
+    """Of :data:`rpstn.choices.OUTPUTS`; :data:`rpstn.choices.SAVED` by default."""
     box: str = 'follow'
     people: int = 1
     finder: str | None = None
@@ -55,7 +57,8 @@ class InferOptions:
     exported: Path | None = None
     device: str | None = None
     """As torch names it; a GPU where there is one by default."""
-    retries: int = 5
+    retries: int | None = None
+    """Of live streams; 5 by default."""
     show: bool = False
     resume: bool = False
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
@@ -74,12 +77,27 @@ class InferOptions:
         """
         if self.out is None and not self.show:
             raise SettingError('--out is needed, the folder of the results (or --show)')
-        if unknown := set(self.save) - set(OUTPUTS):
+        if self.out is None and (self.save or self.resume):
+            raise SettingError('--save and --resume are of files, which need --out')
+        if unknown := set(self.save or ()) - set(OUTPUTS):
             raise SettingError(f'--save must be of {", ".join(OUTPUTS)}, got {sorted(unknown)}')
         if (self.config is None) != (self.checkpoint is None):
             raise SettingError('config and checkpoint are given both, or neither for RPSTN-Lite')
         if self.fps is not None and not 0 < self.fps <= 1000:
             raise SettingError(f'--fps must be above 0 and at most 1000, got {self.fps}')
+        if not math.isfinite(self.kpt_thr):
+            raise SettingError(f'--kpt-thr must be a number, got {self.kpt_thr}')
+        if self.engine == 'torch' and self.exported is not None:
+            raise SettingError('--exported is of engines other than torch: name one by --engine')
+        on_cpu = self.engine != 'torch' and self.finder != 'rtmdet'
+        if on_cpu and self.device not in (None, 'cpu'):
+            raise SettingError(
+                f'--device is of engine torch; {self.engine} computes on the cpu, got {self.device}'
+            )
+        if self.retries is not None and not any(map(is_live, self.inputs)):
+            raise SettingError(
+                f'--retries is of live streams, got {" ".join(map(str, self.inputs))}'
+            )
         end = self.end
         if end is not None and end.seconds == self.start.seconds and end.value <= self.start.value:
             raise SettingError('--end must come after --start')
@@ -109,7 +127,7 @@ class InferOptions:
     @property
     def outputs(self) -> tuple[str, ...]:
         """What is written, each once."""
-        return tuple(dict.fromkeys(self.save)) if self.out is not None else ()
+        return tuple(dict.fromkeys(self.save or SAVED)) if self.out is not None else ()
 
     def model_files(self) -> tuple[Config, str | Path]:
         """Config, its settings replaced, and checkpoint.
@@ -119,6 +137,5 @@ class InferOptions:
         """
         if self.config is None or self.checkpoint is None:
             config, checkpoint = shipped_files('lite')
-            config.merge_from_dict(dict(self.cfg_options))
-            return config, checkpoint
+            return replace_settings(config, self.cfg_options), checkpoint
         return read_config(self.config, self.cfg_options), self.checkpoint

@@ -152,7 +152,12 @@ class InferRun:
         folder = None
         try:
             if source is None:
-                source = open_input(text, self.options.fps, self.options.part, self.options.retries)
+                source = open_input(
+                    text,
+                    self.options.fps,
+                    self.options.part,
+                    5 if self.options.retries is None else self.options.retries,
+                )
             if self.options.out is not None:
                 folder = RunFolder(
                     self.options.out,
@@ -228,7 +233,7 @@ class InferRun:
         """Take every frame of a source to every output."""
         args, meta = self.options, inferencer.dataset_meta
         fps = source.fps / args.stride
-        names = [name for name in dict.fromkeys(args.save) if name != 'video']
+        names = [name for name in args.outputs if name != 'video']
         header = dict(
             video=source.path.name if isinstance(source, FrameSource) else str(source),
             fps=source.fps,
@@ -249,7 +254,7 @@ class InferRun:
             if folder is not None:
                 stem = folder.folder / source.name
                 outputs = open_outputs(stack, names, stem, source, meta, header)
-                if 'video' in args.save:
+                if 'video' in args.outputs:
                     path = Path(f'{stem}{ending("video", source)}')
                     file = stack.enter_context(DrawnFile(path, source, fps))
                     drawn.append(file)
@@ -278,8 +283,7 @@ class InferRun:
 
     def _report(self, source: Source, out: Path, closed: bool) -> None:
         files = ', '.join(
-            str(out / f'{source.name}{ending(output, source)}')
-            for output in dict.fromkeys(self.options.save)
+            str(out / f'{source.name}{ending(output, source)}') for output in self.options.outputs
         )
         rate = self.done / max(self.took, 1e-9)
         self.say(f'{self.done} frames, {rate:.1f} per second: {files}')

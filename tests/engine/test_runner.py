@@ -170,6 +170,12 @@ def test_options_replace_settings_of_the_config(tmp_path, monkeypatch):
     [
         ('model = dict(', {}, r'some\.py: the config cannot be read: SyntaxError'),
         ("_base_ = 'other.py'", {}, r'some\.py: the config cannot be read: FileNotFoundError'),
+        (
+            "custom_imports = dict(imports=['nowhere'], allow_failed_imports=False)",
+            {},
+            "the config cannot be read: ModuleNotFoundError: No module named 'nowhere'",
+        ),
+        ('model = [1]', {'modle.depth': 3}, r'got modle\.depth; is model meant'),
         ('model = [1, 2]', {'model.depth.deep': 3}, r'model\.depth\.deep has no place'),
     ],
 )

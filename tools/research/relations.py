@@ -19,7 +19,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
 from rpstn.checkpoints import ModelError
-from rpstn.engine.loading import config_name
+from rpstn.engine.configs import config_name
 from rpstn.inference.clips import predict_video
 from rpstn.pose.boxes import FixedBox, FollowedBox, parse_box
 from rpstn.pose.datasets import ClipDataset

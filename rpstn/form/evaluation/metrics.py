@@ -13,6 +13,7 @@ import torch
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
+from torch import nn
 
 from rpstn.errors import SettingError
 from rpstn.tables import format_table
@@ -105,6 +106,31 @@ class FormMetric(BaseMetric):
             raise SettingError(f'FormMetric: class names must differ, got {names}')
         return names
 
+    def expected_figures(self, model: nn.Module) -> list[str] | None:
+        """Names of the figures of every evaluation, known before the first, by the model's head.
+
+        Raises:
+            SettingError: its scores would be refused.
+        """
+        head: Any = getattr(model, 'cls_head', None)
+        if head is None:
+            return None
+        if head.multi_class != self.multi_class:
+            raise SettingError(
+                f'FormMetric: multi_class must be that of the head, {head.multi_class}, got '
+                f'{self.multi_class}'
+            )
+        allowed = ('prob',) if self.num_bins is not None else ('prob', 'score')
+        if head.average_clips not in allowed:
+            raise SettingError(
+                f'FormMetric: average_clips of the head must be {" or ".join(allowed)} '
+                f'with num_bins={self.num_bins}, got {head.average_clips!r}'
+            )
+        every = np.eye(head.num_classes)  # a sample of each class, rightly classified
+        labels = every.astype(int) if self.multi_class else np.arange(head.num_classes)
+        names = self.class_names(head.num_classes)
+        return list(self._named(self._evaluate(every, labels), names))
+
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Check and keep scores and labels of a batch of samples (as dicts)."""
         for sample in data_samples:
@@ -173,14 +199,18 @@ class FormMetric(BaseMetric):
             raise SettingError('FormMetric: there is no sample to evaluate')
         scores = np.stack([result['scores'] for result in results])
         labels = np.stack([result['label'] for result in results])
-        self.evaluation = evaluation = (
-            evaluate_labels(scores, labels, self.num_bins, self.threshold)
-            if self.multi_class
-            else evaluate_classes(scores, labels, self.num_bins, self.topk)
-        )
+        self.evaluation = evaluation = self._evaluate(scores, labels)
         names = self.class_names(scores.shape[1])
         if self.log_tables:
             self._log(evaluation, names, len(results))
+        return self._named(evaluation, names)
+
+    def _evaluate(self, scores: np.ndarray, labels: np.ndarray) -> FormEvaluation:
+        if self.multi_class:
+            return evaluate_labels(scores, labels, self.num_bins, self.threshold)
+        return evaluate_classes(scores, labels, self.num_bins, self.topk)
+
+    def _named(self, evaluation: FormEvaluation, names: Sequence[str]) -> dict[str, float]:
         figures = dict(evaluation.overall)
         if self.per_class:
             figures.update(

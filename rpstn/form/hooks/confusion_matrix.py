@@ -41,9 +41,9 @@ class ConfusionMatrixHook(Hook):
         """Find the metrics early: better than after an hour of testing."""
         self._metrics(runner.test_loop.evaluator)
 
-    def before_val(self, runner: Runner) -> None:
-        """As :meth:`before_test`."""
-        if self.val:
+    def before_train(self, runner: Runner) -> None:
+        """As :meth:`before_test`, of the validations to come."""
+        if self.val and runner.val_loop is not None:
             self._metrics(runner.val_loop.evaluator)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:

@@ -13,7 +13,7 @@ from .blazepose import BlazePoseDataset
 from .clip_dataset import ClipDataset
 from .hieve import HiEveClipDataset
 from .jhmdb import JHMDBClipDataset
-from .metainfo import BLAZEPOSE33, HIEVE14, JHMDB15, PENN13, POSETRACK18
+from .metainfo import BLAZEPOSE33, HIEVE14, JHMDB15, PENN13, POSETRACK18, make_metainfo
 from .penn_action import PennActionDataset
 from .posetrack18 import PoseTrack18ClipDataset
 from .samplers import RepeatSampler
@@ -49,4 +49,5 @@ __all__ = [
     'VideoPart',
     'VideoReader',
     'find_data',
+    'make_metainfo',
 ]

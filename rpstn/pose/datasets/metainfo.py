@@ -5,6 +5,8 @@ Left is drawn green, right orange, the middle blue, as MMPose draws COCO.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _LEFT, _RIGHT, _MIDDLE = [0, 255, 0], [255, 128, 0], [51, 153, 255]
 _LOWER = ('hip', 'knee', 'ankle', 'heel', 'foot_index')
 
@@ -18,10 +20,25 @@ def _swap(name: str) -> str:
     return {'left': f'right_{part}', 'right': f'left_{part}'}.get(side, '')
 
 
-def _dataset_info(
-    name: str, keypoints: list[str], links: list[tuple[str, str]], sigmas: list[float], paper: dict
+def make_metainfo(
+    name: str,
+    keypoints: Sequence[str],
+    links: Sequence[tuple[str, str]],
+    sigmas: Sequence[float] | None = None,
+    paper: dict | None = None,
 ) -> dict:
-    """Every joint has weight 1: the papers' losses and PCK count all joints alike."""
+    """A data set's joints, as MMPose's ``metainfo``.
+
+    Every joint has weight 1: the papers' losses and PCK count all joints alike.
+
+    Args:
+        name: of the data set.
+        keypoints: names of the joints, in order; mirroring an image swaps ``left_...`` and
+            ``right_...``.
+        links: pairs of joints between which a limb is drawn.
+        sigmas: of the joints, which COCO's OKS alone needs. Default to a shoulder's.
+        paper: the data set's.
+    """
 
     def link_color(link: tuple[str, str]) -> list[int]:
         sides = [_side_color(joint) for joint in link]
@@ -45,14 +62,14 @@ def _dataset_info(
             i: dict(link=link, id=i, color=link_color(link)) for i, link in enumerate(links)
         },
         joint_weights=[1.0] * len(keypoints),
-        sigmas=sigmas,
+        sigmas=list(sigmas or [0.079] * len(keypoints)),
     )
 
 
 # Tables of joints and limbs, to the end of the file.
 # fmt: off
 # Sigmas are COCO's for the joints it has; its nose serves for the head.
-PENN13 = _dataset_info(
+PENN13 = make_metainfo(
     name='penn_action',
     keypoints=['head', 'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow',
                'left_wrist', 'right_wrist', 'left_hip', 'right_hip', 'left_knee', 'right_knee',
@@ -74,7 +91,7 @@ PENN13 = _dataset_info(
                homepage='http://dreamdragon.github.io/PennAction/'))
 
 # Names, order and sigmas are those of MMPose's configs/_base_/datasets/jhmdb.py.
-JHMDB15 = _dataset_info(
+JHMDB15 = make_metainfo(
     name='jhmdb',
     keypoints=['neck', 'belly', 'head', 'right_shoulder', 'left_shoulder', 'right_hip',
                'left_hip', 'right_elbow', 'left_elbow', 'right_knee', 'left_knee', 'right_wrist',
@@ -94,7 +111,7 @@ JHMDB15 = _dataset_info(
                homepage='http://jhmdb.is.tue.mpg.de/dataset'))
 
 # Names, order, links and sigmas are those of MMPose's configs/_base_/datasets/posetrack18.py.
-POSETRACK18 = _dataset_info(
+POSETRACK18 = make_metainfo(
     name='posetrack18',
     keypoints=['nose', 'head_bottom', 'head_top', 'left_ear', 'right_ear', 'left_shoulder',
                'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
@@ -117,7 +134,7 @@ POSETRACK18 = _dataset_info(
 
 # The published order. Sigmas are COCO's for the joints it has; the chest, between the shoulders,
 # has theirs.
-HIEVE14 = _dataset_info(
+HIEVE14 = make_metainfo(
     name='hieve',
     keypoints=['nose', 'chest', 'right_shoulder', 'right_elbow', 'right_wrist', 'left_shoulder',
                'left_elbow', 'left_wrist', 'right_hip', 'right_knee', 'right_ankle', 'left_hip',
@@ -138,7 +155,7 @@ HIEVE14 = _dataset_info(
 
 # MediaPipe's order and connections; its 'mouth_left' is 'left_mouth' here. Sigmas are COCO's, of
 # landmarks that it has not those of the nearest one that it has: eye, wrist, ankle.
-BLAZEPOSE33 = _dataset_info(
+BLAZEPOSE33 = make_metainfo(
     name='blazepose33',
     keypoints=['nose', 'left_eye_inner', 'left_eye', 'left_eye_outer', 'right_eye_inner',
                'right_eye', 'right_eye_outer', 'left_ear', 'right_ear', 'left_mouth',

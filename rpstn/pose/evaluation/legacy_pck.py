@@ -13,6 +13,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmpose.codecs.utils import generate_gaussian_heatmaps
 from mmpose.registry import METRICS
+from torch import nn
 
 from rpstn.errors import SettingError
 from rpstn.tables import format_table
@@ -112,6 +113,13 @@ class LegacyPCK(BaseMetric):
         self.torso = torso
         self.sigma = sigma
         self.plus_one = plus_one
+
+    def expected_figures(self, model: nn.Module) -> list[str]:
+        """As :meth:`VideoPCK.expected_figures`."""
+        torso_joints(self.dataset_meta, self.torso, 'LegacyPCK')
+        names = self.dataset_meta['keypoint_id2name']
+        figures = group_means(np.zeros(len(names)), [names[k] for k in range(len(names))])
+        return [f'legacy_PCK@{self.thr:g}/{name}' for name in figures]
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Count the joints of each clip of a batch."""

@@ -16,6 +16,7 @@ from mmengine.logging import print_log
 from mmengine.registry import EVALUATOR
 from mmpose.evaluation.functional import keypoint_pck_accuracy
 from mmpose.registry import METRICS
+from torch import nn
 
 from rpstn.errors import SettingError
 from rpstn.tables import format_table
@@ -52,8 +53,14 @@ def group_means(values: np.ndarray, names: Sequence[str]) -> dict[str, float]:
     return {**figures, 'mean': mean_of_counted(values)}
 
 
-def torso_joints(dataset_meta: dict, torso: tuple[str, str] | None, metric: str) -> tuple[int, int]:
-    """The two joints of the torso's diagonal: those named, or the data set's own."""
+def torso_joints(
+    dataset_meta: dict, torso: tuple[str, str] | None, metric: str, instead: str = ''
+) -> tuple[int, int]:
+    """The two joints of the torso's diagonal: those named, or the data set's own.
+
+    Raises:
+        SettingError: it has no such joints; ``instead`` is what else could be set.
+    """
     dataset = dataset_meta.get('dataset_name', '')
     names = torso or TORSO_OF_DATASET.get(dataset, TORSO)
     name2id = dataset_meta['keypoint_name2id']
@@ -61,7 +68,7 @@ def torso_joints(dataset_meta: dict, torso: tuple[str, str] | None, metric: str)
     if missing:
         raise SettingError(
             f'{metric}: torso joints {missing} are not among the joints of '
-            f'{dataset or "the data set"}: {sorted(name2id)}; set torso='
+            f'{dataset or "the data set"}: {sorted(name2id)}; set torso={instead}'
         )
     return name2id[names[0]], name2id[names[1]]
 
@@ -142,9 +149,27 @@ class VideoPCK(BaseMetric):
                 )
             )
 
+    def expected_figures(self, model: nn.Module) -> list[str]:
+        """Names of the figures of every evaluation, known before the first.
+
+        Raises:
+            SettingError: the data set has no such torso.
+        """
+        if 'torso' in self.normalizers:
+            self._torso_joints()
+        none = np.zeros(len(self.dataset_meta['keypoint_id2name']))
+        return [
+            f'{normalizer}_PCK@{self.thr:g}/{name}'
+            for normalizer in self.normalizers
+            for name in self._figures(none, none, none)
+        ]
+
+    def _torso_joints(self) -> tuple[int, int]:
+        return torso_joints(self.dataset_meta, self.torso, 'VideoPCK', " or normalizers=['bbox']")
+
     def _torso(self, keypoints: np.ndarray, labelled: np.ndarray) -> np.ndarray:
         """Length of the torso diagonal, (N,); 0 where it is unknown."""
-        a, b = torso_joints(self.dataset_meta, self.torso, 'VideoPCK')
+        a, b = self._torso_joints()
         length = np.linalg.norm(keypoints[:, a] - keypoints[:, b], axis=-1)
         return np.where(labelled[:, a] & labelled[:, b], length, 0)
 

@@ -1,0 +1,96 @@
+"""Training taken up again, also where the work folder has been renamed, moved or copied since.
+
+MMEngine writes whole paths, of the folder as it was: into ``last_checkpoint``, and of the best
+checkpoint, which it removes when there is a better one, into the checkpoints.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from rpstn.checkpoints import ModelError
+from rpstn.errors import SettingError
+
+from .loading import read_model
+
+_LAST = 'last_checkpoint'
+_NEEDED = {'meta', 'message_hub'}
+
+
+def check_start(config: Config) -> None:
+    """Find and check the checkpoint that a training starts from, if it does.
+
+    To go on (``resume``) takes all of it. Weights alone (``load_from``) may fit partly, as those of
+    another head do; a warning says what is not taken.
+
+    Args:
+        config: its ``load_from`` becomes the last checkpoint in its work folder, if it goes on
+            from that.
+
+    Raises:
+        ModelError: the checkpoint is missing, damaged or does not fit.
+        SettingError: it is not known which is the last one.
+    """
+    goes_on = config.get('resume', False)
+    if goes_on and not config.get('load_from'):
+        config.load_from = last_checkpoint(config.work_dir)
+    if not config.get('load_from'):
+        return
+    _, saved = read_model(config, config.load_from, partly=not goes_on)
+    if goes_on and not saved.keys() >= _NEEDED:
+        raise ModelError(
+            f'{config.load_from}: to go on from must have {", ".join(sorted(_NEEDED))}, got '
+            f'{", ".join(sorted(saved.keys() - {"state_dict"})[:3])}; weights alone are taken by '
+            '--cfg-options load_from=...'
+        )
+
+
+def last_checkpoint(work_dir: str | Path) -> str | None:
+    """The last checkpoint in a work folder, wherever it lay when it was written; None for none.
+
+    Raises:
+        SettingError: the folder does not tell which it is, or it is not there.
+    """
+    note = Path(work_dir) / _LAST
+    if not note.is_file():
+        if found := sorted(Path(work_dir).glob('*.pth')):
+            raise SettingError(
+                f'{note}: missing, so that it is not known which checkpoint is the last; name '
+                f'one: --resume {found[-1]}'
+            )
+        return None
+    written = Path(note.read_text().strip())
+    for path in (note.with_name(written.name), written):
+        if path.exists():
+            return str(path)
+    raise SettingError(
+        f'{note}: must name a checkpoint that is there, or beside it, got {written}; name one: '
+        '--resume CHECKPOINT'
+    )
+
+
+class BestBesideHook(Hook):
+    """After resuming, the best checkpoint so far is the one in this work folder, or none.
+
+    Otherwise MMEngine would remove the file of another run, or of the folder this one is a copy of.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Tell the CheckpointHook, which asks later."""
+        if any(getattr(hook, 'out_dir', None) for hook in runner.hooks if _saves(hook)):
+            return  # they lie elsewhere
+        hub = runner.message_hub
+        for key in [key for key in hub.runtime_info if key.startswith('best_ckpt')]:
+            beside = Path(runner.work_dir) / Path(hub.get_info(key)).name
+            if beside.exists():
+                hub.update_info(key, str(beside))
+            else:
+                hub.pop_info(key)
+
+
+def _saves(hook: Hook) -> bool:
+    return hasattr(hook, 'save_best')

@@ -1,0 +1,94 @@
+"""Options that would do nothing, or are no numbers: a line, before anything takes time."""
+
+from pathlib import Path
+
+import pytest
+
+from rpstn.benchmark.settings import Settings
+from rpstn.deploy.export import Exported, ExportError
+from rpstn.deploy.run import ExportOptions, export
+from rpstn.errors import SettingError
+from rpstn.files import sha256
+from rpstn.inference.inferencer import PoseInferencer
+from rpstn.inference.options import InferOptions
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(kpt_thr=float('nan')), '--kpt-thr must be a number, got nan'),
+        (dict(kpt_thr=float('inf')), '--kpt-thr must be a number, got inf'),
+        (dict(fps=float('nan')), '--fps must be above 0 .*got nan'),
+        (dict(exported=Path('x')), '--exported is of engines other than torch'),
+        (dict(engine='onnx', device='cuda'), '--device is of engine torch; onnx .* got cuda'),
+        (dict(retries=3), '--retries is of live streams, got a.mp4'),
+        (dict(out=None, show=True, save=['json']), '--save and --resume .* need --out'),
+        (dict(out=None, show=True, resume=True), '--save and --resume .* need --out'),
+        (dict(cfg_options={'modle.head.channels': 3}), 'got modle.head.channels; is model meant'),
+    ],
+)
+def test_of_infer(options, message, tmp_path):
+    given = InferOptions(**{'inputs': ['a.mp4'], 'out': tmp_path, **options})
+    with pytest.raises(SettingError, match=message) as error:
+        given.check()
+        given.model_files()
+    assert '\n' not in str(error.value)
+
+
+def test_what_has_its_use_is_taken(tmp_path):
+    for options in (
+        dict(engine='onnx', exported=Path('x'), device='cpu'),
+        dict(inputs=['0'], retries=3),
+        dict(out=None, show=True),
+        dict(engine='onnx', finder='rtmdet', device='cuda'),  # the detector's
+    ):
+        InferOptions(**{'inputs': ['a.mp4'], 'out': tmp_path, **options}).check()
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(kpt_thr=float('nan')), 'kpt_thr must be a number, got nan'),
+        (dict(exported='x'), 'exported is of engines other than torch'),
+    ],
+)
+def test_of_the_inferencer(options, message):
+    with pytest.raises(SettingError, match=message):
+        PoseInferencer(**options)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(keep_float=['deconv']), '--keep-float is of 8-bit integers'),
+        (dict(weight_bits=8), '--weight-bits is of 8-bit integers'),
+        (dict(limit=3), '--limit is of clips'),
+    ],
+)
+def test_of_export(options, message, tmp_path):
+    with pytest.raises(SettingError, match=message):
+        export(ExportOptions('a.py', 'a.pth', tmp_path, **options))
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(ways=['clip'], exports='x'), '--exports and --keep-float are of onnx and openvino'),
+        (dict(ways=['clip'], keep_float=['a']), '--exports and --keep-float are of onnx'),
+        (dict(ways=['clip'], video=__file__), '--video is of the way mediapipe'),
+    ],
+)
+def test_of_benchmark(options, message):
+    with pytest.raises(SettingError, match=message):
+        Settings(**options)
+
+
+def test_an_export_of_other_weights_is_refused(tmp_path):
+    a, b = tmp_path / 'a.pth', tmp_path / 'b.pth'
+    a.write_bytes(b'a')
+    b.write_bytes(b'b')
+    exported = Exported(tmp_path, dict(checkpoint='a.pth', checkpoint_sha256=sha256(a)))
+    exported.check_source(a)
+    Exported(tmp_path, {}).check_source(b)  # it does not say
+    with pytest.raises(ExportError, match='must be an export of .*b.pth, got one .* a.pth of sha'):
+        exported.check_source(b)
