@@ -49,7 +49,7 @@ def frames_of(clip: dict, number: int) -> dict:
 def test_whole_frames_are_answered_as_the_file_is_and_no_label_is_seen(clip):
     inferencer = streaming_inferencer()
     assert inferencer.mode == 'stream'
-    expected = [r.keypoints[0] for r in islice(PoseInferencer()(clip['reader'].path), 5)]
+    expected = [r.keypoints[0] for r in islice(PoseInferencer(joints='jhmdb15')(clip['reader'].path), 5)]
     blind = dict(
         video=clip['video'], frames=[dict(img=frame['img']) for frame in clip['frames'][:5]]
     )
@@ -108,7 +108,7 @@ def test_whole_frames_are_answered_in_jhmdbs_joints(tmp_path, skeleton, clip):
 
 def test_a_frame_without_people_has_no_answer():
     still = np.full((48, 64, 3), 90, np.uint8)
-    inferencer = PoseInferencer(stream_options=dict(finder=MotionFinder()))
+    inferencer = PoseInferencer(stream_options=dict(finder=MotionFinder()), joints='jhmdb15')
     results = dict(video='still', frames=[dict(img=still)] * 3)
     found = np.stack(list(inferencer_predictor(inferencer)(results)))
     assert found.shape == (3, 15, 2) and np.isnan(found).all()
