@@ -26,11 +26,10 @@ from rpstn.inference.run import infer
 from rpstn.video.frames import VideoWriter, open_frames
 
 sys.path.append(str(Path(__file__).parent / 'research'))
-from mediapipe_pose import find_joints
+from mediapipe_pose import MediaPipePose
 
 CLIP = Path(__file__).parents[1] / 'demo/squat.mp4'
 BOTTOM = 26  # the frame in which the hips are lowest
-JOINTS = 'jhmdb15'  # that both models are drawn by
 ZOOM = 2
 
 
@@ -74,7 +73,7 @@ def main() -> None:
     began = time.perf_counter()
     infer(InferOptions([str(CLIP)], args.out, save=('json', 'csv'), device='cpu'), print)
 
-    inferencer = PoseInferencer(joints=JOINTS)
+    inferencer = PoseInferencer()  # its joints are MediaPipe's 33 landmarks
     meta = inferencer.dataset_meta
     results = list(inferencer(CLIP))
     images = [result.image for result in results]
@@ -86,8 +85,8 @@ def main() -> None:
         ]
     }
     try:
-        with silent():
-            found['MediaPipe Pose'] = list(zip(*find_joints(images, JOINTS)))
+        with silent(), MediaPipePose() as pose:
+            found['MediaPipe Pose'] = [pose(image) for image in images]
     except ImportError as error:
         print(f'RPSTN-Lite is drawn alone. {error}')
 
