@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from rpstn.skeletons import get_skeleton, map_joints
 from rpstn.video.frames import open_frames
 
 ROOT = Path(__file__).parents[2]
@@ -46,18 +47,18 @@ def video_size(path: Path) -> tuple[int, int, int]:
 def test_the_joints_are_where_the_body_is(demo):
     out, _ = demo
     read = json.loads((out / 'squat.json').read_text())
-    joints = {name: i for i, name in enumerate(read['joints'])}
+    joints = {name: i for i, name in enumerate(get_skeleton('jhmdb15').joints)}
     frames = {entry['frame']: np.array(entry['keypoints']) for entry in read['frames']}
     assert list(frames) == list(range(FRAMES))
     for index, (head, hips) in PLACES.items():
-        found = frames[index][:, :2]
+        found = map_joints(frames[index][:, :2], 'blazepose33', 'jhmdb15')
         hip = (found[joints['left_hip']] + found[joints['right_hip']]) / 2
         assert np.linalg.norm(hip - hips) < TOLERANCE, index
         assert np.linalg.norm(found[joints['head']] - head) < TOLERANCE, index
     every = np.stack(list(frames.values()))
-    sure = every[every[..., 2] >= 0.3][:, :2]
+    sure = every[every[..., 2] >= 0.2][:, :2]
     assert len(sure) > 0.5 * every[..., 2].size
-    assert (sure > (55, 150)).all() and (sure < (170, 410)).all()  # around the man in all frames
+    assert (sure > (55, 150)).all() and (sure < (175, 422)).all()  # around the man in all frames
 
 
 def test_the_table_tells_the_same(demo):
