@@ -69,7 +69,7 @@ def test_everybody_is_drawn_and_nobody_else():
     )
     drawn = both.draw(image)
     assert drawn is image and (drawn != alone).any()
-    left_out = dataclasses.replace(sure, scores=np.full(15, 0.2), box=np.zeros(4))
+    left_out = dataclasses.replace(sure, scores=np.full(15, 0.19), box=np.zeros(4))
     assert not left_out.draw(np.zeros_like(image))[5:, 5:].any()
     with pytest.raises(ValueError, match='frame 4: an image to draw on is needed'):
         FrameResult(4, 0.0, ()).draw()

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from rpstn.files import replacing
 
     before, after = read_page(args.out) if args.out else ('', '')
-    given = {field.name: getattr(args, field.name) for field in fields(Settings)}
+    given = {field.name: getattr(args, field.name) for field in fields(Settings) if field.init}
     given = {name: value for name, value in given.items() if value is not None}
     given['cfg_options'] = parse_settings(args.cfg_options, '--cfg-options')
     settings = Settings(**given)

@@ -83,6 +83,9 @@ def _decode(path: str | Path, damage: Damage, threads: int) -> Iterator[Decoded]
         damage.frames.clear()
         damage.end = ''
         cut, opening = container.format.name in ('mpegts', 'mpeg'), True
+        # AVI knows the order of packets alone. Where frames are shown in another one, their stamps
+        # are guesses: then only errors tell of a lost frame, and the rate of its time.
+        stamped = container.format.name != 'avi' or not context.has_b_frames
         waiting: list[_Sent] = []
         index, first, last, at = 0, None, -1 / fps, -1
         for packet in _packets(container, stream, damage):
@@ -94,8 +97,10 @@ def _decode(path: str | Path, damage: Damage, threads: int) -> Iterator[Decoded]
                     raise _Damaged from None
                 failed = True
             if packet is not None and not packet.is_discard:
-                if failed or (context.name in _ONE_EACH and packet.pts is not None):
-                    heappush(waiting, _Sent(_stamp(packet), opening, failed))
+                each = stamped and context.name in _ONE_EACH and packet.pts is not None
+                if failed or each:
+                    at_once = _NEVER if not stamped else _stamp(packet)
+                    heappush(waiting, _Sent(at_once, opening, failed))
                 opening = False
             for frame in frames:
                 stamp = _stamp(frame)
@@ -108,7 +113,7 @@ def _decode(path: str | Path, damage: Damage, threads: int) -> Iterator[Decoded]
                     first = min([stamp, *(sent.stamp for sent in lost if sent.stamp > _NEVER)])
                 damage.frames += range(index, index + len(lost))
                 index += len(lost)
-                time = (stamp - first) * tick
+                time = (stamp - first) * tick if stamped else index / fps
                 # In damaged files a stamp may be missing, or run backwards.
                 last, at = time if time > last else last + (index - at) / fps, index
                 yield Decoded(index, last, partial(_to_bgr, frame, converter, ratio))

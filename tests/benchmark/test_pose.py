@@ -34,8 +34,9 @@ def test_multiply_adds_are_counted_by_part(channels):
     # Of many channels Conv_a is folded into S, which so takes the heatmaps, too.
     reduce = channels * min((channels + JOINTS) * cells, 9 * JOINTS * side**2)
     assert counts['Conv_a and S'] == reduce + sum(9 * channels**2 * side**2 for side in sides)
-    # R's two 1x1 convolutions and two products of K maps; the dynamic one is of kernels 1x1.
-    assert counts['R'] == 4 * JOINTS**2 * cells
+    # R's two products of K maps, its two 1x1 convolutions being made a part of W_r; the dynamic
+    # convolution is of kernels 1x1.
+    assert counts['R'] == 2 * JOINTS**2 * cells + 2 * JOINTS**3
     assert counts[REST] == channels * cells
     # Transposed, kernel 4, stride 2: 4 taps for each of the cells made.
     assert counts['deconvolutions'] == 4 * channels * sum(

@@ -334,3 +334,18 @@ def test_real_files_are_read_as_opencv_reads_them():
         assert len(found) == len(expected)
         for image, other in zip(found, expected):
             np.testing.assert_array_equal(image, other)
+
+
+def test_frames_that_avi_has_in_another_order_are_all_there_and_in_time(tmp_path):
+    # AVI knows no time stamps: H.264 with frames that look ahead has guesses for them.
+    path = tmp_path / 'ahead.avi'
+    with VideoWriter(path, 10, (96, 96)) as writer:
+        for t in range(6):
+            writer.write(np.full((96, 96, 3), 60 + 20 * t, np.uint8))
+    damage = Damage()
+    frames = list(decode(path, damage))
+    assert not damage.frames and not damage.end
+    assert [frame.index for frame in frames] == list(range(6))
+    assert [frame.time for frame in frames] == pytest.approx([t / 10 for t in range(6)])
+    shades = [frame.image().mean() for frame in frames]
+    assert shades == pytest.approx([60 + 20 * t for t in range(6)], abs=5)

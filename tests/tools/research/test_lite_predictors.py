@@ -49,7 +49,9 @@ def frames_of(clip: dict, number: int) -> dict:
 def test_whole_frames_are_answered_as_the_file_is_and_no_label_is_seen(clip):
     inferencer = streaming_inferencer()
     assert inferencer.mode == 'stream'
-    expected = [r.keypoints[0] for r in islice(PoseInferencer(joints='jhmdb15')(clip['reader'].path), 5)]
+    expected = [
+        r.keypoints[0] for r in islice(PoseInferencer(joints='jhmdb15')(clip['reader'].path), 5)
+    ]
     blind = dict(
         video=clip['video'], frames=[dict(img=frame['img']) for frame in clip['frames'][:5]]
     )

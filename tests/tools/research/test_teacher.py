@@ -244,4 +244,4 @@ def test_videos_that_cannot_be_read(teacher, tmp_path, monkeypatch, capsys):
     options = ['unlabelled', '--videos', str(tmp_path / 'videos'), '--out', str(tmp_path / 'out')]
     monkeypatch.setattr('sys.argv', ['label_by_teacher', *options])
     assert main() == 1
-    assert 'a.avi: the video cannot be opened' in capsys.readouterr().err
+    assert 'a.avi: not a video that can be opened' in capsys.readouterr().err
