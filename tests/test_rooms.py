@@ -32,6 +32,7 @@ ROOMS = (
     'form',
     'simulation',
     'inference',
+    'assess',
     'apis',
     'benchmark',
     'cli',

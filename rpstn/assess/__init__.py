@@ -1,0 +1,1 @@
+"""From joints in space to what a coach can read: repetitions, angles, faults, a report."""
