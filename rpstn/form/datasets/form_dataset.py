@@ -65,7 +65,7 @@ class SkeletonFormDataset(SkeletonDataset):
             need ``metainfo=dict(skeleton='coco17', unit='px')`` or the like.
     """
 
-    METAINFO = dict(skeleton='mediapipe19', unit='cm')
+    METAINFO = dict(skeleton='mediapipe19', unit='cm', axes=(1, -1, -1))
 
     def __init__(
         self,
