@@ -16,11 +16,12 @@ from rich.console import Console
 from rpstn.checkpoints import ModelError
 from rpstn.engine.cpu import keep_freed_memory
 from rpstn.errors import RPSTNError, SettingError, one_line
+from rpstn.names import hide_password, hide_passwords, printable
 from rpstn.pose.boxes import BoxError
 from rpstn.pose.finders import build_finder
 from rpstn.video.frames import FrameSource
 from rpstn.video.inputs import Source, expand_inputs, is_live, open_input
-from rpstn.video.live import LiveSource, hide_password
+from rpstn.video.live import LiveSource
 from rpstn.video.part import Part
 from rpstn.video.readers import UnreadableFrameError
 
@@ -206,7 +207,7 @@ class InferRun:
         about = dict(
             input=hide_password(text) if source.live else str(Path(text).absolute()),
             size=list(source.size),
-            config=inferencer.model.cfg.pretty_text,
+            config=hide_passwords(inferencer.model.cfg.pretty_text),
             checkpoint=_file_or_name(self.checkpoint),
             box=args.box,
             kpt_thr=args.kpt_thr,
@@ -235,11 +236,11 @@ class InferRun:
         fps = source.fps / args.stride
         names = [name for name in args.outputs if name != 'video']
         header = dict(
-            video=source.path.name if isinstance(source, FrameSource) else str(source),
+            video=printable(source.path.name if isinstance(source, FrameSource) else str(source)),
             fps=source.fps,
             size=source.size,
-            config=args.config or 'lite',
-            checkpoint=str(self.checkpoint),
+            config=printable(args.config or 'lite'),
+            checkpoint=printable(hide_password(str(self.checkpoint))),
             box=args.box,
             mode=inferencer.mode_for(source),
             stride=args.stride,
@@ -307,5 +308,5 @@ class InferRun:
 def _file_or_name(text: str | Path | None) -> list[str | int] | str | None:
     """What tells a file from another: its path and bytes; of a name or URL itself."""
     if text is None or not Path(text).is_file():
-        return None if text is None else str(text)
+        return None if text is None else hide_password(str(text))
     return [str(Path(text).absolute()), os.path.getsize(text)]
