@@ -84,7 +84,13 @@ class InferRun:
         args = self.options
         sources: list[tuple[str, Source | None]] = []
         names: dict[str, str] = {}
-        for text in expand_inputs(list(args.inputs), self.say):
+        texts: list[str] = []
+        for given in args.inputs:
+            try:
+                texts += expand_inputs([given], self.say)
+            except UnreadableFrameError as error:
+                self.errors.append(one_line(error))
+        for text in texts:
             try:
                 if is_live(text):
                     sources.append((text, None))
