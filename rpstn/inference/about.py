@@ -85,5 +85,5 @@ def content_sha256(source: FrameSource) -> str:
 def _sha256_or_name(text: str | Path | None) -> str | None:
     """What tells a file from another; of a name or URL itself."""
     if text is None or not Path(text).is_file():
-        return text and hide_password(str(text))
+        return None if text is None else hide_password(str(text))
     return sha256(text)

@@ -6,8 +6,8 @@ every file in it up to the last frame but the video and the NPZ, which need thei
 ``journal.jsonl``: a line on what the run is, and then the bare results of each frame in full
 precision. From these, and the input, all other files can be made again without asking the model.
 
-What of all that outlasts a power cut: the results, when they are complete, and the journal up to
-the last seconds.
+A power cut costs the last seconds of work: the journal is brought down to the disk every so many,
+and so are the results of a run that took as long, and those that replace others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from rpstn.errors import RPSTNError
-from rpstn.files import is_stray, refuse_existing, sync, write_text
+from rpstn.files import is_stray, refuse_existing, sync
 from rpstn.growing_files import GrowingFile
 from rpstn.locks import FolderLock
 from rpstn.results import FrameResult
@@ -31,7 +31,7 @@ JOURNAL = 'journal.jsonl'
 COMPLETE = 'complete.json'
 """Names of the files that are being moved into place."""
 _SYNC_EVERY = 5.0
-"""Seconds of work that a power cut costs; the more where the disk is slow, see below."""
+"""Seconds of work that a power cut may cost; more where the disk is slow, see below."""
 
 
 class RunError(RPSTNError, RuntimeError):
@@ -63,6 +63,7 @@ class RunFolder:
         """Frames that an earlier run has done."""
         self._whole = 0
         """Bytes of the journal that are of whole lines."""
+        self._began = time.monotonic()
         self._made = [path for path in (out, *out.parents) if not path.exists()]
         self._written = 0
         if self.folder.is_symlink():
@@ -130,21 +131,24 @@ class RunFolder:
         Raises:
             WriteError: the disk has not taken them. ExistsError: a place is taken.
         """
-        for name in names:
-            sync(self.folder / name)
+        # It takes longer than a picture, which can be made again.
+        if overwrite or time.monotonic() - self._began > _SYNC_EVERY:
+            for name in names:
+                sync(self.folder / name)
         if not overwrite:
             refuse_existing(targets(self.out, self.folder, names))
         # A kill from here on leaves some in place: the same run may replace those.
-        write_text(self.folder / COMPLETE, json.dumps(list(names)))
+        GrowingFile(self.folder / COMPLETE, _line(list(names))).close()
         for name in names:
             os.replace(self.folder / name, self.out / name)
-        sync(self.out)
         # In this order, so that a kill leaves a run that can be taken up, or an empty folder.
         last = (self.folder / JOURNAL, self.folder / COMPLETE)
-        for file in (*(set(self.folder.iterdir()) - {*last, self._lock.path}), *last):
+        for file in set(self.folder.iterdir()) - {*last, self._lock.path}:
+            shutil.rmtree(file) if file.is_dir() and not file.is_symlink() else file.unlink()
+        for file in last:
             file.unlink()
         self.close()
-        self.folder.rmdir()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def discard(self) -> None:
         """Remove all that this run has made."""
@@ -194,7 +198,7 @@ def targets(out: Path, folder: Path, names: Sequence[str]) -> list[Path]:
     return [out / name for name in names if not isinstance(moved, list) or name not in moved]
 
 
-def _line(record: dict) -> bytes:
+def _line(record: dict | list) -> bytes:
     return json.dumps(record).encode() + b'\n'
 
 

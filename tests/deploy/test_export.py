@@ -1,5 +1,6 @@
 """Exported graphs answer what the model answers, and damaged or foreign files are refused."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -476,9 +477,8 @@ def test_a_graph_reads_no_other_file(tmp_path):
 
 def test_an_export_of_another_model_is_refused(model, exported):
     exported.check_source(model)
-    other = build_model(tiny_config())
-    other.cfg = model.cfg
-    exported.check_source(other)  # of the same weights
+    other = copy.deepcopy(model)
+    exported.check_source(other)
     with torch.no_grad():
         next(other.parameters()).view(-1)[0] += 1e-3
     with pytest.raises(ExportError, match='the same model, got one of another weights') as error:
@@ -496,6 +496,7 @@ def test_an_export_of_another_model_is_refused(model, exported):
 
 def test_a_failed_export_leaves_what_was_there(model, tmp_path, monkeypatch):
     (tmp_path / 'step.onnx').write_text('of before')
+    (tmp_path / 'export.json').write_text('of before')
 
     def fail(*_):
         raise OSError('disk full')
@@ -503,8 +504,15 @@ def test_a_failed_export_leaves_what_was_there(model, tmp_path, monkeypatch):
     monkeypatch.setattr('rpstn.deploy.export._save', fail)
     with pytest.raises(OSError, match='disk full'):
         export_model(model, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ['step.onnx']
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['export.json', 'step.onnx']
     assert (tmp_path / 'step.onnx').read_text() == 'of before'
+
+
+def test_graphs_of_others_are_not_replaced(model, tmp_path):
+    (tmp_path / 'step.onnx').write_text('theirs')
+    with pytest.raises(ExportError, match=r'step.onnx: is there already, and of no export'):
+        export_model(model, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ['step.onnx']
 
 
 def test_only_rpstn_can_be_exported(tmp_path):
