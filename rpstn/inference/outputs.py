@@ -15,11 +15,8 @@ from rpstn.choices import OUTPUTS
 from rpstn.drawing import encode_image
 from rpstn.engine.loading import joint_names
 from rpstn.errors import RPSTNError
-<<<<<<< .merge_file_Ur1rB6
-from rpstn.names import printable
-=======
 from rpstn.growing_files import NewFile
->>>>>>> .merge_file_8VOcGM
+from rpstn.names import printable
 from rpstn.results import FrameResult
 from rpstn.video.frames import VideoWriter
 from rpstn.video.inputs import Source

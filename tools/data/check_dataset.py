@@ -10,12 +10,9 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
 import rpstn  # noqa: F401
-<<<<<<< .merge_file_wMLUGH
-from rpstn.engine.configs import read_config
-=======
 from rpstn.drawing import write_image
+from rpstn.engine.configs import read_config
 from rpstn.files import WriteError
->>>>>>> .merge_file_ga6gr1
 from rpstn.pose.datasets import ClipDataset
 from rpstn.pose.datasets.inspection import DatasetSummary, summarize
 
