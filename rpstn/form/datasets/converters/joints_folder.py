@@ -17,6 +17,7 @@ from pathlib import Path
 from rpstn.data_files import read_lines
 from rpstn.errors import SettingError
 from rpstn.files import natural
+from rpstn.names import printable
 
 from ..sequence import BadSkeletonError, refuse
 from .joint_files import ENDINGS, JSON, SUFFIXES, TABLES, ending, read_joints
@@ -138,7 +139,8 @@ def find_sequences(
             others += 1
         elif path.resolve() != excluded and not (per_frame and len(parts) == 1):
             place = path.parent if per_frame else path
-            name = place.relative_to(root).as_posix()
+            # Printable, as it stands in tables and archives, which are UTF-8.
+            name = printable(place.relative_to(root).as_posix())
             name = name if per_frame else name[: len(name) - len(ending(path))]
             paths.setdefault(name, []).append(place)
     twins = 0
@@ -159,7 +161,7 @@ def _folder_label(root: Path, path: Path) -> str:
     if path.parent.resolve() == root.resolve():
         allowed = 'in a folder named by its label, or in a table of labels'
         refuse(str(path), 'the sequence', allowed, f'it right in {root}')
-    return path.parent.name
+    return printable(path.parent.name)
 
 
 def _folder_split(name: str) -> dict[str, str]:
