@@ -19,9 +19,10 @@ from rpstn.choices import LAUNCHERS
 from rpstn.errors import SettingError
 
 from .configs import building, parse_settings, read_config
+from .exact import make_exact
 from .fitting import check_fit
 from .loading import read_model
-from .resuming import BestBesideHook, check_start
+from .resuming import BestBesideHook, check_start, in_one_line
 from .runner import (
     build_runner,
     check_mixed_precision,
@@ -166,6 +167,8 @@ def train(
             loops = dict(train=runner.train_loop, val=runner.val_loop)
         check_fit(runner, loops)
         runner.register_hook(BestBesideHook(), 'VERY_HIGH')
+        make_exact(runner)
+        in_one_line(runner)
         runner.train()
     return runner
 

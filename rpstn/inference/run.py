@@ -18,14 +18,16 @@ from rpstn.engine.cpu import keep_freed_memory
 from rpstn.errors import RPSTNError, SettingError, one_line
 from rpstn.files import ExistsError, refuse_existing
 from rpstn.locks import LockedError
+from rpstn.names import hide_password, printable
 from rpstn.pose.boxes import BoxError
 from rpstn.pose.finders import build_finder
 from rpstn.video.frames import FrameSource
 from rpstn.video.inputs import Source, expand_inputs, is_live, open_input
-from rpstn.video.live import LiveSource, hide_password
+from rpstn.video.live import LiveSource
 from rpstn.video.part import Part
 from rpstn.video.readers import UnreadableFrameError
 
+from .about import about_run
 from .inferencer import PoseInferencer
 from .options import InferOptions
 from .outputs import DrawnFile, Output, OutputError, Window, WindowClosed, ending, open_outputs
@@ -83,7 +85,13 @@ class InferRun:
         args = self.options
         sources: list[tuple[str, Source | None]] = []
         names: dict[str, str] = {}
-        for text in expand_inputs(list(args.inputs), self.say):
+        texts: list[str] = []
+        for given in args.inputs:
+            try:
+                texts += expand_inputs([given], self.say)
+            except UnreadableFrameError as error:
+                self.errors.append(one_line(error))
+        for text in texts:
             try:
                 if is_live(text):
                     sources.append((text, None))
@@ -174,7 +182,7 @@ class InferRun:
                 folder = RunFolder(
                     self.options.out,
                     source.name,
-                    self._about(inferencer, text, source),
+                    about_run(self.options, inferencer, text, source),
                     self.options.resume,
                 )
         except (*_BAD_INPUT, RunError, ExistsError, LockedError) as error:
@@ -231,46 +239,17 @@ class InferRun:
         if folder is not None and not folder.known:
             folder.discard()
 
-    def _about(self, inferencer: PoseInferencer, text: str, source: Source) -> dict:
-        """All that the bare results of a run depend on."""
-        args = self.options
-        about = dict(
-            input=hide_password(text) if source.live else str(Path(text).absolute()),
-            size=list(source.size),
-            config=inferencer.model.cfg.pretty_text,
-            checkpoint=_file_or_name(self.checkpoint),
-            box=args.box,
-            kpt_thr=args.kpt_thr,
-            mode=inferencer.mode_for(source),
-            engine=args.engine,
-            people=args.people,
-            finder=args.finds,
-            precision=getattr(inferencer.stepper, 'precision', args.precision),
-            reset_every=args.reset_every,
-            fps=args.fps,
-            start=vars(self.options.part.start),
-            end=self.options.part.end and vars(self.options.part.end),
-            stride=self.options.part.stride,
-        )
-        if args.finder == 'rtmdet':
-            about['detector'] = [_file_or_name(args.det_model), _file_or_name(args.det_weights)]
-        if isinstance(source, FrameSource):
-            files = source.images or (str(source.path),)
-            about['bytes'] = sum(map(os.path.getsize, files))
-            about['files'] = len(files)
-        return about
-
     def _look(self, inferencer: PoseInferencer, source: Source, folder: RunFolder | None) -> None:
         """Take every frame of a source to every output."""
         args, meta = self.options, inferencer.dataset_meta
         fps = source.fps / args.stride
         names = [name for name in args.outputs if name != 'video']
         header = dict(
-            video=source.path.name if isinstance(source, FrameSource) else str(source),
+            video=printable(source.path.name if isinstance(source, FrameSource) else str(source)),
             fps=source.fps,
             size=source.size,
-            config=args.config or 'lite',
-            checkpoint=str(self.checkpoint),
+            config=printable(args.config or 'lite'),
+            checkpoint=printable(hide_password(str(self.checkpoint))),
             box=args.box,
             mode=inferencer.mode_for(source),
             stride=args.stride,
@@ -331,10 +310,3 @@ class InferRun:
                 f'{source.path}: the header states {source.expected} frames, '
                 f'{self.done} could be decoded'
             )
-
-
-def _file_or_name(text: str | Path | None) -> list[str | int] | str | None:
-    """What tells a file from another: its path and bytes; of a name or URL itself."""
-    if text is None or not Path(text).is_file():
-        return None if text is None else str(text)
-    return [str(Path(text).absolute()), os.path.getsize(text)]
