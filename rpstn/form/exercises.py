@@ -20,6 +20,7 @@ import numpy as np
 from rpstn.errors import SettingError
 
 from .angle_table import DATA, angle_of
+from .ranges import at_moment
 from .repetitions import Counting, Repetition, find_repetitions
 
 FOLDER = DATA / 'exercises'
@@ -70,8 +71,9 @@ class Exercise:
         counting_angles: keys of :func:`rpstn.form.angles.measure_angles` that are counted by.
         combine: how they become one: ``mean``, ``min`` or ``max`` of what is known.
         counting: the thresholds.
-        position: angle -> lowest and highest value in which the exercise is done; outside nothing
-            is counted.
+        position: angle -> lowest and highest size, without its sign, in which the exercise is done;
+            outside nothing is counted.
+        bottom: angle -> lowest and highest value at the turning point of a repetition.
         looks: angle -> lowest and highest range of movement within a repetition of the exercise.
         angles: what a report shows, the most important first.
         rules: faults, the most important first.
@@ -84,6 +86,7 @@ class Exercise:
     combine: str
     counting: Counting
     position: dict[str, tuple[float, float]]
+    bottom: dict[str, tuple[float, float]]
     looks: dict[str, tuple[float, float]]
     angles: tuple[str, ...]
     rules: tuple[Rule, ...]
@@ -121,6 +124,7 @@ def load_exercise(name_or_path: str | os.PathLike) -> Exercise:
         combine=counting.choice('combine', tuple(COMBINATIONS)),
         counting=counting.counting(),
         position=fields.spans('position'),
+        bottom=fields.spans('bottom'),
         looks=fields.spans('looks'),
         angles=fields.keys('angles'),
         rules=tuple(rule.rule() for rule in fields.list('rules')),
@@ -143,13 +147,26 @@ def counting_angle(angles: dict[str, np.ndarray], exercise: Exercise) -> np.ndar
         combined[known] = COMBINATIONS[exercise.combine](stacked[:, known], axis=0)
     for key, (low, high) in exercise.position.items():
         # Where it is not known it does not object.
-        combined[(angles[key] < low) | (angles[key] > high)] = np.nan
+        size = np.abs(angles[key])
+        combined[(size < low) | (size > high)] = np.nan
     return combined
 
 
 def count(angles: dict[str, np.ndarray], times: np.ndarray, exercise: Exercise) -> list[Repetition]:
-    """The repetitions of an exercise, see :func:`rpstn.form.repetitions.find_repetitions`."""
-    return find_repetitions(counting_angle(angles, exercise), times, exercise.counting)
+    """The repetitions of an exercise, see :func:`rpstn.form.repetitions.find_repetitions`.
+
+    Those that do not turn where ``exercise.bottom`` says are something else, and left out.
+    """
+
+    def turns_there(repetition: Repetition) -> bool:
+        values = (
+            (at_moment(angles[key], repetition, 'bottom'), span)
+            for key, span in exercise.bottom.items()
+        )
+        return all(np.isnan(value) or low <= value <= high for value, (low, high) in values)
+
+    found = find_repetitions(counting_angle(angles, exercise), times, exercise.counting)
+    return [repetition for repetition in found if turns_there(repetition)]
 
 
 def looks_different(
