@@ -16,6 +16,8 @@ from rpstn.skeletons import Skeleton, get_skeleton, map_joints
 
 from .geometry.motion import joint_angle
 
+_UP = np.array([0.0, 1.0, 0.0])
+_STANDING = np.cos(np.radians(45))  # a body further from y than that does not stand
 _SIDES = {'left': 1.0, 'right': -1.0}
 _FROM_THE_FRONT, _FROM_THE_SIDE = 30.0, 60.0  # degrees of azimuth
 _BENT = 30.0  # degrees of knee flexion from which the leg has a plane
@@ -31,7 +33,8 @@ def measure_angles(
     Args:
         joints: (T, V, 3) metres, axes as of this module; NaN where a joint is missing.
         upright: y is the vertical. Where it is not known to be, the line from ankles to shoulders
-            with the legs at their straightest is taken for it, and lean is relative to that.
+            with the legs at their straightest is taken for it, and lean is relative to that; y
+            where the body lies.
 
     Returns:
         Key -> (T,) float64 in the unit of the table, NaN where it cannot be told. Sided angles
@@ -107,7 +110,7 @@ class _Body:
         self.hips, self.shoulders = self._between('hip'), self._between('shoulder')
         self.trunk = _unit(self.shoulders - self.hips)
         across = self._across('hip') + self._across('shoulder')
-        self.up = np.array([0.0, 1.0, 0.0]) if upright else self._standing_line()
+        self.up = _UP if upright else self._standing_line()
         self.left = _unit(self.level(across))
         self.forward = np.cross(self.left, self.up)
         self.front = _unit(np.cross(across, self.trunk))  # of the trunk, whichever way it leans
@@ -130,10 +133,12 @@ class _Body:
         return 180 - joint_angle(*(self[f'{side}_{part}'] for part in (above, at, below)))
 
     def _standing_line(self) -> np.ndarray:
-        """(3,) from the ankles to the shoulders, in the middle of the frames at rest."""
+        """(3,) from the ankles to the shoulders, in the middle of the frames at rest; y where the
+        body lies."""
         knees = (self.flexion(side, 'hip', 'knee', 'ankle') for side in _SIDES)
         line = _unit(self.shoulders - self._between('ankle'))[_rest(_mean(*knees))]
-        return _unit(np.array([_middle(line[:, axis]) for axis in range(3)]))
+        standing = _unit(np.array([_middle(line[:, axis]) for axis in range(3)]))
+        return standing if standing[1] > _STANDING else _UP
 
     def _across(self, part: str) -> np.ndarray:
         return self[f'left_{part}'] - self[f'right_{part}']

@@ -33,7 +33,7 @@ class Counting:
         min_seconds, max_seconds: from start to end; quicker and slower ones are none.
 
     Raises:
-        SettingError: the levels do not rise, or a number is out of range.
+        SettingError: the levels do not rise, or the seconds.
     """
 
     rest: float
@@ -44,10 +44,10 @@ class Counting:
     max_seconds: float = 20.0
 
     def __post_init__(self) -> None:
-        if not (self.rest < self.whole and self.least <= self.whole and self.swing > 0):
+        if not (0 < self.swing <= self.least <= self.whole):
             raise SettingError(
-                'counting needs rest < whole, least <= whole and swing > 0, got '
-                f'rest={self.rest}, least={self.least}, whole={self.whole}, swing={self.swing}'
+                'counting needs 0 < swing <= least <= whole, got '
+                f'{self.swing}, {self.least} and {self.whole}'
             )
         if not 0 < self.min_seconds < self.max_seconds:
             raise SettingError(
