@@ -136,8 +136,8 @@ class Fields:
 
     def span(self, field: str) -> tuple[float, float]:
         value = self.take(field)
-        ends = value if isinstance(value, list) and len(value) == 2 else [None, None]
-        if not all(map(_is_number, ends)) or ends[0] > ends[1]:
+        ends = value if isinstance(value, list) and all(map(_is_number, value)) else []
+        if len(ends) != 2 or ends[0] > ends[1]:
             raise self.fail(field, 'a list [lowest, highest] of two numbers')
         return float(ends[0]), float(ends[1])
 

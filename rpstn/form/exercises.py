@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from .ranges import at_moment, load_ranges
 from .repetitions import Counting, Repetition, find_repetitions
 
 FOLDER = DATA / 'exercises'
-_COMBINED = {'mean': np.nanmean, 'min': np.nanmin, 'max': np.nanmax}
+_COMBINED: dict[str, Callable[..., np.ndarray]] = {'mean': np.nanmean, 'min': np.nanmin, 'max': np.nanmax}
 
 
 @dataclass(frozen=True)
