@@ -24,7 +24,11 @@ from .ranges import at_moment, load_ranges
 from .repetitions import Counting, Repetition, find_repetitions
 
 FOLDER = DATA / 'exercises'
-_COMBINED: dict[str, Callable[..., np.ndarray]] = {'mean': np.nanmean, 'min': np.nanmin, 'max': np.nanmax}
+_COMBINED: dict[str, Callable[..., np.ndarray]] = {
+    'mean': np.nanmean,
+    'min': np.nanmin,
+    'max': np.nanmax,
+}
 
 
 @dataclass(frozen=True)
