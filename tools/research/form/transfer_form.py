@@ -1,11 +1,11 @@
 """Does a classifier of form hold elsewhere: simulated squats against real ones, sources of joints.
 
-    python tools/research/transfer_form.py
+    python tools/research/form/transfer_form.py
 
 Two networks, the paper's distance matrices (all limbs of one length) and ours, each
 
-- trained on simulated squats of the Waseda classes and asked about real ones: of the forms that both
-  sets name (see MAPPING), days and people it never saw; chance is the share of the most frequent;
+- trained on simulated squats of the Waseda classes and asked about real ones: of the forms that
+  both sets name (see MAPPING), of people it never saw; chance is the share of the most frequent;
 - as it ships, trained on all days, asked about the recordings it was trained on by other joints:
   MediaPipe's as they are, and lifted from their own image (source `lifter`): how often both
   answers agree. The recordings have no video, so their joints are projected, seen from a camera
@@ -20,7 +20,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from fit_classifier import predict, train
 from mmengine.config import Config
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
@@ -28,9 +27,9 @@ from rpstn.form.classifier import FormClassifier
 from rpstn.form.datasets import SkeletonFormDataset
 from rpstn.tables import format_table
 
-from experiments import Experiment
+from fit_classifier import load, predict, train
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
+CONFIGS = Path(__file__).parents[3] / 'configs'
 # Waseda's class -> the real set's classes that show the same
 MAPPING = {
     'good': ('olympic squat', 'powerlifting squat'),
@@ -64,19 +63,14 @@ def simulated(config: Config) -> Config:
 
 def to_real(stem: str, options: dict, work_dir: Path) -> tuple[float, float, float]:
     """Accuracy on simulated squats, on real ones of the classes of MAPPING, and by chance."""
-    experiment = Experiment(stem, str(CONFIGS / f'{stem}.py'), options)
-    config = simulated(experiment.load())
-    state = work_dir / f'{stem}-{experiment.fingerprint()}.pth'
-    runner = train(config, work_dir, state)
+    config = simulated(load(CONFIGS / f'{stem}.py', options))
+    runner = train(config, work_dir, work_dir / f'{stem}.pth')
     scores, labels = predict(runner)
     names = runner.test_dataloader.dataset.metainfo['classes']
-    real = Experiment(stem, str(CONFIGS / f'{stem}.py'), options).load()
+    real = load(CONFIGS / f'{stem}.py', options)
     real.test_dataloader.dataset.split = None
-    real.work_dir, real.experiment_name = str(work_dir), f'{stem}-real'
-    asked = real.test_dataloader.dataset
-    loader = runner.build_dataloader(dict(real.test_dataloader, dataset=dict(asked)))
-    runner._test_loop.dataloader = loader
-    found, truth = predict(runner)
+    loader = runner.build_dataloader(real.test_dataloader)
+    found, truth = predict(runner, loader)
     classes = loader.dataset.metainfo['classes']
     groups = [[classes.index(name) for name in real_names] for real_names in MAPPING.values()]
     known = np.isin(truth, sum(groups, []))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 r"""Estimate the error of every angle by view, from the errors of joints.
 
-python tools/research/angle_errors.py --out rpstn/form/data/angle_errors.json
+python tools/research/form/angle_errors.py --out rpstn/form/data/angle_errors.json
 
 Simulated squats of random bodies are seen from the front, obliquely and from the side by a sensor
 whose joints are off by --across metres in the image and --along metres along the line of sight,
@@ -109,7 +109,7 @@ def main() -> int:
     content = {
         'source': f'{args.squats} simulated squats, joints off by {100 * args.across:g} cm in the '
         f'image and {100 * args.along:g} cm along the line of sight, as the lengths of bones in '
-        'squat_mediapipe19 suggest: tools/research/angle_errors.py',
+        'squat_mediapipe19 suggest: tools/research/form/angle_errors.py',
         'views': list(VIEWS),
         'errors': errors(args.across, args.along, args.squats),
     }

@@ -7,7 +7,7 @@ import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
 
 
 def test_the_area_is_the_share_of_pairs_in_order(monkeypatch):
-    monkeypatch.syspath_prepend('tools/research')
+    monkeypatch.syspath_prepend('tools/research/form')
     from fit_ranges import area
 
     assert area([2, 3], [0, 1]) == 1 and area([0], [1]) == 0 and area([1], [1]) == 0.5
@@ -16,7 +16,7 @@ def test_the_area_is_the_share_of_pairs_in_order(monkeypatch):
 
 
 def test_turned_joints_face_where_they_should(monkeypatch):
-    monkeypatch.syspath_prepend('tools/research')
+    monkeypatch.syspath_prepend('tools/research/form')
     from angle_errors import AZIMUTHS, squat, turned
 
     from rpstn.form.angles import azimuth, view_of

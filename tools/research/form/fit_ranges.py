@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 r"""Learn ranges of good and faulty squats from squat_mediapipe19.
 
-python tools/research/fit_ranges.py --out rpstn/form/data/ranges/squat.json
+python tools/research/form/fit_ranges.py --out rpstn/form/data/ranges/squat.json
 
 Quantiles over the first whole repetition of each sequence, by class, of all angles at the start,
 the bottom and the extremes of a repetition, and over its course. Prints how well each angle tells

@@ -1,6 +1,6 @@
 """Train, calibrate and pack a classifier of exercise form, to be shipped with the package.
 
-    python tools/research/fit_classifier.py configs/form_squat.py --name squat \
+    python tools/research/form/fit_classifier.py configs/form_squat.py --name squat \
         --right 'olympic squat' 'powerlifting squat'
 
 Whole groups of sequences (days by default) are left out in turn; on these, never seen by the
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
 import json
 from pathlib import Path
 
@@ -25,14 +26,25 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import balanced_accuracy_score
+from torch.utils.data import DataLoader
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
 from rpstn.checkpoints import SHIPPED, SHIPPED_FORMAT
+from rpstn.engine.runner import fit_machine
 from rpstn.files import replacing, sha256
 from rpstn.form.classifier import FormClassifier, calibrate
 from rpstn.form.evaluation.calibration import calibration_error
 
-from experiments import Experiment
+
+def load(path: str | Path, options: dict) -> Config:
+    """A config that trains to the end and never looks at its test set."""
+    config = Config.fromfile(path)
+    config.merge_from_dict(copy.deepcopy(options))
+    config.val_cfg = config.val_dataloader = config.val_evaluator = None
+    config.default_hooks.update(checkpoint=None, logger=None)
+    config.custom_hooks, config.visualizer, config.log_level = [], None, 'WARNING'
+    fit_machine(config)
+    return config
 
 
 def train(config: Config, work_dir: Path, state: Path) -> Runner:
@@ -51,9 +63,10 @@ def train(config: Config, work_dir: Path, state: Path) -> Runner:
 
 
 @torch.inference_mode()
-def predict(runner: Runner) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities (N, C) and labels (N,) of the test sequences."""
-    samples = [s for batch in runner.test_dataloader for s in runner.model.test_step(batch)]
+def predict(runner: Runner, loader: DataLoader | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (N, C) and labels (N,) of the test sequences, or those of another loader."""
+    loader = loader or runner.test_dataloader
+    samples = [s for batch in loader for s in runner.model.test_step(batch)]
     labels = [int(sample.gt_label) for sample in samples]
     return np.stack([sample.pred_score.numpy() for sample in samples]), np.array(labels)
 
@@ -148,9 +161,9 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Train, calibrate, pack, and print the figures."""
     args = parse_args()
-    experiment = Experiment(args.name, args.config, args.cfg_options)
-    config = experiment.load()
-    work_dir = args.work_dir / f'{args.name}-{experiment.fingerprint()}'
+    config = load(args.config, args.cfg_options)
+    known = hashlib.sha256(json.dumps(config.to_dict(), default=str).encode()).hexdigest()[:12]
+    work_dir = args.work_dir / f'{args.name}-{known}'
     work_dir.mkdir(parents=True, exist_ok=True)
     folds = []
     for fold in range(args.folds):
