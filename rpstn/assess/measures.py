@@ -100,14 +100,11 @@ def measure_repetitions(assessment: Assessment) -> list[Measure]:
             good, source = (low, high), ranges.source
         if angle.vertical and not (assessment.joints and assessment.joints.upright):
             good, source = None, ''  # as for the findings
-        left, right, both = (
-            [at_moment(assessment.angles[name], one, moment) for one in assessment.repetitions]
-            for name in (
-                f'left_{key}' if angle.sided else key,
-                f'right_{key}' if angle.sided else key,
-                key,
-            )
-        )
+
+        def values(name: str, moment: str = moment) -> tuple[float, ...]:
+            angles = assessment.angles[name]
+            return tuple(at_moment(angles, one, moment) for one in assessment.repetitions)
+
         measures.append(
             Measure(
                 key,
