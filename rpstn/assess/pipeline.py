@@ -22,7 +22,7 @@ from rpstn.video.inputs import open_input
 from . import remarks
 from .structures import Assessment, Note
 
-_LOOK_EVERY = 0.5  # seconds between frames in which people are counted
+_LOOK_EVERY = 1.0  # seconds between frames in which people are counted
 
 
 class Assessor:
