@@ -67,13 +67,13 @@ def write_angles(assessment: Assessment, path: Path) -> None:
 
     Cells of what is not known are empty.
     """
-    keys = list(assessment.angles)
+    track, keys = assessment.track, list(assessment.angles)
+    assert track is not None
     with path.open('w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         names = [f'{key}_{_UNITS[angle_of(key).unit]}' for key in keys]
         writer.writerow(['frame', 'time_s', 'repetition', 'phase', *names])
-        track = assessment.track
-        for row in range(0 if track is None else len(track.frames)):
+        for row in range(len(track.frames)):
             number, phase = assessment.phase(row)
             values = [float(assessment.angles[key][row]) for key in keys]
             writer.writerow(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rpstn.errors import SettingError
@@ -68,16 +69,12 @@ class Assessor:
         self._counts: list[int] = []
         self._frames, self._seconds = 0, 0.0
         tracks = tracks_of(self._watch(source))
-        about = dict(
-            video=source.path.name,
-            exercise=self.exercise,
-            fps=source.fps,
-            size=source.size,
-            seconds=self._seconds,
+        about = Assessment(
+            source.path.name, self.exercise, source.fps, source.size, self._seconds, notes=()
         )
         tracks = {number: one for number, one in tracks.items() if (one.scores > 0).any()}
         if not tracks:
-            return Assessment(notes=(remarks.nobody(self._frames),), **about)
+            return replace(about, notes=(remarks.nobody(self._frames),))
         track = longest_track(tracks)
         joints = lift(track, tilt=self.tilt, height=self.height)
         angles = measure_angles(joints.joints, joints.skeleton, joints.upright)
@@ -88,7 +85,8 @@ class Assessor:
             *remarks.on_movement(angles, repetitions, self.exercise, view, joints),
             *remarks.on_people(self._counts, track, list(tracks.values())),
         ]
-        return Assessment(
+        return replace(
+            about,
             notes=tuple(sorted(notes, key=lambda note: not note.stops)),
             track=track,
             meta=self._inferencer.dataset_meta,
@@ -97,7 +95,6 @@ class Assessor:
             view=view,
             repetitions=tuple(repetitions),
             findings=tuple(find_faults(angles, repetitions, self.exercise, view, joints.upright)),
-            **about,
         )
 
     def _watch(self, source: FrameSource) -> Iterator[FrameResult]:
@@ -107,7 +104,7 @@ class Assessor:
             self._frames += 1
             self._seconds = result.time + 1 / source.fps
             if result.time >= look_at and result.people and result.image is not None:
-                self._counts.append(len(self._finder.find(result.image)))
+                self._counts.append(len(self._finder.find(result.image, 0)))
                 look_at = result.time + _LOOK_EVERY
             yield result
 

@@ -114,7 +114,6 @@ def distance_matrix(assessment: Assessment) -> str:
             cmap='viridis',
             extent=(float(joints.times[0]), end, distances.shape[1], 0),
         )
-        drawn.cmap.set_bad(alpha=0)
         for number, one in enumerate(assessment.repetitions, 1):
             for row in (one.start, one.end):
                 axes.axvline(joints.times[row], color='white', lw=1)

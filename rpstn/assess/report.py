@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from rpstn.files import staging
 from rpstn.form.angle_table import angle_of
 from rpstn.form.findings import CONFIRMED, UNSEEN
 from rpstn.version import __version__
-from rpstn.video.frames import FrameSource, VideoWriter
+from rpstn.video.frames import Frame, FrameSource, VideoWriter
 from rpstn.video.readahead import read_ahead
 
 from .exports import write_angles, write_json, write_trc
@@ -190,7 +190,8 @@ def _paint(painter: Painter, source: FrameSource, target: Path | None) -> dict[i
         writer = None
         if target is not None:
             writer = stack.enter_context(VideoWriter(target, source.fps, painter.size))
-        for frame in stack.enter_context(closing(read_ahead(source))):
+        frames = cast('Generator[Frame, None, None]', read_ahead(source))
+        for frame in stack.enter_context(closing(frames)):
             if frame.index in wanted:
                 image = painter(frame.image, frame.index, caption=False)[painter.crop]
                 pictures[frame.index] = _picture(image, wanted[frame.index])
