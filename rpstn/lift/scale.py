@@ -26,8 +26,7 @@ HEIGHTS = (1.0, 2.5)
 def scaled_to_height(joints: Joints3D, height: float) -> Joints3D:
     """The same with thighs, shanks and trunk as long as those of a body of that height.
 
-    Each is taken as long as it is in the median frame and on average over both sides; together
-    they give one factor for all frames and joints. Joints that are measured in metres stay.
+    There is one factor for all frames and joints; those that are measured in metres stay.
 
     Args:
         joints: of one person.
@@ -42,15 +41,24 @@ def scaled_to_height(joints: Joints3D, height: float) -> Joints3D:
         )
     if joints.scale == 'metric':
         return joints
-    measured = wanted = 0.0
+    implied = implied_height(joints)
+    if not implied > 0:
+        raise LiftError('no thigh, shank or trunk to measure the body by')
+    return replace(joints, joints=joints.joints * (height / implied), scale='height')
+
+
+def implied_height(joints: Joints3D) -> float:
+    """How tall a body is whose thighs, shanks and trunk are as long as these; NaN of none.
+
+    Each is taken as long as it is in the median frame and on average over both sides.
+    """
+    measured = share = 0.0
     for above, below in SEGMENTS:
         lengths = _lengths(joints, above, below)
         if np.isfinite(lengths).any():
             measured += float(np.nanmedian(lengths))
-            wanted += height * (ABOVE_FLOOR[above] - ABOVE_FLOOR[below])
-    if not measured > 0:
-        raise LiftError('no thigh, shank or trunk to measure the body by')
-    return replace(joints, joints=joints.joints * (wanted / measured), scale='height')
+            share += ABOVE_FLOOR[above] - ABOVE_FLOOR[below]
+    return measured / share if share else float('nan')
 
 
 def _lengths(joints: Joints3D, above: str, below: str) -> np.ndarray:

@@ -21,8 +21,9 @@ from rpstn.errors import SettingError
 from .structures import Joints3D, LiftError, Track
 
 SOURCES = Registry('source of joints in space', scope='rpstn')
-"""By name: ``'blazepose'``, ``'smpl'``, ``'file'``, and what others register."""
-DEFAULT = 'blazepose'
+"""By name: ``'blazepose'``, ``'file'``, ``'smpl'``, and what others register."""
+DEFAULT, FOR_2D = 'blazepose', 'lifter'
+"""Of a video, and of joints in the image that came without those of the network in metres."""
 
 
 class Source(Protocol):

@@ -86,12 +86,14 @@ def test_another_source_needs_only_to_be_registered():
 def test_what_cannot_be_lifted_is_refused_in_one_line():
     seen = results(squat())
     track = longest_track(tracks_of(seen))
-    with pytest.raises(SettingError, match='must be one of blazepose.*got .guess'):
+    with pytest.raises(SettingError, match='must be one of blazepose, file.*got .guess'):
         lift(track, 'guess')
-    with pytest.raises(LiftError, match='world=True'):
-        lift(replace(track, world=None))
-    with pytest.raises(LiftError, match='starts from Track, got list'):
-        lift(seen)
+    for source in (None, 'blazepose'):
+        if source or 'lifter' not in SOURCES.module_dict:
+            with pytest.raises(LiftError, match='world=True'):
+                lift(replace(track, world=None), source)
+    with pytest.raises(LiftError, match='starts from Path, got Track'):
+        lift(track, 'file')
     with pytest.raises(LiftError, match='no joint is known'):
         lift(replace(track, world=track.world * np.nan))
     with pytest.raises(LiftError, match='nobody was found'):
