@@ -20,7 +20,6 @@ from .geometry import (
     normalize_limbs,
     pairwise_distances,
     remove_outliers,
-    repetitions,
     resample,
     to_condensed,
 )
@@ -81,7 +80,6 @@ __all__ = [
     'normalize_limbs',
     'pairwise_distances',
     'remove_outliers',
-    'repetitions',
     'resample',
     'to_condensed',
     'transforms',

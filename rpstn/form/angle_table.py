@@ -27,7 +27,7 @@ class Angle:
         clinical: the clinic's name for it.
         isb: how it relates to the recommendations of the International Society of Biomechanics.
         cannot: what the number cannot tell.
-        unit: ``'°'``, ``'cm'`` or ``'x'``, a ratio.
+        unit: ``'°'``, ``'cm'``, ``'%'`` or ``'x'``, a ratio.
         sided: there is one of the left, one of the right, and their mean under the plain name.
         vertical: it is measured against the vertical, and only relative where that is not known.
     """
@@ -104,6 +104,10 @@ ANGLES: dict[str, Angle] = {
         'Heel lift', 'heel, toes', 'vertical', 'above 0 heel up, below 0 toes up, 0 as at rest',
         (-15, 15), 'heel rise', 'a distance', 'a weight that leaves the heel before it lifts',
         unit='cm', vertical=True,
+    ),
+    'hip_drop': Angle(
+        'Hip drop', 'hips, lower ankle', 'vertical', '0 as at rest, more is lower', (-20, 110),
+        'none', 'a ratio', 'whether knees or hips make it', unit='%', sided=False, vertical=True,
     ),
     'stance_width': Angle(
         'Stance width', 'ankles; shoulders', 'horizontal', 'in widths of the shoulders', (0, 3),

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .angle_table import angle_of, error_of
-from .exercises import Exercise, Rule
+from .exercise_fields import Rule
+from .exercises import Exercise
 from .ranges import Ranges, at_moment, load_ranges
 from .repetitions import Repetition
 

@@ -17,8 +17,8 @@ from rpstn.errors import SettingError
 
 _GAP = 0.5  # seconds without the angle that are bridged; longer ones end what goes on
 _MEDIAN, _SMOOTH = 0.2, 0.08  # seconds: window of the median, sigma of the Gaussian behind it
-_EDGE = 0.1  # share of the way within which an angle is still at rest
-_PAUSE = 0.05  # share of the way within which it is still at the turning point
+_EDGE, _STILL = 0.1, 0.1  # shares of the way and of the top speed at which a phase begins or ends
+_RETURN = 0.5  # share of the angle from which a movement back is a return
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Counting:
         min_seconds, max_seconds: from start to end; quicker and slower ones are none.
 
     Raises:
-        SettingError: the levels do not rise, or a number is out of range.
+        SettingError: the levels do not rise, or the seconds.
     """
 
     rest: float
@@ -44,10 +44,10 @@ class Counting:
     max_seconds: float = 20.0
 
     def __post_init__(self) -> None:
-        if not (self.rest < self.whole and self.least <= self.whole and self.swing > 0):
+        if not (0 < self.swing <= self.least <= self.whole):
             raise SettingError(
-                'counting needs rest < whole, least <= whole and swing > 0, got '
-                f'rest={self.rest}, least={self.least}, whole={self.whole}, swing={self.swing}'
+                'counting needs 0 < swing <= least <= whole, got '
+                f'{self.swing}, {self.least} and {self.whole}'
             )
         if not 0 < self.min_seconds < self.max_seconds:
             raise SettingError(
@@ -160,18 +160,24 @@ def _find(angle: np.ndarray, times: np.ndarray, counting: Counting) -> list[Repe
     points, first_low = _turning_points(angle, counting.swing)
     found: list[Repetition] = []
     rested = False
-    for before, bottom, after in list(zip(points, points[1:], points[2:]))[not first_low :: 2]:
+    lows, highs = points[not first_low :: 2], points[first_low::2][not first_low :]
+    lows, highs = _without_wobbles(angle, lows, highs, counting.rest)
+    for before, bottom, after in zip(lows, highs, lows[1:]):
         rested = rested or bool(angle[before] <= counting.rest)
         if not rested or angle[bottom] < counting.least:
             continue
-        start = before + _last(angle[before : bottom + 1] <= _level(angle, before, bottom, _EDGE))
-        end = bottom + _first(angle[bottom : after + 1] <= _level(angle, after, bottom, _EDGE))
+        start, down = _phase(angle, times, before, bottom)
+        # The way back is a way there, looked at from the end.
+        end, up = (
+            len(angle) - 1 - frame
+            for frame in _phase(
+                angle[::-1], -times[::-1], len(angle) - 1 - after, len(angle) - 1 - bottom
+            )
+        )
         if found and start <= found[-1].end:  # few frames a second, no rest between the two
             start = found[-1].end + 1
         if not counting.min_seconds <= times[end] - times[start] <= counting.max_seconds:
             continue
-        down = start + _first(angle[start : bottom + 1] >= _level(angle, start, bottom, 1 - _PAUSE))
-        up = bottom + _last(angle[bottom : end + 1] >= _level(angle, end, bottom, 1 - _PAUSE))
         reason = _shortfall(angle[before], angle[bottom], angle[after], counting)
         found.append(
             Repetition(
@@ -188,16 +194,42 @@ def _find(angle: np.ndarray, times: np.ndarray, counting: Counting) -> list[Repe
     return found
 
 
-def _level(angle: np.ndarray, low: int, high: int, share: float) -> float:
-    return angle[low] + share * (angle[high] - angle[low])
+def _without_wobbles(
+    angle: np.ndarray, lows: list[int], highs: list[int], rest: float
+) -> tuple[list[int], list[int]]:
+    """Low and high points without the lows between two highs that are no return.
+
+    A return comes to rest, or at least half of the way back: whoever stops on the way up, or is
+    lost by the camera for a moment, has not finished.
+    """
+    kept_lows, kept_highs = lows[:1], highs[:1]
+    for low, high in zip(lows[1:], highs[1:]):
+        before = kept_highs[-1]
+        if angle[low] <= max(rest, _RETURN * min(angle[before], angle[high])):
+            kept_lows.append(low)
+            kept_highs.append(high)
+        elif angle[high] > angle[before]:
+            kept_highs[-1] = high
+    return kept_lows + lows[len(highs) :], kept_highs
 
 
-def _first(condition: np.ndarray) -> int:
-    return int(np.flatnonzero(condition)[0])
+def _phase(angle: np.ndarray, times: np.ndarray, low: int, high: int) -> tuple[int, int]:
+    """The frames at which the movement from ``low`` up to ``high`` starts and has arrived.
 
-
-def _last(condition: np.ndarray) -> int:
-    return int(np.flatnonzero(condition)[-1])
+    From a tenth of the way outward, and from nine tenths on, for as long as the angle changes at
+    a tenth of its top speed, so that a stop in the middle does not count as either.
+    """
+    way = angle[low : high + 1]
+    speed = np.gradient(way, times[low : high + 1])
+    still = speed < _STILL * speed.max()
+    reached = (way - way[0]) / (way[-1] - way[0])
+    start = int(np.flatnonzero(reached <= _EDGE)[-1])
+    while start > 0 and not still[start]:
+        start -= 1
+    arrived = int(np.flatnonzero(reached >= 1 - _EDGE)[0])
+    while arrived < len(way) - 1 and not still[arrived]:
+        arrived += 1
+    return low + start, low + arrived
 
 
 def _shortfall(before: float, bottom: float, after: float, counting: Counting) -> str:
