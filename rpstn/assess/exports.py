@@ -19,7 +19,7 @@ from rpstn.version import __version__
 from .measures import Measure, measure_repetitions, tempo
 from .structures import Assessment
 
-_UNITS = {'°': 'deg', 'cm': 'cm', 'x': 'ratio'}
+_UNITS = {'°': 'deg', 'cm': 'cm', '%': 'percent', 'x': 'ratio'}
 
 
 def to_dict(assessment: Assessment) -> dict[str, Any]:

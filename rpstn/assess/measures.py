@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rpstn.form.angle_table import angle_of, error_of
-from rpstn.form.findings import good_range
+from rpstn.form.exercise_fields import Cited
 from rpstn.form.ranges import at_moment, load_ranges
 
 from .structures import Assessment
@@ -26,12 +26,13 @@ class Measure:
         key: of :data:`rpstn.form.angle_table.ANGLES`.
         title: for readers.
         moment: of a repetition, see :func:`rpstn.form.ranges.at_moment`.
-        unit: ``'°'``, ``'cm'``, ``'x'`` (a ratio) or ``'s'``.
+        unit: ``'°'``, ``'cm'``, ``'%'``, ``'x'`` (a ratio) or ``'s'``.
         error: its standard error in this view; inf where it cannot be seen.
         good: lowest and highest value of good form, None where none is known.
         source: where ``good`` is from.
         values: one for each repetition, the mean of both sides; NaN where it is not known.
         sides: left and right of each repetition; empty where there are no sides.
+        cited: ranges of it from the literature.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Measure:
     source: str
     values: tuple[float, ...]
     sides: tuple[tuple[float, float], ...] = ()
+    cited: tuple[Cited, ...] = ()
 
     @property
     def visible(self) -> bool:
@@ -84,21 +86,23 @@ class Measure:
 
 
 def measure_repetitions(assessment: Assessment) -> list[Measure]:
-    """What an exercise's file lists as its angles, where its rules look, or else at the bottom."""
+    """What an exercise's file lists as its angles, where its rules look, or else at the bottom;
+    then what else its rules look at."""
     exercise = assessment.exercise
+    upright = assessment.joints is not None and assessment.joints.upright
     ranges = load_ranges(exercise.ranges)
     rules = {rule.angle: rule for rule in reversed(exercise.rules)}
     measures = []
-    for key in exercise.angles:
+    for key in dict.fromkeys((*exercise.angles, *(rule.angle for rule in exercise.rules))):
         rule, angle = rules.get(key), angle_of(key)
         moment = rule.moment if rule else 'bottom'
         good, source = None, ''
         if rule and rule.good is not None:
-            good, source = good_range(rule, ranges), rule.source
+            good, source = rule.good, rule.source
         elif ranges is not None and key in ranges.moments['good']:
             low, _, high = ranges.moments['good'][key][moment]
             good, source = (low, high), ranges.source
-        if angle.vertical and not (assessment.joints and assessment.joints.upright):
+        if angle.vertical and not upright:
             good, source = None, ''  # as for the findings
 
         def values(name: str, moment: str = moment) -> tuple[float, ...]:
@@ -116,6 +120,7 @@ def measure_repetitions(assessment: Assessment) -> list[Measure]:
                 source,
                 values(key),
                 tuple(zip(values(f'left_{key}'), values(f'right_{key}'))) if angle.sided else (),
+                tuple(one for one in exercise.cited if one.angle == key),
             )
         )
     return measures

@@ -119,8 +119,8 @@ def assess(
 ) -> Assessment:
     """Assess one video; :func:`rpstn.assess.report.write_report` writes it down.
 
-    >>> assessment = assess('squat.mp4')  # doctest: +SKIP
-    >>> [finding.reason for finding in assessment.findings]  # doctest: +SKIP
+        assessment = assess('squat.mp4')
+        reasons = [finding.reason for finding in assessment.findings]
 
     Args:
         video: a video file, or a folder of images.

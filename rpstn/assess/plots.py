@@ -46,8 +46,8 @@ _JOINTS = 'mediapipe19'
 def curve(assessment: Assessment, measure: Measure) -> str:
     """An angle over 0 to 100 % of every repetition, against what is good; SVG.
 
-    Later repetitions are darker, partial ones dashed. The band is what was learned from good form;
-    where nothing was, the bar is the range that a source gives for one moment.
+    Later repetitions are darker, partial ones dashed. The band is what was learned from good form,
+    hatched bars are ranges that sources give for one moment.
     """
     values, ranges = assessment.angles[measure.key], load_ranges(assessment.exercise.ranges)
     band = None if ranges is None else ranges.bands['good'].get(measure.key)
@@ -57,9 +57,9 @@ def curve(assessment: Assessment, measure: Measure) -> str:
         if band is not None:
             axes.fill_between(PERCENT, band[0], band[2], color=_GOOD, alpha=0.3, lw=0)
             axes.plot(PERCENT, band[1], color=_GOOD, lw=1, ls='--')
-        elif measure.good is not None and measure.moment in ('start', 'bottom'):
-            at = 0 if measure.moment == 'start' else 50
-            axes.fill_between([at - 4, at + 4], *measure.good, color=_GOOD, alpha=0.5, lw=0)
+        for moment, (low, high) in _bars(measure, band is not None):
+            at = 0 if moment == 'start' else 50
+            axes.fill_between([at - 3, at + 3], low, high, fc='none', ec=_TEXT, lw=1, hatch='////')
         total = len(assessment.repetitions)
         for number, one in enumerate(assessment.repetitions, 1):
             axes.plot(
@@ -73,6 +73,13 @@ def curve(assessment: Assessment, measure: Measure) -> str:
         axes.set_xlim(0, 100)
         axes.set_xlabel('percent of the repetition (50: bottom)')
         return _svg(figure, f'c-{measure.key}', curve_in_words(assessment, measure))
+
+
+def _bars(measure: Measure, learned: bool) -> list[tuple[str, tuple[float, float]]]:
+    """Ranges for one moment: those of the literature, and the exercise's own."""
+    own = [] if learned or measure.good is None else [(measure.moment, measure.good)]
+    cited = [(one.moment, one.range) for one in measure.cited]
+    return [bar for bar in (*own, *cited) if bar[0] in ('start', 'bottom')]
 
 
 def curve_in_words(assessment: Assessment, measure: Measure) -> str:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from .options import Subparsers
 
@@ -63,10 +64,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add('--blur-faces', action='store_true', help='in pictures and video')
     add(
-        '--no-video',
-        dest='video',
-        action='store_false',
-        help='leave out the annotated video, which takes longest',
+        '--no-video', action='store_true', help='leave out the annotated video, which takes longest'
     )
     add('--device', help='as torch names it (default: cuda where there is one, or cpu)')
     parser.set_defaults(run=run, needs=('rpstn.assess.run',))
@@ -76,7 +74,10 @@ def run(args: argparse.Namespace) -> int:
     """Assess all videos."""
     from rpstn.assess.run import AssessOptions, assess_all
 
-    given = {field.name: getattr(args, field.name) for field in fields(AssessOptions)}
+    given: dict[str, Any] = {
+        field.name: getattr(args, field.name, None) for field in fields(AssessOptions)
+    }
+    given['video'] = not args.no_video
     if args.height is not None:
         given['height'] = args.height / 100
     return assess_all(AssessOptions(**given), print)
