@@ -63,17 +63,21 @@ class Measure:
 
     def text(self, value: float) -> str:
         """A value with its unit, as readers see it."""
+        unit = '°' if self.unit == '°' else f' {self.unit}'
+        return 'not seen' if np.isnan(value) else f'{self.number(value)}{unit}'
+
+    def number(self, value: float) -> str:
+        """A value without its unit."""
         if np.isnan(value):
             return 'not seen'
         digits = 1 if self.unit in ('x', 's') else 0
         value = round(value, digits) + 0.0  # no -0
-        unit = '°' if self.unit == '°' else f' {self.unit}'
-        return f'{value:.{digits}f}{unit}'.replace('-', '−')
+        return f'{value:.{digits}f}'.replace('-', '−')
 
     def cell(self, index: int) -> str:
-        """What the table shows of a repetition, left and right apart."""
+        """What the table shows of a repetition, left and right apart, without the unit."""
         sides = self.sides[index] if self.sides else ()
-        return ' / '.join(map(self.text, sides or (self.values[index],)))
+        return ' / '.join(map(self.number, sides or (self.values[index],)))
 
     def outside(self, index: int) -> bool:
         """Whether a repetition, or one side of it, is outside of what is good, by more than the

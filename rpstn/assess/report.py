@@ -17,6 +17,7 @@ from markupsafe import Markup
 from rpstn.files import staging
 from rpstn.form.angle_table import angle_of
 from rpstn.form.findings import CONFIRMED, UNSEEN
+from rpstn.form.ranges import load_ranges
 from rpstn.version import __version__
 from rpstn.video.frames import Frame, FrameSource, VideoWriter
 from rpstn.video.readahead import read_ahead
@@ -112,12 +113,14 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    ranges = load_ranges(assessment.exercise.ranges)
     return environment.get_template('report.html.j2').render(
         a=assessment,
         version=__version__,
         cue=next((one for one in assessment.faults if one.cue), None),
         confirmed=CONFIRMED,
         faults=assessment.faults,
+        learned=ranges.source if ranges else '',
         unseen=[one for one in assessment.findings if one.status == UNSEEN],
         angle_of=angle_of,
         pictures=pictures,
