@@ -30,6 +30,7 @@ class Angle:
         unit: ``'°'``, ``'cm'``, ``'%'`` or ``'x'``, a ratio.
         sided: there is one of the left, one of the right, and their mean under the plain name.
         vertical: it is measured against the vertical, and only relative where that is not known.
+            What is compared with the same at rest is not marked.
     """
 
     title: str
@@ -103,16 +104,15 @@ ANGLES: dict[str, Angle] = {
     'heel_lift': Angle(
         'Heel lift', 'heel, toes', 'vertical', 'above 0 heel up, below 0 toes up, 0 as at rest',
         (-15, 15), 'heel rise', 'a distance', 'a weight that leaves the heel before it lifts',
-        unit='cm', vertical=True,
+        unit='cm',
     ),
     'hip_drop': Angle(
         'Hip drop', 'hips, lower ankle', 'vertical', '0 as at rest, more is lower', (-20, 110),
-        'none', 'a ratio', 'whether knees or hips make it', unit='%', sided=False, vertical=True,
+        'none', 'a ratio', 'whether knees or hips make it', unit='%', sided=False,
     ),
     'stance_width': Angle(
         'Stance width', 'ankles; shoulders', 'horizontal', 'in widths of the shoulders', (0, 3),
         'stance width', 'a ratio', 'where the weight is', unit='x', sided=False,
-        vertical=True,
     ),
     'asymmetry': Angle(
         'Asymmetry of the knees', 'hips, knees, ankles', 'of both legs',
@@ -160,6 +160,11 @@ def angle_of(key: str) -> Angle:
             'left_ or right_ in front'
         )
     return ANGLES[key]
+
+
+def sides_of(name: str) -> tuple[str, ...]:
+    """The keys under which each side of an angle is measured; its own where it has no sides."""
+    return tuple(f'{side}_{name}' for side in SIDES) if angle_of(name).sided else (name,)
 
 
 def error_of(key: str, view: str) -> float:

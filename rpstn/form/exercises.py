@@ -151,10 +151,14 @@ def looks_different(
             unit = angle_of(key).unit
             wanted = f'{low:g} or more' if value < low else f'{high:g} or less'
             return (
-                f'does not look like a {exercise.title.lower()}: {angle_of(key).title.lower()} '
+                f'does not look like {_with_article(exercise.title.lower())}: {angle_of(key).title.lower()} '
                 f'changes by {value:.0f}{unit}, expected {wanted}'
             )
     return ''
+
+
+def _with_article(name: str) -> str:
+    return f'{"an" if name[0] in "aeiou" else "a"} {name}'
 
 
 def _range(values: np.ndarray) -> float:

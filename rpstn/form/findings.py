@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .angle_table import angle_of, error_of
+from .angle_table import angle_of, error_of, sides_of
 from .exercise_fields import Rule
 from .exercises import Exercise
 from .ranges import Ranges, at_moment, load_ranges
@@ -134,9 +134,7 @@ def _judge(
             'the vertical is not known: stand still upright at the start, or '
             'say how the camera is tilted',
         )
-    keys = {'': rule.angle}
-    if angle.sided:
-        keys = {side: f'{side}_{rule.angle}' for side in ('left', 'right')}
+    keys = {key.removesuffix(rule.angle).rstrip('_'): key for key in sides_of(rule.angle)}
     whole = [(n, r) for n, r in enumerate(repetitions, 1) if not r.partial]
     measured = {
         n: {side: at_moment(angles[key], r, rule.moment) for side, key in keys.items()}

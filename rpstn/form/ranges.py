@@ -14,7 +14,7 @@ import numpy as np
 
 from rpstn.errors import SettingError
 
-from .angle_table import DATA
+from .angle_table import DATA, sides_of
 from .repetitions import Repetition
 
 FOLDER = DATA / 'ranges'
@@ -112,7 +112,8 @@ def learn_ranges(
 
     Args:
         examples: label, angles of :func:`rpstn.form.angles.measure_angles`, repetition.
-        keys: angles to learn; of sided ones also left and right under the plain name.
+        keys: angles to learn. Moments of sided ones are those of both sides, as each is judged for
+            itself; their course is that of the mean.
         good: labels of good form, pooled as ``good``.
     """
     curves: dict[str, dict[str, list[np.ndarray]]] = {}
@@ -126,8 +127,8 @@ def learn_ranges(
                     course(angles[key], repetition)
                 )
                 for moment in moments:
-                    values.setdefault(name, {}).setdefault(key, {}).setdefault(moment, []).append(
-                        at_moment(angles[key], repetition, moment)
+                    values.setdefault(name, {}).setdefault(key, {}).setdefault(moment, []).extend(
+                        at_moment(angles[side], repetition, moment) for side in sides_of(key)
                     )
     return {
         'source': source,

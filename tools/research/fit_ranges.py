@@ -25,7 +25,8 @@ from rpstn.errors import RPSTNError
 from rpstn.files import replacing
 from rpstn.form.angle_table import ANGLES
 from rpstn.form.angles import measure_angles
-from rpstn.form.exercises import MOMENTS, count, load_exercise
+from rpstn.form.exercise_fields import MOMENTS
+from rpstn.form.exercises import count, load_exercise
 from rpstn.form.ranges import at_moment, learn_ranges
 from rpstn.form.repetitions import Repetition
 from rpstn.tables import format_table
