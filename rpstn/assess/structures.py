@@ -91,8 +91,10 @@ class Assessment:
 
     @property
     def faults(self) -> tuple[Finding, ...]:
-        """Findings that were seen, confirmed ones first."""
-        return tuple(one for one in self.findings if one.status in (CONFIRMED, ONCE))
+        """Findings that were seen: confirmed ones first, and of these what is farthest outside of
+        good form, in standard errors; the exercise's order decides between equal ones."""
+        seen = [one for one in self.findings if one.status in (CONFIRMED, ONCE)]
+        return tuple(sorted(seen, key=lambda one: (one.status != CONFIRMED, -_errors_off(one))))
 
     def phase(self, row: int) -> tuple[int, str]:
         """Number of the repetition, from 1, and its phase in a row: ``down``, ``turn`` or ``up``;
@@ -109,3 +111,11 @@ class Assessment:
                     return number, 'down'
                 return number, 'turn' if passed <= one.down + one.pause else 'up'
         return last, 'rest'
+
+
+def _errors_off(finding: Finding) -> float:
+    """How far the strongest evidence lies outside of what is good, in its standard errors."""
+    if not finding.evidence:
+        return 0.0
+    strongest, (low, high) = finding.evidence[0], finding.good
+    return max(low - strongest.value, strongest.value - high) / strongest.error

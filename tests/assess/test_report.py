@@ -12,6 +12,7 @@ import pytest
 from rpstn.assess import FormClass, write_report
 from rpstn.assess.measures import Measure, consistency, measure_repetitions
 from rpstn.assess.report import render
+from rpstn.form.findings import Evidence, Finding
 from rpstn.video.frames import open_frames
 
 
@@ -78,10 +79,30 @@ def test_every_repetition_has_three_pictures(text):
 
 
 def test_the_most_important_cue_comes_first(text, assessment):
-    first = assessment.findings[0]
+    first = assessment.faults[0]
     assert first.status == 'confirmed'
     assert text.index(f'<strong>{first.cue}</strong>') < text.index('What was seen')
     assert 'no medical advice' in text
+
+
+def test_the_most_important_is_farthest_outside_in_errors(assessment):
+    def fault(name, status, value, error):
+        evidence = Evidence(1, 0, 'both', value, error, '°')
+        return Finding(name, name, status, 'so', 'do', 'depth', (0, 10), 'here', 1, (evidence,))
+
+    once, unseen = (
+        'seen once, not confirmed',
+        Finding('unseen', 'unseen', 'not visible', 'from here', '', 'depth', (0, 10), 'here', 1),
+    )
+    found = (
+        fault('a little', 'confirmed', 15, 4),
+        fault('far but unsure', 'confirmed', 40, 20),
+        fault('below', 'confirmed', -20, 4),
+        fault('once', once, 99, 1),
+        unseen,
+    )
+    names = [one.fault for one in replace(assessment, findings=found).faults]
+    assert names == ['below', 'far but unsure', 'a little', 'once']
 
 
 def test_no_fault_and_seen_once(assessment):
