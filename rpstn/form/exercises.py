@@ -16,9 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from rpstn.errors import SettingError
+
 from .angle_table import DATA, angle_of
 from .exercise_fields import Cited, ExerciseError, Fields, Rule
-from .ranges import at_moment
+from .ranges import at_moment, load_ranges
 from .repetitions import Counting, Repetition, find_repetitions
 
 FOLDER = DATA / 'exercises'
@@ -97,6 +99,16 @@ def load_exercise(name_or_path: str | os.PathLike) -> Exercise:
         ranges=fields.text('ranges', empty=True),
     )
     fields.nothing_else()
+    try:
+        ranges = load_ranges(exercise.ranges)
+    except SettingError as error:
+        raise ExerciseError(f'{path}: ranges: {error}') from None
+    for number, rule in enumerate(exercise.rules):
+        if rule.good is None and ranges is None:
+            raise ExerciseError(
+                f'{path}: rules[{number}].good must be a list [lowest, highest] where the exercise '
+                'names no ranges, got "learned"'
+            )
     return exercise
 
 
@@ -150,8 +162,9 @@ def looks_different(
         if moved and not low <= (value := float(np.median(moved))) <= high:
             unit = angle_of(key).unit
             wanted = f'{low:g} or more' if value < low else f'{high:g} or less'
+            angle = angle_of(key).title.lower()
             return (
-                f'does not look like {_with_article(exercise.title.lower())}: {angle_of(key).title.lower()} '
+                f'does not look like {_with_article(exercise.title.lower())}: {angle} '
                 f'changes by {value:.0f}{unit}, expected {wanted}'
             )
     return ''

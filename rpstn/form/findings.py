@@ -107,8 +107,6 @@ def _judge(
     upright: bool,
 ) -> Finding | None:
     good = good_range(rule, ranges)
-    if good is None:
-        return None
     angle, error = angle_of(rule.angle), error_of(rule.angle, view)
 
     def finding(status: str, reason: str, evidence: tuple[Evidence, ...] = ()) -> Finding:
@@ -166,12 +164,11 @@ def _judge(
     return finding(status, _reason(rule, good, evidence), tuple(evidence))
 
 
-def good_range(rule: Rule, ranges: Ranges | None) -> tuple[float, float] | None:
-    """Lowest and highest value of good form; None where a rule wants learned ones and none are."""
+def good_range(rule: Rule, ranges: Ranges | None) -> tuple[float, float]:
+    """Lowest and highest value of good form: of the rule, or learned."""
     if rule.good is not None:
         return rule.good
-    if ranges is None:
-        return None
+    assert ranges is not None  # load_exercise has seen to it
     low, _, high = ranges.moments['good'][rule.angle][rule.moment]
     return low, high
 
