@@ -31,8 +31,8 @@ class Painter:
 
     Args:
         assessment: of it.
-        blur_faces: whether the face of the person who is followed is made unrecognizable; the
-            last place is kept where the face is not found.
+        blur_faces: whether the face of the person who is followed is made unrecognizable; where
+            it is not known where the face is, all of the picture.
     """
 
     def __init__(self, assessment: Assessment, blur_faces: bool = False) -> None:
@@ -41,7 +41,6 @@ class Painter:
         shorter, longer = sorted((width, height))
         self.scale = min(max(1.0, _SMALL / shorter), max(_LARGE / longer, 0.1))
         self.size = (round(width * self.scale), round(height * self.scale))
-        self._face: tuple[np.ndarray, float] | None = None
         self._blurs = blur_faces
         track = assessment.track
         self._rows = {} if track is None else {int(f): row for row, f in enumerate(track.frames)}
@@ -80,8 +79,8 @@ class Painter:
             return slice(None), slice(None)
         low, high = np.nanmin(sure, (0, 1)), np.nanmax(sure, (0, 1))
         margin = 0.12 * float((high - low).max())
-        x1, y1 = np.maximum(low - margin, 0).astype(int)
-        x2, y2 = np.minimum(high + margin, self.size).astype(int)
+        x1, y1 = np.clip(low - margin, 0, np.array(self.size) - 1).astype(int)
+        x2, y2 = np.clip(high + margin, 0, self.size).astype(int)
         return slice(y1, max(y2, y1 + 1)), slice(x1, max(x2, x1 + 1))
 
     def _points(self, row: int) -> np.ndarray:
@@ -103,10 +102,8 @@ class Painter:
 
     def _drawn_angles(self, points: np.ndarray) -> tuple[str, ...]:
         """Those that are counted by, of both sides where they lie apart."""
-        keys = self.assessment.exercise.counting_angles
-        corners = [
-            self.assessment.track and _corner(key, self.assessment.track.skeleton) for key in keys
-        ]
+        keys, track = self.assessment.exercise.counting_angles, self.assessment.track
+        corners = [_corner(key, track.skeleton) for key in keys] if track else []
         places = np.array([points[corner[1]] for corner in corners if corner])
         apart = len(places) == 2 and np.linalg.norm(places[0] - places[1]) > self.size[1] / 12
         return keys if apart else (self.key,) if self.key else ()
@@ -119,30 +116,29 @@ class Painter:
         number, phase = self.assessment.phase(row)
         write(image, f'repetition {number}', (size // 2, size // 2), size)
         write(image, _PHASES[phase], (size // 2, size * 2), size)
-        value = self.assessment.angles.get(self.key, np.full(row + 1, np.nan))[row]
-        if self.key and not np.isnan(value):
+        value = self.assessment.angles[self.key][row] if self.key else np.nan
+        if not np.isnan(value):
             title = angle_of(self.key).title.lower()
             write(image, f'{title} {value:.0f}°', (size // 2, size * 7 // 2), size)
 
     def _blur(self, image: np.ndarray, row: int | None) -> np.ndarray:
-        track = self.assessment.track
-        if row is not None and track is not None:
-            points = self._points(row)[self._face_joints]
-            points = points[np.isfinite(points).all(1)]
-            if len(points):
-                middle = points.mean(0)
-                farthest = float(np.linalg.norm(points - middle, axis=1).max())
-                # Of a face from the front the farthest is an ear; never less than a share of the
-                # body, as from the side or behind the joints lie close together.
-                body = np.ptp(self._points(row)[:, 1])
-                self._face = middle, max(1.8 * farthest, 0.09 * float(np.nan_to_num(body)))
-        if self._face is None:
-            return image
-        middle, radius = self._face
         small = cv2.resize(image, None, fx=1 / 16, fy=1 / 16, interpolation=cv2.INTER_AREA)
         coarse = cv2.resize(small, self.size, interpolation=cv2.INTER_LINEAR)
+        if row is None:
+            return coarse
+        points = self._points(row)
+        face = points[self._face_joints]
+        face = face[np.isfinite(face).all(1)]
+        if not len(face):
+            return coarse
+        middle = face.mean(0)
+        farthest = float(np.linalg.norm(face - middle, axis=1).max())
+        # Of a face from the front the farthest is an ear; never less than a share of the body, as
+        # from the side or behind the joints lie close together.
+        body = float(np.nan_to_num(np.nanmax(points[:, 1]) - np.nanmin(points[:, 1])))
         mask = np.zeros(image.shape[:2], np.uint8)
-        cv2.circle(mask, (int(middle[0]), int(middle[1])), int(radius), 255, -1)
+        radius = int(max(1.8 * farthest, 0.09 * body))
+        cv2.circle(mask, (int(middle[0]), int(middle[1])), radius, 255, -1)
         return np.where(mask[..., None] > 0, coarse, image)
 
 
