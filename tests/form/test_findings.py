@@ -50,21 +50,22 @@ def limits():
         yield rule, (high if sign > 0 else low), sign
 
 
-@pytest.mark.parametrize('rule, limit, sign', limits(), ids=lambda x: getattr(x, 'fault', ''))
+@pytest.mark.parametrize('rule, limit, sign', list(limits()), ids=lambda x: getattr(x, 'fault', ''))
 def test_every_fault_from_both_sides_of_its_limit_and_error(rule, limit, sign):
-    error = error_of(rule.angle, 'front')
-    assert rule.fault not in faults(angles(**{rule.angle: limit + sign * 0.95 * error}))
-    finding = faults(angles(**{rule.angle: limit + sign * 1.05 * error}))[rule.fault]
+    error = error_of(rule.angle, 'oblique')
+    within, beyond = (angles(**{rule.angle: limit + sign * k * error}) for k in (0.95, 1.05))
+    assert rule.fault not in faults(within, 'oblique')
+    finding = faults(beyond, 'oblique')[rule.fault]
     assert finding.status == CONFIRMED and finding.cue == rule.cue
     assert [one.repetition for one in finding.evidence] == [1, 2, 3]
     # On the other side of what is good lies no fault of this name.
     low, _, high = GOOD[rule.angle][rule.moment]
     other = (low if sign > 0 else high) - sign * 10 * error
-    assert rule.fault not in faults(angles(**{rule.angle: other}))
+    assert rule.fault not in faults(angles(**{rule.angle: other}), 'oblique')
 
 
 def test_good_form_has_no_faults():
-    assert faults(angles()) == {}
+    assert faults(angles(), 'oblique') == {}
 
 
 def test_the_reason_is_in_numbers():
@@ -98,7 +99,7 @@ def test_what_the_camera_cannot_see_is_named_and_never_judged():
     seen = faults(angles(knee_offset=50), view='side')['knees_inward']
     assert seen.status == UNSEEN and not seen.cue and not seen.evidence
     assert seen.reason == 'not visible from here (side): film from the front, feet in the picture'
-    hidden = faults(angles(heel_lift=np.nan))['heels_lift']
+    hidden = faults(angles(heel_lift=np.nan), 'oblique')['heels_lift']
     assert hidden.status == UNSEEN and 'heel, toes were not all seen' in hidden.reason
 
 
@@ -110,10 +111,10 @@ def test_without_a_vertical_lean_is_not_judged():
 
 def test_the_most_important_confirmed_one_comes_first():
     found = find_faults(
-        angles(knee_offset=[14, 0, 0], trunk_lean=89, heel_lift=[0, 9, 9]),
+        angles(knee_offset=[18, 0, 0], trunk_lean=89, heel_lift=[0, 9, 9]),
         repetitions(),
         SQUAT,
-        'front',
+        'oblique',
     )
     assert [(f.fault, f.status) for f in found] == [
         ('heels_lift', CONFIRMED),
@@ -143,9 +144,8 @@ def test_simulated_faults_are_found_and_good_squats_have_none(squatting, view):
         joints, times, _ = squatting(seed, repetitions=3, depth=0.02)
         measured = measure_angles(joints, 'blazepose33')
         found = find_faults(measured, count(measured, times, SQUAT), SQUAT, view)
-        assert not {'knees_inward', 'no_depth', 'heels_lift', 'toes_lift'} & {
-            f.fault for f in found
-        }
+        judged = {f.fault for f in found if f.status != UNSEEN}
+        assert judged <= {'bends_forward'}
 
 
 def test_moments_and_courses():
@@ -182,15 +182,6 @@ def test_what_was_learned_from_real_squats_tells_them_apart():
     ranges = load_ranges('squat')
     assert ranges.good == ('olympic squat', 'powerlifting squat')
     assert ranges.number['good'] == sum(ranges.number[name] for name in ranges.good) > 400
-    median = {
-        (label, key, moment): ranges.moments[label][key][moment][1]
-        for label in ranges.number
-        for key, moment in (
-            ('hip_drop', 'bottom'),
-            ('knee_offset', 'bottom'),
-            ('trunk_lean', 'bottom'),
-        )
-    }
     for label, key, sign in (
         ('no depth', 'hip_drop', -1),
         ('knees caving', 'knee_offset', 1),
