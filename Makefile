@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup pins demo demo-train test test-slow test-docs docs lint doctor
+.PHONY: help setup pins demo demo-train test test-slow test-docs test-browser docs lint doctor
 
 # The first interpreter that really runs and can make a virtual environment (a name on PATH may be
 # a dead shim). 3.12 comes last: xtcocotools has no wheel for it and needs a compiler.
@@ -52,10 +52,11 @@ pins: $(BIN)/uv  ## renew requirements/*.txt from the .in files; ARGS=--upgrade 
 	$(COMPILE) export.in -o export.txt
 	$(COMPILE) dev.in -o dev.txt
 	$(COMPILE) docs.in -o docs.txt
+	$(COMPILE) browser.in -o browser.txt
 	$(COMPILE) --no-deps openmmlab.in -o openmmlab.txt
 	$(COMPILE) --no-deps mediapipe.in -o mediapipe.txt
 
-demo: $(STAMP)  ## the shipped model on a real squat, beside MediaPipe: video, JSON, CSV
+demo: $(STAMP)  ## the shipped model on a real squat: joints, beside MediaPipe, and a report of the form
 	$(BIN)/python tools/demo.py $(ARGS)
 
 demo-train: $(STAMP)  ## train on synthetic clips, compare with the single-frame baseline
@@ -73,6 +74,10 @@ docs: $(DOCS_STAMP)  ## build the pages of docs/ into build/docs/
 
 test-docs: $(DOCS_STAMP)  ## run the tests that build the pages
 	$(BIN)/python -m pytest -m docs $(ARGS)
+
+test-browser: $(STAMP)  ## run the tests that open reports in headless Chromium (Debian: apt install chromium)
+	$(PIP) -r requirements/browser.txt
+	$(BIN)/python -m pytest -m browser $(ARGS)
 
 $(DOCS_STAMP): $(STAMP)
 	$(PIP) -r requirements/docs.txt

@@ -36,6 +36,7 @@ setup(
             'py.typed',
             'engine/weights/*.json',
             'engine/weights/*.pt',
+            'assess/templates/*',
             'form/data/*.json',
             'form/data/*/*.json',
         ]

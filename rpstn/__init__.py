@@ -32,6 +32,7 @@ _PLACES = dict(
 )
 _ROOMS = (
     'apis',
+    'assess',
     'benchmark',
     'deploy',
     'engine',
@@ -58,6 +59,7 @@ __all__ = [
     'PoseInferencer',
     'StreamingRPSTN',
     '__version__',
+    'assess',
     'from_pretrained',
     'load_model',
 ]

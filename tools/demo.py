@@ -1,9 +1,10 @@
-"""The shipped model on a real squat, beside MediaPipe Pose where that is installed.
+"""The shipped model on a real squat: its joints, beside MediaPipe Pose's, and a report of the form.
 
     python tools/demo.py
 
 writes the joints that RPSTN-Lite finds in demo/squat.mp4 as squat.json and squat.csv, as `rpstn
-infer` does, and draws them: squat.mp4, and one frame of it, frame.jpg.
+infer` does, and draws them: squat.mp4, and one frame of it, frame.jpg; MediaPipe's beside them
+where it is installed. Then squat/report.html, as `rpstn assess` writes it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import cv2
 import numpy as np
 
 from rpstn.apis import PoseInferencer
+from rpstn.assess.run import AssessOptions, assess_all
 from rpstn.drawing import draw_pose, write_image
 from rpstn.files import replacing
 from rpstn.inference.options import InferOptions
@@ -107,6 +109,7 @@ def main() -> None:
             writer.write(row)
     write_image(picture, rows[BOTTOM], quality=85)
     print(f'{" beside ".join(found)}, drawn: {video}, {picture}')
+    assess_all(AssessOptions([str(CLIP)], args.out, device='cpu'), print)
     print(f'{time.perf_counter() - began:.0f} s in all')
 
 
