@@ -12,7 +12,7 @@ from importlib import import_module
 from rpstn.errors import RPSTNError
 from rpstn.version import __version__
 
-VERBS = ('train', 'test', 'infer', 'export', 'benchmark', 'doctor')
+VERBS = ('train', 'test', 'infer', 'assess', 'export', 'benchmark', 'doctor')
 """Each has a module here with ``add_parser(subparsers)``. Its parser sets ``run``, which takes the
 parsed arguments and returns the exit status, and ``needs``, what is imported before: that takes
 time, so help comes without it, and `rpstn doctor` where it fails.
@@ -37,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line, by default this process's own.
 
     Returns:
-        0; 1 after a line on what a user can mend; 130 after Ctrl-C.
+        What the verb answers, 0 where all went well; 1 after a line on what a user can mend; 130
+        after Ctrl-C.
     """
     interrupted = _Interrupted()
     try:

@@ -1,0 +1,135 @@
+"""The numbers of every repetition, and how much they differ over the set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rpstn.form.angle_table import angle_of, error_of
+from rpstn.form.findings import good_range
+from rpstn.form.ranges import at_moment, load_ranges
+
+from .structures import Assessment
+
+MOMENTS = dict(
+    start='at the start', bottom='at the bottom', largest='at its largest', smallest='at its least'
+)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of every repetition.
+
+    Attributes:
+        key: of :data:`rpstn.form.angle_table.ANGLES`.
+        title: for readers.
+        moment: of a repetition, see :func:`rpstn.form.ranges.at_moment`.
+        unit: ``'°'``, ``'cm'`` or ``'x'``.
+        error: its standard error in this view; inf where it cannot be seen.
+        good: lowest and highest value of good form, None where none is known.
+        source: where ``good`` is from.
+        values: one for each repetition, NaN where it is not known.
+    """
+
+    key: str
+    title: str
+    moment: str
+    unit: str
+    error: float
+    good: tuple[float, float] | None
+    source: str
+    values: tuple[float, ...]
+
+    @property
+    def visible(self) -> bool:
+        """Whether the camera sees it from where it stands."""
+        return bool(np.isfinite(self.error))
+
+    @property
+    def known(self) -> np.ndarray:
+        """The values without NaN."""
+        return np.array([value for value in self.values if not np.isnan(value)])
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over the repetitions; NaN of fewer than two."""
+        return float(self.known.std(ddof=1)) if len(self.known) > 1 else float('nan')
+
+    @property
+    def drift(self) -> float:
+        """Last less first repetition; NaN of fewer than two."""
+        known = self.known
+        return float(known[-1] - known[0]) if len(known) > 1 else float('nan')
+
+    def text(self, value: float) -> str:
+        """A value with its unit, as readers see it."""
+        if np.isnan(value):
+            return 'not seen'
+        digits = 1 if self.unit == 'x' else 0
+        value = round(value, digits) + 0.0  # no -0
+        return f'{value:.{digits}f}{"°" if self.unit == "°" else f" {self.unit}"}'
+
+
+def measure_repetitions(assessment: Assessment) -> list[Measure]:
+    """What an exercise's file lists as its angles, where its rules look, or else at the bottom."""
+    exercise = assessment.exercise
+    ranges = load_ranges(exercise.ranges)
+    rules = {rule.angle: rule for rule in reversed(exercise.rules)}
+    measures = []
+    for key in exercise.angles:
+        rule, angle = rules.get(key), angle_of(key)
+        moment = rule.moment if rule else 'bottom'
+        good, source = None, ''
+        if rule and rule.good is not None:
+            good, source = good_range(rule, ranges), rule.source
+        elif ranges is not None and key in ranges.moments['good']:
+            low, _, high = ranges.moments['good'][key][moment]
+            good, source = (low, high), ranges.source
+        measures.append(
+            Measure(
+                key,
+                angle.title,
+                moment,
+                angle.unit,
+                error_of(key, assessment.view),
+                good,
+                source,
+                tuple(at_moment(assessment.angles[key], r, moment) for r in assessment.repetitions),
+            )
+        )
+    return measures
+
+
+def tempo(assessment: Assessment) -> list[Measure]:
+    """Seconds of every phase; exact to about a frame."""
+    error = 1 / assessment.fps
+    phases = (('down', 'Down'), ('pause', 'Turn'), ('up', 'Up'))
+    return [
+        Measure(
+            name,
+            title,
+            'tempo',
+            's',
+            error,
+            None,
+            '',
+            tuple(getattr(one, name) for one in assessment.repetitions),
+        )
+        for name, title in phases
+    ]
+
+
+def consistency(measure: Measure) -> str:
+    """One sentence on how much a number differs over the set."""
+    if len(measure.known) < 2:
+        return 'one repetition, nothing to compare'
+    said = (
+        f'{measure.text(float(measure.known.min()))} to {measure.text(float(measure.known.max()))}'
+    )
+    if measure.spread <= measure.error:
+        return f'{said}: no more than the measurement differs by itself'
+    drift = measure.drift
+    if abs(drift) > 2 * measure.error:
+        return f'{said}: {"rises" if drift > 0 else "falls"} from the first to the last'
+    return f'{said}: differs from repetition to repetition'

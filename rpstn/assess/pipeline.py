@@ -1,0 +1,134 @@
+"""From a video to an assessment: one person's joints, in space, their angles, what they tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rpstn.errors import SettingError
+from rpstn.form.angles import azimuth, measure_angles, view_of
+from rpstn.form.exercises import count, load_exercise
+from rpstn.form.findings import find_faults
+from rpstn.inference.inferencer import PoseInferencer
+from rpstn.lift import build_source
+from rpstn.lift.structures import longest_track, tracks_of
+from rpstn.pose.finders import build_finder
+from rpstn.results import FrameResult
+from rpstn.video.frames import FrameSource
+from rpstn.video.inputs import open_input
+
+from . import remarks
+from .structures import Assessment, Note
+
+_LOOK_EVERY = 0.5  # seconds between frames in which people are counted
+
+
+class Assessor:
+    """RPSTN-Lite and what follows it, ready for one video after the other.
+
+    Args:
+        exercise: name of one that comes with the package, or a file of one's own.
+        height: of the person, cm; scales what is in cm.
+        tilt: of the camera, degrees, looking down is positive; none where it is not known.
+        box: where the person is at first, see :func:`rpstn.pose.boxes.parse_box`.
+        device: as torch names it.
+
+    Raises:
+        SettingError: an option cannot be.
+    """
+
+    def __init__(
+        self,
+        exercise: str | Path = 'squat',
+        height: float | None = None,
+        tilt: float | None = None,
+        box: str = 'follow',
+        device: str = 'cpu',
+    ) -> None:
+        if height is not None and not 50 <= height <= 260:
+            raise SettingError(f'height must be 50 to 260 cm, got {height:g}')
+        if tilt is not None and not -90 < tilt < 90:
+            raise SettingError(f'tilt must be between -90 and 90 degrees, got {tilt:g}')
+        self.exercise = load_exercise(exercise)
+        self.height, self.tilt = height, tilt
+        self._inferencer = PoseInferencer(device=device, box=box, world=True)
+        self._finder = build_finder('blazepose', device=device)
+        self._lift = build_source('blazepose')
+
+    def __call__(self, source: FrameSource) -> Assessment:
+        """Look at one video.
+
+        Raises:
+            UnreadableFrameError: it cannot be read.
+        """
+        self._counts: list[int] = []
+        self._frames, self._seconds = 0, 0.0
+        tracks = tracks_of(self._watch(source))
+        about = dict(
+            video=source.path.name,
+            exercise=self.exercise,
+            fps=source.fps,
+            size=source.size,
+            seconds=self._seconds,
+        )
+        tracks = {number: one for number, one in tracks.items() if (one.scores > 0).any()}
+        if not tracks:
+            return Assessment(notes=(remarks.nobody(self._frames),), **about)
+        track = longest_track(tracks)
+        joints = self._lift(track)
+        angles = measure_angles(joints.joints, joints.skeleton, joints.upright)
+        view = view_of(azimuth(joints.joints, joints.skeleton))
+        repetitions = count(angles, joints.times, self.exercise)
+        notes: list[Note] = [
+            *remarks.on_picture(track, source.fps),
+            *remarks.on_movement(angles, repetitions, self.exercise, view, joints),
+            *remarks.on_people(self._counts, track, list(tracks.values())),
+        ]
+        return Assessment(
+            notes=tuple(sorted(notes, key=lambda note: not note.stops)),
+            track=track,
+            meta=self._inferencer.dataset_meta,
+            joints=joints,
+            angles=angles,
+            view=view,
+            repetitions=tuple(repetitions),
+            findings=tuple(find_faults(angles, repetitions, self.exercise, view, joints.upright)),
+            **about,
+        )
+
+    def _watch(self, source: FrameSource) -> Iterator[FrameResult]:
+        """The frames' results; people are counted on the way."""
+        look_at = 0.0
+        for result in self._inferencer(source):
+            self._frames += 1
+            self._seconds = result.time + 1 / source.fps
+            if result.time >= look_at and result.people and result.image is not None:
+                self._counts.append(len(self._finder.find(result.image)))
+                look_at = result.time + _LOOK_EVERY
+            yield result
+
+
+def assess(
+    video: str | Path,
+    exercise: str | Path = 'squat',
+    height: float | None = None,
+    tilt: float | None = None,
+    box: str = 'follow',
+    device: str = 'cpu',
+) -> Assessment:
+    """Assess one video; :func:`rpstn.assess.report.write_report` writes it down.
+
+    >>> assessment = assess('squat.mp4')  # doctest: +SKIP
+    >>> [finding.reason for finding in assessment.findings]  # doctest: +SKIP
+
+    Args:
+        video: a video file, or a folder of images.
+        exercise, height, tilt, box, device: of :class:`Assessor`.
+
+    Raises:
+        RPSTNError: the video cannot be read, or an option cannot be.
+    """
+    source = open_input(video)
+    if not isinstance(source, FrameSource):
+        raise SettingError(f'{video}: assess takes videos, not live sources')
+    return Assessor(exercise, height, tilt, box, device)(source)
