@@ -157,7 +157,7 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
                 now = job.to_dict(jobs.ahead(job))
                 if now != last:
                     yield f'data: {json.dumps(now)}\n\n'
-                if job.state in (DONE, FAILED) or jobs.get(number) is None:
+                if now['state'] in (DONE, FAILED) or jobs.get(number) is None:
                     return
                 last = now
                 await asyncio.sleep(_LOOK)

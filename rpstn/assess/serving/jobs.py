@@ -166,7 +166,7 @@ class Jobs:
                     if job := next(ready, None):
                         job.state = RUNNING
                         break
-                    self._changed.wait(timeout=5)
+                    self._changed.wait(timeout=1)
                 else:
                     return
             yield job

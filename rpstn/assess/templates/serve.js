@@ -65,6 +65,8 @@ function follow(job) {
 }
 
 async function send(file) {
+  const most = Number($('video').dataset.most);
+  if (file.size > most) { say(`${file.name}: has more than ${Math.floor(most / 1e6)} MB.`); return; }
   const options = new URLSearchParams({ name: file.name, exercise: $('exercise').value });
   if ($('height').value) options.set('height', $('height').value);
   if ($('blur').checked) options.set('blur_faces', 'true');
