@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rpstn.form.angle_table import ANGLES, angle_of
+from rpstn.form.angle_table import angle_of
 from rpstn.version import __version__
 
 from .measures import Measure, measure_repetitions, tempo
@@ -28,6 +28,7 @@ def to_dict(assessment: Assessment) -> dict[str, Any]:
     What is not known is None. Frames are those of the video, 0-based; times are in seconds.
     """
     joints = assessment.joints
+    measures = measure_repetitions(assessment) if assessment.repetitions else []
     return dict(
         format='rpstn assessment 1',
         rpstn=__version__,
@@ -49,7 +50,9 @@ def to_dict(assessment: Assessment) -> dict[str, Any]:
             unit='m',
         ),
         findings=[_finding(assessment, number) for number in range(len(assessment.findings))],
-        repetitions=[_repetition(assessment, n) for n in range(len(assessment.repetitions))],
+        repetitions=[
+            _repetition(assessment, measures, n) for n in range(len(assessment.repetitions))
+        ],
     )
 
 
@@ -136,7 +139,7 @@ def _finding(assessment: Assessment, number: int) -> dict[str, Any]:
     return plain
 
 
-def _repetition(assessment: Assessment, index: int) -> dict[str, Any]:
+def _repetition(assessment: Assessment, measures: list[Measure], index: int) -> dict[str, Any]:
     one = assessment.repetitions[index]
     return dict(
         number=index + 1,
@@ -145,17 +148,19 @@ def _repetition(assessment: Assessment, index: int) -> dict[str, Any]:
         reason=one.reason or None,
         seconds={m.key: _number(m.values[index]) for m in tempo(assessment)},
         form=asdict(assessment.forms[index]) if assessment.forms else None,
-        measures=[_measure(m, index) for m in measure_repetitions(assessment)],
+        measures=[_measure(m, index) for m in measures],
     )
 
 
 def _measure(measure: Measure, index: int) -> dict[str, Any]:
+    sides = measure.sides[index] if measure.sides and measure.visible else (None, None)
     return dict(
         angle=measure.key,
         moment=measure.moment,
-        value=_number(measure.values[index]) if measure.visible else None,
-        error=_number(measure.error),
         unit=measure.unit,
+        value=_number(measure.values[index]) if measure.visible else None,
+        left=_number(sides[0]),
+        right=_number(sides[1]),
+        error=_number(measure.error),
         good=None if measure.good is None else [_number(end) for end in measure.good],
-        vertical=ANGLES[measure.key].vertical if measure.key in ANGLES else None,
     )

@@ -15,6 +15,7 @@ from .structures import Assessment
 MOMENTS = dict(
     start='at the start', bottom='at the bottom', largest='at its largest', smallest='at its least'
 )
+_TREND, _STRAIGHT = 4, 0.8  # repetitions, and correlation with their number, that make a trend
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,12 @@ class Measure:
         key: of :data:`rpstn.form.angle_table.ANGLES`.
         title: for readers.
         moment: of a repetition, see :func:`rpstn.form.ranges.at_moment`.
-        unit: ``'°'``, ``'cm'`` or ``'x'``.
+        unit: ``'°'``, ``'cm'``, ``'x'`` (a ratio) or ``'s'``.
         error: its standard error in this view; inf where it cannot be seen.
         good: lowest and highest value of good form, None where none is known.
         source: where ``good`` is from.
-        values: one for each repetition, NaN where it is not known.
+        values: one for each repetition, the mean of both sides; NaN where it is not known.
+        sides: left and right of each repetition; empty where there are no sides.
     """
 
     key: str
@@ -40,6 +42,7 @@ class Measure:
     good: tuple[float, float] | None
     source: str
     values: tuple[float, ...]
+    sides: tuple[tuple[float, float], ...] = ()
 
     @property
     def visible(self) -> bool:
@@ -56,19 +59,28 @@ class Measure:
         """Standard deviation over the repetitions; NaN of fewer than two."""
         return float(self.known.std(ddof=1)) if len(self.known) > 1 else float('nan')
 
-    @property
-    def drift(self) -> float:
-        """Last less first repetition; NaN of fewer than two."""
-        known = self.known
-        return float(known[-1] - known[0]) if len(known) > 1 else float('nan')
-
     def text(self, value: float) -> str:
         """A value with its unit, as readers see it."""
         if np.isnan(value):
             return 'not seen'
-        digits = 1 if self.unit == 'x' else 0
+        digits = 1 if self.unit in ('x', 's') else 0
         value = round(value, digits) + 0.0  # no -0
-        return f'{value:.{digits}f}{"°" if self.unit == "°" else f" {self.unit}"}'
+        unit = '°' if self.unit == '°' else f' {self.unit}'
+        return f'{value:.{digits}f}{unit}'.replace('-', '−')
+
+    def cell(self, index: int) -> str:
+        """What the table shows of a repetition, left and right apart."""
+        sides = self.sides[index] if self.sides else ()
+        return ' / '.join(map(self.text, sides or (self.values[index],)))
+
+    def outside(self, index: int) -> bool:
+        """Whether a repetition, or one side of it, is outside of what is good, by more than the
+        error."""
+        if self.good is None:
+            return False
+        low, high = self.good[0] - self.error, self.good[1] + self.error
+        sides = self.sides[index] if self.sides else (self.values[index],)
+        return any(value < low or value > high for value in sides)
 
 
 def measure_repetitions(assessment: Assessment) -> list[Measure]:
@@ -86,6 +98,13 @@ def measure_repetitions(assessment: Assessment) -> list[Measure]:
         elif ranges is not None and key in ranges.moments['good']:
             low, _, high = ranges.moments['good'][key][moment]
             good, source = (low, high), ranges.source
+        if angle.vertical and not (assessment.joints and assessment.joints.upright):
+            good, source = None, ''  # as for the findings
+
+        def values(name: str, moment: str = moment) -> tuple[float, ...]:
+            angles = assessment.angles[name]
+            return tuple(at_moment(angles, one, moment) for one in assessment.repetitions)
+
         measures.append(
             Measure(
                 key,
@@ -95,7 +114,8 @@ def measure_repetitions(assessment: Assessment) -> list[Measure]:
                 error_of(key, assessment.view),
                 good,
                 source,
-                tuple(at_moment(assessment.angles[key], r, moment) for r in assessment.repetitions),
+                values(key),
+                tuple(zip(values(f'left_{key}'), values(f'right_{key}'))) if angle.sided else (),
             )
         )
     return measures
@@ -124,12 +144,12 @@ def consistency(measure: Measure) -> str:
     """One sentence on how much a number differs over the set."""
     if len(measure.known) < 2:
         return 'one repetition, nothing to compare'
-    said = (
-        f'{measure.text(float(measure.known.min()))} to {measure.text(float(measure.known.max()))}'
-    )
+    low, high = map(measure.text, (float(measure.known.min()), float(measure.known.max())))
     if measure.spread <= measure.error:
-        return f'{said}: no more than the measurement differs by itself'
-    drift = measure.drift
-    if abs(drift) > 2 * measure.error:
-        return f'{said}: {"rises" if drift > 0 else "falls"} from the first to the last'
-    return f'{said}: differs from repetition to repetition'
+        return f'{low} to {high}: steady within the error'
+    known = measure.known
+    drift = float(known[-1] - known[0])
+    order = float(np.corrcoef(np.arange(len(known)), known)[0, 1])
+    if len(known) >= _TREND and abs(drift) > 2 * measure.error and abs(order) > _STRAIGHT:
+        return f'{low} to {high}: {"rises" if drift > 0 else "falls"} through the set'
+    return f'{low} to {high}: differs between repetitions'

@@ -49,6 +49,7 @@ class Painter:
             names = track.skeleton.joints
             self._face_joints = [i for i, n in enumerate(names) if n.split('_', 1)[-1] in _FACE]
         self.key = _shown_angle(assessment)
+        self.crop = self._crop()
 
     def __call__(self, image: np.ndarray, index: int, caption: bool = True) -> np.ndarray:
         """A frame, scaled, with all that is known of it.
@@ -69,10 +70,11 @@ class Painter:
             self._caption(image, row)
         return image
 
-    def crop(self) -> tuple[slice, slice]:
+    def _crop(self) -> tuple[slice, slice]:
         """Rows and columns around the person in all frames, of a scaled frame."""
         track = self.assessment.track
-        assert track is not None
+        if track is None:
+            return slice(None), slice(None)
         sure = np.where(track.scores[..., None] >= KPT_THR, track.keypoints, np.nan) * self.scale
         if np.isnan(sure).all():
             return slice(None), slice(None)
@@ -92,10 +94,22 @@ class Painter:
         assert track is not None
         points, scores = self._points(row), track.scores[row]
         draw_pose(image, points, scores, self.assessment.meta)
-        corner = self.key and _corner(self.key, track.skeleton)
-        value = self.assessment.angles.get(self.key, np.full(row + 1, np.nan))[row]
-        if corner and not np.isnan(value) and (scores[list(corner)] >= KPT_THR).all():
-            _draw_angle(image, points[list(corner)], value, self.size[1])
+        for key in self._drawn_angles(points):
+            corner = _corner(key, track.skeleton)
+            value = self.assessment.angles[key][row]
+            if corner and not np.isnan(value) and (scores[list(corner)] >= KPT_THR).all():
+                outward = points[corner[1], 0] >= np.nanmean(points[:, 0])
+                _draw_angle(image, points[list(corner)], value, outward, self.crop[1])
+
+    def _drawn_angles(self, points: np.ndarray) -> tuple[str, ...]:
+        """Those that are counted by, of both sides where they lie apart."""
+        keys = self.assessment.exercise.counting_angles
+        corners = [
+            self.assessment.track and _corner(key, self.assessment.track.skeleton) for key in keys
+        ]
+        places = np.array([points[corner[1]] for corner in corners if corner])
+        apart = len(places) == 2 and np.linalg.norm(places[0] - places[1]) > self.size[1] / 12
+        return keys if apart else (self.key,) if self.key else ()
 
     def _caption(self, image: np.ndarray, row: int | None) -> None:
         size = max(14, self.size[1] // 36)
@@ -182,14 +196,21 @@ def _corner(key: str, skeleton: Skeleton) -> tuple[int, int, int] | None:
     return a, b, c
 
 
-def _draw_angle(image: np.ndarray, corner: np.ndarray, value: float, height: int) -> None:
-    """An arc between both bones, and the number beside it."""
+def _draw_angle(
+    image: np.ndarray, corner: np.ndarray, value: float, outward: bool, columns: slice
+) -> None:
+    """An arc between both bones, and the number to the right of it, or to the left, within the
+    columns that pictures show."""
     above, at, below = corner
     first, second = (np.degrees(np.arctan2(*(end - at)[::-1])) for end in (above, below))
     turn = (second - first + 180) % 360 - 180
     radius = int(0.35 * min(np.linalg.norm(above - at), np.linalg.norm(below - at))) + 4
-    middle = (int(at[0]), int(at[1]))
+    middle, height = (int(at[0]), int(at[1])), image.shape[0]
     thick = max(2, height // 240)
     cv2.ellipse(image, middle, (radius, radius), first, 0, turn, _MARK, thick, cv2.LINE_AA)
     size = max(13, height // 40)
-    write(image, f'{value:.0f}°', (middle[0] + radius + size // 2, middle[1] - size // 2), size)
+    text = f'{value:.0f}°'
+    width = int(_font(size).getlength(text)) + size
+    x = middle[0] + radius if outward else middle[0] - radius - width
+    x = int(np.clip(x, columns.start or 0, max((columns.stop or image.shape[1]) - width, 0)))
+    write(image, text, (x, middle[1] - size // 2), size)

@@ -10,8 +10,10 @@ from rpstn.form.angles import azimuth, measure_angles, view_of
 from rpstn.form.exercises import count, load_exercise
 from rpstn.form.findings import find_faults
 from rpstn.inference.inferencer import PoseInferencer
-from rpstn.lift import build_source
+from rpstn.lift.lifting import lift
+from rpstn.lift.scale import HEIGHTS
 from rpstn.lift.structures import longest_track, tracks_of
+from rpstn.lift.vertical import MOST_TILT
 from rpstn.pose.finders import build_finder
 from rpstn.results import FrameResult
 from rpstn.video.frames import FrameSource
@@ -28,8 +30,9 @@ class Assessor:
 
     Args:
         exercise: name of one that comes with the package, or a file of one's own.
-        height: of the person, cm; scales what is in cm.
-        tilt: of the camera, degrees, looking down is positive; none where it is not known.
+        height: of the person, metres; scales what is told in cm.
+        tilt: degrees by which the camera looks down; by default the vertical is found from how
+            the person stands.
         box: where the person is at first, see :func:`rpstn.pose.boxes.parse_box`.
         device: as torch names it.
 
@@ -45,15 +48,16 @@ class Assessor:
         box: str = 'follow',
         device: str = 'cpu',
     ) -> None:
-        if height is not None and not 50 <= height <= 260:
-            raise SettingError(f'height must be 50 to 260 cm, got {height:g}')
-        if tilt is not None and not -90 < tilt < 90:
-            raise SettingError(f'tilt must be between -90 and 90 degrees, got {tilt:g}')
+        if height is not None and not HEIGHTS[0] <= height <= HEIGHTS[1]:
+            raise SettingError(
+                f'height must be {HEIGHTS[0]:g} to {HEIGHTS[1]:g} metres, got {height:g}'
+            )
+        if tilt is not None and not abs(tilt) <= MOST_TILT:
+            raise SettingError(f'tilt must be -{MOST_TILT:g} to {MOST_TILT:g} degrees, got {tilt}')
         self.exercise = load_exercise(exercise)
         self.height, self.tilt = height, tilt
         self._inferencer = PoseInferencer(device=device, box=box, world=True)
         self._finder = build_finder('blazepose', device=device)
-        self._lift = build_source('blazepose')
 
     def __call__(
         self, source: FrameSource, progress: Callable[[float], None] = lambda seconds: None
@@ -80,7 +84,7 @@ class Assessor:
         if not tracks:
             return Assessment(notes=(remarks.nobody(self._frames),), **about)
         track = longest_track(tracks)
-        joints = self._lift(track)
+        joints = lift(track, tilt=self.tilt, height=self.height)
         angles = measure_angles(joints.joints, joints.skeleton, joints.upright)
         view = view_of(azimuth(joints.joints, joints.skeleton))
         repetitions = count(angles, joints.times, self.exercise)

@@ -35,6 +35,8 @@ _STYLE = {
     'axes.labelcolor': _TEXT,
     'xtick.color': _TEXT,
     'ytick.color': _TEXT,
+    'figure.facecolor': 'none',
+    'axes.facecolor': 'none',
     'axes.spines.top': False,
     'axes.spines.right': False,
 }
@@ -70,7 +72,6 @@ def curve(assessment: Assessment, measure: Measure) -> str:
             )
         axes.set_xlim(0, 100)
         axes.set_xlabel('percent of the repetition (50: bottom)')
-        axes.set_ylabel(dict(x='ratio').get(measure.unit, measure.unit))
         return _svg(figure, f'c-{measure.key}', curve_in_words(assessment, measure))
 
 

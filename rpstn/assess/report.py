@@ -192,7 +192,7 @@ def _paint(painter: Painter, source: FrameSource, target: Path | None) -> dict[i
             writer = stack.enter_context(VideoWriter(target, source.fps, painter.size))
         for frame in stack.enter_context(closing(read_ahead(source))):
             if frame.index in wanted:
-                image = painter(frame.image, frame.index, caption=False)[painter.crop()]
+                image = painter(frame.image, frame.index, caption=False)[painter.crop]
                 pictures[frame.index] = _picture(image, wanted[frame.index])
             if writer is not None:
                 writer.write(painter(frame.image, frame.index))

@@ -31,6 +31,7 @@ class AssessOptions:
     out: Path
     exercise: str = 'squat'
     height: float | None = None
+    """Metres."""
     tilt: float | None = None
     box: str = 'follow'
     blur_faces: bool = False

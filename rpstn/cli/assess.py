@@ -77,4 +77,6 @@ def run(args: argparse.Namespace) -> int:
     from rpstn.assess.run import AssessOptions, assess_all
 
     given = {field.name: getattr(args, field.name) for field in fields(AssessOptions)}
+    if args.height is not None:
+        given['height'] = args.height / 100
     return assess_all(AssessOptions(**given), print)
