@@ -6,6 +6,10 @@
     GET    /jobs/ID/events      the job whenever it changes, as server-sent events
     GET    /jobs/ID/files/NAME  one of the results
     DELETE /jobs/ID             removes all of it
+    POST   /live?source=...     starts to count from a camera or stream, one at a time
+    GET    /live/pictures       what it sees, JPEG after JPEG
+    GET    /live/events         what it counts, as server-sent events
+    DELETE /live                stops
 
 Other pages that a browser has open must not reach it: requests are refused whose Host is not this
 machine (a name that was made to point here), or whose Origin or Sec-Fetch-Site says that another
@@ -28,6 +32,7 @@ from rpstn.form.exercises import FOLDER, load_exercise
 
 from ..report import DATA, MARKERS, PAGE, TABLE, VIDEO
 from .jobs import DONE, FAILED, Full, Job, Jobs, Limits
+from .live_session import LiveSession
 
 _KINDS = {
     PAGE: 'text/html; charset=utf-8',
@@ -37,7 +42,9 @@ _KINDS = {
     VIDEO: 'video/mp4',
 }
 _POLICY = "default-src 'none'; {}frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-_PAGE_POLICY = _POLICY.format("script-src 'self'; style-src 'self'; connect-src 'self'; ")
+_PAGE_POLICY = _POLICY.format(
+    "script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+)
 _REPORT_POLICY = _POLICY.format("img-src data:; style-src 'unsafe-inline'; media-src 'self'; ")
 _HEADERS = {
     'X-Content-Type-Options': 'nosniff',
@@ -47,6 +54,7 @@ _HEADERS = {
     'Cache-Control': 'no-store',
 }
 _LOOK = 0.3  # seconds between looks at a job
+_EXERCISE = Query('squat', pattern='^[a-z_]+$', max_length=40)
 
 
 def build_app(jobs: Jobs, port: int) -> FastAPI:
@@ -60,6 +68,7 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        stop_live()
         await asyncio.to_thread(jobs.close)
 
     app = FastAPI(openapi_url=None, lifespan=lifespan)
@@ -81,6 +90,21 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
         response.headers.update(_HEADERS)
         response.headers.setdefault('Content-Security-Policy', _PAGE_POLICY)
         return response
+
+    live: list[LiveSession] = []
+
+    def stop_live() -> None:
+        while live:
+            live.pop().close()
+
+    def running() -> LiveSession:
+        if not live:
+            raise HTTPException(404, 'nothing is being watched')
+        return live[0]
+
+    def check_exercise(name: str) -> None:
+        if not (FOLDER / f'{name}.json').is_file():
+            raise HTTPException(422, f'there is no exercise called {name}')
 
     def known(number: str) -> Job:
         if job := jobs.get(number):
@@ -110,12 +134,11 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
     async def send(
         request: Request,
         name: str = Query('video', max_length=1000),
-        exercise: str = Query('squat', pattern='^[a-z_]+$', max_length=40),
+        exercise: str = _EXERCISE,
         height: float | None = Query(None, ge=50, le=260),
         blur_faces: bool = False,
     ) -> dict:
-        if not (FOLDER / f'{exercise}.json').is_file():
-            raise HTTPException(422, f'there is no exercise called {exercise}')
+        check_exercise(exercise)
         too_large = HTTPException(
             413, f'the video must have at most {jobs.limits.bytes / 1e6:.0f} MB'
         )
@@ -177,6 +200,43 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
     @app.delete('/jobs/{number}', status_code=204)
     def remove(number: str) -> None:
         jobs.remove(known(number))
+
+    @app.post('/live', status_code=201)
+    def start_live(
+        source: str = Query(min_length=1, max_length=500), exercise: str = _EXERCISE
+    ) -> None:
+        check_exercise(exercise)
+        stop_live()
+        live.append(LiveSession(source.strip(), exercise))
+
+    @app.get('/live/pictures')
+    def pictures() -> StreamingResponse:
+        session = running()
+        return StreamingResponse(
+            (
+                b'--next\r\nContent-Type: image/jpeg\r\n\r\n' + picture + b'\r\n'
+                for picture in session.pictures()
+            ),
+            media_type='multipart/x-mixed-replace; boundary=next',
+        )
+
+    @app.get('/live/events')
+    async def live_events() -> StreamingResponse:
+        session = running()
+
+        async def changes() -> AsyncIterator[str]:
+            while True:
+                now = session.state
+                yield f'data: {json.dumps(now)}\n\n'
+                if now['ended']:
+                    return
+                await asyncio.sleep(_LOOK)
+
+        return StreamingResponse(changes(), media_type='text/event-stream')
+
+    @app.delete('/live', status_code=204)
+    def end_live() -> None:
+        stop_live()
 
     return app
 

@@ -104,3 +104,38 @@ for (const kind of ['dragover', 'dragleave', 'drop']) {
     }
   });
 }
+
+let counting = null;
+
+function stopLive(text) {
+  if (counting) counting.close();
+  counting = null;
+  $('picture').hidden = $('stop').hidden = true;
+  $('picture').removeAttribute('src');
+  $('counted').textContent = text;
+}
+
+function showLive(state) {
+  if (state.ended) { stopLive(state.text); return; }
+  if (state.text) { $('counted').textContent = state.text; return; }
+  const angle = state.angle === null ? '' : `, ${Math.round(state.angle)}°`;
+  const worst = state.worst ? ` ${state.worst}` : '';
+  const plural = state.count === 1 ? '' : 's';
+  $('counted').textContent = `${state.count} repetition${plural}, ${state.phase}${angle}.${worst}`;
+}
+
+$('watch').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  stopLive('Opening.');
+  const options = new URLSearchParams({ source: $('source').value, exercise: $('exercise').value });
+  const answer = await fetch(`/live?${options}`, { method: 'POST' });
+  if (!answer.ok) { stopLive('This cannot be watched.'); return; }
+  $('picture').src = `/live/pictures?${Date.now()}`;
+  $('picture').hidden = $('stop').hidden = false;
+  counting = new EventSource('/live/events');
+  counting.onmessage = (message) => showLive(JSON.parse(message.data));
+});
+$('stop').addEventListener('click', async () => {
+  await fetch('/live', { method: 'DELETE' });
+  stopLive('Stopped.');
+});
