@@ -48,6 +48,8 @@ OPTIONAL = {
     'onnx': '',
     'onnxruntime': '',
     'openvino': '',
+    'fastapi': '',
+    'uvicorn': '',
 }
 """What some parts use where it is installed."""
 

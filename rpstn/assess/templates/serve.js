@@ -106,6 +106,7 @@ for (const kind of ['dragover', 'dragleave', 'drop']) {
 }
 
 let counting = null;
+let told = 0;
 
 function stopLive(text) {
   if (counting) counting.close();
@@ -121,12 +122,14 @@ function showLive(state) {
   const angle = state.angle === null ? '' : `, ${Math.round(state.angle)}°`;
   const worst = state.worst ? ` ${state.worst}` : '';
   const plural = state.count === 1 ? '' : 's';
+  if (state.count !== told) say(`${told = state.count}`); // a screen reader hears counts, not angles
   $('counted').textContent = `${state.count} repetition${plural}, ${state.phase}${angle}.${worst}`;
 }
 
 $('watch').addEventListener('submit', async (event) => {
   event.preventDefault();
   stopLive('Opening.');
+  told = 0;
   const options = new URLSearchParams({ source: $('source').value, exercise: $('exercise').value });
   const answer = await fetch(`/live?${options}`, { method: 'POST' });
   if (!answer.ok) { stopLive('This cannot be watched.'); return; }
