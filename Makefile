@@ -29,7 +29,8 @@ $(STAMP): $(wildcard requirements/*.txt) setup.py
 		'Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@echo 'Installing into .venv (a minute or two; more where torch is downloaded first) ...'
 	$(PYTHON) -m venv .venv
-	$(PIP) -r requirements/base.txt -r requirements/export.txt -r requirements/dev.txt
+	$(PIP) -r requirements/base.txt -r requirements/export.txt -r requirements/serve.txt \
+		-r requirements/dev.txt
 	$(PIP) --no-deps --no-build-isolation -r requirements/openmmlab.txt \
 		-r requirements/mediapipe.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
@@ -51,6 +52,7 @@ pins: $(BIN)/uv  ## renew requirements/*.txt from the .in files; ARGS=--upgrade 
 	cd requirements && sed '/^cuda-/d; /^nvidia-/d; /^triton/d' base.txt > base.new && mv base.new base.txt
 	$(COMPILE) export.in -o export.txt
 	$(COMPILE) dev.in -o dev.txt
+	$(COMPILE) serve.in -o serve.txt
 	$(COMPILE) docs.in -o docs.txt
 	$(COMPILE) browser.in -o browser.txt
 	$(COMPILE) --no-deps openmmlab.in -o openmmlab.txt

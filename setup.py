@@ -52,6 +52,7 @@ setup(
         'dev': ['hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ruff', 'tflite'],
         'docs': ['mkdocs', 'mkdocs-material', 'mkdocstrings[python]'],
         'export': ['onnx', 'onnxruntime', 'openvino'],
+        'serve': ['fastapi', 'uvicorn'],
     },
     entry_points={'console_scripts': ['rpstn = rpstn.cli.main:main']},
     classifiers=[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,15 +60,20 @@ class Assessor:
         self._inferencer = PoseInferencer(device=device, box=box, world=True)
         self._finder = build_finder('blazepose', device=device)
 
-    def __call__(self, source: FrameSource) -> Assessment:
+    def __call__(
+        self, source: FrameSource, progress: Callable[[float], None] = lambda seconds: None
+    ) -> Assessment:
         """Look at one video.
+
+        Args:
+            progress: takes seconds of the video after each frame that was looked at.
 
         Raises:
             UnreadableFrameError: it cannot be read.
         """
         self._counts: list[int] = []
         self._frames, self._seconds = 0, 0.0
-        tracks = tracks_of(self._watch(source))
+        tracks = tracks_of(self._watch(source, progress))
         about = Assessment(
             source.path.name, self.exercise, source.fps, source.size, self._seconds, notes=()
         )
@@ -97,7 +102,9 @@ class Assessor:
             findings=tuple(find_faults(angles, repetitions, self.exercise, view, joints.upright)),
         )
 
-    def _watch(self, source: FrameSource) -> Iterator[FrameResult]:
+    def _watch(
+        self, source: FrameSource, progress: Callable[[float], None]
+    ) -> Iterator[FrameResult]:
         """The frames' results; people are counted on the way."""
         look_at = 0.0
         for result in self._inferencer(source):
@@ -106,6 +113,7 @@ class Assessor:
             if result.time >= look_at and result.people and result.image is not None:
                 self._counts.append(len(self._finder.find(result.image, 0)))
                 look_at = result.time + _LOOK_EVERY
+            progress(self._seconds)
             yield result
 
 

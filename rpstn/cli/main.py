@@ -14,7 +14,7 @@ from rpstn.cli.workers import quiet_workers
 from rpstn.errors import RPSTNError
 from rpstn.version import __version__
 
-VERBS = ('train', 'test', 'infer', 'assess', 'export', 'benchmark', 'doctor')
+VERBS = ('train', 'test', 'infer', 'assess', 'serve', 'export', 'benchmark', 'doctor')
 """Each has a module here with ``add_parser(subparsers)``. Its parser sets ``run``, which takes the
 parsed arguments and returns the exit status, and ``needs``, what is imported before: that takes
 time, so help comes without it, and `rpstn doctor` where it fails.

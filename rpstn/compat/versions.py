@@ -49,6 +49,8 @@ OPTIONAL = {
     'onnx': '',
     'onnxruntime': '',
     'openvino': '',
+    'fastapi': '',
+    'uvicorn': '',
 }
 """What some parts use where it is installed."""
 
