@@ -40,7 +40,8 @@ class LiveSession:
         seen = 0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._number > seen or self.ended, timeout=1)
+                if self._number == seen and not self.ended:
+                    self._changed.wait(timeout=1)
                 if self._number == seen:
                     if self.ended:
                         return
