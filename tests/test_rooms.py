@@ -12,6 +12,9 @@ PACKAGE = ROOT / 'rpstn'
 ROOMS = (
     'version',
     'errors',
+    'limits',
+    'names',
+    'data_files',
     'choices',
     'files',
     'safe_pickle',

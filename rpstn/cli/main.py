@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
+from rpstn.cli.workers import quiet_workers
 from rpstn.errors import RPSTNError
 from rpstn.version import __version__
 
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         with interrupted.at_once():
             _import(args.needs)
-        with interrupted.noticed():
+        with interrupted.noticed(), quiet_workers():
             return args.run(args)
     except (RPSTNError, OSError) as error:
         print(str(error).strip() or type(error).__name__, file=sys.stderr)
