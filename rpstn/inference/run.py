@@ -206,7 +206,7 @@ class InferRun:
         about = dict(
             input=hide_password(text) if source.live else str(Path(text).absolute()),
             size=list(source.size),
-            config=inferencer.model.cfg.pretty_text,
+            config=repr(inferencer.model.cfg.to_dict()),  # pretty_text takes a second
             checkpoint=_file_or_name(self.checkpoint),
             box=args.box,
             kpt_thr=args.kpt_thr,

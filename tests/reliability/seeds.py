@@ -68,18 +68,21 @@ test_dataloader = dict(
 
 def make_seeds(folder: Path) -> Path:
     """Write them all, with ``expected/`` beside them."""
-    folder.mkdir(parents=True)
-    _models(folder)
+    make_models(folder)
+    argv = ['export', folder / 'model.py', folder / 'model.pth', '--out', folder / 'exported']
+    assert main([*map(str, argv), '--clip-len', '3']) == 0
     _videos(folder / 'video')
     _images(folder / 'image')
-    _penn(folder / 'penn')
     _joints(folder / 'joints')
     _form(folder / 'form')
     _runs(folder)
     return folder
 
 
-def _models(folder: Path) -> None:
+def make_models(folder: Path) -> Path:
+    """Configs, weights, and the data set of the configs."""
+    folder.mkdir(parents=True)
+    _penn(folder / 'penn')
     config = tiny_config(channels=8, joints=13)
     config.test_dataloader = dict(
         dataset=dict(
@@ -110,8 +113,7 @@ def _models(folder: Path) -> None:
     init_default_scope('mmpose')
     other = dict(torch.load(folder / 'model.pth'))
     torch.save(other, folder / 'old_format.pth', _use_new_zipfile_serialization=False)
-    argv = ['export', folder / 'model.py', folder / 'model.pth', '--out', folder / 'exported']
-    assert main([*map(str, argv), '--clip-len', '3']) == 0
+    return folder
 
 
 def pictures(count: int = FRAMES, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]:
