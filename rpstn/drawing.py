@@ -5,19 +5,42 @@ K joints, L limbs.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
 from rpstn.choices import KPT_THR
+from rpstn.files import WriteError, write_bytes
 
 _BOX_COLOR = (200, 200, 200)
 _SHIFT = 3  # positions in eighths of a pixel, so that a slow joint does not jump
 _MARGIN = 4
 _Point = tuple[int, int]
 _Color = tuple[int, int, int]
+
+
+def write_image(path: str | os.PathLike, image: np.ndarray, quality: int = 95) -> None:
+    """Write an image (H, W), or (H, W, 3) BGR, uint8, whole or not at all.
+
+    Not by OpenCV's own `imwrite`, which does not tell of a full disk.
+
+    Args:
+        path: its suffix says the format.
+        image: to write.
+        quality: of a JPEG, up to 100.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    try:
+        coded = cv2.imencode(Path(path).suffix, image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    except cv2.error as error:
+        raise WriteError(f'{path}: cannot be written ({error.err})') from None
+    write_bytes(path, coded.tobytes())
 
 
 def draw_pose(

@@ -13,9 +13,9 @@ number of a camera, or a URL (rtsp://, http://, ...). Writes, with the input's n
     coco     OUT/NAME.coco.json    COCO's keypoint results
     mmpose   OUT/NAME.mmpose.json  as MMPose's demos write them
 
-which appear when they are complete; what was there before stays until then. Until then they lie,
-up to date, in OUT/NAME.incomplete, where they stay after Ctrl-C or a kill: --resume goes on with
-them. docs/cli/infer.md tells more.
+which appear when they are complete; what is there before is refused, or with --overwrite stays
+until then. Until then they lie, up to date, in OUT/NAME.incomplete, where they stay after Ctrl-C
+or a kill: --resume goes on with them. docs/cli/infer.md tells more.
 """
 
 from __future__ import annotations
@@ -166,6 +166,11 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add('--show', action='store_true', help='show the drawn frames in a window; q ends')
     add('--resume', action='store_true', help='go on with an interrupted run')
+    add(
+        '--overwrite',
+        action='store_true',
+        help='replace results that are there already; without it they are refused',
+    )
     add_cfg_options(parser)
     parser.set_defaults(run=run, needs=('rpstn.inference.run',))
 

@@ -13,12 +13,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from rpstn.checkpoints import ModelError
-from rpstn.errors import SettingError
 
+from .last_checkpoint import NEEDED, last_checkpoint
 from .loading import read_model
-
-_LAST = 'last_checkpoint'
-_NEEDED = {'meta', 'message_hub'}
 
 
 def check_start(config: Config) -> None:
@@ -41,36 +38,12 @@ def check_start(config: Config) -> None:
     if not config.get('load_from'):
         return
     _, saved = read_model(config, config.load_from, partly=not goes_on)
-    if goes_on and not saved.keys() >= _NEEDED:
+    if goes_on and not saved.keys() >= NEEDED:
         raise ModelError(
-            f'{config.load_from}: to go on from must have {", ".join(sorted(_NEEDED))}, got '
+            f'{config.load_from}: to go on from must have {", ".join(sorted(NEEDED))}, got '
             f'{", ".join(sorted(saved.keys() - {"state_dict"})[:3])}; weights alone are taken by '
             '--cfg-options load_from=...'
         )
-
-
-def last_checkpoint(work_dir: str | Path) -> str | None:
-    """The last checkpoint in a work folder, wherever it lay when it was written; None for none.
-
-    Raises:
-        SettingError: the folder does not tell which it is, or it is not there.
-    """
-    note = Path(work_dir) / _LAST
-    if not note.is_file():
-        if found := sorted(Path(work_dir).glob('*.pth')):
-            raise SettingError(
-                f'{note}: missing, so that it is not known which checkpoint is the last; name '
-                f'one: --resume {found[-1]}'
-            )
-        return None
-    written = Path(note.read_text().strip())
-    for path in (note.with_name(written.name), written):
-        if path.exists():
-            return str(path)
-    raise SettingError(
-        f'{note}: must name a checkpoint that is there, or beside it, got {written}; name one: '
-        '--resume CHECKPOINT'
-    )
 
 
 class BestBesideHook(Hook):

@@ -12,6 +12,7 @@ from typing import Protocol
 import cv2
 
 from rpstn.choices import OUTPUTS
+from rpstn.drawing import write_image
 from rpstn.engine.loading import joint_names
 from rpstn.errors import RPSTNError
 from rpstn.results import FrameResult
@@ -27,7 +28,7 @@ _SCREENS = ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM')
 
 
 class OutputError(RPSTNError, OSError):
-    """A result that cannot be written or shown; the message is one line."""
+    """A result that cannot be shown, or has no place; the message is one line."""
 
 
 class Output(Protocol):
@@ -92,8 +93,7 @@ class DrawnFile:
         if image is None:
             raise ValueError(f'frame {result.index}: the result has no image to write')
         if self.writer is None:
-            if not cv2.imwrite(str(self.path), image):
-                raise OutputError(f'{self.path.name} cannot be written')
+            write_image(self.path, image)
             return
         due = round(result.time * self.fps) + 1 - self.written if self.live else 1
         for _ in range(due):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from rich.console import Console
 from rpstn.checkpoints import ModelError
 from rpstn.engine.cpu import keep_freed_memory
 from rpstn.errors import RPSTNError, SettingError, one_line
+from rpstn.files import ExistsError, refuse_existing
+from rpstn.locks import LockedError
 from rpstn.pose.boxes import BoxError
 from rpstn.pose.finders import build_finder
 from rpstn.video.frames import FrameSource
@@ -28,7 +30,7 @@ from .inferencer import PoseInferencer
 from .options import InferOptions
 from .outputs import DrawnFile, Output, OutputError, Window, WindowClosed, ending, open_outputs
 from .progress import ProgressLine
-from .run_folder import RunError, RunFolder
+from .run_folder import RunError, RunFolder, folder_of, targets
 
 # What can be wrong with the input: nothing is left of the results. After any other error, such as
 # a full disk, they stay in the folder of the interrupted run.
@@ -100,13 +102,21 @@ class InferRun:
         return sources
 
     def _check_targets(self, source: Source) -> None:
+        """Refuse what is in the way of the results, before anything takes time."""
         out = self.options.out
-        if out is None or isinstance(source, LiveSource):
+        if out is None:
             return
-        for output in self.options.outputs:
-            target = out / f'{source.name}{ending(output, source)}'
-            if target.exists() and source.path.exists() and target.samefile(source.path):
-                raise OutputError(f'{target}: would overwrite the input; choose another --out')
+        names = self._names(source)
+        if not isinstance(source, LiveSource) and source.path.exists():
+            for target in (out / name for name in names):
+                if target.exists() and target.samefile(source.path):
+                    raise OutputError(f'{target}: would overwrite the input; choose another --out')
+        if not self.options.overwrite:
+            refuse_existing(targets(out, folder_of(out, source.name), names))
+
+    def _names(self, source: Source) -> list[str]:
+        """Of the files that are written of a source."""
+        return [f'{source.name}{ending(output, source)}' for output in self.options.outputs]
 
     def _inferencer(self) -> PoseInferencer:
         args = self.options
@@ -159,15 +169,23 @@ class InferRun:
                     5 if self.options.retries is None else self.options.retries,
                 )
             if self.options.out is not None:
+                if source.live:
+                    self._check_targets(source)
                 folder = RunFolder(
                     self.options.out,
                     source.name,
                     self._about(inferencer, text, source),
                     self.options.resume,
                 )
-        except (*_BAD_INPUT, RunError) as error:
+        except (*_BAD_INPUT, RunError, ExistsError, LockedError) as error:
             self.errors.append(one_line(error))
             return
+        with closing(folder) if folder else nullcontext():
+            self._infer_into(folder, inferencer, text, source)
+
+    def _infer_into(
+        self, folder: RunFolder | None, inferencer: PoseInferencer, text: str, source: Source
+    ) -> None:
         self.done, closed = 0, False
         try:
             with folder or nullcontext():
@@ -191,9 +209,22 @@ class InferRun:
                     f'stopped after {self.done} frames, which are in {folder.folder}; with '
                     '--resume the run goes on'
                 ) from None
+        except OSError as error:
+            if folder is None or not self.done:
+                self._discard(folder)
+                raise
+            raise self._kept(error, source, folder) from error
         if folder is not None:
-            folder.complete()
+            try:
+                folder.complete(self._names(source), self.options.overwrite)
+            except OSError as error:
+                raise self._kept(error, source, folder) from error
             self._report(source, folder.out, closed)
+
+    def _kept(self, error: OSError, source: Source, folder: RunFolder) -> RPSTNError:
+        """What is said where results cannot be written, on a full disk for one."""
+        then = '' if source.live else '; with --resume the run goes on'
+        return RPSTNError(f'{one_line(error)}; {self.done} frames are in {folder.folder}{then}')
 
     def _discard(self, folder: RunFolder | None) -> None:
         """Leave nothing of a run that came to nothing, but what an earlier one had reached."""
@@ -282,9 +313,7 @@ class InferRun:
                 step(self.done / self.took)
 
     def _report(self, source: Source, out: Path, closed: bool) -> None:
-        files = ', '.join(
-            str(out / f'{source.name}{ending(output, source)}') for output in self.options.outputs
-        )
+        files = ', '.join(str(out / name) for name in self._names(source))
         rate = self.done / max(self.took, 1e-9)
         self.say(f'{self.done} frames, {rate:.1f} per second: {files}')
         if isinstance(source, LiveSource):

@@ -5,6 +5,9 @@ what was there before stays until then. After a kill, a crash or Ctrl-C the fold
 every file in it up to the last frame but the video and the NPZ, which need their end; and with
 ``journal.jsonl``: a line on what the run is, and then the bare results of each frame in full
 precision. From these, and the input, all other files can be made again without asking the model.
+
+What of all that outlasts a power cut: the results, when they are complete, and the journal up to
+the last seconds.
 """
 
 from __future__ import annotations
@@ -12,16 +15,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from rpstn.errors import RPSTNError
-from rpstn.files import is_stray
+from rpstn.files import is_stray, refuse_existing, sync, write_text
+from rpstn.growing_files import GrowingFile
+from rpstn.locks import FolderLock
 from rpstn.results import FrameResult
 
 JOURNAL = 'journal.jsonl'
+COMPLETE = 'complete.json'
+"""Names of the files that are being moved into place."""
+_SYNC_EVERY = 5.0
+"""Seconds of work that a power cut costs; the more where the disk is slow, see below."""
 
 
 class RunError(RPSTNError, RuntimeError):
@@ -29,7 +39,7 @@ class RunError(RPSTNError, RuntimeError):
 
 
 class RunFolder:
-    """The results of one video on their way.
+    """The results of one video on their way; no other process can write there until :meth:`close`.
 
     Args:
         out: folder of the complete results.
@@ -38,40 +48,58 @@ class RunFolder:
         resume: take up the run that was interrupted, if there is one.
 
     Raises:
-        RunError: there is an interrupted run, and ``resume`` is not set, or it is another run.
+        RunError: there is an interrupted run, and ``resume`` is not set, or it is another run, or
+            the folder is of something else. LockedError: the run goes on, in another process.
     """
 
-    _file: IO[bytes]
+    _file: GrowingFile
     """The journal, open within a ``with`` statement."""
 
     def __init__(self, out: Path, name: str, about: dict, resume: bool = False) -> None:
         self.out = out
-        self.folder = out / f'{name}.incomplete'
+        self.folder = folder_of(out, name)
         self.about = json.loads(json.dumps(about))
         self.known = 0
         """Frames that an earlier run has done."""
+        self._whole = 0
+        """Bytes of the journal that are of whole lines."""
         self._made = [path for path in (out, *out.parents) if not path.exists()]
         self._written = 0
-        if not self.folder.exists():
-            return
-        if not resume:
-            raise RunError(
-                f'{self.folder}: holds the results of an interrupted run; add --resume '
-                'to go on with it, or delete the folder'
-            )
-        self.known = self._check()
+        if self.folder.is_symlink():
+            raise RunError(f'{self.folder}: is a link, through which nothing is written; remove it')
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(self.folder, 'use another --out')
+        try:
+            found = [file for file in self.folder.iterdir() if not is_stray(file)]
+            if not any(file.name != COMPLETE for file in found):
+                return
+            if not resume:
+                raise RunError(
+                    f'{self.folder}: holds the results of an interrupted run; add --resume '
+                    'to go on with it, or delete the folder'
+                )
+            for file in found:
+                own = file.name in (JOURNAL, COMPLETE) or file.name.startswith(f'{name}.')
+                if not own or file.is_symlink() or not file.is_file():
+                    raise RunError(f'{file}: is not of an interrupted run; move it away')
+            self.known = self._check()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> RunFolder:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / JOURNAL
-        if not self.known:
-            with open(path, 'wb') as file:
-                file.write(_line(self.about))
-        self._file = open(path, 'ab', buffering=0)
+        self._file = GrowingFile(
+            self.folder / JOURNAL, _line(self.about), keep=self._whole if self.known else 0
+        )
+        self._sync_at = time.monotonic() + _SYNC_EVERY
         return self
 
     def __exit__(self, *error: object) -> None:
         self._file.close()
+
+    def close(self) -> None:
+        """Let others write there; doing it again changes nothing."""
+        self._lock.release()
 
     def results(self, meta: Mapping[str, Any] | None = None) -> Iterator[FrameResult]:
         """Those of the earlier run, without images, of the model's joints."""
@@ -85,14 +113,38 @@ class RunFolder:
         """Note one frame; those of the earlier run, which come first again, are noted already."""
         self._written += 1
         if self._written > self.known:
-            self._file.write(_line(result.to_dict()))
+            self._file.append(_line(result.to_dict()))
+            began = time.monotonic()
+            if began > self._sync_at:
+                self._file.sync()
+                now = time.monotonic()
+                self._sync_at = now + max(_SYNC_EVERY, 200 * (now - began))  # 0.5 % of the time
 
-    def complete(self) -> None:
-        """Move all files into place."""
-        for file in sorted(self.folder.iterdir()):
-            if file.name != JOURNAL and not is_stray(file):
-                os.replace(file, self.out / file.name)
-        shutil.rmtree(self.folder)
+    def complete(self, names: Sequence[str], overwrite: bool = False) -> None:
+        """Move files into place, and remove the folder.
+
+        Args:
+            names: of the files, all of which are in the folder.
+            overwrite: what lies at their places; it stays until then.
+
+        Raises:
+            WriteError: the disk has not taken them. ExistsError: a place is taken.
+        """
+        for name in names:
+            sync(self.folder / name)
+        if not overwrite:
+            refuse_existing(targets(self.out, self.folder, names))
+        # A kill from here on leaves some in place: the same run may replace those.
+        write_text(self.folder / COMPLETE, json.dumps(list(names)))
+        for name in names:
+            os.replace(self.folder / name, self.out / name)
+        sync(self.out)
+        # In this order, so that a kill leaves a run that can be taken up, or an empty folder.
+        last = (self.folder / JOURNAL, self.folder / COMPLETE)
+        for file in (*(set(self.folder.iterdir()) - {*last, self._lock.path}), *last):
+            file.unlink()
+        self.close()
+        self.folder.rmdir()
 
     def discard(self) -> None:
         """Remove all that this run has made."""
@@ -110,7 +162,7 @@ class RunFolder:
                 first = json.loads(file.readline() or b'null')
                 whole = file.tell()
                 for line in file:
-                    if not line.endswith(b'\n'):
+                    if not _is_whole(line):
                         break
                     lines, whole = lines + 1, whole + len(line)
         except (OSError, ValueError):
@@ -124,12 +176,34 @@ class RunFolder:
                     f'({_short(first.get(key))} instead of {_short(self.about.get(key))}); use '
                     'the same options, or delete the folder'
                 )
-        os.truncate(path, whole)
+        self._whole = whole
         return lines
+
+
+def folder_of(out: Path, name: str) -> Path:
+    """Where results of this name lie until they are complete."""
+    return out / f'{name}.incomplete'
+
+
+def targets(out: Path, folder: Path, names: Sequence[str]) -> list[Path]:
+    """Where files go that must not be there yet: all but what this run was just moving."""
+    try:
+        moved = json.loads((folder / COMPLETE).read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        moved = []
+    return [out / name for name in names if not isinstance(moved, list) or name not in moved]
 
 
 def _line(record: dict) -> bytes:
     return json.dumps(record).encode() + b'\n'
+
+
+def _is_whole(line: bytes) -> bool:
+    """Not cut by a kill or a full disk, nor empty where a power cut came before the bytes did."""
+    try:
+        return line.endswith(b'\n') and isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def _short(value: object) -> str:

@@ -22,8 +22,8 @@ from rpstn.inference.options import InferOptions
         (dict(exported=Path('x')), '--exported is of engines other than torch'),
         (dict(engine='onnx', device='cuda'), '--device is of engine torch; onnx .* got cuda'),
         (dict(retries=3), '--retries is of live streams, got a.mp4'),
-        (dict(out=None, show=True, save=['json']), '--save and --resume .* need --out'),
-        (dict(out=None, show=True, resume=True), '--save and --resume .* need --out'),
+        (dict(out=None, show=True, save=['json']), '--save, .* and --overwrite .* need --out'),
+        (dict(out=None, show=True, resume=True), '--save, .* and --overwrite .* need --out'),
         (dict(cfg_options={'modle.head.channels': 3}), 'got modle.head.channels; is model meant'),
     ],
 )
