@@ -70,6 +70,16 @@ class Work:
     """What a complete run has left in its folder; ValueErrors where something is half written."""
     training: bool = False
 
+    def difference(self, found: dict[str, Any], expected: dict[str, Any]) -> str | None:
+        """What is not the same as without a stop, if anything is.
+
+        A stream that is taken up again looks anew for who is there: so its frames are the same up
+        to one, which says that it is a start.
+        """
+        if self.name == 'stream':
+            return _other_stream(found, expected)
+        return difference(found, expected)
+
 
 def make_works(seeds: Path) -> dict[str, Work]:
     """By name, of a folder of seeds."""
@@ -159,6 +169,20 @@ def _tensors(content: Any, place: str = '') -> Any:
     elif isinstance(content, (list, tuple)):
         for number, value in enumerate(content):
             yield from _tensors(value, f'{place}.{number}')
+
+
+def _other_stream(found: dict[str, Any], expected: dict[str, Any]) -> str | None:
+    frames, wanted = (content['json']['frames'] for content in (found, expected))
+    if [frame['frame'] for frame in frames] != [frame['frame'] for frame in wanted]:
+        return f'{len(frames)} frames instead of {len(wanted)}'
+    if found['video'].shape != expected['video'].shape:
+        return f'video of {found["video"].shape} instead of {expected["video"].shape}'
+    away = [a != b for a, b in zip(frames, wanted, strict=True)]
+    if any(away) and frames[away.index(True)]['state'] != 'started':
+        return f'frame {away.index(True)} is another, and no start'
+    if sum(frame['state'] == 'started' for frame in frames) > 2:
+        return 'more than one new start'
+    return None
 
 
 def difference(found: dict[str, Any], expected: dict[str, Any]) -> str | None:
