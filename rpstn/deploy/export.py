@@ -127,11 +127,14 @@ def export_model(
 
     Raises:
         ExportError: no RPSTN, a package is missing, an operator cannot be exported, no
-            convolution has a name of ``keep_float``, or weights cannot have so many bits.
+            convolution has a name of ``keep_float``, weights cannot have so many bits, or files
+            that are of no export are in the way.
     """
     require('onnx', *(['onnxruntime'] if len(calibration) else []))
     import onnx
 
+    folder = Path(folder)
+    _refuse_others(folder, graphs)
     model = check_exportable(model)
     unknown = set(graphs) - set(GRAPHS)
     if unknown:
@@ -164,7 +167,6 @@ def export_model(
                 f'no convolution to keep in float has {part!r} in its name; they '
                 f'are {", ".join(sorted(convolutions))}'
             )
-    folder = Path(folder)
     with staging(folder) as hidden:
         files: dict[str, dict[str, Any]] = {}
         for graph, proto in protos.items():
@@ -187,6 +189,17 @@ def export_model(
         manifest = dict(format=FORMAT, **facts, files=files)
         (hidden / MANIFEST).write_text(json.dumps(manifest, indent=1) + '\n')
     return Exported.open(folder)
+
+
+def _refuse_others(folder: Path, graphs: Sequence[str]) -> None:
+    """Only the files of an earlier export are replaced."""
+    names = [f'{graph}{ending}' for graph in graphs for ending in ('.onnx', '.int8.onnx')]
+    for path in (folder / name for name in names):
+        if path.exists() and not (folder / MANIFEST).exists():
+            raise ExportError(
+                f'{path}: is there already, and of no export, as there is no {MANIFEST}; use '
+                'another folder'
+            )
 
 
 def _save(proto: ModelProto, path: Path, facts: dict) -> None:

@@ -423,6 +423,7 @@ def test_damaged_files_are_refused(model, tmp_path):
 
 def test_a_failed_export_leaves_what_was_there(model, tmp_path, monkeypatch):
     (tmp_path / 'step.onnx').write_text('of before')
+    (tmp_path / 'export.json').write_text('of before')
 
     def fail(*_):
         raise OSError('disk full')
@@ -430,8 +431,15 @@ def test_a_failed_export_leaves_what_was_there(model, tmp_path, monkeypatch):
     monkeypatch.setattr('rpstn.deploy.export._save', fail)
     with pytest.raises(OSError, match='disk full'):
         export_model(model, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ['step.onnx']
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['export.json', 'step.onnx']
     assert (tmp_path / 'step.onnx').read_text() == 'of before'
+
+
+def test_graphs_of_others_are_not_replaced(model, tmp_path):
+    (tmp_path / 'step.onnx').write_text('theirs')
+    with pytest.raises(ExportError, match=r'step.onnx: is there already, and of no export'):
+        export_model(model, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ['step.onnx']
 
 
 def test_only_rpstn_can_be_exported(tmp_path):
