@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from rpstn.checkpoints import ModelError
+from rpstn.checkpoints import ModelError, weights_sha256
 from rpstn.choices import WEIGHT_BITS
 from rpstn.deploy.integer_sums import bits_for_all
 from rpstn.engine.loading import joint_names
@@ -36,6 +36,17 @@ if TYPE_CHECKING:
 
 MANIFEST = 'export.json'
 FORMAT = 1
+_IDENTITY = dict(
+    weights_sha256='weights',
+    network_channels='order of colours',
+    mean='mean',
+    std='deviation',
+    input_size='input',
+    heatmap_size='heatmap',
+    joints='skeleton',
+    decoder='decoder',
+)
+"""Facts in which an export and its model must be equal, so that results are that model's."""
 
 
 class ExportError(ModelError):
@@ -78,7 +89,7 @@ def describe(
         decoder=config.model.head.get('decoder') if config is not None else None,
         config=Path(config.filename).name if config is not None and config.filename else None,
         checkpoint=Path(checkpoint).name if checkpoint else None,
-        checkpoint_sha256=sha256(checkpoint) if checkpoint else None,
+        weights_sha256=getattr(model, 'weights_sha256', None) or weights_sha256(model.state_dict()),
     )
 
 
@@ -241,27 +252,34 @@ class Exported:
             raise ExportError(
                 f'{folder}: no {MANIFEST}, so not a folder of `rpstn export`'
             ) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ExportError(f'{path}: damaged, not the manifest of an export') from None
         if found != FORMAT or missing:
             raise ExportError(
                 f'{path}: must be of format {FORMAT} and complete, got {found}'
                 + (f' without {", ".join(sorted(missing))}' if missing else '')
             )
+        _check_manifest(manifest, path)
         return cls(Path(folder), manifest)
 
-    def check_source(self, checkpoint: str | Path) -> None:
-        """Refuse an export of other weights than a checkpoint's, if it says of which it is.
+    def check_source(self, model: VideoPoseEstimator) -> None:
+        """Refuse an export of other weights than a model's, or by another config.
+
+        Args:
+            model: of :func:`rpstn.engine.loading.load_model`.
 
         Raises:
-            ExportError: it is of others.
+            ExportError: it is of others, or does not say of which.
         """
-        stated = self.manifest.get('checkpoint_sha256')
-        if stated and stated != sha256(checkpoint):
-            raise ExportError(
-                f'{self.folder}: must be an export of {checkpoint}, got one of other weights, '
-                f'{self.manifest.get("checkpoint")} of sha256 {stated[:8]}'
-            )
+        expected = json.loads(json.dumps(describe(model, 1)))
+        for key, what in _IDENTITY.items():
+            if self.manifest.get(key) != expected[key]:
+                said = json.dumps(self.manifest.get(key))
+                raise ExportError(
+                    f'{self.folder}: must be an export of the same model, got one of another '
+                    f'{what} ({key}), {self.manifest.get("checkpoint")}: {said[:60]} instead of '
+                    f'{json.dumps(expected[key])[:60]}; export again'
+                )
 
     def file(self, graph: str, precision: str = 'float32') -> Path:
         """A graph's file, found to be as it was written.
@@ -285,3 +303,30 @@ class Exported:
         raise ExportError(
             f'{self.folder}: no {graph} graph in {precision}, only {", ".join(has)}{hint}'
         )
+
+
+def _check_manifest(manifest: dict, path: Path) -> None:
+    """See that it holds what those who read it expect, and names files of its folder only.
+
+    Raises:
+        ExportError: it does not.
+    """
+    sizes = {
+        'input_size': manifest['input_size'],
+        'heatmap_size': manifest['heatmap_size'],
+        'num_joints and channels': [manifest['num_joints'], manifest['channels']],
+    }
+    for key, values in sizes.items():
+        whole = isinstance(values, list) and all(type(v) is int and 0 < v < 1e5 for v in values)
+        if not whole or len(values) != 2:
+            raise ExportError(f'{path}: {key} must be two numbers above 0, got {str(values)[:60]}')
+    bits = manifest.get('weight_bits')
+    if bits not in (None, *WEIGHT_BITS):
+        raise ExportError(f'{path}: weight_bits must be of {WEIGHT_BITS}, got {str(bits)[:60]}')
+    files = manifest['files']
+    for name, entry in files.items() if isinstance(files, dict) else [('files', files)]:
+        if name != Path(name).name or not name.endswith('.onnx'):
+            raise ExportError(f'{path}: files must be graphs (.onnx) beside it, got {name[:80]!r}')
+        facts = ('graph', 'precision', 'sha256')
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(f), str) for f in facts):
+            raise ExportError(f'{path}: {name} must have {", ".join(facts)}')

@@ -14,6 +14,8 @@ from mmengine.runner import Runner
 
 from rpstn.errors import RPSTNError, SettingError, first_line
 
+from .trust import safe_yaml
+
 # What MMEngine's runner asks a config for: its parameters, and these.
 _OF_RUNNER = {
     *signature(Runner).parameters,
@@ -31,7 +33,7 @@ def read_config(path: str | Path, settings: Mapping[str, Any] | None = None) -> 
     """A config file, some of its settings replaced.
 
     Args:
-        path: of the file. It is code, and is run.
+        path: of the file. It is code, and is run; YAML's tags are not.
         settings: ``{'model.backbone.channels': 128}``.
 
     Raises:
@@ -40,7 +42,8 @@ def read_config(path: str | Path, settings: Mapping[str, Any] | None = None) -> 
     if not Path(path).is_file():
         raise SettingError(f'{path}: no such config file')
     try:
-        config = Config.fromfile(str(path))
+        with safe_yaml():
+            config = Config.fromfile(str(path))
     except Exception as error:  # a config is code, which can fail in any way
         reason: BaseException = error
         while isinstance(deeper := reason.__cause__ or reason.__context__, ImportError):

@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 from rpstn.checkpoints import ModelError
 
+from .exact import check_progress
 from .last_checkpoint import NEEDED, last_checkpoint
 from .loading import read_model
 
@@ -38,12 +39,31 @@ def check_start(config: Config) -> None:
     if not config.get('load_from'):
         return
     _, saved = read_model(config, config.load_from, partly=not goes_on)
-    if goes_on and not saved.keys() >= NEEDED:
+    if not goes_on:
+        return
+    # The best checkpoint of MMEngine has no optimizer: what went on from it would be another run.
+    needed = {
+        *NEEDED,
+        'optimizer',
+        *(['param_schedulers'] if config.get('param_scheduler') else []),
+    }
+    if not saved.keys() >= needed:
         raise ModelError(
-            f'{config.load_from}: to go on from must have {", ".join(sorted(NEEDED))}, got '
+            f'{config.load_from}: to go on from must have {", ".join(sorted(needed))}, got '
             f'{", ".join(sorted(saved.keys() - {"state_dict"})[:3])}; weights alone are taken by '
             '--cfg-options load_from=...'
         )
+    meta = saved['meta']
+    for key in ('epoch', 'iter'):
+        if type(meta.get(key)) is not int or meta[key] < 0:
+            raise ModelError(
+                f'{config.load_from}: meta.{key} must be a number of at least 0, got '
+                f'{str(meta.get(key))[:40]!r}'
+            )
+    check_progress(saved, config.load_from)
+    if type(seed := meta.get('seed')) is int:
+        # MMEngine takes it up, too, but after it has built the samplers by another.
+        config.randomness = dict(config.get('randomness') or {}, seed=seed)
 
 
 class BestBesideHook(Hook):

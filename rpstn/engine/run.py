@@ -19,6 +19,7 @@ from rpstn.choices import LAUNCHERS
 from rpstn.errors import SettingError
 
 from .configs import building, parse_settings, read_config
+from .exact import make_exact
 from .fitting import check_fit
 from .loading import read_model
 from .resuming import BestBesideHook, check_start
@@ -166,6 +167,7 @@ def train(
             loops = dict(train=runner.train_loop, val=runner.val_loop)
         check_fit(runner, loops)
         runner.register_hook(BestBesideHook(), 'VERY_HIGH')
+        make_exact(runner)
         runner.train()
     return runner
 

@@ -165,7 +165,7 @@ class PoseInferencer:
         self.stepper: Stepper | BasePoseEstimator = model
         self.streaming: StreamingRPSTN | None = None
         if self.mode != 'clip':
-            self.stepper = stepper = self._build_stepper(engine, precision, exported, checkpoint)
+            self.stepper = stepper = self._build_stepper(engine, precision, exported)
             self.streaming = StreamingRPSTN(
                 stepper, model.cfg, min_score=kpt_thr, **self.stream_options
             )
@@ -173,14 +173,12 @@ class PoseInferencer:
             self.stepper, 'device', f'PyTorch {torch.__version__} on {device}, float32'
         )
 
-    def _build_stepper(
-        self, engine: str, precision: str, exported: str | Path | None, checkpoint: str | Path
-    ) -> Stepper:
+    def _build_stepper(self, engine: str, precision: str, exported: str | Path | None) -> Stepper:
         if engine == 'torch':
             return build_stepper(self.model, engine, precision)
         if exported is not None:
             opened = Exported.open(exported)
-            opened.check_source(checkpoint)
+            opened.check_source(self.model)
             return build_stepper(opened, engine, precision)
         with tempfile.TemporaryDirectory() as folder:
             return build_stepper(
