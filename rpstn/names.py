@@ -46,12 +46,16 @@ def hide_password(url: str) -> str:
 
 def _after_user(rest: str) -> str:
     """What follows ``user:password@``, where the password may hold what should be encoded."""
-    before_query = re.split('[?#]', rest, maxsplit=1)[0]
-    user = before_query.rpartition('@')[0]
-    if not user and '@' in rest and not re.fullmatch(r'[^:]*(:\d*)?', before_query.split('/')[0]):
-        # 'user:pass?word@host': behind the colon stands no port.
-        user = rest.rpartition('@')[0]
-    return rest[len(user) + 1 :] if user else rest.removeprefix('@')
+    place = re.split('[?#]', rest, maxsplit=1)[0]
+    host = place.partition('/')[0]
+    if re.fullmatch(r'[^:@]*|\[[^@]*\](:\d*)?', host):
+        return rest
+    if '@' not in place and re.fullmatch(r'[^:]*:\d*', host):
+        return rest
+    # 'user:pass/word@host', 'user:pass?word@host': up to the last '@'.
+    if '@' in place:
+        return place.rpartition('@')[2] + rest[len(place) :]
+    return rest.rpartition('@')[2]
 
 
 def _without_value(part: str) -> str:

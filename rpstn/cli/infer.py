@@ -29,6 +29,7 @@ from rpstn.choices import ENGINES, FINDERS, JOINTS, KPT_THR, MODES, OUTPUTS, PRE
 from rpstn.errors import SettingError
 
 from .options import Subparsers, add_cfg_options, count, moment
+from .printing import say
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -189,7 +190,7 @@ def run(args: argparse.Namespace) -> int:
         smooth=None if args.smooth is None else parse_settings(args.smooth, '--smooth'),
         cfg_options=parse_settings(args.cfg_options, '--cfg-options'),
     )
-    infer(InferOptions(**given), print)
+    infer(InferOptions(**given), say)
     return 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
+from rpstn.cli.printing import say
 from rpstn.cli.workers import quiet_workers
 from rpstn.errors import RPSTNError
 from rpstn.version import __version__
@@ -50,10 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with interrupted.noticed(), quiet_workers():
             return args.run(args)
     except (RPSTNError, OSError) as error:
-        print(str(error).strip() or type(error).__name__, file=sys.stderr)
+        say(str(error).strip() or type(error).__name__, sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
-        print(f'\n{stop}'.rstrip(), file=sys.stderr)
+        say(f'\n{stop}'.rstrip(), sys.stderr)
         return interrupted.status or INTERRUPTED
     except Exception:
         if interrupted.status:  # and made an error of, as MMEngine does

@@ -15,6 +15,7 @@ from rpstn.choices import OUTPUTS
 from rpstn.drawing import write_image
 from rpstn.engine.loading import joint_names
 from rpstn.errors import RPSTNError
+from rpstn.names import printable
 from rpstn.results import FrameResult
 from rpstn.video.frames import VideoWriter
 from rpstn.video.inputs import Source
@@ -125,7 +126,7 @@ class Window:
     """
 
     def __init__(self, source: Source) -> None:
-        self.title, self.stays = source.name, source.single
+        self.title, self.stays = printable(source.name), source.single
         width, height = source.size
         scale = min(1.0, _SCREEN[0] / width, _SCREEN[1] / height)
         try:

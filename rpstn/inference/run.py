@@ -20,11 +20,12 @@ from rpstn.engine.cpu import keep_freed_memory
 from rpstn.errors import RPSTNError, SettingError, one_line
 from rpstn.files import ExistsError, refuse_existing, sha256
 from rpstn.locks import LockedError
+from rpstn.names import hide_password, hide_passwords, printable
 from rpstn.pose.boxes import BoxError
 from rpstn.pose.finders import build_finder
 from rpstn.video.frames import FrameSource
 from rpstn.video.inputs import Source, expand_inputs, is_live, open_input
-from rpstn.video.live import LiveSource, hide_password
+from rpstn.video.live import LiveSource
 from rpstn.video.part import Part
 from rpstn.video.readers import UnreadableFrameError
 
@@ -85,7 +86,13 @@ class InferRun:
         args = self.options
         sources: list[tuple[str, Source | None]] = []
         names: dict[str, str] = {}
-        for text in expand_inputs(list(args.inputs), self.say):
+        texts: list[str] = []
+        for given in args.inputs:
+            try:
+                texts += expand_inputs([given], self.say)
+            except UnreadableFrameError as error:
+                self.errors.append(one_line(error))
+        for text in texts:
             try:
                 if is_live(text):
                     sources.append((text, None))
@@ -239,7 +246,8 @@ class InferRun:
         about = dict(
             input=hide_password(text) if source.live else str(Path(text).absolute()),
             size=list(source.size),
-            config=repr(inferencer.model.cfg.to_dict()),  # pretty_text takes a second
+            # Its pretty_text takes a second.
+            config=hide_passwords(repr(inferencer.model.cfg.to_dict())),
             weights=inferencer.model.weights_sha256,
             exported=args.exported and sha256(args.exported / MANIFEST),
             computed_by=inferencer.engine,
@@ -268,11 +276,11 @@ class InferRun:
         fps = source.fps / args.stride
         names = [name for name in args.outputs if name != 'video']
         header = dict(
-            video=source.path.name if isinstance(source, FrameSource) else str(source),
+            video=printable(source.path.name if isinstance(source, FrameSource) else str(source)),
             fps=source.fps,
             size=source.size,
-            config=args.config or 'lite',
-            checkpoint=str(self.checkpoint),
+            config=printable(args.config or 'lite'),
+            checkpoint=printable(hide_password(str(self.checkpoint))),
             box=args.box,
             mode=inferencer.mode_for(source),
             stride=args.stride,
@@ -355,4 +363,6 @@ def _content(source: FrameSource) -> str:
 
 def _sha256_or_name(text: str | Path | None) -> str | None:
     """What tells a file from another; of a name or URL itself."""
-    return sha256(text) if text is not None and Path(text).is_file() else text and str(text)
+    if text is None:
+        return None
+    return sha256(text) if Path(text).is_file() else hide_password(str(text))
