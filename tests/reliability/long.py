@@ -35,6 +35,8 @@ class Watched:
 
     done: Callable[[], float]
     """How much is done, from 0 to 1."""
+    file: Path | None = None
+    """Takes a line of each."""
     every: float = 2.0
     rows: list[tuple[float, float, int, int]] = field(default_factory=list)
     """Share done, MiB, threads, open files."""
@@ -60,6 +62,9 @@ class Watched:
             files = len(os.listdir('/proc/self/fd'))
             row = self.done(), numbers['VmRSS'] / 1024, numbers['Threads'], files
             self.rows.append(row)
+            if self.file:
+                with open(self.file, 'a') as file:
+                    print(*row, sep=',', file=file)
 
     def settled(self) -> np.ndarray:
         """The rows after the first tenth, when all that stays is there; and before the end."""
@@ -92,7 +97,7 @@ def long_video(path: Path, frames: int) -> Path:
     return path
 
 
-def watch_stream(folder: Path, frames: int) -> tuple[Watched, float]:
+def watch_stream(folder: Path, frames: int, rows: Path | None = None) -> tuple[Watched, float]:
     """One video, frame by frame, and the seconds it took."""
     from rpstn.cli.main import main
 
@@ -105,7 +110,7 @@ def watch_stream(folder: Path, frames: int) -> tuple[Watched, float]:
     argv = [folder / 'models/model.py', folder / 'models/model.pth', video, '--mode', 'stream']
     argv += ['--out', out, '--save', 'video', 'json', 'csv', '--device', 'cpu']
     began = time.monotonic()
-    with Watched(done) as watched, contextlib.redirect_stdout(io.StringIO()):
+    with Watched(done, rows) as watched, contextlib.redirect_stdout(io.StringIO()):
         assert main(['infer', *map(str, argv)]) == 0
     took = time.monotonic() - began
     last = max(row[0] for row in watched.rows)
@@ -163,13 +168,14 @@ def main(argv: list[str] | None = None) -> int:
     add('--frames', type=int, default=100_000)
     add('--inputs', type=int, default=1000)
     add('--most', type=float, default=20.0, metavar='MIB')
+    add('--rows', type=Path, metavar='FILE', help='takes the figures of the stream meanwhile')
     add('--figure', type=Path, metavar='FILE')
     args = parser.parse_args(argv)
     folder = Path(tempfile.mkdtemp(prefix='rpstn-long-'))
     try:
         make_models(folder / 'models')
         runs = {
-            f'{args.frames:,} frames': lambda: watch_stream(folder, args.frames),
+            f'{args.frames:,} frames': lambda: watch_stream(folder, args.frames, args.rows),
             f'{args.inputs:,} inputs': lambda: watch_inputs(folder, args.inputs),
         }
         watched, bad = {}, False

@@ -8,6 +8,7 @@ import json
 import shutil
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -263,9 +264,9 @@ def _runs(folder: Path) -> None:
 
     complete = RunFolder.complete
 
-    def keep(self: RunFolder) -> None:
+    def keep(self: RunFolder, *names: Any) -> None:
         shutil.copytree(self.folder, folder / 'run/whole.incomplete')
-        complete(self)
+        complete(self, *names)
 
     RunFolder.complete = keep  # type: ignore[method-assign]
     try:
