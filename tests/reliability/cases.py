@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 
 from .seeds import SAVED
 
+GOOD = ('result', 'told', 'refused')
+"""How an input may end: told is a result with a line on what is not in it."""
+
 
 @dataclass
 class Case:

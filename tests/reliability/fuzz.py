@@ -29,7 +29,7 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 
 from . import kinds_data, kinds_media, kinds_models
-from .cases import Case, Kind
+from .cases import GOOD, Case, Kind
 
 KINDS: tuple[Kind, ...] = (
     kinds_media.SpoiltVideo(),
@@ -47,7 +47,6 @@ KINDS: tuple[Kind, ...] = (
     kinds_data.Archive(),
     kinds_data.Matlab(),
 )
-GOOD = ('result', 'refused')
 SECONDS = 60
 """That one small input may take, on a machine that does other things, too."""
 
@@ -188,13 +187,13 @@ def lay(kind: Kind, spec: dict, folder: Path, seeds: Path) -> Case:
 
 def table(tallies: dict[str, Tally]) -> str:
     """As lines."""
-    lines = [f'{"kind":<18}{"inputs":>7}{"results":>9}{"refused":>9}{"failures":>10}'
+    lines = [f'{"kind":<18}{"inputs":>7}{"results":>9}{"told":>6}{"refused":>9}{"failures":>10}'
              f'{"slowest s":>11}{"MiB":>7}']  # fmt: skip
     total = Tally()
     for name, tally in [*tallies.items(), ('all', total)]:
         bad = {end: count for end, count in tally.ends.items() if end not in GOOD}
         lines.append(
-            f'{name:<18}{tally.inputs:>7}{tally.ends["result"]:>9}{tally.ends["refused"]:>9}'
+            f'{name:<18}{tally.inputs:>7}{tally.ends["result"]:>9}{tally.ends["told"]:>6}{tally.ends["refused"]:>9}'
             f'{sum(bad.values()):>10}{tally.slowest:>11.1f}{tally.memory:>7}  '
             + ', '.join(f'{count} {end}' for end, count in sorted(bad.items()))
         )

@@ -20,7 +20,7 @@ from typing import Any
 from rpstn.cli.main import main
 
 from . import sandbox
-from .cases import Case, wrong_results
+from .cases import GOOD, Case, wrong_results
 from .kinds_data import wrong_figures, wrong_skeletons
 from .seeds import load_tool
 
@@ -85,7 +85,7 @@ def run(case: Case, door: Callable[[list[str]], Any], watch: sandbox.Watch, seco
     ]
     told = dict(status=status, said=said[-4000:], seconds=round(time.monotonic() - began, 2))
     verdict, why = judge(case, status, trace, said, out.read_text(errors='replace'), written)
-    if verdict in ('result', 'refused'):
+    if verdict in GOOD:
         if seen:
             verdict, why = 'escaped', '; '.join(seen[:3])
         elif grown > sandbox.MEMORY:
@@ -130,7 +130,7 @@ def judge(
     new = [path for path in written if path.endswith(('.json', '.csv', '.npz', '.mp4'))]
     if new and not results and case.kind != 'journal' and 'work/' not in new[0]:
         return 'half written', ', '.join(new[:5])
-    return 'refused', last[0]
+    return 'told' if results else 'refused', last[0]
 
 
 def _wrong(case: Case, said: str) -> str | None:
@@ -166,7 +166,7 @@ def serve() -> None:
     for line in sys.stdin:
         case = Case(**json.loads((Path(line.strip()) / 'case.json').read_text()))
         verdict = run(case, opened[case.door], watch, seconds)
-        if verdict['verdict'] in ('result', 'refused'):
+        if verdict['verdict'] in GOOD:
             shutil.rmtree(os.fsencode(case.folder), ignore_errors=True)
         answers.write(json.dumps(verdict) + '\n')
         answers.flush()
