@@ -1,4 +1,4 @@
-"""JSON, NPZ and .mat files read within :mod:`rpstn.limits`, and nothing in them executed.
+"""JSON, tables, NPZ and .mat files read within :mod:`rpstn.limits`, and nothing in them executed.
 
 All readers raise ValueErrors (LimitError is one) that say what is wrong, and not with which file,
 or OSErrors; whoever calls them knows what the file is for, and puts that before.
@@ -20,7 +20,15 @@ from typing import IO, Any
 import numpy as np
 
 from rpstn.errors import first_line
-from rpstn.limits import NESTING, UNPACKED_BYTES, LimitError, check_size, read_bytes
+from rpstn.limits import (
+    JSON_BYTES,
+    NESTING,
+    ROWS,
+    UNPACKED_BYTES,
+    LimitError,
+    check_size,
+    read_bytes,
+)
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _WHOLE_DIGITS = 18  # of a whole number that all that computes can hold
@@ -39,7 +47,7 @@ def read_json(
     Raises:
         ValueError: it is no JSON, or above a limit.
     """
-    data = read_bytes(path)
+    data = read_bytes(path, JSON_BYTES)
     _check_nesting(data)
     try:
         return json.loads(data.decode('utf-8-sig'), object_pairs_hook=pairs, parse_int=_whole)
@@ -60,6 +68,25 @@ def _check_nesting(data: bytes) -> None:
     closing = (signs == ord(']')) | (signs == ord('}'))
     depth = np.cumsum(opening.astype(np.int8) - closing.astype(np.int8), dtype=np.int32)
     NESTING.check(int(depth.max(initial=0)))
+
+
+def read_lines(path: str | os.PathLike) -> Iterator[str]:
+    """The lines of a table in UTF-8, as they are asked for, with their ends.
+
+    Raises:
+        ValueError: it is no text, or has too many lines, or too long ones.
+    """
+    limit = ROWS.value
+    with open(path, encoding='utf-8-sig', newline='') as file:
+        for count, line in enumerate(iter(lambda: file.readline(_LONGEST + 1), '')):
+            if len(line) > _LONGEST:
+                raise ValueError(f'a line of more than {_LONGEST:,} characters')
+            if count > limit:  # the head is none
+                ROWS.check(count)
+            yield line
+
+
+_LONGEST = 1 << 20  # characters of a line: a hundred thousand numbers
 
 
 def read_npz(

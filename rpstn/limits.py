@@ -68,6 +68,8 @@ PIXELS = Limit('RPSTN_MAX_PIXELS', 1 << 27, 'pixels')
 """Width times height of a picture or of a video's frames: those of 16K, or a 108 MP photograph."""
 FILE_BYTES = Limit('RPSTN_MAX_FILE_BYTES', 1 << 30, 'bytes')
 """Of a file that is read as a whole: pictures, JSON, CSV, .mat, .pkl, NPZ; not of videos."""
+JSON_BYTES = Limit('RPSTN_MAX_JSON_BYTES', 1 << 28, 'bytes')
+"""Of a JSON file, which takes ten times as much memory."""
 UNPACKED_BYTES = Limit('RPSTN_MAX_UNPACKED_BYTES', 1 << 32, 'unpacked bytes')
 """Of all arrays that one file gives, after unpacking."""
 ROWS = Limit('RPSTN_MAX_ROWS', 5_000_000, 'rows')
@@ -78,15 +80,19 @@ NESTING = Limit('RPSTN_MAX_NESTING', 100, 'levels of lists and objects in each o
 """In JSON."""
 
 
-def read_bytes(path: str | os.PathLike) -> bytes:
+FARTHEST = 1e7
+"""Pixels, or millimetres: what lies farther from the origin is no joint, and no corner of a box."""
+
+
+def read_bytes(path: str | os.PathLike, limit: Limit = FILE_BYTES) -> bytes:
     """A file as a whole.
 
     Raises:
         LimitError: it is too large. OSError: it cannot be read.
     """
     with open(path, 'rb') as file:
-        FILE_BYTES.check(os.fstat(file.fileno()).st_size)
-        return file.read(FILE_BYTES.value)
+        limit.check(os.fstat(file.fileno()).st_size)
+        return file.read(limit.value)
 
 
 def check_size(path: str | os.PathLike) -> None:

@@ -12,6 +12,7 @@ from typing import NoReturn
 import numpy as np
 
 from rpstn.errors import BadSequenceError
+from rpstn.limits import FARTHEST
 
 
 class BadSkeletonError(BadSequenceError):
@@ -77,6 +78,15 @@ class SkeletonSequence:
                 self.where,
                 'keypoint',
                 'finite, or NaN for a missing joint',
+                f'{joints[person, frame, joint].tolist()} for joint {joint} of frame {frame}',
+            )
+        far = np.nan_to_num(np.abs(joints)) > FARTHEST
+        if far.any():
+            person, frame, joint = np.argwhere(far.any(axis=3))[0]
+            refuse(
+                self.where,
+                'keypoint',
+                f'within {FARTHEST:,.0f} of the origin',
                 f'{joints[person, frame, joint].tolist()} for joint {joint} of frame {frame}',
             )
         if shape[1] < min_frames:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from rpstn.data_files import read_lines
 from rpstn.errors import SettingError
 from rpstn.files import natural
 
@@ -173,14 +174,15 @@ class _Labels:
         self.path, self.multi_label = path, multi_label
         self.rows: dict[str, tuple[list[str], dict[str, str]]] = {}
         try:
-            with open(path, encoding='utf-8-sig', newline='') as file:
-                rows = csv.DictReader(file, restval='')
-                columns = rows.fieldnames or []
-                if not {'name', 'label'} <= set(columns):
-                    refuse(f'{path}: line 1', 'columns', 'with name and label', ', '.join(columns))
-                for row in rows:
-                    self._add(row, f'{path}: line {rows.line_num}')
-        except (UnicodeDecodeError, csv.Error) as error:
+            rows = csv.DictReader(read_lines(path), restval='')
+            columns = rows.fieldnames or []
+            if not {'name', 'label'} <= set(columns):
+                refuse(f'{path}: line 1', 'columns', 'with name and label', ', '.join(columns))
+            for row in rows:
+                self._add(row, f'{path}: line {rows.line_num}')
+        except BadSkeletonError:
+            raise
+        except (ValueError, csv.Error) as error:
             refuse(str(path), 'the table', 'CSV in UTF-8', str(error))
 
     def _add(self, row: dict, where: str) -> None:
