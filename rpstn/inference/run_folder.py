@@ -6,8 +6,8 @@ every file in it up to the last frame but the video and the NPZ, which need thei
 ``journal.jsonl``: a line on what the run is, and then the bare results of each frame in full
 precision. From these, and the input, all other files can be made again without asking the model.
 
-What of all that outlasts a power cut: the results, when they are complete, and the journal up to
-the last seconds.
+A power cut costs the last seconds of work: the journal is brought down to the disk every so many,
+and so are the results of a run that took as long, and those that replace others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from rpstn.errors import RPSTNError
-from rpstn.files import is_stray, refuse_existing, sync, write_text
+from rpstn.files import is_stray, refuse_existing, sync
 from rpstn.growing_files import GrowingFile
 from rpstn.locks import FolderLock
 from rpstn.results import FrameResult
@@ -33,7 +33,7 @@ JOURNAL = 'journal.jsonl'
 COMPLETE = 'complete.json'
 """Names of the files that are being moved into place."""
 _SYNC_EVERY = 5.0
-"""Seconds of work that a power cut costs; the more where the disk is slow, see below."""
+"""Seconds of work that a power cut may cost; more where the disk is slow, see below."""
 
 
 class RunError(RPSTNError, RuntimeError):
@@ -65,8 +65,12 @@ class RunFolder:
         """Frames that an earlier run has done."""
         self._whole = 0
         """Bytes of the journal that are of whole lines."""
+<<<<<<< HEAD
         self._sum = 0
         """Of these lines, see :func:`_line`."""
+=======
+        self._began = time.monotonic()
+>>>>>>> write
         self._made = [path for path in (out, *out.parents) if not path.exists()]
         self._written = 0
         if self.folder.is_symlink():
@@ -136,15 +140,16 @@ class RunFolder:
         Raises:
             WriteError: the disk has not taken them. ExistsError: a place is taken.
         """
-        for name in names:
-            sync(self.folder / name)
+        # It takes longer than a picture, which can be made again.
+        if overwrite or time.monotonic() - self._began > _SYNC_EVERY:
+            for name in names:
+                sync(self.folder / name)
         if not overwrite:
             refuse_existing(targets(self.out, self.folder, names))
         # A kill from here on leaves some in place: the same run may replace those.
-        write_text(self.folder / COMPLETE, json.dumps(list(names)))
+        GrowingFile(self.folder / COMPLETE, _line(list(names))).close()
         for name in names:
             os.replace(self.folder / name, self.out / name)
-        sync(self.out)
         # In this order, so that a kill leaves a run that can be taken up, or an empty folder.
         last = (self.folder / JOURNAL, self.folder / COMPLETE)
         for file in (*(set(self.folder.iterdir()) - {*last, self._lock.path}), *last):
@@ -204,7 +209,12 @@ def targets(out: Path, folder: Path, names: Sequence[str]) -> list[Path]:
     return [out / name for name in names if not isinstance(moved, list) or name not in moved]
 
 
+<<<<<<< HEAD
 _LINE = re.compile(rb'\{"crc32": (\d{1,10}), "record": (.*)\}\n')
+=======
+def _line(record: dict | list) -> bytes:
+    return json.dumps(record).encode() + b'\n'
+>>>>>>> write
 
 
 def _line(record: dict, before: int = 0) -> tuple[bytes, int]:

@@ -4,7 +4,9 @@ import errno
 import json
 import os
 import re
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -185,6 +187,47 @@ def test_a_full_disk_costs_nothing(infer, clip, tmp_path, monkeypatch, output):
         assert (out / name).read_bytes() == wanted
 
 
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """256 kB, in memory."""
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+    mount = ['mount', '-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', str(disk)]
+    if shutil.which('mount') is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip('only root may mount, where the kernel lets it')
+    yield disk
+    subprocess.run(['umount', '--lazy', str(disk)], check=True)
+
+
+@pytest.mark.slow
+def test_a_real_full_disk(infer, clip, small_disk):
+    """All results are there and whole, or all older ones, whichever block is the last."""
+    saved = ('video', 'json', 'csv', 'npz', 'coco', 'mmpose')
+    out, filler = small_disk / 'out', small_disk / 'filler'
+    assert infer(clip, out, *saved) is None
+    wanted = content(out)
+    seen = set()
+    for blocks in range(0, 32):
+        for name in wanted:
+            (out / name).write_text('older')
+        statistics = os.statvfs(small_disk)
+        filler.write_bytes(bytes(4096 * max(0, statistics.f_bavail - blocks)))
+        says = infer(clip, out, *saved, overwrite=True)
+        seen.add(says is None)
+        found = content(out)
+        if says is None:
+            assert all(len(found[name]) == len(wanted[name]) for name in wanted)
+        else:
+            assert 'No space left on device' in says and str(out) in says
+            assert set(found.values()) == {b'older'} and found.keys() == wanted.keys()
+        filler.unlink()
+        if says is not None and (out / 'clip.incomplete').exists():
+            assert 'with --resume the run goes on' in says
+            assert infer(clip, out, *saved, overwrite=True, resume=True) is None
+            assert len(content(out)['clip.json']) == len(wanted['clip.json'])
+    assert seen == {True, False}
+
+
 def test_a_kill_while_files_move_into_place(infer, clip, tmp_path, monkeypatch):
     """Those that were moved are this run's own: it may go on without --overwrite."""
     replace = os.replace
@@ -212,7 +255,7 @@ def test_what_an_interrupted_run_wrote_of_other_formats_is_no_result(
     """A resumed run that is asked for a JSON has no whole CSV."""
     with monkeypatch.context() as patch:
         patch.setattr(run_folder, 'sync', full)
-        assert 'with --resume' in infer(clip, tmp_path, 'csv')
+        assert 'with --resume' in infer(clip, tmp_path, 'csv', overwrite=True)
     assert infer(clip, tmp_path, 'json', resume=True) is None
     assert os.listdir(tmp_path) == ['clip.json']
 

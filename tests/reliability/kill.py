@@ -280,14 +280,12 @@ STOPS: dict[str, Callable[[Scene], None]] = {
 }
 
 
-def play(
-    folder: Path, moments: int, seed: int, only: str = '', say: Callable[[str], None] = print
-) -> list[str]:
+def play(folder: Path, moments: int, seed: int, only: str = '') -> list[str]:
     """All of it; what failed, a line each."""
     made = works.make_works(make_models(folder / 'seeds'))
     chosen = {name: work for name, work in made.items() if only in name} or made
     stops = {name: stop for name, stop in STOPS.items() if only in name} or STOPS
-    say(f'{"":<8}' + ''.join(f'{name:>16}' for name in stops) + '   seconds unstopped')
+    print(f'{"":<8}' + ''.join(f'{name:>16}' for name in stops) + '   seconds unstopped')
     failures = []
     for name, work in chosen.items():
         whole = Scene(work, folder / f'whole-{name}', {}, 0, 0)
@@ -312,9 +310,10 @@ def play(
                     counts[stop] += 1
                 except Failure as failure:
                     failures.append(f'{name}, {stop}, at {share:.3f}: {failure}')
+                    print(failures[-1], file=sys.stderr, flush=True)
                 shutil.rmtree(scene.folder)
         cells = ''.join(f'{f"{counts[stop]} of {moments}":>16}' for stop in stops)
-        say(f'{name:<8}{cells}   {seconds:.1f}')
+        print(f'{name:<8}{cells}   {seconds:.1f}', flush=True)
     return failures
 
 
@@ -337,7 +336,6 @@ def main(argv: list[str] | None = None) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='rpstn-kill-') as folder:
         failures = play(Path(folder), args.moments, args.seed, args.only)
-    print(*failures, sep='\n')
     print(f'seed {args.seed}, {time.monotonic() - began:.0f} s, {len(failures)} failures')
     return bool(failures)
 
