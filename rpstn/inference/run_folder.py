@@ -65,12 +65,9 @@ class RunFolder:
         """Frames that an earlier run has done."""
         self._whole = 0
         """Bytes of the journal that are of whole lines."""
-<<<<<<< HEAD
         self._sum = 0
         """Of these lines, see :func:`_line`."""
-=======
         self._began = time.monotonic()
->>>>>>> write
         self._made = [path for path in (out, *out.parents) if not path.exists()]
         self._written = 0
         if self.folder.is_symlink():
@@ -147,7 +144,7 @@ class RunFolder:
         if not overwrite:
             refuse_existing(targets(self.out, self.folder, names))
         # A kill from here on leaves some in place: the same run may replace those.
-        GrowingFile(self.folder / COMPLETE, _line(list(names))).close()
+        GrowingFile(self.folder / COMPLETE, json.dumps(list(names)).encode()).close()
         for name in names:
             os.replace(self.folder / name, self.out / name)
         # In this order, so that a kill leaves a run that can be taken up, or an empty folder.
@@ -209,12 +206,7 @@ def targets(out: Path, folder: Path, names: Sequence[str]) -> list[Path]:
     return [out / name for name in names if not isinstance(moved, list) or name not in moved]
 
 
-<<<<<<< HEAD
 _LINE = re.compile(rb'\{"crc32": (\d{1,10}), "record": (.*)\}\n')
-=======
-def _line(record: dict | list) -> bytes:
-    return json.dumps(record).encode() + b'\n'
->>>>>>> write
 
 
 def _line(record: dict, before: int = 0) -> tuple[bytes, int]:
