@@ -204,7 +204,10 @@ class InferRun:
         except WindowClosed:
             closed = True
         except _BAD_INPUT as error:
-            self.errors.append(one_line(error))
+            said = one_line(error)
+            if isinstance(error, ModelError) and str(self.checkpoint) not in said:
+                said = f'{self.checkpoint}, {text}: {said}'
+            self.errors.append(said)
             if not source.live or not self.done:
                 self._discard(folder)
                 return

@@ -24,6 +24,8 @@ from .cases import GOOD, Case, wrong_results
 from .kinds_data import wrong_figures, wrong_skeletons
 from .seeds import load_tool
 
+CHATTER = ('libpng ', 'Corrupt JPEG', 'Premature end of JPEG', 'Invalid SOS', 'TIFFReadDirectory')
+"""How lines begin that image libraries write themselves; nobody can keep them from it."""
 BEFORE = '{"before": true}\n'
 """Results of an earlier run, in the file of an unrelated name."""
 CACHES = ('home/cache', 'in/penn/.rpstn_penn_action.npz')
@@ -108,7 +110,7 @@ def judge(
         return 'escaped', 'results of another run changed'
     if case.kind != 'journal' and (left := [p for p in written if _partial(p)]):
         return 'half written', ', '.join(left[:5])
-    lines = [line for line in said.splitlines() if line.strip()]
+    lines = [line for line in said.splitlines() if line.strip() and not line.startswith(CHATTER)]
     # `rpstn test` writes MMEngine's log before.
     last = lines[-1:] if 'test' in case.argv[:1] else lines
     results = any(path.endswith(('.json', '.npz', '.csv')) for path in written)
