@@ -17,6 +17,7 @@ ROOMS = (
     'data_files',
     'choices',
     'locks',
+    'interruption',
     'files',
     'growing_files',
     'safe_pickle',

@@ -67,7 +67,7 @@ class InferRun:
         """Do it; see :func:`infer`."""
         # One line of our own instead of FFmpeg's and OpenCV's many.
         os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-        cv2.setLogLevel(2)  # errors
+        cv2.setLogLevel(1)  # all but what ends the process
         self.options.check()
         sources = self._sources()
         if sources:
