@@ -32,7 +32,7 @@ def replace_local_files(local_backend: Any) -> None:
 
 def save_before_removing(checkpoint_hook: ModuleType) -> None:
     """Old checkpoints, best ones too, go when the new one and ``last_checkpoint`` stand."""
-    hook: Any = checkpoint_hook.CheckpointHook  # type: ignore[attr-defined]
+    hook: Any = checkpoint_hook.CheckpointHook
     save_best = hook._save_best_checkpoint
 
     @functools.wraps(save_best)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 from typing import Protocol
 
 import cv2
 
 from rpstn.choices import OUTPUTS
-from rpstn.drawing import write_image
+from rpstn.drawing import encode_image
 from rpstn.engine.loading import joint_names
 from rpstn.errors import RPSTNError
+from rpstn.growing_files import NewFile
 from rpstn.names import printable
 from rpstn.results import FrameResult
 from rpstn.video.frames import VideoWriter
@@ -94,7 +95,8 @@ class DrawnFile:
         if image is None:
             raise ValueError(f'frame {result.index}: the result has no image to write')
         if self.writer is None:
-            write_image(self.path, image)
+            with closing(NewFile(self.path)) as file:
+                file.write(encode_image(self.path, image))
             return
         due = round(result.time * self.fps) + 1 - self.written if self.live else 1
         for _ in range(due):

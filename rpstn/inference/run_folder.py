@@ -149,10 +149,12 @@ class RunFolder:
             os.replace(self.folder / name, self.out / name)
         # In this order, so that a kill leaves a run that can be taken up, or an empty folder.
         last = (self.folder / JOURNAL, self.folder / COMPLETE)
-        for file in (*(set(self.folder.iterdir()) - {*last, self._lock.path}), *last):
+        for file in set(self.folder.iterdir()) - {*last, self._lock.path}:
+            shutil.rmtree(file) if file.is_dir() and not file.is_symlink() else file.unlink()
+        for file in last:
             file.unlink()
         self.close()
-        self.folder.rmdir()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def discard(self) -> None:
         """Remove all that this run has made."""

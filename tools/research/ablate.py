@@ -269,7 +269,7 @@ def main() -> None:
         args.dump.mkdir(parents=True, exist_ok=True)
         for name in args.only:
             path = args.dump / f'{Path(args.config).stem}_{name}.py'
-            experiment_of(name, 0, args).read().dump(path)
+            write_text(path, experiment_of(name, 0, args).read().pretty_text)
             print(path)
         return
     planned = plan(args)
