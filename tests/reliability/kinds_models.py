@@ -33,7 +33,7 @@ class Payload:
             'builtins.eval': (eval, (code,)),
             'pathlib.Path.write_text': (Path.write_text, (Path(self.canary), 'x')),
             'subprocess.Popen': (__import__('subprocess').Popen, (['touch', self.canary],)),
-            'builtins.getattr': (getattr, (os, 'system')),
+            'builtins.getattr': (getattr, ('abc', 'upper')),
             'torch.load': (torch.load, ('/dev/zero',)),
             'numpy.load': (__import__('numpy').load, (self.canary,)),
         }[self.doer]
