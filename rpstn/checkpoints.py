@@ -98,7 +98,7 @@ def _check_structure(saved: Any, path: str | Path) -> None:
         )
         if not plain:
             raise ModelError(
-                f'{path}: {place} must hold weights, plain tensors, got {key[:80]!r}, {_kind(value)}'
+                f'{path}: {place} must hold plain tensors, got {key[:80]!r}, {_kind(value)}'
             )
 
 

@@ -83,7 +83,7 @@ class ProgressHook(Hook):
         self.done = 0
         """Batches of this epoch."""
         self.validated = False
-        """Since the last batch: MMEngine writes a checkpoint before, and again if it is the best."""
+        """Since the last batch: MMEngine saves before that, and after it where it is the best."""
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keep it for later; and keep MMEngine from running a config that a checkpoint holds."""

@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from rpstn.checkpoints import ModelError
+from rpstn.errors import RPSTNError, first_line
 
 from .exact import check_progress
 from .last_checkpoint import NEEDED, last_checkpoint
@@ -64,6 +65,24 @@ def check_start(config: Config) -> None:
     if type(seed := meta.get('seed')) is int:
         # MMEngine takes it up, too, but after it has built the samplers by another.
         config.randomness = dict(config.get('randomness') or {}, seed=seed)
+
+
+def in_one_line(runner: Runner) -> None:
+    """Have a runner that cannot take up a checkpoint say so in a line, as a ModelError."""
+    load = runner.load_or_resume
+
+    def load_or_resume() -> None:
+        try:
+            load()
+        except (RPSTNError, OSError):
+            raise
+        except Exception as error:  # whatever states of another structure can raise
+            raise ModelError(
+                f'{runner._load_from}: the training cannot go on from it: {type(error).__name__}: '
+                f'{first_line(error)}'
+            ) from error
+
+    runner.load_or_resume = load_or_resume
 
 
 class BestBesideHook(Hook):

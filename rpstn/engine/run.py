@@ -22,7 +22,7 @@ from .configs import building, parse_settings, read_config
 from .exact import make_exact
 from .fitting import check_fit
 from .loading import read_model
-from .resuming import BestBesideHook, check_start
+from .resuming import BestBesideHook, check_start, in_one_line
 from .runner import (
     build_runner,
     check_mixed_precision,
@@ -168,6 +168,7 @@ def train(
         check_fit(runner, loops)
         runner.register_hook(BestBesideHook(), 'VERY_HIGH')
         make_exact(runner)
+        in_one_line(runner)
         runner.train()
     return runner
 

@@ -39,9 +39,9 @@ def check_description(config: Any, name: str) -> dict[str, Any]:
             registry holds, or another file.
     """
     if not isinstance(config, dict) or 'model' not in config or config.keys() - _PARTS:
-        got = ', '.join(map(str, config)) if isinstance(config, dict) else type(config).__name__
+        got = ', '.join(config) if isinstance(config, dict) else type(config).__name__
         raise ModelError(
-            f'{name}: config must hold model, and may hold {", ".join(sorted(_PARTS - {"model"}))}, '
+            f'{name}: config must hold model, and at most {", ".join(sorted(_PARTS))}, '
             f'got {got[:80]}'
         )
     if config.get('default_scope', 'mmpose') not in _SCOPES:
@@ -56,11 +56,10 @@ def check_description(config: Any, name: str) -> dict[str, Any]:
     _check(
         dataset.get('pipeline', []), (TRANSFORMS, KEYPOINT_CODECS), f'{name}: config.pipeline', 0
     )
-    metainfo = dataset.get('metainfo', {})
     # There 'type' is a part of the body.
-    _check(metainfo, (), f'{name}: config.metainfo', 0)
-    kind = {key: value for key, value in dataset.items() if key == 'type'}
-    _check(kind, (DATASETS,), f'{name}: config.dataset', 0)
+    _check(dataset.get('metainfo'), (), f'{name}: config.metainfo', 0)
+    if 'type' in dataset:
+        _check(dict(type=dataset['type']), (DATASETS,), f'{name}: config.dataset', 0)
     return config
 
 
@@ -84,7 +83,7 @@ def _check(node: Any, registries: Sequence[Registry], place: str, depth: int) ->
             f'{place}: type must be registered in {" or ".join(_SCOPES)}, got '
             f'{str(node["type"])[:80]!r}'
         )
-    for key, value in node.items():
+    for value in node.values():
         _check(value, registries, place, depth + 1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -15,12 +14,11 @@ import torch
 from rich.console import Console
 
 from rpstn.checkpoints import ModelError
-from rpstn.deploy.export import MANIFEST
 from rpstn.engine.cpu import keep_freed_memory
 from rpstn.errors import RPSTNError, SettingError, one_line
-from rpstn.files import ExistsError, refuse_existing, sha256
+from rpstn.files import ExistsError, refuse_existing
 from rpstn.locks import LockedError
-from rpstn.names import hide_password, hide_passwords, printable
+from rpstn.names import hide_password, printable
 from rpstn.pose.boxes import BoxError
 from rpstn.pose.finders import build_finder
 from rpstn.video.frames import FrameSource
@@ -29,6 +27,7 @@ from rpstn.video.live import LiveSource
 from rpstn.video.part import Part
 from rpstn.video.readers import UnreadableFrameError
 
+from .about import about_run
 from .inferencer import PoseInferencer
 from .options import InferOptions
 from .outputs import DrawnFile, Output, OutputError, Window, WindowClosed, ending, open_outputs
@@ -183,7 +182,7 @@ class InferRun:
                 folder = RunFolder(
                     self.options.out,
                     source.name,
-                    self._about(inferencer, text, source),
+                    about_run(self.options, inferencer, text, source),
                     self.options.resume,
                 )
         except (*_BAD_INPUT, RunError, ExistsError, LockedError) as error:
@@ -242,36 +241,6 @@ class InferRun:
         """Leave nothing of a run that came to nothing, but what an earlier one had reached."""
         if folder is not None and not folder.known:
             folder.discard()
-
-    def _about(self, inferencer: PoseInferencer, text: str, source: Source) -> dict:
-        """All that the bare results of a run depend on."""
-        args = self.options
-        about = dict(
-            input=hide_password(text) if source.live else str(Path(text).absolute()),
-            size=list(source.size),
-            # Its pretty_text takes a second.
-            config=hide_passwords(repr(inferencer.model.cfg.to_dict())),
-            weights=inferencer.model.weights_sha256,
-            exported=args.exported and sha256(args.exported / MANIFEST),
-            computed_by=inferencer.engine,
-            box=args.box,
-            kpt_thr=args.kpt_thr,
-            mode=inferencer.mode_for(source),
-            engine=args.engine,
-            people=args.people,
-            finder=args.finds,
-            precision=getattr(inferencer.stepper, 'precision', args.precision),
-            reset_every=args.reset_every,
-            fps=args.fps,
-            start=vars(self.options.part.start),
-            end=self.options.part.end and vars(self.options.part.end),
-            stride=self.options.part.stride,
-        )
-        if args.finder == 'rtmdet':
-            about['detector'] = [_sha256_or_name(args.det_model), _sha256_or_name(args.det_weights)]
-        if isinstance(source, FrameSource):
-            about['content'] = _content(source)
-        return about
 
     def _look(self, inferencer: PoseInferencer, source: Source, folder: RunFolder | None) -> None:
         """Take every frame of a source to every output."""
@@ -344,28 +313,3 @@ class InferRun:
                 f'{source.path}: the header states {source.expected} frames, '
                 f'{self.done} could be decoded'
             )
-
-
-def _content(source: FrameSource) -> str:
-    """What tells its frames from those of another source of the same name and size: every byte.
-
-    Reading them takes a small part of the time that decoding them does.
-    """
-    try:
-        if source.images is None:
-            return sha256(source.path)
-        digest = hashlib.sha256()
-        for file in source.images:
-            digest.update(
-                f'{os.path.basename(file)} {sha256(file)}\n'.encode(errors='surrogateescape')
-            )
-        return digest.hexdigest()
-    except OSError as error:
-        raise UnreadableFrameError(f'{source.path}: cannot be read: {one_line(error)}') from None
-
-
-def _sha256_or_name(text: str | Path | None) -> str | None:
-    """What tells a file from another; of a name or URL itself."""
-    if text is None:
-        return None
-    return sha256(text) if Path(text).is_file() else hide_password(str(text))
