@@ -28,7 +28,7 @@ from typing import Any
 import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 
-from . import kinds_data, kinds_media, kinds_models
+from . import kinds_joints, kinds_media, kinds_models, kinds_sets
 from .cases import GOOD, Case, Kind
 
 KINDS: tuple[Kind, ...] = (
@@ -41,11 +41,11 @@ KINDS: tuple[Kind, ...] = (
     kinds_models.ExportedFolder(),
     kinds_models.Journal(),
     kinds_models.Weights(),
-    kinds_data.Json(),
-    kinds_data.Table(),
-    kinds_data.Arrays(),
-    kinds_data.Archive(),
-    kinds_data.Matlab(),
+    kinds_joints.Json(),
+    kinds_joints.Table(),
+    kinds_joints.Arrays(),
+    kinds_sets.Archive(),
+    kinds_sets.Matlab(),
 )
 SECONDS = 60
 """That one small input may take, on a machine that does other things, too."""

@@ -1,7 +1,7 @@
 """Work stopped at random moments, taken up again, and compared with work never stopped.
 
     make test-kill                                    ten moments of everything, about 15 minutes
-    make test-kill ARGS='--moments 50 --only form'    more of one
+    make test-kill ARGS='--moments 50 --only form'    more of one; or --only clip SIGKILL
 
 Stopped by SIGKILL, SIGTERM, Ctrl-C, a full disk (a real one, of a file system in memory, where
 root may mount; or else a limit of the size of files), the folder removed, or a second run into the
@@ -25,7 +25,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -280,11 +280,11 @@ STOPS: dict[str, Callable[[Scene], None]] = {
 }
 
 
-def play(folder: Path, moments: int, seed: int, only: str = '') -> list[str]:
+def play(folder: Path, moments: int, seed: int, only: Sequence[str] = ()) -> list[str]:
     """All of it; what failed, a line each."""
     made = works.make_works(make_models(folder / 'seeds'))
-    chosen = {name: work for name, work in made.items() if only in name} or made
-    stops = {name: stop for name, stop in STOPS.items() if only in name} or STOPS
+    chosen = {name: made[name] for name in made if name in only} or made
+    stops = {name: STOPS[name] for name in STOPS if name in only} or STOPS
     print(f'{"":<8}' + ''.join(f'{name:>16}' for name in stops) + '   seconds unstopped')
     failures = []
     for name, work in chosen.items():
@@ -326,7 +326,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument('--moments', type=int, default=10)
     parser.add_argument('--seed', type=int, default=20)
-    parser.add_argument('--only', default='', metavar='WORD', help='works or stops')
+    parser.add_argument('--only', nargs='+', default=[], metavar='NAME', help='works, stops')
     args = parser.parse_args(argv)
     import rpstn.engine.run
     import rpstn.form

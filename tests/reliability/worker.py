@@ -20,8 +20,8 @@ from typing import Any
 from rpstn.cli.main import main
 
 from . import sandbox
-from .cases import GOOD, Case, wrong_results
-from .kinds_data import wrong_figures, wrong_skeletons
+from .cases import GOOD, Case
+from .results import wrong_figures, wrong_results, wrong_skeletons
 from .seeds import load_tool
 
 CHATTER = ('libpng ', 'Corrupt JPEG', 'Premature end of JPEG', 'Invalid SOS', 'TIFFReadDirectory')
