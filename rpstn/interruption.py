@@ -24,11 +24,11 @@ def uninterrupted() -> Iterator[None]:
     came: list[tuple[int, FrameType | None]] = []
     handlers: dict[int, Callable] = {}
     try:
-        for number in _STOPS:
-            handler = signal.getsignal(number)
+        for stop in _STOPS:
+            handler = signal.getsignal(stop)
             if callable(handler):  # and not the system's own, which ends the process
-                handlers[number] = handler
-                signal.signal(number, lambda number, frame: came.append((number, frame)))
+                handlers[stop] = handler
+                signal.signal(stop, lambda number, frame: came.append((number, frame)))
         yield
     finally:
         for number, handler in handlers.items():

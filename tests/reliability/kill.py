@@ -1,6 +1,6 @@
 """Work stopped at random moments, taken up again, and compared with work never stopped.
 
-    make test-kill                                    ten moments of everything, about 15 minutes
+    make test-kill                                    ten moments of everything, half an hour
     make test-kill ARGS='--moments 50 --only form'    more of one; or --only clip SIGKILL
 
 Stopped by SIGKILL, SIGTERM, Ctrl-C, a full disk (a real one, of a file system in memory, where
