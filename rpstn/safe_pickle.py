@@ -57,17 +57,22 @@ def load_arrays(
         OSError: the file cannot be opened.
     """
     with open(path, 'rb') as file:
-        try:
-            value = _made(_Unpickler(file, {**_TABLE, **(allow or {})}).load(), {})
-        except UnsafePickleError as error:
-            raise UnsafePickleError(f'{os.fspath(path)}: {error}') from error
-        except Exception as error:  # a broken pickle can raise nearly anything
-            reason = 'truncated' if isinstance(error, EOFError) else 'truncated or not a pickle'
-            raise BadPickleError(
-                f'{os.fspath(path)}: {reason} ({type(error).__name__}: {error})'
-            ) from error
-        if file.read(1):
-            raise BadPickleError(f'{os.fspath(path)}: there is more after the end of the pickle')
+        return read_arrays(file, os.fspath(path), allow)
+
+
+def read_arrays(
+    file: BinaryIO, name: str, allow: Mapping[str, Callable[[Any], Any]] | None = None
+) -> Any:
+    """As :func:`load_arrays`, of an open file that messages call by a name."""
+    try:
+        value = _made(_Unpickler(file, {**_TABLE, **(allow or {})}).load(), {})
+    except UnsafePickleError as error:
+        raise UnsafePickleError(f'{name}: {error}') from error
+    except Exception as error:  # a broken pickle can raise nearly anything
+        reason = 'truncated' if isinstance(error, EOFError) else 'truncated or not a pickle'
+        raise BadPickleError(f'{name}: {reason} ({type(error).__name__}: {error})') from error
+    if file.read(1):
+        raise BadPickleError(f'{name}: there is more after the end of the pickle')
     return value
 
 

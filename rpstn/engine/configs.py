@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 
 from rpstn.errors import RPSTNError, SettingError, first_line
 
-from .trust import safe_yaml
+from .trust import safe_files
 
 # What MMEngine's runner asks a config for: its parameters, and these.
 _OF_RUNNER = {
@@ -42,7 +42,7 @@ def read_config(path: str | Path, settings: Mapping[str, Any] | None = None) -> 
     if not Path(path).is_file():
         raise SettingError(f'{path}: no such config file')
     try:
-        with safe_yaml():
+        with safe_files():
             config = Config.fromfile(str(path))
     except Exception as error:  # a config is code, which can fail in any way
         reason: BaseException = error
@@ -91,7 +91,8 @@ def building(config: Config, what: str) -> Iterator[None]:
         SettingError: it failed, and why. Errors that are a line already stay as they are.
     """
     try:
-        yield
+        with safe_files():  # data sets of other packages read theirs by MMEngine
+            yield
     except (RPSTNError, OSError):
         raise
     except Exception as error:  # of any class that a config can name

@@ -20,7 +20,13 @@ from torch import Tensor, nn
 
 from rpstn.checkpoints import ModelError
 
-from .random_states import kept_random_states, random_states, seed_items, set_random_states
+from .random_states import (
+    keep_to_itself,
+    kept_random_states,
+    random_states,
+    seed_items,
+    set_random_states,
+)
 
 KEY = 'progress'
 """Where it is in a checkpoint."""
@@ -74,6 +80,8 @@ class ProgressHook(Hook):
     def __init__(self, runner: Runner) -> None:
         loop = runner.train_loop
         self.batches = seed_items(loop.dataloader, runner.seed, runner.rank)
+        if runner.val_loop is not None:
+            keep_to_itself(runner.val_dataloader)
         self.by_iter = isinstance(loop, IterBasedTrainLoop)
         if self.by_iter:
             loop.dataloader_iterator = _InfiniteDataloaderIterator(loop.dataloader)

@@ -118,7 +118,17 @@ def seed_items(loader: DataLoader, seed: int, rank: int) -> SeededBatches | None
     vars(loader)['batch_sampler'] = batches
     loader.dataset.__getitems__ = partial(_items, loader.dataset)  # type: ignore[attr-defined]
     loader._iterator = None
+    keep_to_itself(loader)
     return batches
+
+
+def keep_to_itself(loader: DataLoader) -> None:
+    """Have a loader draw the seeds of its workers from a generator of its own.
+
+    It draws whenever it makes an iterator: once in all with persistent workers, so that the model
+    would have other random numbers after a new start.
+    """
+    loader.generator = torch.Generator().manual_seed(0)
 
 
 def _items(dataset: Dataset, draws: Sequence[tuple[Any, _Entropy]]) -> list[Any]:

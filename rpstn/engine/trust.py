@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
-from mmengine.fileio.handlers import yaml_handler
+from mmengine.fileio.handlers import PickleHandler, file_handlers, yaml_handler
 from mmengine.registry import Registry
 from mmpose.registry import DATASETS, KEYPOINT_CODECS, MODELS, TRANSFORMS
 
 from rpstn.checkpoints import ModelError
+from rpstn.safe_pickle import read_arrays
 
 _SCOPES = ('mmengine', 'mmpose', 'mmaction')
 _PARTS = {'default_scope', 'model', 'test_dataloader'}
@@ -23,6 +24,7 @@ _DATASET = {'type', 'pipeline', 'clip_len', 'metainfo'}
 _ELSEWHERE = ('init_cfg', 'pretrained', 'from_file', 'checkpoint', 'custom_imports', '_base_')
 """Arguments that name other files, which would be read, or run."""
 _DEEPEST = 50
+_KINDS = ('pickle', 'pkl')
 
 
 def check_description(config: Any, name: str) -> dict[str, Any]:
@@ -117,11 +119,21 @@ _Loader.add_constructor(
 )
 
 
+class _Pickles(PickleHandler):
+    """Plain values and arrays only; see :mod:`rpstn.safe_pickle`."""
+
+    def load_from_fileobj(self, file: BinaryIO, **kwargs: Any) -> Any:
+        return read_arrays(file, 'a pickle of annotations')
+
+
 @contextmanager
-def safe_yaml() -> Iterator[None]:
-    """Inside, MMEngine's reader of YAML runs no tags."""
-    loader, yaml_handler.Loader = yaml_handler.Loader, _Loader
+def safe_files() -> Iterator[None]:
+    """Inside, MMEngine's readers of YAML and of pickles run nothing."""
+    loader, before = yaml_handler.Loader, {kind: file_handlers[kind] for kind in _KINDS}
+    yaml_handler.Loader = _Loader
+    file_handlers.update({kind: _Pickles() for kind in _KINDS})
     try:
         yield
     finally:
         yaml_handler.Loader = loader
+        file_handlers.update(before)

@@ -105,8 +105,8 @@ def whole(tmp_path_factory) -> Path:
     ('checkpoint', 'workers'),
     [
         ('epoch_2', 'none'),
-        ('iter_7', 'persistent'),
-        pytest.param('epoch_1', 'persistent', marks=pytest.mark.slow),
+        ('epoch_1', 'persistent'),
+        pytest.param('iter_7', 'persistent', marks=pytest.mark.slow),
         pytest.param('iter_4', 'none', marks=pytest.mark.slow),
         pytest.param('iter_5', 'anew', marks=pytest.mark.slow),
         pytest.param('iter_9', 'none', marks=pytest.mark.slow),
@@ -117,6 +117,17 @@ def test_to_the_last_digit(whole, checkpoint, workers, tmp_path):
     """Whatever reads the data: what is drawn for an item depends on its place only."""
     part = run(tmp_path, WORKERS[workers], resume=str(whole / f'{checkpoint}.pth'))
     assert not differences(saved(whole / 'epoch_4.pth'), saved(part / 'epoch_4.pth'))
+
+
+@pytest.mark.slow
+def test_of_persistent_workers(tmp_path):
+    """They draw random numbers for themselves only once, and yet."""
+    whole = run(tmp_path / 'whole', WORKERS['persistent'])
+    for checkpoint in ('epoch_1', 'iter_7'):
+        part = run(
+            tmp_path / checkpoint, WORKERS['persistent'], resume=str(whole / f'{checkpoint}.pth')
+        )
+        assert not differences(saved(whole / 'epoch_4.pth'), saved(part / 'epoch_4.pth'))
 
 
 @pytest.mark.slow

@@ -106,7 +106,7 @@ def test_weights_of_which_nothing_fits_are_refused(tmp_path, resume):
 def test_going_on_needs_more_than_weights(tmp_path):
     path = saved(tmp_path / 'best.pth', Config(FORM))
     check_start(Config(dict(FORM, load_from=path)))
-    with pytest.raises(ModelError, match='best.pth: .*message_hub, meta, got meta;'):
+    with pytest.raises(ModelError, match='best.pth: .*message_hub, meta, optimizer, got meta;'):
         check_start(Config(dict(FORM, load_from=path, resume=True)))
 
 

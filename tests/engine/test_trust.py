@@ -2,16 +2,18 @@
 
 import json
 import os
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 
 from rpstn.checkpoints import ModelError
-from rpstn.engine.configs import read_config
+from rpstn.engine.configs import building, read_config
 from rpstn.engine.shipped import FOLDER, from_pretrained, shipped_files
-from rpstn.errors import SettingError
+from rpstn.errors import RPSTNError, SettingError
 from rpstn.files import sha256
 
 
@@ -134,6 +136,31 @@ def test_plain_yaml_and_json_are_read(tmp_path):
         given.dump(tmp_path / f'a.{ending}')
         read = read_config(tmp_path / f'a.{ending}')
         assert list(read.model['size']) == [1, 2] and read.names == ['a']
+
+
+class Exploit:
+    def __init__(self, ran: Path) -> None:
+        self.ran = ran
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.ran}',)
+
+
+def test_pickles_of_other_data_sets_run_nothing(tmp_path):
+    from mmaction.datasets import PoseDataset
+
+    ran, path = tmp_path / 'ran', tmp_path / 'a.pkl'
+    annotation = dict(frame_dir='a', label=0, keypoint=np.zeros((1, 2, 17, 2)), total_frames=2)
+
+    def built(*annotations) -> PoseDataset:
+        path.write_bytes(pickle.dumps(dict(split=dict(x=['a']), annotations=list(annotations))))
+        with building(Config(), 'the data'):
+            return PoseDataset(ann_file=str(path), pipeline=[], split='x')
+
+    assert built(annotation)[0]['keypoint'].shape == (1, 2, 17, 2)
+    with pytest.raises(RPSTNError, match=r'a pickle of annotations: it names .*system'):
+        built(annotation, Exploit(ran))
+    assert not ran.exists()
 
 
 def test_outside_nothing_is_changed():

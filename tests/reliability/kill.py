@@ -144,7 +144,10 @@ class Scene:
             raise Failure(f'status {status}, {said}')
         if status not in (0, *allowed):
             raise Failure(f'status {status}, not {" or ".join(map(str, allowed))}: {said}')
-        works.checkpoints(self.out)
+        try:
+            works.checkpoints(self.out)
+        except ValueError as error:
+            raise Failure(f'half written: {error}') from None
         if status == 0:
             self.compare()
             return True

@@ -134,7 +134,7 @@ def _frames(path: Path) -> np.ndarray:
 def checkpoints(folder: Path) -> dict[str, dict]:
     """All of a work folder, by name; ValueError where one is half written."""
     found = {}
-    for path in sorted(folder.glob('*.pth')):
+    for path in sorted(folder.glob('[!.]*.pth')):  # hidden ones are on their way
         try:
             found[path.name] = torch.load(path, map_location='cpu', weights_only=False)
         except Exception as error:  # of whatever kind a cut file gives
