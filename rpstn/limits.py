@@ -91,8 +91,9 @@ def read_bytes(path: str | os.PathLike, limit: Limit = FILE_BYTES) -> bytes:
         LimitError: it is too large. OSError: it cannot be read.
     """
     with open(path, 'rb') as file:
-        limit.check(os.fstat(file.fileno()).st_size)
-        return file.read(limit.value)
+        size = os.fstat(file.fileno()).st_size
+        limit.check(size)
+        return file.read(size)
 
 
 def check_size(path: str | os.PathLike) -> None:

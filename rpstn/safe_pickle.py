@@ -4,7 +4,7 @@ A pickle is a program: it names functions and the arguments to call them with. H
 looked up. While a file is read, nothing runs: calls of the names in a table are only noted, any
 other name is refused. Then what was noted is made, by the functions of this module and through
 NumPy's public constructors, which check what they are given; NumPy's own unpickling believes what
-a file says about memory. What is not guarded against is a file made to fill the memory.
+a file says about memory. What a file holds is bounded by its size, which has a limit.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rpstn.errors import RPSTNError
+from rpstn.limits import LimitError, check_size
 
 PLAIN = (
     'None, bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, '
@@ -56,6 +57,10 @@ def load_arrays(
         BadPickleError: it is truncated, or no pickle.
         OSError: the file cannot be opened.
     """
+    try:
+        check_size(path)
+    except LimitError as error:
+        raise BadPickleError(f'{os.fspath(path)}: has {error}') from None
     with open(path, 'rb') as file:
         return read_arrays(file, os.fspath(path), allow)
 

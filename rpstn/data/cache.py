@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 from mmengine.logging import print_log
 
+from rpstn.data_files import read_npz
 from rpstn.files import replacing, sha256
 
 from .paths import cache_directories
@@ -41,7 +39,7 @@ def cached_arrays(
     """
     data_root = Path(data_root).resolve()
     key = _fingerprint(data_root, files)
-    root = hashlib.sha256(str(data_root).encode()).hexdigest()[:12]
+    root = hashlib.sha256(os.fsencode(data_root)).hexdigest()[:12]
     paths = [
         folder / (f'.rpstn_{name}.npz' if folder == data_root else f'{name}-{root}.npz')
         for folder in cache_directories(data_root)
@@ -64,31 +62,20 @@ def cached_arrays(
 def _fingerprint(data_root: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256(f'{_FORMAT}'.encode())
     for file in sorted(map(Path, files)):
-        digest.update(f'{os.path.relpath(file, data_root)}|{sha256(file)}\n'.encode())
+        digest.update(os.fsencode(os.path.relpath(file, data_root)))
+        digest.update(f'|{sha256(file)}\n'.encode())
     return digest.hexdigest()
 
 
 def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
     try:
-        with open(path, 'rb') as stream, np.load(stream, allow_pickle=False) as file:
-            # Anything but an archive of arrays comes back as something without names.
-            if str(file['fingerprint']) != key:
-                return None
-            return {name: file[name] for name in file.files if name != 'fingerprint'}
+        arrays = read_npz(path)
+        if str(arrays.pop('fingerprint')) != key:
+            return None
+        return arrays
     except FileNotFoundError:
         return None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-        UnpicklingError,
-    ) as error:
+    except (OSError, ValueError, KeyError) as error:
         print_log(
             f'{path}: damaged cache of annotations is ignored and written anew '
             f'({type(error).__name__}: {error})',
