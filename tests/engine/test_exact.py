@@ -20,7 +20,8 @@ from rpstn.engine.resuming import check_start
 from rpstn.engine.run import RunOptions, load_config, train
 
 CONFIG = Path(__file__).parents[2] / 'configs/tdm_synthetic.py'
-RUN_OF_ITS_OWN = ('time', 'experiment_name', 'cfg')
+NONE = object()
+RUN_OF_ITS_OWN = ('time', 'experiment_name', 'cfg', 'mmengine_version')
 SETTINGS = {
     'model.backbone.channels': 8,
     'model.backbone.num_layers': 1,
@@ -46,9 +47,10 @@ SETTINGS = {
 }
 
 
-def run(folder: Path, settings: dict, **resume) -> Path:
-    options = RunOptions(work_dir=str(folder), cfg_options={**SETTINGS, **settings})
-    train(CONFIG, options, **resume)
+def run(folder: Path, settings: dict, config: Path = CONFIG, **resume) -> Path:
+    given = {key: value for key, value in {**SETTINGS, **settings}.items() if value is not NONE}
+    options = RunOptions(work_dir=str(folder), cfg_options=given)
+    train(config, options, **resume)
     return folder
 
 
@@ -61,7 +63,7 @@ def saved(path: Path) -> dict:
         kind: {
             key: value
             for key, value in items.items()
-            if not any(word in key for word in ('time', 'ckpt', 'cfg', 'experiment'))
+            if not any(word in key for word in ('time', 'ckpt', 'cfg', 'experiment', 'version'))
         }
         for kind, items in content['message_hub'].items()
     }
@@ -135,16 +137,22 @@ def test_of_persistent_workers(tmp_path):
 def test_by_iterations(workers, tmp_path):
     settings = {
         **WORKERS[workers],
-        'train_cfg': dict(_delete_=True, type='IterBasedTrainLoop', max_iters=8, val_interval=3),
-        'default_hooks.checkpoint': dict(type='CheckpointHook', by_epoch=False, interval=1),
+        'default_hooks.checkpoint': dict(
+            type='CheckpointHook', by_epoch=False, interval=1, max_keep_ckpts=-1, save_best=None
+        ),
         'custom_hooks': [dict(type='EMAHook')],
         'param_scheduler': [dict(type='LinearLR', start_factor=0.1, end=6, by_epoch=False)],
         'default_hooks.logger.interval': 1,
         'log_processor.by_epoch': False,
     }
-    whole = run(tmp_path / 'whole', settings)
+    for key in [key for key in SETTINGS if key.startswith('train_cfg')]:
+        settings[key] = NONE  # not of this loop
+    config = tmp_path / 'by_iter.py'
+    loop = "dict(_delete_=True, type='IterBasedTrainLoop', max_iters=8, val_interval=3)"
+    config.write_text(f"_base_ = '{CONFIG}'\ntrain_cfg = {loop}\n")
+    whole = run(tmp_path / 'whole', settings, config)
     for checkpoint in ('iter_3', 'iter_4'):
-        part = run(tmp_path / checkpoint, settings, resume=str(whole / f'{checkpoint}.pth'))
+        part = run(tmp_path / checkpoint, settings, config, resume=str(whole / f'{checkpoint}.pth'))
         assert not differences(saved(whole / 'iter_8.pth'), saved(part / 'iter_8.pth'))
 
 

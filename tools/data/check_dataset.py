@@ -11,6 +11,7 @@ from mmengine.registry import init_default_scope
 
 import rpstn  # noqa: F401
 from rpstn.drawing import write_image
+from rpstn.engine.configs import read_config
 from rpstn.files import WriteError
 from rpstn.pose.datasets import ClipDataset
 from rpstn.pose.datasets.inspection import DatasetSummary, summarize
@@ -199,7 +200,7 @@ def _bgr(color: np.ndarray) -> tuple[int, ...]:
 def main() -> None:
     """Write the sheet, print the table."""
     args = parse_args()
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmpose'))
