@@ -63,7 +63,9 @@ def _fingerprint(data_root: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256(f'{_FORMAT}'.encode())
     for file in sorted(map(Path, files)):
         digest.update(os.fsencode(os.path.relpath(file, data_root)))
-        digest.update(f'|{sha256(file)}\n'.encode())
+        # A folder of frames is the names in it: how many there are is all that is parsed of it.
+        content = '|'.join(sorted(os.listdir(file))) if file.is_dir() else sha256(file)
+        digest.update(os.fsencode(f'|{content}\n'))
     return digest.hexdigest()
 
 

@@ -24,6 +24,7 @@ from rpstn.files import is_stray
 from rpstn.limits import FARTHEST, PIXELS
 
 from .cache import cached_arrays
+from .points import too_far
 
 _FIELDS = ('x', 'y', 'visibility', 'bbox', 'train', 'nframes', 'dimensions', 'action')
 _JOINTS = 13
@@ -160,7 +161,7 @@ def _parse(file: Path) -> dict:
     if train not in (1, -1):
         raise SettingError(f'train must be 1 or -1, got {train}')
     for field, array in (('x', x), ('y', y), ('bbox', bbox)):
-        if np.nanmax(np.abs(array), initial=0) > FARTHEST:
+        if too_far(array).any():
             raise SettingError(f'{field} must lie within {FARTHEST:,.0f} of the origin')
     height, width = map(float, content['dimensions'].ravel()[:2])
     if not (height >= 1 and width >= 1 and height * width <= PIXELS.value):

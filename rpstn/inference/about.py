@@ -85,6 +85,6 @@ def content_sha256(source: FrameSource) -> str:
 
 def _sha256_or_name(text: str | Path | None) -> str | None:
     """What tells a file from another; of a name or URL itself."""
-    if text is None:
-        return None
-    return sha256(text) if Path(text).is_file() else hide_password(str(text))
+    if text is None or not Path(text).is_file():
+        return None if text is None else hide_password(str(text))
+    return sha256(text)

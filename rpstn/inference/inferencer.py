@@ -247,7 +247,8 @@ class PoseInferencer:
         """
         # Both are generators, which close what they read from.
         frames = cast(
-            'Generator[Frame, None, None]', iter(source) if source.live else read_ahead(source)
+            'Generator[Frame, None, None]',
+            iter(source) if source.live else read_ahead(source, _ahead(source.size)),
         )
         with closing(frames):
             if self.streaming is None or self.mode_for(source) == 'clip':
@@ -299,6 +300,11 @@ class PoseInferencer:
                 yield replace(result, index=frame.index, time=frame.time, people=people)
         finally:
             streaming.close(name)
+
+
+def _ahead(size: tuple[int, int]) -> int:
+    """Frames that may wait: at most 8, and of large ones half a gigabyte."""
+    return max(1, min(8, (1 << 29) // (3 * size[0] * size[1])))
 
 
 def _places_after(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import av
 from av.container import InputContainer
@@ -37,13 +38,14 @@ class _Bytes:
 
     def container(self) -> InputContainer:
         """Opened; frames above the limit of pixels are refused before memory is taken for them."""
-        return av.open(
+        container = av.open(
             self,
             container_options={'protocol_whitelist': 'none'},
             options=_limited(),
             metadata_errors='replace',
             buffer_size=1 << 16,
         )
+        return cast(InputContainer, container)
 
 
 # FFmpeg compares what it takes memory for: rows of up to 64 pixels more than are shown.

@@ -66,7 +66,7 @@ def _tiff(data: bytes) -> tuple[int, int]:
     (place,) = _at(data, word, order + offset)
     (entries,) = _at(data, place, order + count)
     place += struct.calcsize(count)
-    sides = {}
+    sides: dict[int, int] = {}
     for start in range(place, min(place + entries * entry, len(data)), entry):
         tag, kind = _at(data, start, f'{order}HH')
         if tag in _TIFF_SIDES:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from rpstn.data.points import too_far
 from rpstn.errors import BadSequenceError
 from rpstn.limits import FARTHEST
 
@@ -80,7 +81,7 @@ class SkeletonSequence:
                 'finite, or NaN for a missing joint',
                 f'{joints[person, frame, joint].tolist()} for joint {joint} of frame {frame}',
             )
-        far = np.nan_to_num(np.abs(joints)) > FARTHEST
+        far = too_far(joints)
         if far.any():
             person, frame, joint = np.argwhere(far.any(axis=3))[0]
             refuse(

@@ -18,6 +18,7 @@ from mmpose.registry import DATASETS
 
 from rpstn.data.cache import cached_arrays
 from rpstn.data.paths import find_data
+from rpstn.data.points import too_far
 from rpstn.data_files import read_mat
 from rpstn.errors import SettingError, one_line
 from rpstn.limits import FARTHEST
@@ -227,7 +228,7 @@ def _parse(root: Path, name: str, source: str) -> dict:
         raise BadSequenceError(
             f'{joints_file}: pos_img must be (2, {_JOINTS}, frames), got {joints.shape}'
         )
-    if np.nanmax(np.abs(joints), initial=0) > FARTHEST:
+    if too_far(joints).any():
         raise BadSequenceError(
             f'{joints_file}: pos_img must lie within {FARTHEST:,.0f} of the origin'
         )

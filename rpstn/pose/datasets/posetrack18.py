@@ -14,6 +14,7 @@ import numpy as np
 from mmpose.registry import DATASETS
 
 from rpstn.data.paths import find_data
+from rpstn.data.points import too_far
 from rpstn.data_files import read_json
 from rpstn.files import is_stray
 from rpstn.limits import FARTHEST, FRAMES, LimitError
@@ -235,8 +236,8 @@ def _numbers(item: dict, field: str, count: int, where: str) -> np.ndarray:
         values = np.asarray(item.get(field), float)
     except (TypeError, ValueError, OverflowError):
         values = np.empty(0)
-    if values.shape == (count,) and np.nan_to_num(np.abs(values)).max() > FARTHEST:
-        found = values[np.nan_to_num(np.abs(values)).argmax()]
+    if values.shape == (count,) and (far := too_far(values)).any():
+        found = values[far][0]
         raise BadSequenceError(
             f'{where}: {field} must lie within {FARTHEST:,.0f} of the origin, got {found:g}'
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rpstn.data.points import too_far
 from rpstn.errors import BadSequenceError
 from rpstn.limits import FARTHEST, PIXELS, LimitError
 from rpstn.video.readers import FrameReader
@@ -83,7 +84,7 @@ class PoseSequence:
                 f'{frame} ({broken.sum()} such joints)',
             )
         sides = self.boxes[:, 2:] - self.boxes[:, :2]
-        far = (np.nan_to_num(np.abs(self.boxes)) > FARTHEST).any(axis=1)
+        far = too_far(self.boxes).any(axis=1)
         if far.any():
             frame = int(np.flatnonzero(far)[0])
             self._refuse(

@@ -142,7 +142,7 @@ def read_arrays(path: Path) -> tuple[Iterator[Joint], dict[str, Any]]:
         refuse(where, 'frame, time, keypoints, scores, fps and image_size', 'numbers', error)
     if len(wrong):
         refuse(where, 'frame', 'whole numbers', columns['frame'].tolist())
-    given = np.atleast_1d(content.get('joints', ()))
+    given: np.ndarray = np.atleast_1d(content.get('joints', ()))
     names = [joint_name(str(name)) for name in given.tolist()] or [*range(shape[1])]
     if len({*names}) != shape[1] or len(names) != shape[1]:
         allowed = f'{shape[1]} different names, as many as keypoints has'
