@@ -14,6 +14,7 @@ ROOMS = (
     'errors',
     'limits',
     'names',
+    'mat_files',
     'data_files',
     'choices',
     'locks',
