@@ -45,7 +45,8 @@ def parse_mat(data: bytes, fields: tuple[str, ...]) -> dict[str, np.ndarray]:
     for kind, content in _elements(data[_HEAD:], order):
         if kind == _PACKED:
             try:
-                unpacked = zlib.decompress(content)
+                # Some of Penn Action's lack their end, and no byte of the array.
+                unpacked = zlib.decompressobj().decompress(content)
             except zlib.error as error:
                 raise ValueError(f'damaged: {error}') from None
             kind, content = next(_elements(unpacked, order), _Element(0, b''))
