@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup pins demo demo-train test test-slow test-docs test-browser docs lint doctor
+.PHONY: help setup pins demo demo-train test test-slow test-docs test-browser fuzz test-kill
+.PHONY: test-long docs lint doctor
 
 # The first interpreter that really runs and can make a virtual environment (a name on PATH may be
 # a dead shim). 3.12 comes last: xtcocotools has no wheel for it and needs a compiler.
@@ -70,6 +71,17 @@ test: $(STAMP)  ## run the tests, but those marked slow
 
 test-slow: $(STAMP)  ## run the tests marked slow
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+HARNESS = PYTHONPATH=$(CURDIR):$(CURDIR)/tests OMP_NUM_THREADS=1 $(BIN)/python -m reliability
+
+fuzz: $(STAMP)  ## spoilt inputs of every kind: a right result, or one line (minutes)
+	$(HARNESS).fuzz $(ARGS)
+
+test-kill: $(STAMP)  ## stop runs and trainings at random moments, take them up again (minutes)
+	$(HARNESS).kill $(ARGS)
+
+test-long: $(STAMP)  ## 100,000 frames, 1,000 inputs: memory, threads and files (half an hour)
+	$(HARNESS).long $(ARGS)
 
 docs: $(DOCS_STAMP)  ## build the pages of docs/ into build/docs/
 	$(BIN)/python -m mkdocs build --strict $(ARGS)

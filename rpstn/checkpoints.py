@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,7 +39,9 @@ def read_checkpoint(path: str | Path) -> dict:
             safe; or there is none.
     """
     try:
-        saved = CheckpointLoader.load_checkpoint(str(path), 'cpu', logger='silent')
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', UserWarning)  # torch's, of old kinds of pickles
+            saved = CheckpointLoader.load_checkpoint(str(path), 'cpu', logger='silent')
     except URLError as error:
         raise ModelError(f'{path}: cannot be downloaded, {first_line(error)}') from None
     except FileNotFoundError:

@@ -29,6 +29,7 @@ from rpstn.limits import (
     check_size,
     read_bytes,
 )
+from rpstn.mat_files import is_level_5, parse_mat
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _WHOLE_DIGITS = 18  # of a whole number that all that computes can hold
@@ -196,6 +197,8 @@ def read_mat(path: str | os.PathLike, fields: Iterable[str]) -> dict[str, np.nda
     data = read_bytes(path)
     with _naming_the_kind('a .mat file'):
         _check_unpacked(data)
+        if is_level_5(data):
+            return parse_mat(data, fields)
         for name, _, kind in scipy.io.whosmat(io.BytesIO(data)):
             if name in fields and kind not in _MAT_KINDS:
                 raise ValueError(f'{name} as {kind}, not as numbers or text')

@@ -50,7 +50,8 @@ def shipped_files(name: str = 'lite', folder: Path = FOLDER) -> tuple[Config, Pa
     saved, weights = shipped_weights(description)
     if 'config' not in saved:
         raise ModelError(f'{description}: describes no model, but weights alone')
-    return Config(check_description(saved['config'], str(description))), weights
+    config = check_description(saved['config'], str(description))
+    return Config(config, filename=str(description)), weights
 
 
 def from_pretrained(

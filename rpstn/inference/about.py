@@ -39,7 +39,8 @@ def about_run(
     about = dict(
         input=hide_password(text) if source.live else str(Path(text).absolute()),
         size=list(source.size),
-        config=hide_passwords(inferencer.model.cfg.pretty_text),
+        # Its pretty_text takes a second.
+        config=hide_passwords(repr(inferencer.model.cfg.to_dict())),
         weights=inferencer.model.weights_sha256,
         exported=args.exported and sha256(args.exported / MANIFEST),
         computed_by=inferencer.engine,

@@ -66,7 +66,7 @@ class InferRun:
         """Do it; see :func:`infer`."""
         # One line of our own instead of FFmpeg's and OpenCV's many.
         os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-        cv2.setLogLevel(2)  # errors
+        cv2.setLogLevel(1)  # all but what ends the process
         self.options.check()
         sources = self._sources()
         if sources:
@@ -203,7 +203,10 @@ class InferRun:
         except WindowClosed:
             closed = True
         except _BAD_INPUT as error:
-            self.errors.append(one_line(error))
+            said = one_line(error)
+            if isinstance(error, ModelError) and str(self.checkpoint) not in said:
+                said = f'{self.checkpoint}, {text}: {said}'
+            self.errors.append(said)
             if not source.live or not self.done:
                 self._discard(folder)
                 return

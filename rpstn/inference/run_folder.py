@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -63,6 +65,8 @@ class RunFolder:
         """Frames that an earlier run has done."""
         self._whole = 0
         """Bytes of the journal that are of whole lines."""
+        self._sum = 0
+        """Of these lines, see :func:`_line`."""
         self._began = time.monotonic()
         self._made = [path for path in (out, *out.parents) if not path.exists()]
         self._written = 0
@@ -89,9 +93,10 @@ class RunFolder:
             raise
 
     def __enter__(self) -> RunFolder:
-        self._file = GrowingFile(
-            self.folder / JOURNAL, _line(self.about), keep=self._whole if self.known else 0
-        )
+        first, total = _line(self.about)
+        if not self.known:
+            self._whole, self._sum = 0, total
+        self._file = GrowingFile(self.folder / JOURNAL, first, keep=self._whole)
         self._sync_at = time.monotonic() + _SYNC_EVERY
         return self
 
@@ -108,13 +113,14 @@ class RunFolder:
             return
         with open(self.folder / JOURNAL, encoding='utf-8') as file:
             for line in islice(file, 1, 1 + self.known):
-                yield FrameResult.from_dict(json.loads(line), meta)
+                yield FrameResult.from_dict(json.loads(line)['record'], meta)
 
     def write(self, result: FrameResult) -> None:
         """Note one frame; those of the earlier run, which come first again, are noted already."""
         self._written += 1
         if self._written > self.known:
-            self._file.append(_line(result.to_dict()))
+            line, self._sum = _line(result.to_dict(), self._sum)
+            self._file.append(line)
             began = time.monotonic()
             if began > self._sync_at:
                 self._file.sync()
@@ -138,7 +144,7 @@ class RunFolder:
         if not overwrite:
             refuse_existing(targets(self.out, self.folder, names))
         # A kill from here on leaves some in place: the same run may replace those.
-        GrowingFile(self.folder / COMPLETE, _line(list(names))).close()
+        GrowingFile(self.folder / COMPLETE, json.dumps(list(names)).encode()).close()
         for name in names:
             os.replace(self.folder / name, self.out / name)
         # In this order, so that a kill leaves a run that can be taken up, or an empty folder.
@@ -158,17 +164,21 @@ class RunFolder:
                 path.rmdir()
 
     def _check(self) -> int:
-        """The frames in the journal, which is cut after the last whole line."""
+        """The frames in the journal, which is cut after the last line that is as it was written."""
         path = self.folder / JOURNAL
-        whole = lines = 0
+        whole = lines = total = 0
+        first = None
         try:
             with open(path, 'rb') as file:
-                first = json.loads(file.readline() or b'null')
-                whole = file.tell()
                 for line in file:
-                    if not _is_whole(line):
+                    match = _LINE.fullmatch(line)
+                    if match is None or zlib.crc32(match[2], total) != int(match[1]):
                         break
-                    lines, whole = lines + 1, whole + len(line)
+                    if first is None:
+                        first = json.loads(match[2])
+                    else:
+                        lines += 1
+                    whole, total = whole + len(line), int(match[1])
         except (OSError, ValueError):
             first = None
         if not isinstance(first, dict):
@@ -180,7 +190,7 @@ class RunFolder:
                     f'({_short(first.get(key))} instead of {_short(self.about.get(key))}); use '
                     'the same options, or delete the folder'
                 )
-        self._whole = whole
+        self._whole, self._sum = whole, total
         return lines
 
 
@@ -198,16 +208,22 @@ def targets(out: Path, folder: Path, names: Sequence[str]) -> list[Path]:
     return [out / name for name in names if not isinstance(moved, list) or name not in moved]
 
 
-def _line(record: dict | list) -> bytes:
-    return json.dumps(record).encode() + b'\n'
+_LINE = re.compile(rb'\{"crc32": (\d{1,10}), "record": (.*)\}\n')
 
 
-def _is_whole(line: bytes) -> bool:
-    """Not cut by a kill or a full disk, nor empty where a power cut came before the bytes did."""
-    try:
-        return line.endswith(b'\n') and isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
+def _line(record: dict, before: int = 0) -> tuple[bytes, int]:
+    """A line of the journal, and the sum of all records up to it.
+
+    By that sum a line is known that a kill or a full disk has cut, or a power cut emptied; or in
+    which a digit is another; or that is missing, or in another's place.
+
+    Args:
+        record: what it says.
+        before: the sum of those before.
+    """
+    data = json.dumps(record).encode()
+    total = zlib.crc32(data, before)
+    return b'{"crc32": %d, "record": %s}\n' % (total, data), total
 
 
 def _short(value: object) -> str:

@@ -16,6 +16,7 @@ from av.video.reformatter import VideoReformatter
 
 from rpstn.files import WriteError, is_stray, natural
 from rpstn.growing_files import NewFile
+from rpstn.interruption import uninterrupted
 
 from .animations import is_animated
 from .decoding import decode, read_header
@@ -212,7 +213,8 @@ class VideoWriter:
             self._file = av.open(self._target, 'w', format='mp4', options=options)
             try:
                 self._stream = self._open_stream(live)
-                self._file.start_encoding()
+                with uninterrupted():
+                    self._file.start_encoding()
             except BaseException:
                 self._file.close()
                 raise
@@ -250,7 +252,8 @@ class VideoWriter:
 
     def _encode(self, frame: av.VideoFrame | None) -> None:
         try:
-            self._file.mux(self._stream.encode(frame))
+            with uninterrupted():
+                self._file.mux(self._stream.encode(frame))
         except av.error.FFmpegError as error:
             raise WriteError(f'{self.path}: cannot be written ({error.strerror})') from None
         self._target.check()
@@ -264,7 +267,8 @@ class VideoWriter:
                 self._encode(None)
         finally:
             try:
-                self._file.close()
+                with uninterrupted():
+                    self._file.close()
             except av.error.FFmpegError as failure:
                 raise WriteError(f'{self.path}: cannot be written ({failure.strerror})') from None
             finally:

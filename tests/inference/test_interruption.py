@@ -273,3 +273,13 @@ def test_a_journal_is_taken_up_to_its_last_whole_line(tmp_path):
         with closing(RunFolder(tmp_path, 'a', about, resume=True)) as folder, folder:
             assert folder.known == len(list(folder.results())) == 3
         assert path.read_bytes() == whole
+    first, *frames = whole.splitlines(keepends=True)
+    for known, lines in (
+        (2, [*frames[:2], frames[2].replace(b'0.2', b'0.3')]),  # a digit is another
+        (1, [frames[0], frames[2]]),
+        (1, [frames[0], frames[0], *frames[1:]]),
+        (0, [frames[1], frames[0], frames[2]]),
+    ):
+        path.write_bytes(b''.join([first, *lines]))
+        with closing(RunFolder(tmp_path, 'a', about, resume=True)) as folder:
+            assert folder.known == len(list(folder.results())) == known

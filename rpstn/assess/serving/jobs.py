@@ -180,9 +180,9 @@ class Jobs:
 
 
 def shown(name: str) -> str:
-    """A file's name as a report may show it: printable, of one line, not too long.
+    r"""A file's name as a report may show it: printable, of one line, not too long.
 
-    >>> shown('../a\\n<b>.mp4')
+    >>> shown('../a\n<b>.mp4')
     'a <b>.mp4'
     """
     last = name.replace('\\', '/').rsplit('/', 1)[-1]
