@@ -83,8 +83,6 @@ class ProgressHook(Hook):
         if runner.val_loop is not None:
             keep_to_itself(runner.val_dataloader)
         self.by_iter = isinstance(loop, IterBasedTrainLoop)
-        if self.by_iter:
-            loop.dataloader_iterator = _InfiniteDataloaderIterator(loop.dataloader)
         self.resumed: dict[str, Any] | None = None
         """Of the checkpoint, until all of it has been taken up."""
         self.epoch_began: dict[str, Any] = {}
@@ -140,11 +138,10 @@ class ProgressHook(Hook):
         self.epoch_began = random_states()
         if self.batches is not None:
             self.batches.epoch = runner.epoch
-        if self.by_iter and self.resumed is not None:  # the order is drawn once more
-            runner.train_loop.dataloader._iterator = None
-            runner.train_loop.dataloader_iterator = _InfiniteDataloaderIterator(
-                runner.train_loop.dataloader
-            )
+        if self.by_iter:  # its iterator was made, and may have read, before all this
+            loader = runner.train_loop.dataloader
+            loader._iterator = None
+            runner.train_loop.dataloader_iterator = _InfiniteDataloaderIterator(loader)
 
     def before_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """The order of the epoch is known by now: the model's random numbers go on."""
@@ -176,7 +173,7 @@ class ProgressHook(Hook):
         checkpoint[KEY] = dict(
             now=random_states(),
             epoch_began=self.epoch_began or random_states(),
-            done=self.done,
+            done=0 if self.by_iter else self.done,
             validated=self.validated,
             batches=0 if self.by_iter else len(runner.train_dataloader),
             gradients={

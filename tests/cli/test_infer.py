@@ -649,7 +649,7 @@ def test_a_run_goes_on_with_the_same_video_and_weights_only(infer, model, tmp_pa
     finders = iter([Interrupted(), *(MotionFinder() for _ in range(9))])
     monkeypatch.setattr('rpstn.inference.run.build_finder', lambda *_, **__: next(finders))
     video, weights = write_video(tmp_path / 'clip.avi', 11), tmp_path / 'weights.pth'
-    weights.write_bytes(Path(model[1]).read_bytes())
+    torch.save(torch.load(model[1], weights_only=True), weights)
     arguments = [video, '--out', tmp_path / 'out', '--save', 'json', '--finder', 'motion']
 
     def resume() -> str | int | None:

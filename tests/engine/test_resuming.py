@@ -203,3 +203,18 @@ def test_a_better_checkpoint_never_removes_the_one_of_another_folder(tmp_path):
     assert Resumed(tmp_path, out_dir='/before').best == '/before/best_acc_epoch_1.pth'
     (tmp_path / 'best_acc_epoch_1.pth').touch()
     assert Resumed(tmp_path).best == f'{tmp_path}/best_acc_epoch_1.pth'
+
+
+def test_data_that_is_not_there_is_a_line(command, tmp_path, monkeypatch):
+    monkeypatch.setenv('RPSTN_DATA', str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    status, said = command(
+        'train',
+        ROOT / 'configs/tdm_waseda.py',
+        '--work-dir',
+        tmp_path / 'work',
+        '--cfg-options',
+        'train_dataloader.dataset.data_root=nowhere',
+    )
+    assert status == 1 and 'Traceback' not in said
+    assert said.splitlines()[-1].startswith("'nowhere' was not found; looked at: ")
