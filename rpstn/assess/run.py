@@ -135,8 +135,9 @@ def _show_all(options: AssessOptions, device: str, say: Callable[[str], None]) -
             raise SettingError(f'{text}: --show is of cameras, streams and videos')
         source = open_input(text, options.fps)
         state = show(source, options.exercise, device)
-        worst = f'; last: {state.worst}' if state and state.worst else ''
-        say(f'{source}: {state.count if state else 0} whole repetitions{worst}')
+        number = state.count if state else 0
+        worst = f'; the last: {state.worst}' if state and state.worst else ''
+        say(f'{source}: {number} whole repetition{"" if number == 1 else "s"}{worst}')
     return ASSESSED
 
 

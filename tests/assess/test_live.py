@@ -1,11 +1,17 @@
 """Repetitions counted as they are done."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from rpstn.assess.live import LiveCounter, LiveState, draw_state
+from rpstn.cli.main import main
 from rpstn.form.angles import measure_angles
 from rpstn.form.exercises import count, load_exercise
 from rpstn.inference.inferencer import PoseInferencer
@@ -64,3 +70,37 @@ def test_it_is_written_on_the_picture():
     state = LiveState(1.0, 3, 'down', float('nan'), 'Go lower', 20.0)
     drawn = draw_state(image.copy(), state)
     assert (drawn != image).any() and drawn.shape == image.shape
+
+
+def test_a_window_where_there_is_no_screen(monkeypatch, capsys):
+    for name in ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM'):
+        monkeypatch.delenv(name, raising=False)
+    assert main(['assess', str(SQUAT), '--show', '--device', 'cpu']) == 1
+    assert '--show needs a screen' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which('Xvfb') is None, reason='Xvfb is not installed')
+def test_it_counts_in_a_window():
+    """On a screen in memory, by the command; needs an OpenCV with windows."""
+    if 'NONE' in next(line for line in cv2.getBuildInformation().split('\n') if 'GUI:' in line):
+        pytest.skip('OpenCV has no windows')
+    reads, writes = os.pipe()
+    command = ['Xvfb', '-displayfd', str(writes), '-screen', '0', '1280x800x24', '-nolisten', 'tcp']
+    screen = subprocess.Popen(command, pass_fds=[writes], stderr=subprocess.DEVNULL)
+    try:
+        os.close(writes)
+        with os.fdopen(reads) as told:
+            display = f':{int(told.readline())}'
+        done = subprocess.run(
+            [sys.executable, '-m', 'rpstn', 'assess', str(SQUAT), '--show', '--device', 'cpu'],
+            env={**os.environ, 'DISPLAY': display},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    finally:
+        screen.terminate()
+        screen.wait()
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert '1 whole repetition; the last: Go down until the thighs are level.' in done.stdout
