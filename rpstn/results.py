@@ -43,6 +43,9 @@ class PersonResult:
     rotation: float = 0.0
     """Degrees by which the crop that was looked at is turned clockwise in the image; 0 of models
     that look at boxes."""
+    world: np.ndarray | None = None
+    """(K, 3) metres from the middle of the hips, of a body of average size, in the image's axes: x
+    right, y down, z away from the camera; None where it was not asked for."""
 
     @property
     def lost(self) -> bool:
@@ -58,6 +61,7 @@ class PersonResult:
             rotation=self.rotation,
             keypoints=self.keypoints.tolist(),
             scores=self.scores.tolist(),
+            **({} if self.world is None else dict(world=self.world.tolist())),
         )
 
     @classmethod
@@ -73,6 +77,7 @@ class PersonResult:
             plain['state'],
             meta or {},
             plain.get('rotation', 0.0),  # journals of older versions have none
+            np.array(plain['world']) if 'world' in plain else None,
         )
 
     def draw(self, image: np.ndarray, kpt_thr: float = KPT_THR) -> np.ndarray:

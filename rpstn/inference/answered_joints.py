@@ -100,6 +100,11 @@ class AnsweredJoints:
 
     def _mapped(self, person: PersonResult) -> PersonResult:
         keypoints, scores = map_answer(person.keypoints, person.scores, self.source, self.target)
+        world = person.world
         return dataclasses.replace(
-            person, keypoints=np.nan_to_num(keypoints, nan=0.0), scores=scores, meta=self.meta
+            person,
+            keypoints=np.nan_to_num(keypoints, nan=0.0),
+            scores=scores,
+            meta=self.meta,
+            world=None if world is None else map_joints(world, self.source, self.target),
         )

@@ -36,6 +36,7 @@ from rpstn.pose.crops import is_upright
 from rpstn.pose.datasets.clip_dataset import frame_info, shared_metainfo
 from rpstn.pose.followed_body import FollowedBody, box_about
 from rpstn.pose.models.estimator import VideoPoseEstimator
+from rpstn.pose.world import WorldJoints
 from rpstn.results import FrameResult, PersonResult
 from rpstn.video.frames import Frame
 from rpstn.video.readers import size_of
@@ -48,6 +49,7 @@ def predict_video(
     clip_len: int | None = None,
     kpt_thr: float = KPT_THR,
     known: Iterable[FrameResult] = (),
+    world: bool = False,
 ) -> Iterator[FrameResult]:
     """The joints of every frame, in order, as the frames come.
 
@@ -63,12 +65,15 @@ def predict_video(
         known: what an earlier run over the same frames gave, from the first
             frame on. Clips that are wholly known are not computed again; those that follow come
             out as if the earlier run had gone on.
+        world: whether joints are answered in metres, too, by models built on BlazePose.
 
     Raises:
         BoxError: the box cannot be used.
         ModelError: the config's pipeline does not take clips, or the model's answer is no number.
-        SettingError: crops are upright, and no joints are called hips and shoulders.
+        SettingError: crops are upright, and no joints are called hips and shoulders; or ``world``
+            is asked of another model.
     """
+    metres = WorldJoints(model) if world else None
     follow, given = parse_box(box)
     dataset = _test_dataset(model.cfg)
     clips = _Clips(dataset.get('pipeline', ()), model.dataset_meta)
@@ -90,17 +95,18 @@ def predict_video(
         if clips.upright and not isinstance(current, Body):
             current = body_of_box(current)
         found = {
-            result.index: (person.keypoints, person.scores)
+            result.index: (person.keypoints, person.scores, person.world)
             for result in islice(known, len(chunk))
             for person in result.people
         }
         for offset in range(min(stride, len(chunk)) if found.keys() != _indices(chunk) else 0):
-            found.update(_predict(model, clips.pack(chunk[offset::stride], clip_len, current)))
-        tracker.update(*found[chunk[-1].index])
+            batch = clips.pack(chunk[offset::stride], clip_len, current)
+            found.update(_predict(model, batch, metres, rotation_of(current)))
+        tracker.update(*found[chunk[-1].index][:2])
         for place, frame in enumerate(chunk):
             state = 'started' if place < stride or not recurrent else 'tracked'
             state = 'lost' if tracker.lost and frame is chunk[-1] else state
-            joints, scores = found[frame.index]
+            joints, scores, in_metres = found[frame.index]
             person = PersonResult(
                 0,
                 box_about(current, joints, scores, kpt_thr, size),
@@ -109,6 +115,7 @@ def predict_video(
                 state,
                 model.dataset_meta,
                 rotation_of(current),
+                in_metres,
             )
             yield FrameResult(frame.index, frame.time, (person,), frame.image, model.dataset_meta)
 
@@ -183,10 +190,15 @@ class _Clips:
 
 
 @torch.no_grad()
-def _predict(model: BasePoseEstimator, batch: dict) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """Joints (K, 2) and scores (K,) by frame index."""
+def _predict(
+    model: BasePoseEstimator, batch: dict, metres: WorldJoints | None, rotation: float
+) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    """Joints (K, 2), scores (K,) and joints in metres (K, 3) by frame index."""
     found = {}
-    for sample in model.test_step(batch):
+    samples = model.test_step(batch)
+    # Padded frames, which may be missing among the samples, are the last.
+    world = [None] * len(samples) if metres is None else metres.take([rotation] * len(samples))
+    for sample, in_metres in zip(samples, world):
         if sample.metainfo.get('padded', False):  # single-frame estimators hand these out, too
             continue
         index, instances = sample.metainfo['frame_index'], sample.pred_instances
@@ -194,7 +206,7 @@ def _predict(model: BasePoseEstimator, batch: dict) -> dict[int, tuple[np.ndarra
         keypoints = instances.keypoints[0][:, :2].astype(np.float64)
         scores = instances.keypoint_scores[0].astype(np.float64)
         check_finite(keypoints, scores, index)
-        found[index] = (keypoints, scores)
+        found[index] = (keypoints, scores, in_metres)
     return found
 
 

@@ -84,6 +84,9 @@ class PoseInferencer:
         joints: skeleton that is answered in, of
             :data:`rpstn.inference.answered_joints.ANSWERS`, e.g. ``'coco17'``. Defaults to the
             model's.
+        world: whether people's joints are answered in metres, too
+            (:attr:`rpstn.results.PersonResult.world`), at hardly any cost; by engine torch and
+            models built on BlazePose, as RPSTN-Lite is.
 
     Raises:
         ModelError: config and checkpoint give no model, or not for this engine or mode.
@@ -105,6 +108,7 @@ class PoseInferencer:
         smooth: bool | dict = False,
         stream_options: dict | None = None,
         joints: str | None = None,
+        world: bool = False,
     ) -> None:
         if mode not in MODES:
             raise SettingError(f'mode must be one of {MODES}, got {mode!r}')
@@ -117,6 +121,7 @@ class PoseInferencer:
         parse_box(box)
         self.box = box
         self.kpt_thr = kpt_thr
+        self.world = world
         self.smooth = dict(smooth) if isinstance(smooth, dict) else ({} if smooth else None)
         self.stream_options = dict(stream_options or {})
         try:
@@ -167,7 +172,7 @@ class PoseInferencer:
         if self.mode != 'clip':
             self.stepper = stepper = self._build_stepper(engine, precision, exported, checkpoint)
             self.streaming = StreamingRPSTN(
-                stepper, model.cfg, min_score=kpt_thr, **self.stream_options
+                stepper, model.cfg, min_score=kpt_thr, world=world, **self.stream_options
             )
         self.engine = getattr(
             self.stepper, 'device', f'PyTorch {torch.__version__} on {device}, float32'
@@ -260,7 +265,9 @@ class PoseInferencer:
     def _clips(
         self, frames: Iterator[Frame], known: Iterable[FrameResult]
     ) -> Iterator[FrameResult]:
-        return predict_video(self.model, frames, self.box, kpt_thr=self.kpt_thr, known=known)
+        return predict_video(
+            self.model, frames, self.box, kpt_thr=self.kpt_thr, known=known, world=self.world
+        )
 
     def _stream(
         self, streaming: StreamingRPSTN, frames: Iterator[Frame], known: Iterable[FrameResult]

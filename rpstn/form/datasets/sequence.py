@@ -7,20 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 import numpy as np
 
-from rpstn.errors import BadSequenceError
+from rpstn.data.joints.refusal import BadSkeletonError, refuse
 
-
-class BadSkeletonError(BadSequenceError):
-    """A skeleton sequence that cannot be used: one line with file, field, allowed and found."""
-
-
-def refuse(where: str, field: str, allowed: str, found: object) -> NoReturn:
-    """Raise a BadSkeletonError: in ``where``, ``field`` must be ``allowed``, but is ``found``."""
-    raise BadSkeletonError(f'{where}: {field} must be {allowed}, got {found}')
+__all__ = ['BadSkeletonError', 'SkeletonSequence', 'refuse']
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ from ..decoding import decode_heatmaps
 from ..finders import PersonFinder, WholeFrame
 from ..followed_body import FollowedBody, Follower, box_about
 from ..models.estimator import VideoPoseEstimator
+from ..world import WorldJoints
 from .checks import check_found, check_frame, check_options, check_place
 from .people import Boxes, FollowedPerson, Stream, Task, by_number, cut_crops, together
 from .steppers import Stepper, TorchStepper
@@ -88,11 +89,11 @@ class StreamingRPSTN:
         cropper, decoder: in place of the config's.
         meta: MMPose's data set meta, which results are drawn by. Defaults to the model's, or to
             that of the config's test data.
+        world: answer people's joints in metres, too; torch, and models built on BlazePose.
 
     Raises:
-        SettingError: there is no config, or an option is out of range, or crops are upright and
-            no joints are called hips and shoulders; ValueError: the config does not say how to
-            crop.
+        SettingError: no config, an option out of range, upright crops of joints without hips and
+            shoulders, or ``world`` of what has none; ValueError: the config says not how to crop.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class StreamingRPSTN:
         cropper: Cropper | None = None,
         decoder: BaseKeypointCodec | None = None,
         meta: Mapping[str, Any] | None = None,
+        world: bool = False,
     ) -> None:
         if isinstance(stepper, VideoPoseEstimator):
             config = config or getattr(stepper, 'cfg', None)
@@ -140,6 +142,7 @@ class StreamingRPSTN:
         self.keep_iou = keep_iou
         self.find_every = find_every
         self.max_lost = max_lost
+        self._world = WorldJoints(getattr(stepper, 'model', None)) if world else None
         self._streams: dict[Hashable, Stream] = {}
 
     def step(
@@ -306,6 +309,8 @@ class StreamingRPSTN:
         else:
             before = (together(maps) for maps in zip(*states))
             heatmaps, features = self.stepper.step(images, *before)
+        turned = [rotation_of(task.place) for task in tasks]
+        world = self._world.take(turned) if self._world else [None] * len(tasks)
         for i, (task, crop) in enumerate(zip(tasks, crops)):
             joints, scores = self._decode(heatmaps[i], crop)
             lost = task.person.found(
@@ -320,7 +325,8 @@ class StreamingRPSTN:
                 scores.astype(np.float64),
                 state,
                 self.meta,
-                rotation_of(task.place),
+                turned[i],
+                world[i],
             )
 
     def _decode(self, heatmaps: Tensor, crop: Crop) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,8 @@
 """Fitness-AQA (Parmar, Gharat, Rhodin, ECCV 2022) -> multi-label skeleton sequences.
 
 Its videos become skeletons by pose estimation first (``rpstn infer``, or any that writes one
-of the formats of :func:`.joint_files.read_joints`); errors are the classes, and a sequence has any
-number of them, none where the exercise is done well.
+of the formats of :func:`~rpstn.data.joints.joint_files.read_joints`); errors are the classes, and a
+sequence has any number of them, none where the exercise is done well.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rpstn.data.joints.joint_files import ENDINGS, read_joints
+from rpstn.data.joints.joint_people import Person
+from rpstn.data.joints.to_skeleton import ToSkeleton
 from rpstn.errors import SettingError
 
 from ..sequence import BadSkeletonError
 from .fitness_aqa_labels import FitnessAQALabels, Intervals, Occurrence, read_labels
-from .joint_files import ENDINGS, read_joints
-from .joint_people import Person
 from .joints_folder import UNREADABLE, check_arguments, facts
 from .skeleton_files import Conversion, SkeletonFiles
-from .to_skeleton import ToSkeleton
 
 UNLABELLED, UNSPLIT, POSELESS = 'without labels', 'in no split', 'without a skeleton'
 UNKNOWN = 'windows without a labelled frame'
@@ -86,7 +86,8 @@ def convert_fitness_aqa(
     Args:
         root: ``Squat``, ``OHP`` or ``BarbellRow`` of the release, or its ``Labeled_Dataset``.
         skeletons: folder of the skeletons, ``<id>.json`` or another of
-            :data:`.joint_files.ENDINGS`, whose frames count from 0 at the beginning of the video.
+            :data:`~rpstn.data.joints.joint_files.ENDINGS`, whose frames count from 0 at the
+            beginning of the video.
         out: the folder that is written to, see :mod:`.skeleton_files`.
         errors: which of them, e.g. ``['knees_inward']``; None takes all.
         window: a sequence and its target are this much of a video. None: the whole video, with

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from rpstn.data.joints.joint_json import is_number, load_json
+
 from ..sequence import BadSkeletonError, refuse
-from .joint_json import is_number, load_json
 
 SPLITS = ('train', 'val', 'test')
 _LABELS = re.compile(r'error_(?P<spans>.+)|labels_(?P<frames>.+)_error')

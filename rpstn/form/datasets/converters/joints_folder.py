@@ -3,8 +3,7 @@
     <root>/[train|val|test/]<label>/<name>.csv     or .tsv, .json, .npz, .trc: a sequence in a file
     <root>/[train|val|test/]<label>/<name>/*.json  or .csv, .tsv: a file for each of its frames
 
-The formats are described in :mod:`.joint_tables`, :mod:`.joint_json`, :mod:`.joint_trc` and, of
-arrays, in :mod:`.joint_files`.
+The formats are described in the modules of :mod:`rpstn.data.joints`.
 """
 
 from __future__ import annotations
@@ -14,15 +13,15 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from rpstn.data.joints.joint_files import ENDINGS, JSON, SUFFIXES, TABLES, ending, read_joints
+from rpstn.data.joints.joint_people import Person
+from rpstn.data.joints.joint_sequence import JointSequence
+from rpstn.data.joints.to_skeleton import ToSkeleton
 from rpstn.errors import SettingError
 from rpstn.files import natural
 
 from ..sequence import BadSkeletonError, refuse
-from .joint_files import ENDINGS, JSON, SUFFIXES, TABLES, ending, read_joints
-from .joint_people import Person
-from .joint_sequence import JointSequence
 from .skeleton_files import LABEL_SEPARATOR, Conversion, SkeletonFiles
-from .to_skeleton import ToSkeleton
 
 SPLITS = ('train', 'val', 'test')
 UNREADABLE, UNLABELLED, UNFOUND = 'unreadable', 'without a label', 'labelled but not there'
@@ -124,7 +123,8 @@ def find_sequences(
     """Name and path of each sequence, in natural order: '2' before '10'.
 
     Of files that differ in their ending alone, as a tool writes its results in several formats, the
-    first of :data:`.joint_files.ENDINGS` is taken; others are counted in the notes.
+    first of :data:`~rpstn.data.joints.joint_files.ENDINGS` is taken; others are counted in the
+    notes.
     """
     excluded = None if exclude is None else Path(exclude).resolve()
     paths: dict[str, list[Path]] = {}

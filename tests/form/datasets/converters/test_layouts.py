@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from rpstn.data.joints.joint_json import OPENPOSE_JOINTS
+from rpstn.data.joints.joint_people import identity
+from rpstn.data.joints.joint_sequence import joint_name
 from rpstn.form.datasets.converters import convert_joints_folder, read_joints
-from rpstn.form.datasets.converters.joint_json import OPENPOSE_JOINTS
-from rpstn.form.datasets.converters.joint_people import identity
-from rpstn.form.datasets.converters.joint_sequence import joint_name
 from rpstn.form.datasets.sequence import BadSkeletonError
 from rpstn.skeletons import SKELETONS, get_skeleton
 

@@ -14,8 +14,8 @@ import numpy as np
 from rpstn.errors import SettingError
 from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
 
-from ..sequence import refuse
 from .joint_sequence import JointSequence
+from .refusal import refuse
 
 
 @dataclass

@@ -17,8 +17,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..sequence import refuse
 from .joint_sequence import Joint, joint_name
+from .refusal import refuse
 
 
 def read_trc(path: Path) -> Iterator[Joint]:

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..sequence import BadSkeletonError, refuse
 from .joint_json import JsonFrames, load_json, number_in, read_json
 from .joint_people import Person, identity
 from .joint_sequence import Joint, JointSequence, joint_name, lay_out
 from .joint_tables import read_table
 from .joint_trc import read_trc
+from .refusal import BadSkeletonError, refuse
 
 TABLES, JSON, ARRAYS, MARKERS = ('.csv', '.tsv'), '.json', '.npz', '.trc'
 SUFFIXES = (JSON, *TABLES, ARRAYS, MARKERS)

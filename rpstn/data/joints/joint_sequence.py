@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..sequence import BadSkeletonError, refuse
 from .joint_people import Person, Points, change_places, choose
+from .refusal import BadSkeletonError, refuse
 
 # Where MMPose and Sports2D mean another place by a name than rpstn.skeletons: Halpe's 26 joints,
 # which 'hip' without a side marks, and Human3.6M's, which 'root' does.

@@ -20,9 +20,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..sequence import refuse
 from .joint_people import IDENTITIES, identity
 from .joint_sequence import Joint, joint_name
+from .refusal import refuse
 
 _SCORES = ('score', 'confidence', 'visibility', 'likelihood')
 _WIDE = re.compile(rf'(.+)[_. ]([xyz]|{"|".join(_SCORES)})')

@@ -34,9 +34,9 @@ from typing import Any
 
 from rpstn.skeletons import get_skeleton
 
-from ..sequence import refuse
 from .joint_people import IDENTITIES, Person, identity_in, is_found
 from .joint_sequence import Joint, joint_name
+from .refusal import refuse
 
 _ARM, _LEG, _TOES = 'shoulder elbow wrist', 'hip knee ankle', 'foot_index small_toe heel'
 _FACE = ('right_eye', 'left_eye', 'right_ear', 'left_ear')

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..sequence import BadSkeletonError, refuse
+from .refusal import BadSkeletonError, refuse
 
 Person = str | int
 """An identity as the file has it; or, of a file without, the place in a frame's list."""

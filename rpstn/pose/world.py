@@ -1,0 +1,79 @@
+"""BlazePose's joints in metres of what a network has just seen.
+
+Bazarevsky et al., BlazePose, 2020, https://arxiv.org/abs/2006.10204; the release's second
+regression (GHUM's joints; Xu et al., CVPR 2020). :class:`.models.GuidedBlazePose`, on which
+RPSTN-Lite is built, computes all but its last layer, 0.1 million multiplications, anyhow.
+
+Shapes: N people, L = 39 landmarks, K = 33 of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rpstn.errors import SettingError
+
+from .models.blazepose_head import LANDMARKS, NUM_JOINTS
+from .models.guided_blazepose import GuidedBlazePose
+
+
+class WorldJoints:
+    """Joints in metres of the crops that a model has looked at since the last call.
+
+    Args:
+        model: that holds a :class:`GuidedBlazePose`, as it is when it is run: what was copied,
+            packed or exported from it is not listened to.
+
+    Raises:
+        SettingError: it holds none.
+    """
+
+    def __init__(self, model: nn.Module | None) -> None:
+        guides = [m for m in model.modules() if isinstance(m, GuidedBlazePose)] if model else []
+        if not guides:
+            kind = type(model).__name__ if model is not None else 'an exported graph'
+            raise SettingError(
+                'world joints need engine torch and a model built on GuidedBlazePose, such as '
+                f'RPSTN-Lite; got {kind} without'
+            )
+        self._head = guides[0].head
+        self._codes: list[Tensor] = []
+        self._hook = self._head.regression.register_forward_hook(self._keep)
+
+    def _keep(self, module: nn.Module, inputs: tuple, code: Tensor) -> None:
+        self._codes.append(code)
+
+    @torch.inference_mode()
+    def take(self, rotations: Sequence[float]) -> np.ndarray:
+        """Those of the N crops seen since the last call, in their order.
+
+        Args:
+            rotations: degrees by which each crop is turned clockwise in the image.
+
+        Returns:
+            (N, K, 3) float64, metres from the middle of the hips, in the image's axes: x right,
+            y down, z away from the camera.
+        """
+        codes, self._codes = torch.cat(self._codes), []
+        world = self._head.world(codes).float().cpu().numpy().astype(np.float64)
+        world = world.reshape(-1, LANDMARKS, 3)[: len(rotations), :NUM_JOINTS]
+        return turned_back(world, rotations)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._hook.remove()
+
+
+def turned_back(world: np.ndarray, rotations: Sequence[float]) -> np.ndarray:
+    """Points (N, K, 3) in the axes of crops turned clockwise by degrees, in the image's axes.
+
+    As MediaPipe's ``WorldLandmarkProjectionCalculator`` has it: the crop lies in the image's plane,
+    depth stays.
+    """
+    sin, cos = (f(np.deg2rad(rotations))[:, None] for f in (np.sin, np.cos))
+    x, y, z = np.moveaxis(world, -1, 0)
+    return np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=-1)
