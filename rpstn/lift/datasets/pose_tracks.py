@@ -22,7 +22,7 @@ from rpstn.errors import BadSequenceError, SettingError
 from rpstn.files import is_stray
 from rpstn.skeletons import SKELETONS, map_joints
 
-from ..models.views import normalize
+from ..models.views import flipped, normalize
 
 _SKELETON = SKELETONS['lifter15']
 _STRIDE = 3  # of 30 frames a second
@@ -60,13 +60,6 @@ def read_mpii(file: str) -> Tensor:
     joints = torch.from_numpy(np.stack([single[name] for name in _SKELETON.joints], axis=1))
     normalized = normalize(joints[:, None])[:, 0]
     return normalized[normalized.abs().amax((1, 2)) < _FARTHEST]
-
-
-def flipped(image: Tensor) -> Tensor:
-    """What a mirror shows of joints (..., V, 2): left and right change places."""
-    mirror = image[..., list(_SKELETON.flip_indices), :].clone()
-    mirror[..., 0] *= -1
-    return mirror
 
 
 @DATASETS.register_module()

@@ -34,14 +34,14 @@ BONES = _pairs(
     'left_elbow left_wrist', 'right_elbow right_wrist',
     'right_hip left_hip', 'right_shoulder left_shoulder',
 )  # fmt: skip
-# De Leva, J. Biomech. 29 (1996) 1223: between joint centres, millimetres, mean of men and women.
+# De Leva, J. Biomech. 29 (1996) 1223: between joint centres, metres, mean of men and women.
 # The widths between the centres of hips and shoulders, and the head's centre above the shoulders,
 # are shares of the stature as in Drillis and Contini (1966).
-_TRUNK = 507.0
-_MILLIMETRES = (_TRUNK, 196.0, *[395.0] * 2, *[433.0] * 2, *[278.0] * 2, *[267.0] * 2, 185.0, 370.0)
-LENGTHS = tuple(length / _TRUNK for length in _MILLIMETRES)
+TRUNK = 0.507
+_METRES = (TRUNK, 0.196, *[0.395] * 2, *[0.433] * 2, *[0.278] * 2, *[0.267] * 2, 0.185, 0.370)
+LENGTHS = tuple(length / TRUNK for length in _METRES)
 # How far lengths may vary: labels of hips and shoulders are less sure, and the trunk bends.
-_STIFFNESS = (0.5, 0.7, *[1.0] * 8, 0.6, 0.8)
+_STIFFNESS = (0.5, 0.7, *[1.0] * 8, 2.0, 3.0)
 
 _TWINS = [0, 1, 3, 2, 5, 4, 7, 6, 9, 8, 10, 11]
 SHORTEST = 0.85

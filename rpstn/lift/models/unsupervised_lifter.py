@@ -18,15 +18,16 @@ from torch import Tensor
 from rpstn.skeletons import SKELETONS
 
 from .anatomy import bend_loss, clip_lengths, length_loss
-from .views import body_scale, pitch, project, unproject, yaw
+from .views import body_scale, flipped, normalize, pitch, project, unproject, yaw
 
-_FLIP = SKELETONS['lifter15'].flip_indices
+_FLIP = list(SKELETONS['lifter15'].flip_indices)
 WEIGHTS = dict(
     prior=1.0, space=1.0, image=0.3, change=0.5, lengths=20.0, wrong=8.0,
     unusual=0.3, smooth=1.0, elevation=1.0,
 )  # fmt: skip
 """Of the losses, see :meth:`UnsupervisedLifter.losses`."""
 _USUAL_ELEVATION = (math.radians(7.0), math.radians(7.0))  # mean and standard deviation
+_FIRST = 0.1  # share of the lengths' weight that training starts with
 _LARGEST_NLL = 8.0  # beyond it, a pose is not to be pulled
 
 
@@ -46,6 +47,8 @@ class UnsupervisedLifter(BasePoseEstimator):
         prior: the frozen density, see :class:`PoseFlow`; needed for training only.
         weights: of losses that differ from :data:`WEIGHTS`.
         noise: standard deviation of what is added to joints that are lifted, in trunks, at most.
+        ramp: steps in which the lengths' weight grows: bones of full length cannot change sides,
+            so that joints bend the wrong way for good.
         data_preprocessor: as MMEngine's.
         init_cfg: MMEngine weight initialization.
     """
@@ -57,6 +60,8 @@ class UnsupervisedLifter(BasePoseEstimator):
         prior: dict | None = None,
         weights: Mapping[str, float] | None = None,
         noise: float = 0.03,
+        ramp: int = 1500,
+        last_prior: float = 0.25,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -68,12 +73,29 @@ class UnsupervisedLifter(BasePoseEstimator):
             self.prior.requires_grad_(False)
         self.weights = {**WEIGHTS, **(weights or {})}
         self.noise = noise
+        self.ramp, self.step, self.last_prior = ramp, 0, last_prior
 
-    def lift(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Joints (B, T, V, 3) in the camera's axes, in trunks from the pelvis, and elevations
-        (B,), radians, from normalized joints (B, T, V, 2)."""
-        depth, elevation = self._depth(image, clip_lengths(image))
-        return unproject(image, depth), elevation
+    def lengths(self, image: Tensor) -> Tensor:
+        """Lengths of the bones (B, 1, N) of who is seen in normalized clips (B, T, V, 2)."""
+        return clip_lengths(image)
+
+    def lift(self, image: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Lift clips, and their mirror images, and take the mean.
+
+        Args:
+            image: (B, T, V, 2), normalized, about 10 frames a second.
+            lengths: of :meth:`lengths`, where they are known from more frames than these.
+
+        Returns:
+            Joints (B, T, V, 3) in the camera's axes, in trunks from the pelvis, and elevations of
+            the camera (B,), radians.
+        """
+        lengths = clip_lengths(image) if lengths is None else lengths
+        mirror = flipped(image)
+        depth, elevation = self._depth(image, lengths)
+        other, other_elevation = self._depth(mirror, lengths)
+        depth = (depth + other[..., _FLIP]) / 2
+        return unproject(image, depth), (elevation + other_elevation) / 2
 
     def _depth(self, image: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         return self.head(self.backbone(image, lengths), image, lengths)
@@ -120,6 +142,11 @@ class UnsupervisedLifter(BasePoseEstimator):
             found['smooth'] = (depth[:, 2:] - 2 * depth[:, 1:-1] + depth[:, :-2]).abs().mean()
         if self.prior is not None:
             found['prior'] = self.prior.nll(seen.flatten(0, 1)).clamp(max=_LARGEST_NLL).mean()
+        self.step += 1
+        grown = min(self.step / max(self.ramp, 1), 1.0)
+        found['lengths'] = found['lengths'] * (_FIRST + (1 - _FIRST) * grown**2)
+        if 'prior' in found:
+            found['prior'] = found['prior'] * (1 - (1 - self.last_prior) * grown**2)
         return {f'loss_{name}': self.weights[name] * value for name, value in found.items()}
 
 
@@ -130,10 +157,10 @@ class UnsupervisedLifter(BasePoseEstimator):
     def predict(self, inputs: Tensor, data_samples: SampleList) -> SampleList:
         """Each sample's ``pred_instances``, one a frame: ``keypoints`` (T, V, 3) as of
         :meth:`lift`, of clips (B, T, V, 2) in pixels."""
-        for joints, sample in zip(self._forward(inputs), data_samples):
+        for joints, sample in zip(self._forward(inputs).detach().cpu(), data_samples):
             scores = torch.ones(joints.shape[:2])
             sample.pred_instances = InstanceData(
-                keypoints=joints.cpu().numpy(), keypoint_scores=scores.numpy()
+                keypoints=joints.numpy(), keypoint_scores=scores.numpy()
             )
         return data_samples
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rpstn.skeletons import SKELETONS
+
 from .anatomy import LENGTHS, bone_lengths
 
 DISTANCE = 9.0
@@ -37,6 +39,13 @@ def body_scale(image: Tensor) -> Tensor:
 def normalize(image: Tensor) -> Tensor:
     """(B, T, V, 2) from the pelvis of each frame, in trunks."""
     return (image - image[:, :, :1]) / body_scale(image)
+
+
+def flipped(image: Tensor) -> Tensor:
+    """What a mirror shows of joints (..., V, 2): left and right change places."""
+    mirror = image[..., list(SKELETONS['lifter15'].flip_indices), :].clone()
+    mirror[..., 0] *= -1
+    return mirror
 
 
 def unproject(image: Tensor, depth: Tensor) -> Tensor:
