@@ -135,8 +135,11 @@ def test_lengths_of_a_clip():
     image = clip(frames=9)
     found = clip_lengths(image)
     for n, (a, b) in enumerate(BONES):
-        twin = [i for i, bone in enumerate(BONES) if bone == tuple(
-            SKELETON.flip_indices[j] for j in (a, b))] or [n]
+        twin = [
+            i
+            for i, bone in enumerate(BONES)
+            if bone == tuple(SKELETON.flip_indices[j] for j in (a, b))
+        ] or [n]
         longest = max(
             np.quantile(np.linalg.norm(image[0, :, BONES[i][1]] - image[0, :, BONES[i][0]], axis=1),
                         0.9) for i in (n, twin[0])

@@ -109,7 +109,9 @@ def test_noise_is_a_share_of_the_trunk():
 
 
 def test_chord_makes_a_right_angle_at_the_joint_inside():
-    above, marker, wand = (np.array([row], float) for row in ([0, 0, 400], [50, 0, 0], [60, 5, 200]))
+    above, marker, wand = (
+        np.array([row], float) for row in ([0, 0, 400], [50, 0, 0], [60, 5, 200])
+    )
     joint = chord(above, marker, wand, 57.0)
     assert np.linalg.norm(joint - marker) == pytest.approx(57)
     assert ((above - joint) * (marker - joint)).sum() == pytest.approx(0, abs=1e-6)

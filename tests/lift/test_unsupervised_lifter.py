@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmpose.registry import DATASETS, METRICS, MODELS
 from mmpose.structures import PoseDataSample
 
-from rpstn.lift import Track, build_source
+from rpstn.lift import Track
 from rpstn.lift.lifter_source import LifterJoints
 from rpstn.lift.models.shipped_lifter import lift_video
 from rpstn.lift.models.unsupervised_lifter import WEIGHTS
@@ -147,7 +147,7 @@ def test_a_source_lifts_a_track_of_any_rate():
     track = make_track(image)
     found = LifterJoints(model)(track)
     assert found.skeleton is SKELETON and found.scale == 'nominal' and not found.upright
-    assert found.joints.shape == (40, 15, 3) and np.abs(found.joints[:, 0]).max() < 1e-5
+    assert found.joints.shape == (40, 15, 3) and np.abs(found.joints[:, 0]).max() < 1e-4
     # Every third frame of 30 a second, as the network itself sees it.
     clip = normalize(torch.from_numpy(image)[None])
     with torch.no_grad():

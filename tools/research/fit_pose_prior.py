@@ -60,7 +60,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--penn-action', default='penn_action', help='(default: %(default)s)')
-    parser.add_argument('--mpii', default='mpii_poses/mpii_poses.npy', help='(default: %(default)s)')
+    parser.add_argument(
+        '--mpii', default='mpii_poses/mpii_poses.npy', help='(default: %(default)s)'
+    )
     parser.add_argument('--teacher', help="folder of a teacher's labels")
     parser.add_argument('--steps', type=int, default=2500, help='(default: %(default)s)')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/pose_prior/prior.pth'))

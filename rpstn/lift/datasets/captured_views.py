@@ -74,14 +74,13 @@ class CapturedViews(Dataset):
                         continue
                     joints = joint_centres(content[name][::_STRIDE] * _MILLIMETRES, markers)
                     joints = joints[np.isfinite(joints).all((1, 2))]
-                    # Its own draws, whatever else is measured.
-                    rng = np.random.default_rng(zlib.crc32(name.encode()))
+                    # Its own cameras, whatever else is measured, and the same at any noise.
+                    number = zlib.crc32(name.encode())
+                    rng, off = np.random.default_rng(number), np.random.default_rng([number, 1])
                     for _ in range(cameras if len(joints) else 0):
                         view = random_view(joints, rng)
                         self.views.append(view)
-                        self.images.append(
-                            view.noisy_image(noise, rng) if noise else view.image()
-                        )
+                        self.images.append(view.noisy_image(noise, off) if noise else view.image())
 
     def __len__(self) -> int:
         return len(self.views)

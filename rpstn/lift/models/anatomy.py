@@ -21,9 +21,7 @@ _JOINTS = SKELETONS['lifter15'].joints
 
 
 def _pairs(*names: str) -> list[tuple[int, int]]:
-    return [
-        (_JOINTS.index(a), _JOINTS.index(b)) for a, b in (name.split() for name in names)
-    ]
+    return [(_JOINTS.index(a), _JOINTS.index(b)) for a, b in (name.split() for name in names)]
 
 
 BONES = _pairs(
@@ -105,9 +103,7 @@ def depths_from_bones(bones: Tensor) -> Tensor:
     depth['head'] = depth['neck'] + along['neck', 'head']
     for side, sign in (('left', 0.5), ('right', -0.5)):
         depth[f'{side}_hip'] = sign * along['right_hip', 'left_hip']
-        depth[f'{side}_shoulder'] = (
-            depth['neck'] + sign * along['right_shoulder', 'left_shoulder']
-        )
+        depth[f'{side}_shoulder'] = depth['neck'] + sign * along['right_shoulder', 'left_shoulder']
         for upper, middle, lower in (('hip', 'knee', 'ankle'), ('shoulder', 'elbow', 'wrist')):
             for a, b in ((upper, middle), (middle, lower)):
                 a, b = f'{side}_{a}', f'{side}_{b}'
@@ -172,11 +168,11 @@ def bend_loss(joints: Tensor) -> tuple[Tensor, Tensor]:
     shoulder_axis = _unit(joints, _ARMS['right'][0], _ARMS['left'][0])
     up = _unit(joints, _PELVIS, _NECK)
     twist = (_MOST_TWIST - (hip_axis * shoulder_axis).sum(-1)).clamp(min=0).mean()
-    tilt = sum(
+    tilts = [
         ((axis * up).sum(-1).abs() - _MOST_TILT).clamp(min=0).mean()
         for axis in (hip_axis, shoulder_axis)
-    )
-    return sum(wrong) + twist + tilt, sum(unusual)
+    ]
+    return torch.stack([*wrong, twist, *tilts]).sum(), torch.stack(unusual).sum()
 
 
 def _unit(joints: Tensor, start: int, end: int) -> Tensor:

@@ -160,9 +160,7 @@ class DepthHead(BaseModule):
         nn.init.zeros_(self.elevation.bias)
         self.elevations = elevations
 
-    def forward(
-        self, features: Tensor, image: Tensor, lengths: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, image: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Depths and elevations.
 
         Args:

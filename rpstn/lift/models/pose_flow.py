@@ -19,16 +19,18 @@ from torch import Tensor, nn
 class _Coupling(nn.Module):
     """One half is scaled and shifted by what a network makes of the other."""
 
+    kept: Tensor
+
     def __init__(self, size: int, width: int, second: bool) -> None:
         super().__init__()
         kept = torch.arange(size) % 2 == int(second)
         self.register_buffer('kept', kept, persistent=False)
+        last = nn.Linear(width, 2 * size)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
         self.network = nn.Sequential(
-            nn.Linear(size, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
-            nn.Linear(width, 2 * size),
-        )  # fmt: skip
-        nn.init.zeros_(self.network[-1].weight)
-        nn.init.zeros_(self.network[-1].bias)
+            nn.Linear(size, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), last
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         scale, shift = self.network(x * self.kept).chunk(2, dim=-1)
@@ -47,6 +49,9 @@ class PoseFlow(BaseModule):
         couplings: how many.
         init_cfg: MMEngine weight initialization.
     """
+
+    mean: Tensor
+    basis: Tensor
 
     def __init__(
         self,

@@ -132,7 +132,9 @@ class UnsupervisedLifter(BasePoseEstimator):
         found = dict(
             space=(second - turned).norm(dim=-1).mean(),
             image=(project(back) - image).norm(dim=-1).mean(),
-            change=((second - second.roll(1, 0)) - (turned - turned.roll(1, 0))).norm(dim=-1).mean(),
+            change=((second - second.roll(1, 0)) - (turned - turned.roll(1, 0)))
+            .norm(dim=-1)
+            .mean(),
             lengths=length_loss(joints, lengths),
             wrong=wrong,
             unusual=unusual,
@@ -148,7 +150,6 @@ class UnsupervisedLifter(BasePoseEstimator):
         if 'prior' in found:
             found['prior'] = found['prior'] * (1 - (1 - self.last_prior) * grown**2)
         return {f'loss_{name}': self.weights[name] * value for name, value in found.items()}
-
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
         """:meth:`losses` of clips (B, T, V, 2) in pixels."""
