@@ -116,6 +116,8 @@ class PoseInferencer:
         check_engine(engine, precision)  # before the model is loaded
         if engine == 'torch' and exported is not None:
             raise SettingError('exported is of engines other than torch')
+        if engine != 'torch' and world:
+            raise SettingError(f'world joints are of engine torch, got {engine}')
         if not math.isfinite(kpt_thr):
             raise SettingError(f'kpt_thr must be a number, got {kpt_thr}')
         parse_box(box)

@@ -56,8 +56,13 @@ def unit_metres(unit: str) -> float:
     return UNITS[unit]
 
 
-def check_body(joints: Joints3D, where: str) -> Joints3D:
+def check_body(joints: Joints3D, where: str, stated: bool) -> Joints3D:
     """The same, once it looks like a person: neither giant nor mirrored, nor upside down.
+
+    Args:
+        joints: in our axes.
+        where: the file.
+        stated: whether the axes were, so that upside down is a handstand.
 
     Raises:
         LiftError: it does not, with what to state.
@@ -74,7 +79,7 @@ def check_body(joints: Joints3D, where: str) -> Joints3D:
         return joints
     trunk = joints.joint('shoulder') - joints.joint('ankle')
     across = np.hypot(trunk[:, 0], trunk[:, 2])  # of who lies, the larger part
-    if _most(-trunk[:, 1] - across) > 0:
+    if not stated and _most(-trunk[:, 1] - across) > 0:
         raise LiftError(
             f'{where}: the shoulders lie below the ankles: state the axes, such as x,-y,-z where y '
             'points down and z away from the camera'

@@ -20,7 +20,7 @@ import numpy as np
 
 from rpstn.data.joints import ToSkeleton, read_joints
 from rpstn.data.joints.joint_people import Person
-from rpstn.errors import first_line
+from rpstn.errors import SettingError, first_line
 from rpstn.files import replacing
 from rpstn.skeletons import SKELETONS, get_skeleton
 
@@ -174,7 +174,8 @@ class JointFile:
 
     Args:
         fps, skeleton, person, min_score: see :func:`read_track`.
-        axes: of the file, see :func:`rpstn.lift.axes.axes_matrix`.
+        axes: of the file, see :func:`rpstn.lift.axes.axes_matrix`; ``'x,y,z'`` by default, in
+            which a body upside down is refused.
         unit: of the file, one of :data:`rpstn.lift.axes.UNITS`.
         scale: ``'metric'`` where they were measured, ``'nominal'`` where a network has told them.
         upright: whether the second of the axes is the room's vertical, and not the image's.
@@ -191,15 +192,17 @@ class JointFile:
         skeleton: str | None = None,
         person: Person | None = None,
         min_score: float = 0.0,
-        axes: str = 'x,y,z',
+        axes: str | None = None,
         unit: str = 'm',
         scale: str = 'metric',
         upright: bool = False,
     ) -> None:
-        self.reading = dict(fps=fps, skeleton=skeleton, person=person, min_score=min_score)
+        self.reading: dict[str, Any] = dict(
+            fps=fps, skeleton=skeleton, person=person, min_score=min_score
+        )
         self.axes, self.unit, self.scale, self.upright = axes, unit, scale, upright
         if scale not in SCALES[:2]:
-            raise LiftError(f'scale must be one of {", ".join(SCALES[:2])}, got {scale!r}')
+            raise SettingError(f'scale must be one of {", ".join(SCALES[:2])}, got {scale!r}')
 
     def __call__(self, given: Path) -> Joints3D:
         found = self.read(given)
@@ -228,7 +231,8 @@ class JointFile:
             self.scale,
             self.upright,
         )
-        return check_body(with_axes(joints, self.axes, self.unit), str(given))
+        turned = with_axes(joints, self.axes or 'x,y,z', self.unit)
+        return check_body(turned, str(given), stated=self.axes is not None)
 
 
 def _is_known(names: tuple[str, ...] | None) -> bool:
@@ -245,8 +249,10 @@ def _read(
     sequence = read_joints(path, person, min_score)
     to_skeleton = ToSkeleton(skeleton, None if _is_known(sequence.joints) else WIDEST)
     keypoints, scores = to_skeleton(sequence)
-    rate = fps or sequence.fps
-    if not rate:
+    rate = sequence.fps if fps is None else fps
+    if rate is not None and not 0 < rate <= 1000:
+        raise SettingError(f'fps must be above 0 and at most 1000, got {fps}')
+    if rate is None:
         raise LiftError(f'{path}: the file does not tell the frames per second: state them (fps)')
     known = np.isfinite(keypoints).all(-1)
     # Without scores, what is there counts as seen.

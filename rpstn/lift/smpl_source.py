@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from rpstn.errors import SettingError
+
 from .axes import check_body, with_axes
 from .smpl import SMPLJoints
 from .smpl_parameters import read_smpl_parameters
 from .sources import SOURCES, centred
-from .structures import Joints3D, LiftError
+from .structures import Joints3D
 
 
 @SOURCES.register_module('smpl')
@@ -22,8 +24,9 @@ class SMPLSource:
         model: the SMPL model, see :func:`rpstn.lift.load_smpl_model`.
         fps: frames per second of the parameters.
         skeleton: that is answered in, of :mod:`rpstn.skeletons`; SMPL's head has no ears or eyes.
-        axes: of the parameters, see :func:`rpstn.lift.axes.axes_matrix`: ``'x,-y,-z'`` of networks
-            that look at images (HMR and its followers), ``'x,z,-y'`` of AMASS, whose z is up.
+        axes: of the parameters, see :func:`rpstn.lift.axes.axes_matrix`: ``'x,z,-y'`` of AMASS,
+            whose z is up; by default ``'x,-y,-z'``, of networks that look at images (HMR and its
+            followers), in which a body upside down is refused.
         scale: ``'nominal'`` where a network has told the shape, ``'metric'`` where it was measured.
         upright: whether the second of the axes is the room's vertical, and not the image's.
 
@@ -38,12 +41,12 @@ class SMPLSource:
         model: str | os.PathLike,
         fps: float,
         skeleton: str = 'smpl24',
-        axes: str = 'x,-y,-z',
+        axes: str | None = None,
         scale: str = 'nominal',
         upright: bool = False,
     ) -> None:
         if not fps > 0:
-            raise LiftError(f'fps must be above 0, got {fps}')
+            raise SettingError(f'fps must be above 0, got {fps}')
         self.smpl = SMPLJoints(model, skeleton)
         self.fps, self.axes, self.scale, self.upright = fps, axes, scale, upright
 
@@ -60,4 +63,5 @@ class SMPLSource:
             self.scale,
             self.upright,
         )
-        return check_body(with_axes(joints, self.axes, 'm'), str(given))
+        turned = with_axes(joints, self.axes or 'x,-y,-z', 'm')
+        return check_body(turned, str(given), stated=self.axes is not None)

@@ -160,8 +160,10 @@ def check_joints(joints: Joints3D) -> Joints3D:
             f'joints in space must be {(*wanted, 3)} with scores {wanted}, got '
             f'{joints.joints.shape} and {joints.scores.shape}'
         )
-    if joints.times.shape != (count,) or (np.diff(joints.frames) <= 0).any():
-        raise SettingError('frames must rise, and each have a time')
+    if joints.times.shape != (count,) or not np.isfinite(joints.times).all():
+        raise SettingError(f'each of {count} frames must have a time')
+    if (np.diff(joints.frames) <= 0).any() or (np.diff(joints.times) < 0).any():
+        raise SettingError('frames must rise, and their times not fall')
     if joints.scale not in SCALES:
         raise SettingError(f'scale must be one of {", ".join(SCALES)}, got {joints.scale!r}')
     return joints

@@ -93,9 +93,14 @@ def test_axes_and_units_that_cannot_be_are_seen_in_the_body(tmp_path):
         path = write(tmp_path / 'other.npz', poses, fps=fps)
         with pytest.raises(LiftError, match=message):
             lift(path, dict(type='file', **way))
+    handstand = write(tmp_path / 'other.npz', squat() * (1, -1, -1), fps=fps)
+    assert lift(handstand, dict(type='file', axes='x,y,z')).joint('shoulder')[0, 1] < 0
     path = write(tmp_path / 'other.npz', squat())
     with pytest.raises(LiftError, match='state them'):
         lift(path)
+    for wrong in (0, -25, float('nan')):
+        with pytest.raises(SettingError, match='fps must be above 0'):
+            lift(path, dict(type='file', fps=wrong))
     assert lift(path, dict(type='file', fps=25)).upright
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from rpstn.lift import LiftError, SMPLJoints, SMPLSource, lift, read_smpl_parameters
+from rpstn.errors import SettingError
+from rpstn.lift import SMPLJoints, SMPLSource, lift, read_smpl_parameters
 from rpstn.lift.scale import implied_height
 
 pytest.importorskip('smplx')
@@ -24,7 +25,7 @@ def parameters(tmp_path):
 
 def test_joints_are_the_models_from_the_hips_in_our_axes(model_file, parameters, monkeypatch):
     # The model's contents are random: no body that could be checked.
-    monkeypatch.setattr('rpstn.lift.smpl_source.check_body', lambda joints, where: joints)
+    monkeypatch.setattr('rpstn.lift.smpl_source.check_body', lambda joints, where, stated: joints)
     joints = lift(parameters, dict(type='smpl', model=model_file, fps=30), cutoff=None)
     own = SMPLJoints(model_file)(**read_smpl_parameters(parameters)).astype(float)
     own -= own[:, 1:3].mean(axis=1, keepdims=True)  # the hips
@@ -36,5 +37,5 @@ def test_joints_are_the_models_from_the_hips_in_our_axes(model_file, parameters,
 
 
 def test_a_frame_rate_is_needed(model_file):
-    with pytest.raises(LiftError, match='fps must be above 0'):
+    with pytest.raises(SettingError, match='fps must be above 0'):
         SMPLSource(model_file, fps=0)

@@ -150,6 +150,11 @@ def test_clips_and_streams_answer_them_when_asked(model, image, tmp_path):
         assert (found.people[0].world is not None) == world
 
 
+def test_other_engines_are_refused_before_anything_is_exported():
+    with pytest.raises(SettingError, match='world joints are of engine torch, got onnx'):
+        PoseInferencer(engine='onnx', world=True)
+
+
 def test_other_skeletons_and_plain_values_keep_them():
     rng = np.random.default_rng(0)
     person = rpstn.PersonResult(

@@ -43,17 +43,27 @@ class MediaPipePose:
             (33, 2) 0-based pixels and (33,) visibilities; NaN and 0 where it finds nobody.
         """
         height, width = image.shape[:2]
-        large = (
-            cv2.resize(image, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_LINEAR)
-            if self.scale != 1
-            else image
-        )
-        found = self._pose.process(cv2.cvtColor(large, cv2.COLOR_BGR2RGB)).pose_landmarks
+        found = self._process(image).pose_landmarks
         if found is None:
             return np.full((33, 2), np.nan), np.zeros(33)
         values = np.array([(p.x, p.y, p.visibility) for p in found.landmark])
         # From the image's corners, 0 and 1, to pixels whose centres have whole coordinates.
         return values[:, :2] * (width, height) - 0.5, values[:, 2]
+
+    def world(self, image: np.ndarray) -> np.ndarray:
+        """Joints (33, 3) in metres of the one person it finds, x right, y down, z away; or NaN."""
+        found = self._process(image).pose_world_landmarks
+        if found is None:
+            return np.full((33, 3), np.nan)
+        return np.array([(p.x, p.y, p.z) for p in found.landmark])
+
+    def _process(self, image: np.ndarray):
+        large = (
+            cv2.resize(image, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_LINEAR)
+            if self.scale != 1
+            else image
+        )
+        return self._pose.process(cv2.cvtColor(large, cv2.COLOR_BGR2RGB))
 
     def forget(self) -> None:
         """Begin another video."""
