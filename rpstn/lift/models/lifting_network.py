@@ -75,7 +75,7 @@ class JointFeatures(BaseModule):
     def __init__(
         self,
         num_joints: int = 15,
-        width: int = 256,
+        width: int = 128,
         depth: int = 3,
         kernel: int = 7,
         features: int = 16,

@@ -21,7 +21,7 @@ _INTERVAL = 0.1  # seconds between frames, as it was trained
 
 
 def load_lifter(description: Path = SHIPPED / 'lifter.json') -> UnsupervisedLifter:
-    """The network that ``tools/research/pack_lifter.py`` packed, ready to lift.
+    """The network that ``tools/research/lifter/pack_lifter.py`` packed, ready to lift.
 
     Raises:
         ModelError: a file is missing or damaged.

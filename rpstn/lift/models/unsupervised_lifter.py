@@ -22,8 +22,8 @@ from .views import body_scale, flipped, normalize, pitch, project, unproject, ya
 
 _FLIP = list(SKELETONS['lifter15'].flip_indices)
 WEIGHTS = dict(
-    prior=1.0, space=1.0, image=0.3, change=0.5, lengths=20.0, wrong=8.0,
-    unusual=0.3, smooth=1.0, elevation=1.0,
+    prior=8.0, space=1.0, image=0.3, change=0.5, lengths=30.0, wrong=12.0, unusual=1.0,
+    smooth=1.0, elevation=1.0,
 )  # fmt: skip
 """Of the losses, see :meth:`UnsupervisedLifter.losses`."""
 _USUAL_ELEVATION = (math.radians(7.0), math.radians(7.0))  # mean and standard deviation
@@ -49,6 +49,8 @@ class UnsupervisedLifter(BasePoseEstimator):
         noise: standard deviation of what is added to joints that are lifted, in trunks, at most.
         ramp: steps in which the lengths' weight grows: bones of full length cannot change sides,
             so that joints bend the wrong way for good.
+        last_prior: share of the prior's weight at the ramp's end: what is likeliest is flatter than
+            people are, but by it the sides are chosen.
         data_preprocessor: as MMEngine's.
         init_cfg: MMEngine weight initialization.
     """

@@ -1,6 +1,6 @@
 """Pack a trained lifter to be shipped with the package, in half precision.
 
-python tools/research/pack_lifter.py configs/lift/lifter.py work_dirs/lifter/iter_3000.pth
+python tools/research/lifter/pack_lifter.py configs/lift/lifter.py work_dirs/lifter/iter_3000.pth
 
 writes rpstn/engine/weights/lifter.pt and lifter.json, which the source ``lifter`` of
 ``rpstn.lift`` loads.

@@ -1,6 +1,6 @@
 """Measure lifters on UI-PRMD's optical capture through random cameras, as docs/lifter.md has it.
 
-python tools/research/evaluate_lifter.py shipped zero work_dirs/lifter/iter_2500.pth
+python tools/research/lifter/evaluate_lifter.py shipped zero work_dirs/lifter/iter_2500.pth
 
 prints a table; --split val is that of the person who chose, --noise what is added to the joints in
 the image.

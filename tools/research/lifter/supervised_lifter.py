@@ -1,6 +1,6 @@
 """Train the lifter's network on simulated bodies, whose joints in space are known, to compare.
 
-python tools/research/supervised_lifter.py --steps 2500 --out work_dirs/supervised_lifter.pth
+python tools/research/lifter/supervised_lifter.py --steps 2500 --out work_dirs/supervised_lifter.pth
 
 Squats, jumping jacks, walking and push-ups of rpstn.simulation through random cameras; the same
 network as configs/lift/lifter.py.

@@ -1,6 +1,6 @@
 """Fit the density of 2D poses that the lifter is trained with.
 
-python tools/research/fit_pose_prior.py --out work_dirs/pose_prior/prior.pth
+python tools/research/lifter/fit_pose_prior.py --out work_dirs/pose_prior/prior.pth
 
 from Penn Action, single images of MPII and, with --teacher, labels of videos by BlazePose; about
 five minutes on one core.
