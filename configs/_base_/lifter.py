@@ -42,5 +42,5 @@ param_scheduler = [
 default_hooks = dict(
     logger=dict(interval=50),
     checkpoint=dict(interval=steps, by_epoch=False, save_best=None),
-    visualization=None)
+    visualization=dict(_delete_=True, type='PoseVisualizationHook', enable=False))
 log_processor = dict(by_epoch=False)

@@ -66,7 +66,7 @@ def test_every_loss_is_there_and_moves_the_network_alone(relation):
 
 def test_a_short_training_lowers_the_losses():
     model, image = build(), normalize(poses(16))
-    model.step = model.ramp  # the weights at the end
+    model.step.fill_(model.ramp)  # the weights at the end
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 3e-3)
     course = []
     for _ in range(40):

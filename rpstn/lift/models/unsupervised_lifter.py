@@ -55,6 +55,8 @@ class UnsupervisedLifter(BasePoseEstimator):
         init_cfg: MMEngine weight initialization.
     """
 
+    step: Tensor
+
     def __init__(
         self,
         backbone: dict,
@@ -75,7 +77,8 @@ class UnsupervisedLifter(BasePoseEstimator):
             self.prior.requires_grad_(False)
         self.weights = {**WEIGHTS, **(weights or {})}
         self.noise = noise
-        self.ramp, self.step, self.last_prior = ramp, 0, last_prior
+        self.ramp, self.last_prior = ramp, last_prior
+        self.register_buffer('step', torch.tensor(0))  # so that a resumed training goes on
 
     def lengths(self, image: Tensor) -> Tensor:
         """Lengths of the bones (B, 1, N) of who is seen in normalized clips (B, T, V, 2)."""
@@ -147,7 +150,7 @@ class UnsupervisedLifter(BasePoseEstimator):
         if self.prior is not None:
             found['prior'] = self.prior.nll(seen.flatten(0, 1)).clamp(max=_LARGEST_NLL).mean()
         self.step += 1
-        grown = min(self.step / max(self.ramp, 1), 1.0)
+        grown = (self.step / max(self.ramp, 1)).clamp(max=1)
         found['lengths'] = found['lengths'] * (_FIRST + (1 - _FIRST) * grown**2)
         if 'prior' in found:
             found['prior'] = found['prior'] * (1 - (1 - self.last_prior) * grown**2)
