@@ -57,7 +57,7 @@ def simulated(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     return torch.stack(images).float(), torch.stack(depths).float()
 
 
-def train(steps: int, clips: int = 4000, seed: int = 0) -> UnsupervisedLifter:
+def train(steps: int, clips: int = 2000, seed: int = 0) -> UnsupervisedLifter:
     """The network, trained to the depths of simulated bodies."""
     torch.manual_seed(seed)
     model = MODELS.build(
