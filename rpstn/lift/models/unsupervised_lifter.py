@@ -65,7 +65,7 @@ class UnsupervisedLifter(BasePoseEstimator):
         weights: Mapping[str, float] | None = None,
         noise: float = 0.03,
         ramp: int = 1500,
-        last_prior: float = 0.25,
+        last_prior: float = 0.6,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
