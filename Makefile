@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup pins demo demo-train test test-slow test-docs docs lint doctor
+.PHONY: help setup pins demo demo-train test test-slow test-docs test-browser fuzz test-kill
+.PHONY: test-long docs lint doctor
 
 # The first interpreter that really runs and can make a virtual environment (a name on PATH may be
 # a dead shim). 3.12 comes last: xtcocotools has no wheel for it and needs a compiler.
@@ -29,7 +30,8 @@ $(STAMP): $(wildcard requirements/*.txt) setup.py
 		'Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@echo 'Installing into .venv (a minute or two; more where torch is downloaded first) ...'
 	$(PYTHON) -m venv .venv
-	$(PIP) -r requirements/base.txt -r requirements/export.txt -r requirements/dev.txt
+	$(PIP) -r requirements/base.txt -r requirements/export.txt -r requirements/serve.txt \
+		-r requirements/dev.txt
 	$(PIP) --no-deps --no-build-isolation -r requirements/openmmlab.txt \
 		-r requirements/mediapipe.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
@@ -51,11 +53,13 @@ pins: $(BIN)/uv  ## renew requirements/*.txt from the .in files; ARGS=--upgrade 
 	cd requirements && sed '/^cuda-/d; /^nvidia-/d; /^triton/d' base.txt > base.new && mv base.new base.txt
 	$(COMPILE) export.in -o export.txt
 	$(COMPILE) dev.in -o dev.txt
+	$(COMPILE) serve.in -o serve.txt
 	$(COMPILE) docs.in -o docs.txt
+	$(COMPILE) browser.in -o browser.txt
 	$(COMPILE) --no-deps openmmlab.in -o openmmlab.txt
 	$(COMPILE) --no-deps mediapipe.in -o mediapipe.txt
 
-demo: $(STAMP)  ## the shipped model on a real squat, beside MediaPipe: video, JSON, CSV
+demo: $(STAMP)  ## the shipped model on a real squat: joints, beside MediaPipe, and a report of the form
 	$(BIN)/python tools/demo.py $(ARGS)
 
 demo-train: $(STAMP)  ## train on synthetic clips, compare with the single-frame baseline
@@ -68,11 +72,26 @@ test: $(STAMP)  ## run the tests, but those marked slow
 test-slow: $(STAMP)  ## run the tests marked slow
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
+HARNESS = PYTHONPATH=$(CURDIR):$(CURDIR)/tests OMP_NUM_THREADS=1 $(BIN)/python -m reliability
+
+fuzz: $(STAMP)  ## spoilt inputs of every kind: a right result, or one line (minutes)
+	$(HARNESS).fuzz $(ARGS)
+
+test-kill: $(STAMP)  ## stop runs and trainings at random moments, take them up again (minutes)
+	$(HARNESS).kill $(ARGS)
+
+test-long: $(STAMP)  ## 100,000 frames, 1,000 inputs: memory, threads and files (half an hour)
+	$(HARNESS).long $(ARGS)
+
 docs: $(DOCS_STAMP)  ## build the pages of docs/ into build/docs/
 	$(BIN)/python -m mkdocs build --strict $(ARGS)
 
 test-docs: $(DOCS_STAMP)  ## run the tests that build the pages
 	$(BIN)/python -m pytest -m docs $(ARGS)
+
+test-browser: $(STAMP)  ## run the tests that open reports in headless Chromium (Debian: apt install chromium)
+	$(PIP) -r requirements/browser.txt
+	$(BIN)/python -m pytest -m browser $(ARGS)
 
 $(DOCS_STAMP): $(STAMP)
 	$(PIP) -r requirements/docs.txt

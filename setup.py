@@ -31,7 +31,16 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['rpstn', 'rpstn.*']),
-    package_data={'rpstn': ['py.typed', 'engine/weights/*.json', 'engine/weights/*.pt']},
+    package_data={
+        'rpstn': [
+            'py.typed',
+            'engine/weights/*.json',
+            'engine/weights/*.pt',
+            'assess/templates/*',
+            'form/data/*.json',
+            'form/data/*/*.json',
+        ]
+    },
     python_requires=VERSIONS['PYTHON'],
     # The OpenMMLab packages are left out: mmpose asks for chumpy, which does not build, and for a
     # torchvision that need not exist. `rpstn doctor` names the one command that installs them.
@@ -43,6 +52,7 @@ setup(
         'dev': ['hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ruff', 'tflite'],
         'docs': ['mkdocs', 'mkdocs-material', 'mkdocstrings[python]'],
         'export': ['onnx', 'onnxruntime', 'openvino'],
+        'serve': ['fastapi', 'uvicorn'],
     },
     entry_points={'console_scripts': ['rpstn = rpstn.cli.main:main']},
     classifiers=[

@@ -5,6 +5,7 @@ find all components (:mod:`rpstn.registration`), so it comes before any import o
 of the stack is imported by that.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from rpstn.pose.streaming.streaming import StreamingRPSTN
     from rpstn.results import FrameResult, PersonResult
 
+# Or ONNX Runtime (1.31) tells its makers of every model that it runs, and numbers the device.
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
 compat.apply()
 registration.register()
 
@@ -32,6 +35,7 @@ _PLACES = dict(
 )
 _ROOMS = (
     'apis',
+    'assess',
     'benchmark',
     'deploy',
     'engine',
@@ -58,6 +62,7 @@ __all__ = [
     'PoseInferencer',
     'StreamingRPSTN',
     '__version__',
+    'assess',
     'from_pretrained',
     'load_model',
 ]

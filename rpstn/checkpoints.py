@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import pickle
 import re
+import warnings
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
 from mmengine.runner.checkpoint import CheckpointLoader
-from torch import Tensor, nn
+from torch import Tensor, nn, strided, uint8
 
 from rpstn.errors import RPSTNError, first_line
 from rpstn.files import sha256
@@ -28,14 +30,23 @@ class ModelError(RPSTNError, RuntimeError):
 def read_checkpoint(path: str | Path) -> dict:
     """What a checkpoint, a file or a URL, holds; nothing in it is executed.
 
+    Returns:
+        A dict with text as keys. ``meta``, and what that has as ``dataset_meta``, are dicts if they
+        are there; weights, under ``state_dict`` or all of it, are plain tensors.
+
     Raises:
-        ModelError: damaged, or it holds objects that are not known to be safe, or there is none.
+        ModelError: damaged, of another structure, or it holds objects that are not known to be
+            safe; or there is none.
     """
     try:
-        saved = CheckpointLoader.load_checkpoint(str(path), 'cpu', logger='silent')
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', UserWarning)  # torch's, of old kinds of pickles
+            saved = CheckpointLoader.load_checkpoint(str(path), 'cpu', logger='silent')
     except URLError as error:
         raise ModelError(f'{path}: cannot be downloaded, {first_line(error)}') from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except FileNotFoundError:
+        raise ModelError(f'{path}: no such checkpoint file') from None
+    except Exception as error:  # a damaged file can raise nearly anything
         # torch's own words are long, and advise to load it unsafely.
         held = re.search(r'GLOBAL ([\w.]+)', str(error))
         raise ModelError(
@@ -43,9 +54,73 @@ def read_checkpoint(path: str | Path) -> dict:
             if held
             else f'{path}: damaged, or not a checkpoint that can be loaded safely'
         ) from None
+    _check_structure(saved, path)
+    return saved
+
+
+def _check_structure(saved: Any, path: str | Path) -> None:
+    """See that those who read a checkpoint find what they expect.
+
+    Raises:
+        ModelError: they would not.
+    """
     if not isinstance(saved, dict):
         raise ModelError(f'{path}: a checkpoint must be a dict, got {type(saved).__name__}')
-    return saved
+    meta = saved.get('meta')
+    if meta is not None and not isinstance(meta, dict):
+        raise ModelError(f'{path}: meta must be a dict, got {type(meta).__name__}')
+    described = (meta or {}).get('dataset_meta')
+    if described is not None and not isinstance(described, dict):
+        raise ModelError(f'{path}: meta.dataset_meta must be a dict, got {_kind(described)}')
+    names = (described or {}).get('keypoint_id2name')
+    if names is not None and not (
+        isinstance(names, dict)
+        and names.keys() == {*range(len(names))}
+        and all(isinstance(name, str) for name in names.values())
+    ):
+        raise ModelError(
+            f'{path}: meta.dataset_meta.keypoint_id2name must be the names of joints 0, 1, ..., '
+            f'got {_kind(names)}'
+        )
+    place = 'state_dict' if 'state_dict' in saved else 'a checkpoint without state_dict'
+    weights = saved.get('state_dict', saved)
+    if not isinstance(weights, dict):
+        raise ModelError(f'{path}: {place} must be a dict, got {_kind(weights)}')
+    for key, value in weights.items():
+        if not isinstance(key, str):
+            raise ModelError(f'{path}: {place} must have text as keys, got {str(key)[:40]}')
+        if key == 'meta' or key.endswith('_extra_state'):  # of a module, in a form of its own
+            continue
+        plain = (
+            isinstance(value, Tensor)
+            and value.layout == strided
+            and not (value.is_complex() or value.is_quantized or value.is_meta)
+        )
+        if not plain:
+            raise ModelError(
+                f'{path}: {place} must hold plain tensors, got {key[:80]!r}, {_kind(value)}'
+            )
+
+
+def _kind(value: Any) -> str:
+    return 'an odd tensor' if isinstance(value, Tensor) else f'a {type(value).__name__}'
+
+
+def weights_sha256(weights: Mapping[str, Tensor]) -> str:
+    """Of names, types, shapes and values, in whatever file and order they are.
+
+    Args:
+        weights: a state dict.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        value = weights[name]
+        if not isinstance(value, Tensor):
+            continue
+        value = value.detach().cpu().contiguous()
+        digest.update(f'{name} {value.dtype} {tuple(value.shape)}\n'.encode())
+        digest.update(value.reshape(-1).view(uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def shipped_weights(description: Path) -> tuple[dict[str, Any], Path]:
@@ -61,8 +136,10 @@ def shipped_weights(description: Path) -> tuple[dict[str, Any], Path]:
     try:
         saved = json.loads(description.read_text(encoding='utf-8'))
         form, digest, size = (saved[key] for key in ('format', 'sha256', 'bytes'))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise ModelError(f'{description}: damaged ({type(error).__name__}: {error})') from None
+    if not isinstance(saved, dict):  # e.g. text
+        raise ModelError(f'{description}: must be a dict, got {type(saved).__name__}')
     if form != SHIPPED_FORMAT:
         raise ModelError(f'{description}: format must be {SHIPPED_FORMAT}, got {form!r}')
     if not weights.is_file():

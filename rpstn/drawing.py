@@ -5,19 +5,58 @@ K joints, L limbs.
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from rpstn.choices import KPT_THR
+from rpstn.files import WriteError, write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _BOX_COLOR = (200, 200, 200)
 _SHIFT = 3  # positions in eighths of a pixel, so that a slow joint does not jump
 _MARGIN = 4
 _Point = tuple[int, int]
 _Color = tuple[int, int, int]
+
+
+def write_image(path: str | os.PathLike, image: np.ndarray, quality: int = 95) -> None:
+    """Write an image (H, W), or (H, W, 3) BGR, uint8, whole or not at all.
+
+    Not by OpenCV's own `imwrite`, which does not tell of a full disk.
+
+    Args:
+        path: its suffix says the format.
+        image: to write.
+        quality: of a JPEG, up to 100.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    write_bytes(path, encode_image(path, image, quality))
+
+
+def encode_image(path: str | os.PathLike, image: np.ndarray, quality: int = 95) -> bytes:
+    """The bytes of what :func:`write_image` writes."""
+    try:
+        coded = cv2.imencode(Path(path).suffix, image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    except cv2.error as error:
+        raise WriteError(f'{path}: cannot be written ({error.err})') from None
+    return coded.tobytes()
+
+
+def write_figure(path: str | os.PathLike, figure: Figure, dpi: int = 120) -> None:
+    """Write a figure of Matplotlib, whole or not at all; as :func:`write_image`."""
+    drawn = io.BytesIO()  # Pillow, by which it writes PNG files, does not tell of a full disk
+    figure.savefig(drawn, dpi=dpi, format=Path(path).suffix[1:])
+    write_bytes(path, drawn.getvalue())
 
 
 def draw_pose(

@@ -4,7 +4,7 @@ A pickle is a program: it names functions and the arguments to call them with. H
 looked up. While a file is read, nothing runs: calls of the names in a table are only noted, any
 other name is refused. Then what was noted is made, by the functions of this module and through
 NumPy's public constructors, which check what they are given; NumPy's own unpickling believes what
-a file says about memory. What is not guarded against is a file made to fill the memory.
+a file says about memory. What a file holds is bounded by its size, which has a limit.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rpstn.errors import RPSTNError
+from rpstn.limits import LimitError, check_size
 
 PLAIN = (
     'None, bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, '
@@ -56,18 +57,27 @@ def load_arrays(
         BadPickleError: it is truncated, or no pickle.
         OSError: the file cannot be opened.
     """
+    try:
+        check_size(path)
+    except LimitError as error:
+        raise BadPickleError(f'{os.fspath(path)}: has {error}') from None
     with open(path, 'rb') as file:
-        try:
-            value = _made(_Unpickler(file, {**_TABLE, **(allow or {})}).load(), {})
-        except UnsafePickleError as error:
-            raise UnsafePickleError(f'{os.fspath(path)}: {error}') from error
-        except Exception as error:  # a broken pickle can raise nearly anything
-            reason = 'truncated' if isinstance(error, EOFError) else 'truncated or not a pickle'
-            raise BadPickleError(
-                f'{os.fspath(path)}: {reason} ({type(error).__name__}: {error})'
-            ) from error
-        if file.read(1):
-            raise BadPickleError(f'{os.fspath(path)}: there is more after the end of the pickle')
+        return read_arrays(file, os.fspath(path), allow)
+
+
+def read_arrays(
+    file: BinaryIO, name: str, allow: Mapping[str, Callable[[Any], Any]] | None = None
+) -> Any:
+    """As :func:`load_arrays`, of an open file that messages call by a name."""
+    try:
+        value = _made(_Unpickler(file, {**_TABLE, **(allow or {})}).load(), {})
+    except UnsafePickleError as error:
+        raise UnsafePickleError(f'{name}: {error}') from error
+    except Exception as error:  # a broken pickle can raise nearly anything
+        reason = 'truncated' if isinstance(error, EOFError) else 'truncated or not a pickle'
+        raise BadPickleError(f'{name}: {reason} ({type(error).__name__}: {error})') from error
+    if file.read(1):
+        raise BadPickleError(f'{name}: there is more after the end of the pickle')
     return value
 
 

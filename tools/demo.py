@@ -1,9 +1,10 @@
-"""The shipped model on a real squat, beside MediaPipe Pose where that is installed.
+"""The shipped model on a real squat: its joints, beside MediaPipe Pose's, and a report of the form.
 
     python tools/demo.py
 
 writes the joints that RPSTN-Lite finds in demo/squat.mp4 as squat.json and squat.csv, as `rpstn
-infer` does, and draws them: squat.mp4, and one frame of it, frame.jpg.
+infer` does, and draws them: squat.mp4, and one frame of it, frame.jpg; MediaPipe's beside them
+where it is installed. Then squat/report.html, as `rpstn assess` writes it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import cv2
 import numpy as np
 
 from rpstn.apis import PoseInferencer
-from rpstn.drawing import draw_pose
+from rpstn.assess.run import AssessOptions, assess_all
+from rpstn.drawing import draw_pose, write_image
+from rpstn.files import replacing
 from rpstn.inference.options import InferOptions
 from rpstn.inference.run import infer
 from rpstn.video.frames import VideoWriter, open_frames
@@ -71,7 +74,10 @@ def main() -> None:
     )
     args = parser.parse_args()
     began = time.perf_counter()
-    infer(InferOptions([str(CLIP)], args.out, save=('json', 'csv'), device='cpu'), print)
+    options = InferOptions(
+        [str(CLIP)], args.out, save=('json', 'csv'), device='cpu', overwrite=True
+    )
+    infer(options, print)
 
     inferencer = PoseInferencer()  # its joints are MediaPipe's 33 landmarks
     meta = inferencer.dataset_meta
@@ -95,11 +101,15 @@ def main() -> None:
         for i, image in enumerate(images)
     ]
     video, picture = args.out / CLIP.name, args.out / 'frame.jpg'
-    with VideoWriter(video, open_frames(CLIP).fps, rows[0].shape[1::-1]) as writer:
+    with (
+        replacing(video) as partial,
+        VideoWriter(partial, open_frames(CLIP).fps, rows[0].shape[1::-1]) as writer,
+    ):
         for row in rows:
             writer.write(row)
-    cv2.imwrite(str(picture), rows[BOTTOM], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    write_image(picture, rows[BOTTOM], quality=85)
     print(f'{" beside ".join(found)}, drawn: {video}, {picture}')
+    assess_all(AssessOptions([str(CLIP)], args.out, device='cpu'), print)
     print(f'{time.perf_counter() - began:.0f} s in all')
 
 

@@ -19,6 +19,7 @@ __all__ = [
     'PersonResult',
     'PoseInferencer',
     'StreamingRPSTN',
+    'assess',
     'from_pretrained',
     'load_model',
 ]

@@ -102,7 +102,8 @@ class ReadyRun(InferRun):
 
     def __init__(self, **options: Any) -> None:
         self._folder = tempfile.TemporaryDirectory()
-        super().__init__(InferOptions(out=Path(self._folder.name), **options), lambda line: None)
+        folder = Path(self._folder.name)
+        super().__init__(InferOptions(out=folder, overwrite=True, **options), lambda line: None)
         self.loaded = super()._inferencer()
 
     def _inferencer(self) -> PoseInferencer:

@@ -160,6 +160,7 @@ def _export(model: VideoPoseEstimator, folder: Path, settings: Settings) -> Expo
                 calibration=random_clips(model.backbone.input_size)[:1] if int8 else (),
             )
         exported = Exported.open(folder)
+        exported.check_source(model)
         kept, wanted = exported.manifest.get('keep_float', []), list(settings.keep_float)
         if kept != wanted:
             raise ExportError(f'{folder}: was exported with --keep-float {kept}, not {wanted}')

@@ -13,9 +13,9 @@ number of a camera, or a URL (rtsp://, http://, ...). Writes, with the input's n
     coco     OUT/NAME.coco.json    COCO's keypoint results
     mmpose   OUT/NAME.mmpose.json  as MMPose's demos write them
 
-which appear when they are complete; what was there before stays until then. Until then they lie,
-up to date, in OUT/NAME.incomplete, where they stay after Ctrl-C or a kill: --resume goes on with
-them. docs/cli/infer.md tells more.
+which appear when they are complete; what is there before is refused, or with --overwrite stays
+until then. Until then they lie, up to date, in OUT/NAME.incomplete, where they stay after Ctrl-C
+or a kill: --resume goes on with them. docs/cli/infer.md tells more.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from rpstn.choices import ENGINES, FINDERS, JOINTS, KPT_THR, MODES, OUTPUTS, PRE
 from rpstn.errors import SettingError
 
 from .options import Subparsers, add_cfg_options, count, moment
+from .printing import say
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -166,6 +167,11 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add('--show', action='store_true', help='show the drawn frames in a window; q ends')
     add('--resume', action='store_true', help='go on with an interrupted run')
+    add(
+        '--overwrite',
+        action='store_true',
+        help='replace results that are there already; without it they are refused',
+    )
     add_cfg_options(parser)
     parser.set_defaults(run=run, needs=('rpstn.inference.run',))
 
@@ -184,7 +190,7 @@ def run(args: argparse.Namespace) -> int:
         smooth=None if args.smooth is None else parse_settings(args.smooth, '--smooth'),
         cfg_options=parse_settings(args.cfg_options, '--cfg-options'),
     )
-    infer(InferOptions(**given), print)
+    infer(InferOptions(**given), say)
     return 0
 
 

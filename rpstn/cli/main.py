@@ -9,16 +9,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
+from rpstn.cli.printing import say
+from rpstn.cli.workers import quiet_workers
 from rpstn.errors import RPSTNError
 from rpstn.version import __version__
 
-VERBS = ('train', 'test', 'infer', 'export', 'benchmark', 'doctor')
+VERBS = ('train', 'test', 'infer', 'assess', 'serve', 'export', 'benchmark', 'doctor')
 """Each has a module here with ``add_parser(subparsers)``. Its parser sets ``run``, which takes the
 parsed arguments and returns the exit status, and ``needs``, what is imported before: that takes
 time, so help comes without it, and `rpstn doctor` where it fails.
 """
 
 INTERRUPTED = 130
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+"""What asks a command to stop: Ctrl-C; `kill`, the end of a session, or of a job's time."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,24 +41,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line, by default this process's own.
 
     Returns:
-        0; 1 after a line on what a user can mend; 130 after Ctrl-C.
+        What the verb answers, 0 where all went well; 1 after a line on what a user can mend; 130
+        after Ctrl-C, 143 after SIGTERM.
     """
     interrupted = _Interrupted()
     try:
         args = build_parser().parse_args(argv)
         with interrupted.at_once():
             _import(args.needs)
-        with interrupted.noticed():
+        with interrupted.noticed(), quiet_workers():
             return args.run(args)
     except (RPSTNError, OSError) as error:
-        print(str(error).strip() or type(error).__name__, file=sys.stderr)
+        say(str(error).strip() or type(error).__name__, sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
-        print(f'\n{stop}'.rstrip(), file=sys.stderr)
-        return INTERRUPTED
+        say(f'\n{stop}'.rstrip(), sys.stderr)
+        return interrupted.status or INTERRUPTED
     except Exception:
-        if interrupted.seen:  # and made an error of, as MMEngine does
-            return INTERRUPTED
+        if interrupted.status:  # and made an error of, as MMEngine does
+            return interrupted.status
         raise
 
 
@@ -67,10 +72,11 @@ def _import(modules: Sequence[str]) -> None:
 
 
 class _Interrupted:
-    """Ctrl-C, whatever other packages make of it; only the main thread is told."""
+    """Ctrl-C or SIGTERM, whatever other packages make of it; only the main thread is told."""
 
     def __init__(self) -> None:
-        self.seen = False
+        self.status = 0
+        """That of a process which a signal ended, once it came."""
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
@@ -79,15 +85,15 @@ class _Interrupted:
         A KeyboardInterrupt is not to be had there: torch, which imports NumPy from C++, would drop
         it, and go on with half of a NumPy.
         """
-        with self._handled(lambda *_: os._exit(INTERRUPTED)):
+        with self._handled(lambda number, _: os._exit(128 + number)):
             yield
 
     @contextmanager
     def noticed(self) -> Iterator[None]:
         """It is a KeyboardInterrupt, and remembered."""
 
-        def notice(*_: object) -> None:
-            self.seen = True
+        def notice(number: int, _: object) -> None:
+            self.status = 128 + number
             raise KeyboardInterrupt
 
         with self._handled(notice):
@@ -98,8 +104,9 @@ class _Interrupted:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = signal.signal(signal.SIGINT, handler)
+        before = [signal.signal(number, handler) for number in _STOPS]
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handled in zip(_STOPS, before):
+                signal.signal(number, handled)

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 from . import package_utils as ours
 from .import_hook import Patch, afterwards, install, lend, quietly
 from .versions import INSTALL_MMACTION, INSTALL_MMCV, INSTALL_MMDET, INSTALL_TORCHVISION
+from .whole_files import replace_local_files, save_before_removing
 
 
 def apply() -> list[Patch]:
@@ -41,6 +42,11 @@ def patches() -> list[Patch]:
 def _missing(name: str) -> Callable[[], bool]:
     """Tells whether a module cannot be found; its parent, if it has one, must be importable."""
     return lambda: name not in sys.modules and find_spec(name) is None
+
+
+def _always() -> bool:
+    """In every version that is allowed."""
+    return True
 
 
 def _unusable(name: str, command: str) -> type:
@@ -258,6 +264,22 @@ _PATCHES = (
         modules=('mmpose.visualization.local_visualizer_3d',),
         is_broken=_canvas_lacks_rgb,
         cure=afterwards(_restore_canvas_rgb),
+        at_once=True,
+    ),
+    Patch(
+        name='mmengine.fileio',
+        reason='MMEngine truncates the old file before it has written the new one',
+        modules=('mmengine.fileio.backends.local_backend',),
+        is_broken=_always,
+        cure=afterwards(replace_local_files),
+        at_once=True,
+    ),
+    Patch(
+        name='mmengine.hooks.CheckpointHook',
+        reason='it removes old checkpoints before it has written the new one',
+        modules=('mmengine.hooks.checkpoint_hook',),
+        is_broken=_always,
+        cure=afterwards(save_before_removing),
         at_once=True,
     ),
 )

@@ -16,6 +16,7 @@ REQUIRED = {
     'pillow': '>=9.4',
     'matplotlib': '>=3.7',
     'rich': '>=13',
+    'jinja2': '>=3',
     'tensorboard': '>=2.15',
     'addict': '>=2.4',
     'packaging': '>=23',
@@ -48,6 +49,8 @@ OPTIONAL = {
     'onnx': '',
     'onnxruntime': '',
     'openvino': '',
+    'fastapi': '',
+    'uvicorn': '',
 }
 """What some parts use where it is installed."""
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 from mmengine.logging import print_log
 
-from rpstn.files import replacing
+from rpstn.data_files import read_npz
+from rpstn.files import replacing, sha256
 
 from .paths import cache_directories
 
@@ -28,9 +26,10 @@ def cached_arrays(
     """``parse()``, or what it gave before for the very same files.
 
     The cache is an ``.npz`` that is read without pickle, so nothing in it can run. It counts only
-    while every file has the name, size and modification time it had; one that is damaged or out
-    of date is ignored and written anew, through a temporary file, so that no reader ever sees a
-    part of it.
+    while every file has the name and content it had: sizes and times of modification stay the same
+    where a file is edited and copied with its times, and hashing the 2326 files of Penn Action
+    takes 0.12 s. One that is damaged or out of date is ignored and written anew, through a
+    temporary file, so that no reader ever sees a part of it.
 
     Args:
         name: of the data set, e.g. ``'penn_action'``.
@@ -40,7 +39,7 @@ def cached_arrays(
     """
     data_root = Path(data_root).resolve()
     key = _fingerprint(data_root, files)
-    root = hashlib.sha256(str(data_root).encode()).hexdigest()[:12]
+    root = hashlib.sha256(os.fsencode(data_root)).hexdigest()[:12]
     paths = [
         folder / (f'.rpstn_{name}.npz' if folder == data_root else f'{name}-{root}.npz')
         for folder in cache_directories(data_root)
@@ -63,34 +62,22 @@ def cached_arrays(
 def _fingerprint(data_root: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256(f'{_FORMAT}'.encode())
     for file in sorted(map(Path, files)):
-        stat = file.stat()
-        digest.update(
-            f'{os.path.relpath(file, data_root)}|{stat.st_size}|{stat.st_mtime_ns}\n'.encode()
-        )
+        digest.update(os.fsencode(os.path.relpath(file, data_root)))
+        # A folder of frames is the names in it: how many there are is all that is parsed of it.
+        content = '|'.join(sorted(os.listdir(file))) if file.is_dir() else sha256(file)
+        digest.update(os.fsencode(f'|{content}\n'))
     return digest.hexdigest()
 
 
 def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
     try:
-        with open(path, 'rb') as stream, np.load(stream, allow_pickle=False) as file:
-            # Anything but an archive of arrays comes back as something without names.
-            if str(file['fingerprint']) != key:
-                return None
-            return {name: file[name] for name in file.files if name != 'fingerprint'}
+        arrays = read_npz(path)
+        if str(arrays.pop('fingerprint')) != key:
+            return None
+        return arrays
     except FileNotFoundError:
         return None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-        UnpicklingError,
-    ) as error:
+    except (OSError, ValueError, KeyError) as error:
         print_log(
             f'{path}: damaged cache of annotations is ignored and written anew '
             f'({type(error).__name__}: {error})',

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 
-from rpstn.errors import BadSequenceError, SettingError
+from rpstn.data_files import read_mat
+from rpstn.errors import BadSequenceError, SettingError, one_line
 from rpstn.files import is_stray
+from rpstn.limits import FARTHEST, PIXELS
 
 from .cache import cached_arrays
+from .points import too_far
 
 _FIELDS = ('x', 'y', 'visibility', 'bbox', 'train', 'nframes', 'dimensions', 'action')
 _JOINTS = 13
@@ -125,7 +127,7 @@ def _parse_all(files: Sequence[Path]) -> dict[str, np.ndarray]:
                 size=(0, 0),
                 train=0,
                 action='',
-                error=f'cannot be read as a Penn Action label file ({error})',
+                error=f'cannot be read as a Penn Action label file ({one_line(error)})',
             )
         rows.append(row)
     return dict(
@@ -142,7 +144,7 @@ def _parse_all(files: Sequence[Path]) -> dict[str, np.ndarray]:
 
 
 def _parse(file: Path) -> dict:
-    content = scipy.io.loadmat(file, variable_names=_FIELDS)
+    content = read_mat(file, _FIELDS)
     missing = [field for field in _FIELDS if field not in content]
     if missing:
         raise SettingError(f'fields {missing} are missing; needed are {_FIELDS}')
@@ -158,12 +160,20 @@ def _parse(file: Path) -> dict:
         raise SettingError(f'bbox must be (boxes, 4), got {bbox.shape}')
     if train not in (1, -1):
         raise SettingError(f'train must be 1 or -1, got {train}')
-    height, width = (int(v) for v in content['dimensions'].ravel()[:2])
+    for field, array in (('x', x), ('y', y), ('bbox', bbox)):
+        if too_far(array).any():
+            raise SettingError(f'{field} must lie within {FARTHEST:,.0f} of the origin')
+    height, width = map(float, content['dimensions'].ravel()[:2])
+    if not (height >= 1 and width >= 1 and height * width <= PIXELS.value):
+        raise SettingError(
+            f'dimensions must be height and width of at most {PIXELS.value:,} pixels together '
+            f'({PIXELS.variable}), got {height:g} and {width:g}'
+        )
     return dict(
         joints=np.stack([x, y], axis=2),
         visible=visible > 0,
         bbox=bbox,
-        size=(width, height),
+        size=(int(width), int(height)),
         train=train,
         action=str(content['action'].item()),
     )

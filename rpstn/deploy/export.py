@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from rpstn.checkpoints import ModelError
+from rpstn.checkpoints import ModelError, weights_sha256
 from rpstn.choices import WEIGHT_BITS
 from rpstn.deploy.integer_sums import bits_for_all
 from rpstn.engine.loading import joint_names
@@ -36,6 +36,17 @@ if TYPE_CHECKING:
 
 MANIFEST = 'export.json'
 FORMAT = 1
+_IDENTITY = dict(
+    weights_sha256='weights',
+    network_channels='order of colours',
+    mean='mean',
+    std='deviation',
+    input_size='input',
+    heatmap_size='heatmap',
+    joints='skeleton',
+    decoder='decoder',
+)
+"""Facts in which an export and its model must be equal, so that results are that model's."""
 
 
 class ExportError(ModelError):
@@ -78,7 +89,7 @@ def describe(
         decoder=config.model.head.get('decoder') if config is not None else None,
         config=Path(config.filename).name if config is not None and config.filename else None,
         checkpoint=Path(checkpoint).name if checkpoint else None,
-        checkpoint_sha256=sha256(checkpoint) if checkpoint else None,
+        weights_sha256=getattr(model, 'weights_sha256', None) or weights_sha256(model.state_dict()),
     )
 
 
@@ -127,11 +138,14 @@ def export_model(
 
     Raises:
         ExportError: no RPSTN, a package is missing, an operator cannot be exported, no
-            convolution has a name of ``keep_float``, or weights cannot have so many bits.
+            convolution has a name of ``keep_float``, weights cannot have so many bits, or files
+            that are of no export are in the way.
     """
     require('onnx', *(['onnxruntime'] if len(calibration) else []))
     import onnx
 
+    folder = Path(folder)
+    _refuse_others(folder, graphs)
     model = check_exportable(model)
     unknown = set(graphs) - set(GRAPHS)
     if unknown:
@@ -164,7 +178,6 @@ def export_model(
                 f'no convolution to keep in float has {part!r} in its name; they '
                 f'are {", ".join(sorted(convolutions))}'
             )
-    folder = Path(folder)
     with staging(folder) as hidden:
         files: dict[str, dict[str, Any]] = {}
         for graph, proto in protos.items():
@@ -187,6 +200,17 @@ def export_model(
         manifest = dict(format=FORMAT, **facts, files=files)
         (hidden / MANIFEST).write_text(json.dumps(manifest, indent=1) + '\n')
     return Exported.open(folder)
+
+
+def _refuse_others(folder: Path, graphs: Sequence[str]) -> None:
+    """Only the files of an earlier export are replaced."""
+    names = [f'{graph}{ending}' for graph in graphs for ending in ('.onnx', '.int8.onnx')]
+    for path in (folder / name for name in names):
+        if path.exists() and not (folder / MANIFEST).exists():
+            raise ExportError(
+                f'{path}: is there already, and of no export, as there is no {MANIFEST}; use '
+                'another folder'
+            )
 
 
 def _save(proto: ModelProto, path: Path, facts: dict) -> None:
@@ -228,27 +252,34 @@ class Exported:
             raise ExportError(
                 f'{folder}: no {MANIFEST}, so not a folder of `rpstn export`'
             ) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ExportError(f'{path}: damaged, not the manifest of an export') from None
         if found != FORMAT or missing:
             raise ExportError(
                 f'{path}: must be of format {FORMAT} and complete, got {found}'
                 + (f' without {", ".join(sorted(missing))}' if missing else '')
             )
+        _check_manifest(manifest, path)
         return cls(Path(folder), manifest)
 
-    def check_source(self, checkpoint: str | Path) -> None:
-        """Refuse an export of other weights than a checkpoint's, if it says of which it is.
+    def check_source(self, model: VideoPoseEstimator) -> None:
+        """Refuse an export of other weights than a model's, or by another config.
+
+        Args:
+            model: of :func:`rpstn.engine.loading.load_model`.
 
         Raises:
-            ExportError: it is of others.
+            ExportError: it is of others, or does not say of which.
         """
-        stated = self.manifest.get('checkpoint_sha256')
-        if stated and stated != sha256(checkpoint):
-            raise ExportError(
-                f'{self.folder}: must be an export of {checkpoint}, got one of other weights, '
-                f'{self.manifest.get("checkpoint")} of sha256 {stated[:8]}'
-            )
+        expected = json.loads(json.dumps(describe(model, 1)))
+        for key, what in _IDENTITY.items():
+            if self.manifest.get(key) != expected[key]:
+                said = json.dumps(self.manifest.get(key))
+                raise ExportError(
+                    f'{self.folder}: must be an export of the same model, got one of another '
+                    f'{what} ({key}), {self.manifest.get("checkpoint")}: {said[:60]} instead of '
+                    f'{json.dumps(expected[key])[:60]}; export again'
+                )
 
     def file(self, graph: str, precision: str = 'float32') -> Path:
         """A graph's file, found to be as it was written.
@@ -272,3 +303,30 @@ class Exported:
         raise ExportError(
             f'{self.folder}: no {graph} graph in {precision}, only {", ".join(has)}{hint}'
         )
+
+
+def _check_manifest(manifest: dict, path: Path) -> None:
+    """See that it holds what those who read it expect, and names files of its folder only.
+
+    Raises:
+        ExportError: it does not.
+    """
+    sizes = {
+        'input_size': manifest['input_size'],
+        'heatmap_size': manifest['heatmap_size'],
+        'num_joints and channels': [manifest['num_joints'], manifest['channels']],
+    }
+    for key, values in sizes.items():
+        whole = isinstance(values, list) and all(type(v) is int and 0 < v < 1e5 for v in values)
+        if not whole or len(values) != 2:
+            raise ExportError(f'{path}: {key} must be two numbers above 0, got {str(values)[:60]}')
+    bits = manifest.get('weight_bits')
+    if bits not in (None, *WEIGHT_BITS):
+        raise ExportError(f'{path}: weight_bits must be of {WEIGHT_BITS}, got {str(bits)[:60]}')
+    files = manifest['files']
+    for name, entry in files.items() if isinstance(files, dict) else [('files', files)]:
+        if name != Path(name).name or not name.endswith('.onnx'):
+            raise ExportError(f'{path}: files must be graphs (.onnx) beside it, got {name[:80]!r}')
+        facts = ('graph', 'precision', 'sha256')
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(f), str) for f in facts):
+            raise ExportError(f'{path}: {name} must have {", ".join(facts)}')

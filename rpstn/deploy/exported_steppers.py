@@ -104,10 +104,11 @@ class OnnxStepper(ExportedStepper):
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         options.log_severity_level = 3
         self._sessions = {}
+        # From bytes, as a graph may name other files, which then are not read.
         for graph, path in self.files.items():
             try:
                 self._sessions[graph] = onnxruntime.InferenceSession(
-                    str(path), options, providers=['CPUExecutionProvider']
+                    path.read_bytes(), options, providers=['CPUExecutionProvider']
                 )
             except Exception as error:  # its errors have no base class of their own
                 raise _refused(path, 'ONNX Runtime', error) from None
@@ -268,7 +269,9 @@ def run_clip_graph(
         if engine == 'onnx':
             import onnxruntime
 
-            session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+            session = onnxruntime.InferenceSession(
+                path.read_bytes(), providers=['CPUExecutionProvider']
+            )
             return session.run(None, dict(clips=clips.numpy()))[0]
         import openvino
 

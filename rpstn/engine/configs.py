@@ -14,6 +14,8 @@ from mmengine.runner import Runner
 
 from rpstn.errors import RPSTNError, SettingError, first_line
 
+from .trust import safe_files
+
 # What MMEngine's runner asks a config for: its parameters, and these.
 _OF_RUNNER = {
     *signature(Runner).parameters,
@@ -31,7 +33,7 @@ def read_config(path: str | Path, settings: Mapping[str, Any] | None = None) -> 
     """A config file, some of its settings replaced.
 
     Args:
-        path: of the file. It is code, and is run.
+        path: of the file. It is code, and is run; YAML's tags are not.
         settings: ``{'model.backbone.channels': 128}``.
 
     Raises:
@@ -40,7 +42,8 @@ def read_config(path: str | Path, settings: Mapping[str, Any] | None = None) -> 
     if not Path(path).is_file():
         raise SettingError(f'{path}: no such config file')
     try:
-        config = Config.fromfile(str(path))
+        with safe_files():
+            config = Config.fromfile(str(path))
     except Exception as error:  # a config is code, which can fail in any way
         reason: BaseException = error
         while isinstance(deeper := reason.__cause__ or reason.__context__, ImportError):
@@ -88,7 +91,8 @@ def building(config: Config, what: str) -> Iterator[None]:
         SettingError: it failed, and why. Errors that are a line already stay as they are.
     """
     try:
-        yield
+        with safe_files():  # data sets of other packages read theirs by MMEngine
+            yield
     except (RPSTNError, OSError):
         raise
     except Exception as error:  # of any class that a config can name

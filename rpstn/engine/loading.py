@@ -13,7 +13,14 @@ from mmengine.runner.checkpoint import load_state_dict
 from mmpose.apis.inference import dataset_meta_from_config
 from torch import nn
 
-from rpstn.checkpoints import ModelError, misfit, misfit_keys, read_checkpoint, weights_of
+from rpstn.checkpoints import (
+    ModelError,
+    misfit,
+    misfit_keys,
+    read_checkpoint,
+    weights_of,
+    weights_sha256,
+)
 from rpstn.errors import first_line
 from rpstn.pose.hooks.relation_swap import restore_swap
 
@@ -34,7 +41,7 @@ def load_model(
     Returns:
         In evaluation mode; on a CPU rearranged to run fast, for inference only.
         ``cfg`` is the config, ``dataset_meta`` names joints, limbs and their colours as MMPose
-        does.
+        does; ``weights_sha256`` tells its weights from others.
 
     Raises:
         ModelError: a file is missing, cannot be read, or one does not fit the other.
@@ -44,11 +51,14 @@ def load_model(
     model, saved = read_model(config, checkpoint)
     meta = (saved.get('meta') or {}).get('dataset_meta') or dataset_meta_from_config(config, 'test')
     joints = getattr(model.head, 'out_channels', None)
+    if meta and 'keypoint_id2name' not in meta:
+        raise ModelError(f'{checkpoint}: meta.dataset_meta names no joints (keypoint_id2name)')
     if not meta or joints not in (None, len(meta['keypoint_id2name'])):
         raise ModelError(
             f'{config_name(config)}: the model has {joints} joints, its data set '
             f'{len(meta["keypoint_id2name"]) if meta else "does not name any"}'
         )
+    identity = weights_sha256(model.state_dict())
     try:
         model = model.to(device)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA fails an assertion
@@ -57,6 +67,7 @@ def load_model(
     model = for_inference(model) if torch.device(device).type == 'cpu' else model.eval()
     model.cfg = config
     model.dataset_meta = meta
+    model.weights_sha256 = identity  # type: ignore[assignment]  # a name of ours, of no parameter
     return model
 
 
@@ -85,6 +96,8 @@ def read_model(
         restore_swap(model, config, saved)
     except ValueError as error:
         raise ModelError(f'{refusal}: {error}') from None
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ModelError(f'{checkpoint}: meta.relation_swap is damaged ({error!r})') from None
     try:
         load_state_dict(model, weights_of(saved), strict=True, logger='silent')
     except RuntimeError as error:

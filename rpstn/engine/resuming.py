@@ -13,12 +13,11 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from rpstn.checkpoints import ModelError
-from rpstn.errors import SettingError
+from rpstn.errors import RPSTNError, first_line
 
+from .exact import check_progress
+from .last_checkpoint import NEEDED, last_checkpoint
 from .loading import read_model
-
-_LAST = 'last_checkpoint'
-_NEEDED = {'meta', 'message_hub'}
 
 
 def check_start(config: Config) -> None:
@@ -41,36 +40,49 @@ def check_start(config: Config) -> None:
     if not config.get('load_from'):
         return
     _, saved = read_model(config, config.load_from, partly=not goes_on)
-    if goes_on and not saved.keys() >= _NEEDED:
+    if not goes_on:
+        return
+    # The best checkpoint of MMEngine has no optimizer: what went on from it would be another run.
+    needed = {
+        *NEEDED,
+        'optimizer',
+        *(['param_schedulers'] if config.get('param_scheduler') else []),
+    }
+    if not saved.keys() >= needed:
         raise ModelError(
-            f'{config.load_from}: to go on from must have {", ".join(sorted(_NEEDED))}, got '
+            f'{config.load_from}: to go on from must have {", ".join(sorted(needed))}, got '
             f'{", ".join(sorted(saved.keys() - {"state_dict"})[:3])}; weights alone are taken by '
             '--cfg-options load_from=...'
         )
-
-
-def last_checkpoint(work_dir: str | Path) -> str | None:
-    """The last checkpoint in a work folder, wherever it lay when it was written; None for none.
-
-    Raises:
-        SettingError: the folder does not tell which it is, or it is not there.
-    """
-    note = Path(work_dir) / _LAST
-    if not note.is_file():
-        if found := sorted(Path(work_dir).glob('*.pth')):
-            raise SettingError(
-                f'{note}: missing, so that it is not known which checkpoint is the last; name '
-                f'one: --resume {found[-1]}'
+    meta = saved['meta']
+    for key in ('epoch', 'iter'):
+        if type(meta.get(key)) is not int or meta[key] < 0:
+            raise ModelError(
+                f'{config.load_from}: meta.{key} must be a number of at least 0, got '
+                f'{str(meta.get(key))[:40]!r}'
             )
-        return None
-    written = Path(note.read_text().strip())
-    for path in (note.with_name(written.name), written):
-        if path.exists():
-            return str(path)
-    raise SettingError(
-        f'{note}: must name a checkpoint that is there, or beside it, got {written}; name one: '
-        '--resume CHECKPOINT'
-    )
+    check_progress(saved, config.load_from)
+    if type(seed := meta.get('seed')) is int:
+        # MMEngine takes it up, too, but after it has built the samplers by another.
+        config.randomness = dict(config.get('randomness') or {}, seed=seed)
+
+
+def in_one_line(runner: Runner) -> None:
+    """Have a runner that cannot take up a checkpoint say so in a line, as a ModelError."""
+    load = runner.load_or_resume
+
+    def load_or_resume() -> None:
+        try:
+            load()
+        except (RPSTNError, OSError):
+            raise
+        except Exception as error:  # whatever states of another structure can raise
+            raise ModelError(
+                f'{runner._load_from}: the training cannot go on from it: {type(error).__name__}: '
+                f'{first_line(error)}'
+            ) from error
+
+    runner.load_or_resume = load_or_resume
 
 
 class BestBesideHook(Hook):

@@ -19,9 +19,10 @@ from rpstn.choices import LAUNCHERS
 from rpstn.errors import SettingError
 
 from .configs import building, parse_settings, read_config
+from .exact import make_exact
 from .fitting import check_fit
 from .loading import read_model
-from .resuming import BestBesideHook, check_start
+from .resuming import BestBesideHook, check_start, in_one_line
 from .runner import (
     build_runner,
     check_mixed_precision,
@@ -29,6 +30,7 @@ from .runner import (
     fit_machine,
     use_mixed_precision,
 )
+from .work_folder import working_in
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ def train(
         SettingError: config, data, metrics and options do not fit each other, or this machine.
         ModelError: the checkpoint to start from does not fit, see
             :func:`rpstn.engine.resuming.check_start`.
+        LockedError: another training goes on in the work folder. WriteError: the disk is full.
     """
     cfg = load_config(config, options)
     if not validate:
@@ -156,14 +159,17 @@ def train(
                 'chosen for: auto_scale_lr = dict(base_batch_size=...)'
             )
         cfg.auto_scale_lr.enable = True
-    check_start(cfg)
-    drop_unreachable_weights(cfg)
-    with building(cfg, 'the training'):
-        runner = build_runner(cfg)
-        loops = dict(train=runner.train_loop, val=runner.val_loop)
-    check_fit(runner, loops)
-    runner.register_hook(BestBesideHook(), 'VERY_HIGH')
-    runner.train()
+    with working_in(cfg.work_dir, cfg.launcher):
+        check_start(cfg)
+        drop_unreachable_weights(cfg)
+        with building(cfg, 'the training'):
+            runner = build_runner(cfg)
+            loops = dict(train=runner.train_loop, val=runner.val_loop)
+        check_fit(runner, loops)
+        runner.register_hook(BestBesideHook(), 'VERY_HIGH')
+        make_exact(runner)
+        in_one_line(runner)
+        runner.train()
     return runner
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import http.client
+import itertools
 import logging
 import urllib.error
 import urllib.request
@@ -21,6 +22,8 @@ from rpstn.errors import SettingError
 
 from .amp import CPUAmpOptimWrapper
 from .cpu import channels_last, has_bfloat16, keep_freed_memory
+
+_RUNS = itertools.count()
 
 
 def fit_machine(cfg: Config) -> None:
@@ -137,8 +140,10 @@ def build_runner(cfg: Config) -> Runner:
         # exception".
         atexit.register(torch.distributed.destroy_process_group)
     # By the name in MMPose's configs a second run in this process would find the first's
-    # visualizer, and write its curves into the first's folder. Without one, each run has its own.
+    # visualizer, and by its time the log, if it began in the same second: it would write its curves
+    # into the first's folder.
     cfg.get('visualizer', {}).pop('name', None)
+    cfg.experiment_name = f'{Path(cfg.filename or "run").stem}_{next(_RUNS)}'
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     if not runner.distributed:  # DDP has laid out its buckets already
         channels_last(runner.model)

@@ -4,7 +4,8 @@
     model = from_pretrained('lite')
 
 ``rpstn/engine/weights/<name>.json`` holds the config, the size and the sha256 of ``<name>.pt``, a
-checkpoint that ``torch.load(weights_only=True)`` takes, convolutions in bfloat16.
+checkpoint that ``torch.load(weights_only=True)`` takes, convolutions in bfloat16. Both are data:
+the config names nothing but what the registries hold (:mod:`rpstn.engine.trust`).
 ``tools/research/pack_lite.py`` writes both. Nothing is downloaded.
 """
 
@@ -20,6 +21,7 @@ from rpstn.checkpoints import SHIPPED_FORMAT as FORMAT
 from rpstn.checkpoints import ModelError, shipped_weights
 
 from .loading import load_model
+from .trust import check_description
 
 __all__ = ['FOLDER', 'FORMAT', 'from_pretrained', 'shipped_files', 'shipped_names']
 
@@ -48,7 +50,8 @@ def shipped_files(name: str = 'lite', folder: Path = FOLDER) -> tuple[Config, Pa
     saved, weights = shipped_weights(description)
     if 'config' not in saved:
         raise ModelError(f'{description}: describes no model, but weights alone')
-    return Config(saved['config']), weights
+    config = check_description(saved['config'], str(description))
+    return Config(config, filename=str(description)), weights
 
 
 def from_pretrained(

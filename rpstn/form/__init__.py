@@ -6,7 +6,11 @@ Pure functions on NumPy arrays and tensors alike stand beside the registered com
 from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
 
 from . import datasets, transforms
+from .angle_table import ANGLES, Angle, angle_of, error_of
+from .angles import azimuth, measure_angles, view_of
 from .evaluation import FormMetric
+from .exercises import Exercise, known_exercises, load_exercise
+from .findings import Finding, find_faults
 from .geometry import (
     canonical_starts,
     fill_gaps,
@@ -16,7 +20,6 @@ from .geometry import (
     normalize_limbs,
     pairwise_distances,
     remove_outliers,
-    repetitions,
     resample,
     to_condensed,
 )
@@ -31,8 +34,27 @@ from .models import (
     TemporalHead,
     TemporalResNet1D,
 )
+from .ranges import Ranges, load_ranges
+from .repetitions import Counting, Repetition, find_repetitions
 
 __all__ = [
+    'ANGLES',
+    'Angle',
+    'angle_of',
+    'error_of',
+    'azimuth',
+    'measure_angles',
+    'view_of',
+    'Exercise',
+    'known_exercises',
+    'load_exercise',
+    'Finding',
+    'find_faults',
+    'Ranges',
+    'load_ranges',
+    'Counting',
+    'Repetition',
+    'find_repetitions',
     'SKELETONS',
     'BalancedClassWeightHook',
     'ConfusionMatrixHook',
@@ -58,7 +80,6 @@ __all__ = [
     'normalize_limbs',
     'pairwise_distances',
     'remove_outliers',
-    'repetitions',
     'resample',
     'to_condensed',
     'transforms',

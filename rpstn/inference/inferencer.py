@@ -172,7 +172,7 @@ class PoseInferencer:
         self.stepper: Stepper | BasePoseEstimator = model
         self.streaming: StreamingRPSTN | None = None
         if self.mode != 'clip':
-            self.stepper = stepper = self._build_stepper(engine, precision, exported, checkpoint)
+            self.stepper = stepper = self._build_stepper(engine, precision, exported)
             self.streaming = StreamingRPSTN(
                 stepper, model.cfg, min_score=kpt_thr, world=world, **self.stream_options
             )
@@ -180,14 +180,12 @@ class PoseInferencer:
             self.stepper, 'device', f'PyTorch {torch.__version__} on {device}, float32'
         )
 
-    def _build_stepper(
-        self, engine: str, precision: str, exported: str | Path | None, checkpoint: str | Path
-    ) -> Stepper:
+    def _build_stepper(self, engine: str, precision: str, exported: str | Path | None) -> Stepper:
         if engine == 'torch':
             return build_stepper(self.model, engine, precision)
         if exported is not None:
             opened = Exported.open(exported)
-            opened.check_source(checkpoint)
+            opened.check_source(self.model)
             return build_stepper(opened, engine, precision)
         with tempfile.TemporaryDirectory() as folder:
             return build_stepper(
@@ -256,7 +254,8 @@ class PoseInferencer:
         """
         # Both are generators, which close what they read from.
         frames = cast(
-            'Generator[Frame, None, None]', iter(source) if source.live else read_ahead(source)
+            'Generator[Frame, None, None]',
+            iter(source) if source.live else read_ahead(source, _ahead(source.size)),
         )
         with closing(frames):
             if self.streaming is None or self.mode_for(source) == 'clip':
@@ -310,6 +309,11 @@ class PoseInferencer:
                 yield replace(result, index=frame.index, time=frame.time, people=people)
         finally:
             streaming.close(name)
+
+
+def _ahead(size: tuple[int, int]) -> int:
+    """Frames that may wait: at most 8, and of large ones half a gigabyte."""
+    return max(1, min(8, (1 << 29) // (3 * size[0] * size[1])))
 
 
 def _places_after(

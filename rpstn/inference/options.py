@@ -61,6 +61,8 @@ class InferOptions:
     """Of live streams; 5 by default."""
     show: bool = False
     resume: bool = False
+    overwrite: bool = False
+    """Results that are there already."""
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -77,8 +79,8 @@ class InferOptions:
         """
         if self.out is None and not self.show:
             raise SettingError('--out is needed, the folder of the results (or --show)')
-        if self.out is None and (self.save or self.resume):
-            raise SettingError('--save and --resume are of files, which need --out')
+        if self.out is None and (self.save or self.resume or self.overwrite):
+            raise SettingError('--save, --resume and --overwrite are of files, which need --out')
         if unknown := set(self.save or ()) - set(OUTPUTS):
             raise SettingError(f'--save must be of {", ".join(OUTPUTS)}, got {sorted(unknown)}')
         if (self.config is None) != (self.checkpoint is None):

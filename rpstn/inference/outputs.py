@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 from typing import Protocol
 
 import cv2
 
 from rpstn.choices import OUTPUTS
+from rpstn.drawing import encode_image
 from rpstn.engine.loading import joint_names
 from rpstn.errors import RPSTNError
+from rpstn.growing_files import NewFile
+from rpstn.names import printable
 from rpstn.results import FrameResult
 from rpstn.video.frames import VideoWriter
 from rpstn.video.inputs import Source
@@ -27,7 +30,7 @@ _SCREENS = ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM')
 
 
 class OutputError(RPSTNError, OSError):
-    """A result that cannot be written or shown; the message is one line."""
+    """A result that cannot be shown, or has no place; the message is one line."""
 
 
 class Output(Protocol):
@@ -92,8 +95,8 @@ class DrawnFile:
         if image is None:
             raise ValueError(f'frame {result.index}: the result has no image to write')
         if self.writer is None:
-            if not cv2.imwrite(str(self.path), image):
-                raise OutputError(f'{self.path.name} cannot be written')
+            with closing(NewFile(self.path)) as file:
+                file.write(encode_image(self.path, image))
             return
         due = round(result.time * self.fps) + 1 - self.written if self.live else 1
         for _ in range(due):
@@ -125,7 +128,7 @@ class Window:
     """
 
     def __init__(self, source: Source) -> None:
-        self.title, self.stays = source.name, source.single
+        self.title, self.stays = printable(source.name), source.single
         width, height = source.size
         scale = min(1.0, _SCREEN[0] / width, _SCREEN[1] / height)
         try:

@@ -46,6 +46,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rpstn.files import naming, replacing
+from rpstn.growing_files import GrowingFile
 from rpstn.results import FrameResult, PersonResult
 
 COLUMNS = ('frame', 'time', 'person', 'joint', 'x', 'y', 'score')
@@ -61,10 +63,7 @@ class CsvFile:
 
     def __init__(self, path: Path, joints: list[str]) -> None:
         self.joints = joints
-        # UTF-8 whatever the system's default, and the line ends that the csv module sets.
-        # Unbuffered: what is written is in the file, whatever happens to this process.
-        self._file = open(path, 'wb', buffering=0)
-        self._append([COLUMNS])
+        self._file = GrowingFile(path, _table([COLUMNS]))
 
     def write(self, result: FrameResult) -> None:
         """Append one frame."""
@@ -74,13 +73,7 @@ class CsvFile:
             for joint, values in zip(self.joints, _keypoints(person), strict=True)
         ]
         if rows:
-            self._append(rows)
-
-    def _append(self, rows: list[tuple]) -> None:
-        """All rows in one go, so that nobody sees a part of a frame."""
-        text = io.StringIO(newline='')
-        csv.writer(text).writerows(rows)
-        self._file.write(text.getvalue().encode())
+            self._file.append(_table(rows))
 
     def __enter__(self) -> CsvFile:
         return self
@@ -101,7 +94,7 @@ class JsonList:
     """
 
     def __init__(self, path: Path, head: dict | None = None, name: str = 'frames') -> None:
-        start, self._end = '[', b'\n]\n'
+        start, end = '[', b'\n]\n'
         if head is not None:
             start = (
                 '{\n'
@@ -110,9 +103,8 @@ class JsonList:
                 )
                 + f' {json.dumps(name)}: ['
             )
-            self._end = b'\n ]\n}\n'
-        self._file = open(path, 'wb', buffering=0)
-        self._file.write(start.encode() + self._end)
+            end = b'\n ]\n}\n'
+        self._file = GrowingFile(path, start.encode(), end)
         self._first = True
 
     def append(self, entries: list[dict]) -> None:
@@ -121,8 +113,7 @@ class JsonList:
             return
         lines = ',\n  '.join(json.dumps(entry, allow_nan=False) for entry in entries)
         before = '\n  ' if self._first else ',\n  '
-        self._file.seek(-len(self._end), io.SEEK_END)
-        self._file.write(f'{before}{lines}'.encode() + self._end)
+        self._file.append(f'{before}{lines}'.encode())
         self._first = False
 
     def __exit__(self, *error: object) -> None:
@@ -243,7 +234,8 @@ class NpzFile:
         self._constants = dict(
             joints=np.array(joints), fps=np.float64(fps), image_size=np.array(size)
         )
-        self._files = {name: tempfile.TemporaryFile(dir=path.parent) for name in self._columns}
+        with naming(path):
+            self._files = {name: tempfile.TemporaryFile(dir=path.parent) for name in self._columns}
         self._rows = 0
 
     def write(self, result: FrameResult) -> None:
@@ -257,17 +249,21 @@ class NpzFile:
                 keypoints=person.keypoints,
                 scores=person.scores,
             )
-            for name, (dtype, shape) in self._columns.items():
-                self._files[name].write(
-                    np.asarray(row[name]).astype(f'<{dtype}').reshape(shape).tobytes()
-                )
+            with naming(self.path):
+                for name, (dtype, shape) in self._columns.items():
+                    self._files[name].write(
+                        np.asarray(row[name]).astype(f'<{dtype}').reshape(shape).tobytes()
+                    )
             self._rows += 1
 
     def __enter__(self) -> NpzFile:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with zipfile.ZipFile(self.path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        with (
+            replacing(self.path) as partial,
+            zipfile.ZipFile(partial, 'w', zipfile.ZIP_DEFLATED) as archive,
+        ):
             for name, array in self._constants.items():
                 with archive.open(f'{name}.npy', 'w') as member:
                     np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
@@ -280,6 +276,13 @@ class NpzFile:
                     np.lib.format.write_array_header_1_0(member, header)
                     column.seek(0)
                     shutil.copyfileobj(column, member)
+
+
+def _table(rows: list[tuple]) -> bytes:
+    """Lines of a CSV: UTF-8 whatever the system's default, with the ends the csv module sets."""
+    text = io.StringIO(newline='')
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
 
 
 def _seconds(result: FrameResult) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from rpstn.names import printable
 from rpstn.video.inputs import Source
 from rpstn.video.live import LiveSource
 
@@ -22,15 +23,16 @@ class ProgressLine:
     def __init__(self, console: Console, source: Source) -> None:
         total = _expected(source)
         self.progress = Progress(
-            TextColumn('{task.description}'),
+            # Not as markup: names may hold brackets.
+            TextColumn('{task.description}', markup=False),
             BarColumn(),
-            TextColumn('{task.fields[state]}'),
+            TextColumn('{task.fields[state]}', markup=False),
             TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self.task = self.progress.add_task(source.name, total=total, state='')
+        self.task = self.progress.add_task(printable(source.name), total=total, state='')
         self.total = f'/{total}' if total else ''
         self.done = 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,23 @@ from rich.console import Console
 from rpstn.checkpoints import ModelError
 from rpstn.engine.cpu import keep_freed_memory
 from rpstn.errors import RPSTNError, SettingError, one_line
+from rpstn.files import ExistsError, refuse_existing
+from rpstn.locks import LockedError
+from rpstn.names import hide_password, printable
 from rpstn.pose.boxes import BoxError
 from rpstn.pose.finders import build_finder
 from rpstn.video.frames import FrameSource
 from rpstn.video.inputs import Source, expand_inputs, is_live, open_input
-from rpstn.video.live import LiveSource, hide_password
+from rpstn.video.live import LiveSource
 from rpstn.video.part import Part
 from rpstn.video.readers import UnreadableFrameError
 
+from .about import about_run
 from .inferencer import PoseInferencer
 from .options import InferOptions
 from .outputs import DrawnFile, Output, OutputError, Window, WindowClosed, ending, open_outputs
 from .progress import ProgressLine
-from .run_folder import RunError, RunFolder
+from .run_folder import RunError, RunFolder, folder_of, targets
 
 # What can be wrong with the input: nothing is left of the results. After any other error, such as
 # a full disk, they stay in the folder of the interrupted run.
@@ -62,7 +66,7 @@ class InferRun:
         """Do it; see :func:`infer`."""
         # One line of our own instead of FFmpeg's and OpenCV's many.
         os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-        cv2.setLogLevel(2)  # errors
+        cv2.setLogLevel(1)  # all but what ends the process
         self.options.check()
         sources = self._sources()
         if sources:
@@ -81,7 +85,13 @@ class InferRun:
         args = self.options
         sources: list[tuple[str, Source | None]] = []
         names: dict[str, str] = {}
-        for text in expand_inputs(list(args.inputs), self.say):
+        texts: list[str] = []
+        for given in args.inputs:
+            try:
+                texts += expand_inputs([given], self.say)
+            except UnreadableFrameError as error:
+                self.errors.append(one_line(error))
+        for text in texts:
             try:
                 if is_live(text):
                     sources.append((text, None))
@@ -100,13 +110,21 @@ class InferRun:
         return sources
 
     def _check_targets(self, source: Source) -> None:
+        """Refuse what is in the way of the results, before anything takes time."""
         out = self.options.out
-        if out is None or isinstance(source, LiveSource):
+        if out is None:
             return
-        for output in self.options.outputs:
-            target = out / f'{source.name}{ending(output, source)}'
-            if target.exists() and source.path.exists() and target.samefile(source.path):
-                raise OutputError(f'{target}: would overwrite the input; choose another --out')
+        names = self._names(source)
+        if not isinstance(source, LiveSource) and source.path.exists():
+            for target in (out / name for name in names):
+                if target.exists() and target.samefile(source.path):
+                    raise OutputError(f'{target}: would overwrite the input; choose another --out')
+        if not self.options.overwrite:
+            refuse_existing(targets(out, folder_of(out, source.name), names))
+
+    def _names(self, source: Source) -> list[str]:
+        """Of the files that are written of a source."""
+        return [f'{source.name}{ending(output, source)}' for output in self.options.outputs]
 
     def _inferencer(self) -> PoseInferencer:
         args = self.options
@@ -159,15 +177,23 @@ class InferRun:
                     5 if self.options.retries is None else self.options.retries,
                 )
             if self.options.out is not None:
+                if source.live:
+                    self._check_targets(source)
                 folder = RunFolder(
                     self.options.out,
                     source.name,
-                    self._about(inferencer, text, source),
+                    about_run(self.options, inferencer, text, source),
                     self.options.resume,
                 )
-        except (*_BAD_INPUT, RunError) as error:
+        except (*_BAD_INPUT, RunError, ExistsError, LockedError) as error:
             self.errors.append(one_line(error))
             return
+        with closing(folder) if folder else nullcontext():
+            self._infer_into(folder, inferencer, text, source)
+
+    def _infer_into(
+        self, folder: RunFolder | None, inferencer: PoseInferencer, text: str, source: Source
+    ) -> None:
         self.done, closed = 0, False
         try:
             with folder or nullcontext():
@@ -177,7 +203,10 @@ class InferRun:
         except WindowClosed:
             closed = True
         except _BAD_INPUT as error:
-            self.errors.append(one_line(error))
+            said = one_line(error)
+            if isinstance(error, ModelError) and str(self.checkpoint) not in said:
+                said = f'{self.checkpoint}, {text}: {said}'
+            self.errors.append(said)
             if not source.live or not self.done:
                 self._discard(folder)
                 return
@@ -191,43 +220,27 @@ class InferRun:
                     f'stopped after {self.done} frames, which are in {folder.folder}; with '
                     '--resume the run goes on'
                 ) from None
+        except OSError as error:
+            if folder is None or not self.done:
+                self._discard(folder)
+                raise
+            raise self._kept(error, source, folder) from error
         if folder is not None:
-            folder.complete()
+            try:
+                folder.complete(self._names(source), self.options.overwrite)
+            except OSError as error:
+                raise self._kept(error, source, folder) from error
             self._report(source, folder.out, closed)
+
+    def _kept(self, error: OSError, source: Source, folder: RunFolder) -> RPSTNError:
+        """What is said where results cannot be written, on a full disk for one."""
+        then = '' if source.live else '; with --resume the run goes on'
+        return RPSTNError(f'{one_line(error)}; {self.done} frames are in {folder.folder}{then}')
 
     def _discard(self, folder: RunFolder | None) -> None:
         """Leave nothing of a run that came to nothing, but what an earlier one had reached."""
         if folder is not None and not folder.known:
             folder.discard()
-
-    def _about(self, inferencer: PoseInferencer, text: str, source: Source) -> dict:
-        """All that the bare results of a run depend on."""
-        args = self.options
-        about = dict(
-            input=hide_password(text) if source.live else str(Path(text).absolute()),
-            size=list(source.size),
-            config=inferencer.model.cfg.pretty_text,
-            checkpoint=_file_or_name(self.checkpoint),
-            box=args.box,
-            kpt_thr=args.kpt_thr,
-            mode=inferencer.mode_for(source),
-            engine=args.engine,
-            people=args.people,
-            finder=args.finds,
-            precision=getattr(inferencer.stepper, 'precision', args.precision),
-            reset_every=args.reset_every,
-            fps=args.fps,
-            start=vars(self.options.part.start),
-            end=self.options.part.end and vars(self.options.part.end),
-            stride=self.options.part.stride,
-        )
-        if args.finder == 'rtmdet':
-            about['detector'] = [_file_or_name(args.det_model), _file_or_name(args.det_weights)]
-        if isinstance(source, FrameSource):
-            files = source.images or (str(source.path),)
-            about['bytes'] = sum(map(os.path.getsize, files))
-            about['files'] = len(files)
-        return about
 
     def _look(self, inferencer: PoseInferencer, source: Source, folder: RunFolder | None) -> None:
         """Take every frame of a source to every output."""
@@ -235,11 +248,11 @@ class InferRun:
         fps = source.fps / args.stride
         names = [name for name in args.outputs if name != 'video']
         header = dict(
-            video=source.path.name if isinstance(source, FrameSource) else str(source),
+            video=printable(source.path.name if isinstance(source, FrameSource) else str(source)),
             fps=source.fps,
             size=source.size,
-            config=args.config or 'lite',
-            checkpoint=str(self.checkpoint),
+            config=printable(args.config or 'lite'),
+            checkpoint=printable(hide_password(str(self.checkpoint))),
             box=args.box,
             mode=inferencer.mode_for(source),
             stride=args.stride,
@@ -282,9 +295,7 @@ class InferRun:
                 step(self.done / self.took)
 
     def _report(self, source: Source, out: Path, closed: bool) -> None:
-        files = ', '.join(
-            str(out / f'{source.name}{ending(output, source)}') for output in self.options.outputs
-        )
+        files = ', '.join(str(out / name) for name in self._names(source))
         rate = self.done / max(self.took, 1e-9)
         self.say(f'{self.done} frames, {rate:.1f} per second: {files}')
         if isinstance(source, LiveSource):
@@ -302,10 +313,3 @@ class InferRun:
                 f'{source.path}: the header states {source.expected} frames, '
                 f'{self.done} could be decoded'
             )
-
-
-def _file_or_name(text: str | Path | None) -> list[str | int] | str | None:
-    """What tells a file from another: its path and bytes; of a name or URL itself."""
-    if text is None or not Path(text).is_file():
-        return None if text is None else str(text)
-    return [str(Path(text).absolute()), os.path.getsize(text)]

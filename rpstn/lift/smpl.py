@@ -9,13 +9,13 @@ import contextlib
 import io
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rpstn.data_files import read_npy
 from rpstn.errors import SettingError
 from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
 
@@ -232,7 +232,11 @@ def _load_regressor(given: str | os.PathLike | np.ndarray, shape: tuple[int, int
     if isinstance(given, np.ndarray):
         name, matrix = 'regressor', given
     else:
-        name, matrix = os.fspath(given), np.load(Path(given), allow_pickle=False)
+        name = os.fspath(given)
+        try:
+            matrix = read_npy(given)
+        except ValueError as error:
+            raise SettingError(f'{name}: cannot be read as an array ({error})') from None
     if matrix.shape != shape:
         raise SettingError(
             f'{name} must be of shape {shape} (joints, vertices), got {matrix.shape}'

@@ -10,7 +10,6 @@ Shapes: N vertices (6890), F faces, S shape coefficients (10 or 300).
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from rpstn import data_files
 from rpstn.errors import SettingError
 from rpstn.safe_pickle import load_arrays
 from rpstn.skeletons import SKELETONS
@@ -71,15 +71,13 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     Raises:
         SettingError: it is no .npz file, or a field is a pickled object.
     """
-    arrays: dict[str, Any] = {}
+    unread: dict[str, str] = {}
     try:
-        with np.load(path, allow_pickle=False) as file:
-            for field in file.files:
-                arrays[field] = None
-                arrays[field] = file[field]
-    except (ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
-        where = f" field '{list(arrays)[-1]}'" if arrays else ''
-        raise SettingError(f'{path}:{where} cannot be read as a plain array ({error})') from error
+        arrays = data_files.read_npz(path, unread)
+    except ValueError as error:
+        raise SettingError(f'{path}: cannot be read as a plain array ({error})') from error
+    for field, reason in unread.items():
+        raise SettingError(f"{path}: field '{field}' cannot be read as a plain array ({reason})")
     return arrays
 
 

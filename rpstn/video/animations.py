@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from rpstn.limits import PIXELS, LimitError, check_size
+
+from .headers import picture_size
 from .structures import DEFAULT_FPS, Decoded, Header, UnreadableFrameError
 
 
@@ -17,17 +21,26 @@ def is_animated(path: str | Path) -> bool:
     if Path(path).suffix.lower() not in ('.png', '.webp'):
         return False
     try:
-        with Image.open(path) as picture:
+        with _open(path) as picture:
             return getattr(picture, 'is_animated', False)
-    except (OSError, ValueError, SyntaxError):  # no image, which is told where it is read
+    except UnreadableFrameError:  # no image, which is told where it is read
         return False
 
 
 @contextmanager
 def _open(path: str | Path) -> Iterator[Image.Image]:
+    """It; a picture above a limit is refused before it is decoded."""
     try:
-        picture = Image.open(path)
-    except OSError as error:
+        with open(path, 'rb') as file:
+            width, height = picture_size(file.read(64)) or (0, 0)
+        PIXELS.check(width * height, f'{width}x{height}')
+        check_size(path)
+        with warnings.catch_warnings():  # Pillow has a limit of its own, and warns at half of it
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            picture = Image.open(path)
+    except LimitError as error:
+        raise UnreadableFrameError(f'{path}: has {error}') from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UnreadableFrameError(f'{path}: not a picture that can be opened ({error})') from None
     with picture:
         yield picture
@@ -43,7 +56,7 @@ def _frames(path: str | Path, picture: Image.Image) -> Iterator[tuple[int, float
         try:
             picture.seek(index)
             picture.load()
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, ValueError, MemoryError) as error:
             raise UnreadableFrameError(
                 f'{path}: frame {index} cannot be decoded ({error})'
             ) from None

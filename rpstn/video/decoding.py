@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from functools import partial
 from heapq import heappop, heappush
 from itertools import islice
@@ -21,7 +20,8 @@ from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 
 from .animations import decode_webp, read_webp_header
-from .structures import DEFAULT_FPS, Damage, Decoded, Header, UnreadableFrameError
+from .containers import damaged_head, frame_rate, open_video, square
+from .structures import Damage, Decoded, Header
 
 
 class _Damaged(Exception):
@@ -32,8 +32,8 @@ def read_header(path: str | Path) -> Header:
     """Frames per second and number of frames; UnreadableFrameError as :func:`decode`."""
     if _is_webp(path):
         return read_webp_header(path)
-    with _open(path) as (container, stream):
-        fps = _fps(stream)
+    with open_video(path) as (container, stream):
+        fps = frame_rate(stream)
         seconds = float((stream.duration or 0) * (stream.time_base or 0))
         seconds = seconds or (container.duration or 0) / av.time_base
         return Header(fps, max(stream.frames or round(seconds * fps), 0))
@@ -74,14 +74,14 @@ def decode(
 
 
 def _decode(path: str | Path, damage: Damage, threads: int) -> Iterator[Decoded]:
-    with _open(path) as (container, stream):
-        context, fps = stream.codec_context, _fps(stream)
+    with open_video(path) as (container, stream):
+        context, fps = stream.codec_context, frame_rate(stream)
         ratio = float(stream.sample_aspect_ratio or 1)
         context.thread_count = threads
         context.thread_type = 'SLICE' if threads == 1 else 'AUTO'
         converter, tick = VideoReformatter(), float(stream.time_base or 0)
         damage.frames.clear()
-        damage.end = ''
+        damage.end, damage.head = '', damaged_head(Path(path), container, fps)
         cut, opening = container.format.name in ('mpegts', 'mpeg'), True
         # AVI knows the order of packets alone. Where frames are shown in another one, their stamps
         # are guesses: then only errors tell of a lost frame, and the rate of its time.
@@ -170,45 +170,13 @@ def _stamp(timed: av.Packet | av.VideoFrame) -> float:
     return _NEVER if stamp is None else stamp
 
 
-@contextmanager
-def _open(path: str | Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
-    """The file, and the first video in it."""
-    path = Path(path)
-    if not path.is_file():
-        raise UnreadableFrameError(f'{path}: the video file does not exist')
-    if path.stat().st_size == 0:
-        raise UnreadableFrameError(f'{path}: the file is empty')
-    try:
-        # Named as a file, or FFmpeg would take 'a:b.mp4' for a protocol.
-        container = av.open(f'file:{path}', metadata_errors='replace')
-    except (av.error.FFmpegError, OSError) as error:
-        raise UnreadableFrameError(
-            f'{path}: not a video that can be opened ({error.strerror})'
-        ) from None
-    cover = av.stream.Disposition.attached_pic
-    with container:
-        for stream in container.streams.video:
-            # The cover of a sound file is no video.
-            if stream.codec_context is not None and not stream.disposition & cover:
-                yield container, stream
-                return
-        raise UnreadableFrameError(f'{path}: holds no video that can be decoded')
-
-
 def _is_webp(path: str | Path) -> bool:
     return Path(path).suffix.lower() == '.webp'
 
 
-def _fps(stream: av.VideoStream) -> float:
-    fps = float(stream.guessed_rate or stream.average_rate or 0)
-    return fps if 0 < fps <= 1000 else DEFAULT_FPS
-
-
 def _to_bgr(frame: av.VideoFrame, converter: VideoReformatter, ratio: float) -> np.ndarray:
     """The image, upright and with square pixels, the shorter side of a pixel being stretched."""
-    width, height = frame.width, frame.height
-    if 0.1 < ratio < 10:
-        width, height = round(width * max(ratio, 1)), round(height / min(ratio, 1))
+    width, height = square(frame.width, frame.height, ratio)
     # One thread: waking others takes longer than they save.
     image = converter.reformat(
         frame, width, height, 'bgr24', interpolation='BICUBIC', threads=1

@@ -14,7 +14,9 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from rpstn.files import is_stray, natural
+from rpstn.files import WriteError, is_stray, natural
+from rpstn.growing_files import NewFile
+from rpstn.interruption import uninterrupted
 
 from .animations import is_animated
 from .decoding import decode, read_header
@@ -193,7 +195,7 @@ class VideoWriter:
         live: whether the file can be read while it grows, up to the last second.
 
     Raises:
-        OSError: the file cannot be written.
+        WriteError: the file cannot be written; also by a method, and at the end.
     """
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int], live: bool = False) -> None:
@@ -206,16 +208,20 @@ class VideoWriter:
         self._rate = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
         self._written = 0
         self._converter = VideoReformatter()
+        self._target = _Target(path)
         try:
-            self._file = av.open(f'file:{path}', 'w', options=options)
+            self._file = av.open(self._target, 'w', format='mp4', options=options)
             try:
                 self._stream = self._open_stream(live)
-                self._file.start_encoding()
+                with uninterrupted():
+                    self._file.start_encoding()
             except BaseException:
                 self._file.close()
                 raise
+            self._target.check()
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise OSError(
+            self._target.file.close()
+            raise self._target.error or WriteError(
                 f'{path}: a video of {size[0]}x{size[1]} pixels and {fps:g} frames per second '
                 f'cannot be written there ({getattr(error, "strerror", None) or error})'
             ) from None
@@ -246,9 +252,11 @@ class VideoWriter:
 
     def _encode(self, frame: av.VideoFrame | None) -> None:
         try:
-            self._file.mux(self._stream.encode(frame))
+            with uninterrupted():
+                self._file.mux(self._stream.encode(frame))
         except av.error.FFmpegError as error:
-            raise OSError(f'{self.path}: cannot be written ({error.strerror})') from None
+            raise WriteError(f'{self.path}: cannot be written ({error.strerror})') from None
+        self._target.check()
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -259,6 +267,36 @@ class VideoWriter:
                 self._encode(None)
         finally:
             try:
-                self._file.close()
+                with uninterrupted():
+                    self._file.close()
             except av.error.FFmpegError as failure:
-                raise OSError(f'{self.path}: cannot be written ({failure.strerror})') from None
+                raise WriteError(f'{self.path}: cannot be written ({failure.strerror})') from None
+            finally:
+                self._target.file.close()
+            self._target.check()
+
+
+class _Target:
+    """What FFmpeg writes to, as it does not tell of all that could not be written.
+
+    The first error is kept: raised from here it would come up in whatever PyAV does next.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.file = NewFile(path)
+        self.error: WriteError | None = None
+        self.seek, self.tell = self.file.seek, self.file.tell
+
+    def write(self, data: bytes) -> int:
+        """Write all of it, or nothing any more."""
+        try:
+            self.check()
+            return self.file.write(data)
+        except WriteError as error:
+            self.error = error
+            return len(data)
+
+    def check(self) -> None:
+        """Raise the error, if there was one."""
+        if self.error is not None:
+            raise self.error

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rpstn.files import is_stray
+from rpstn.names import hide_password
 
 from .animations import is_animated
 from .frames import FrameSource, by_name, images_in, is_image, open_frames, open_images
@@ -53,6 +54,7 @@ def expand_inputs(texts: list[str], say: Callable[[str], None] = lambda line: No
     """
     entries = []
     for text in texts:
+        _refuse_address(text)
         found = [text]
         if _is_glob(text):
             paths = _matches(text)
@@ -95,6 +97,7 @@ def open_input(
     if is_live(text):
         camera = _CAMERA.fullmatch(str(text))
         return LiveSource(int(camera[1]) if camera else str(text), fps or 0.0, part, retries)
+    _refuse_address(str(text))
     if _is_glob(str(text)):
         paths = _matches(str(text))
         if not all(map(is_image, paths)):
@@ -104,6 +107,15 @@ def open_input(
     if _look_into(Path(text))[0]:
         raise UnreadableFrameError(f'{text}: is a folder of videos; open them one by one')
     return open_frames(text, fps, part)
+
+
+def _refuse_address(text: str) -> None:
+    """One that is no stream's, and no file; it may hold a password all the same."""
+    if '://' in text and not is_live(text) and not Path(text).exists() and not glob.glob(text):
+        raise UnreadableFrameError(
+            f'{hide_password(text)}: neither a file nor the address of a stream (rtsp://, rtmp://, '
+            'http://, udp://, tcp://)'
+        )
 
 
 def _is_glob(text: str) -> bool:

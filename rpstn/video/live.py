@@ -8,6 +8,7 @@ waits that grow.
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from collections import deque
@@ -16,6 +17,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import cv2
+
+from rpstn.limits import PIXELS, LimitError
+from rpstn.names import hide_password
 
 from .frames import Frame
 from .part import WHOLE, Part, Picker
@@ -76,6 +80,14 @@ class LiveSource:
                 f'{self}: is not a live stream, but a file of {count:.0f} '
                 'frames; download it, and give the file'
             )
+        try:
+            width, height = (
+                int(capture.get(side))
+                for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+            )
+            PIXELS.check(width * height, f'frames of {width}x{height}')
+        except LimitError as error:
+            raise UnreadableFrameError(f'{self}: {error}') from None
         self.fps = self.fps or _stated_fps(capture) or DEFAULT_FPS
         ok, image = capture.read()
         if not ok:
@@ -188,6 +200,7 @@ class LiveSource:
         if isinstance(self.address, int):
             capture = cv2.VideoCapture(self.address)
         else:
+            _allow_networks_alone()
             limit = int(1000 * self.timeout)
             capture = cv2.VideoCapture(
                 self.address,
@@ -200,14 +213,22 @@ class LiveSource:
         return capture
 
 
+# FFmpeg's options, key;value|key;value, which OpenCV takes from the environment alone.
+_OPTIONS = 'OPENCV_FFMPEG_CAPTURE_OPTIONS'
+_NETWORKS = (
+    'protocol_whitelist;crypto,data,http,httpproxy,https,rtmp,rtmpe,rtmps,rtmpt,rtmpte,rtmpts,rtp,'
+    'rtsp,rtsps,srtp,tcp,tls,udp'
+)
+
+
+def _allow_networks_alone() -> None:
+    """What a server sends, such as a playlist, may name other addresses, but no files."""
+    given = filter(None, os.environ.get(_OPTIONS, '').split('|'))
+    kept = [option for option in given if not option.startswith('protocol_whitelist;')]
+    os.environ[_OPTIONS] = '|'.join([*kept, _NETWORKS])
+
+
 def _stated_fps(capture: cv2.VideoCapture) -> float:
     """Frames per second as a stream states them, 0 where it states nothing sensible."""
     fps = capture.get(cv2.CAP_PROP_FPS)
     return fps if math.isfinite(fps) and 0 < fps <= 1000 else 0.0
-
-
-def hide_password(url: str) -> str:
-    """The URL without the name and password that it may hold, for messages and files."""
-    scheme, separator, rest = url.partition('://')
-    host, slash, path = rest.partition('/')
-    return f'{scheme}{separator}{host.rpartition("@")[2]}{slash}{path}'

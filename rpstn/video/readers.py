@@ -11,7 +11,10 @@ from typing import Protocol, runtime_checkable
 import cv2
 import numpy as np
 
+from rpstn.limits import PIXELS, LimitError, read_bytes
+
 from .decoding import decode
+from .headers import picture_size
 from .structures import Decoded, UnreadableFrameError
 
 
@@ -127,14 +130,22 @@ class ImageReader:
                 f'{self.path}: frame {index} was asked for, 0 to {len(self.paths) - 1} exist'
             )
         path = self.paths[index]
+        image = None
         try:
             # Not cv2.imread, which only prints a warning where a file is missing.
-            data = np.fromfile(path, np.uint8)
+            data = read_bytes(path)
+            width, height = picture_size(data) or (0, 0)
+            PIXELS.check(width * height, f'{width}x{height}')
+            if width and height:
+                image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         except OSError as error:
             raise UnreadableFrameError(
                 f'{path}: frame {index} cannot be read ({error.strerror})'
             ) from None
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        except LimitError as error:
+            raise UnreadableFrameError(f'{path}: frame {index} has {error}') from None
+        except (cv2.error, MemoryError):
+            pass
         if image is None:
             raise UnreadableFrameError(f'{path}: frame {index} is not an image that decodes')
         return image

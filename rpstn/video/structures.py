@@ -39,16 +39,19 @@ class Damage:
     """Numbers of the frames that cannot be decoded."""
     end: str = ''
     """Why reading broke off, where it did."""
+    head: str = ''
+    """What is wrong with the beginning of the file, where something is."""
 
     def __bool__(self) -> bool:
-        return bool(self.frames or self.end)
+        return bool(self.frames or self.end or self.head)
 
     def __str__(self) -> str:
         some = ', '.join(map(str, self.frames[:10]))
         more = f' and {len(self.frames) - 10} more' if len(self.frames) > 10 else ''
         plural = 's' if len(self.frames) > 1 else ''
         said = [f'frame{plural} {some}{more} cannot be decoded'] if self.frames else []
-        return '; '.join([*said, *([f'reading broke off ({self.end})'] if self.end else [])])
+        end = f'reading broke off ({self.end})' if self.end else ''
+        return '; '.join(filter(None, [self.head, *said, end]))
 
 
 class Header(NamedTuple):

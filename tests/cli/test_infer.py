@@ -23,7 +23,9 @@ from mmpose.registry import MODELS
 from rpstn.cli.main import main
 from rpstn.data.paths import find_data
 from rpstn.form.datasets.converters import read_joints
+from rpstn.inference.about import content_sha256
 from rpstn.pose.finders import MotionFinder
+from rpstn.video.frames import open_frames
 from rpstn.video.live import LiveSource
 from rpstn.video.readers import UnreadableFrameError
 
@@ -640,6 +642,55 @@ def test_what_is_said_of_the_detector_reaches_it(infer, model, clip, tmp_path, m
     weights.write_bytes(b'1')
     assert infer(model, *arguments, '--resume') is None
     assert len(json.loads((tmp_path / 'out/clip.json').read_text())['frames']) == 11
+
+
+def test_a_run_goes_on_with_the_same_video_and_weights_only(infer, model, tmp_path, monkeypatch):
+    """Of the same names, sizes and times; told by content."""
+    finders = iter([Interrupted(), *(MotionFinder() for _ in range(9))])
+    monkeypatch.setattr('rpstn.inference.run.build_finder', lambda *_, **__: next(finders))
+    video, weights = write_video(tmp_path / 'clip.avi', 11), tmp_path / 'weights.pth'
+    torch.save(torch.load(model[1], weights_only=True), weights)
+    arguments = [video, '--out', tmp_path / 'out', '--save', 'json', '--finder', 'motion']
+
+    def resume() -> str | int | None:
+        return infer([model[0], str(weights)], *arguments, '--resume')
+
+    assert infer([model[0], str(weights)], *arguments) == 130
+
+    def other_frames(path: Path) -> None:
+        content = path.read_bytes()
+        path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+
+    def other_weights(path: Path) -> None:
+        saved = torch.load(path, weights_only=True)
+        next(value for value in saved['state_dict'].values() if value.ndim).view(-1)[0] += 1
+        torch.save(saved, path)
+
+    for path, change, said in (
+        (video, other_frames, 'had another content'),
+        (weights, other_weights, 'had another weights'),
+    ):
+        before, kept = path.stat(), path.read_bytes()
+        change(path)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert path.stat().st_size == before.st_size
+        assert said in resume()
+        path.write_bytes(kept)
+    saved = torch.load(weights, weights_only=True)
+    torch.save(dict(state_dict=saved['state_dict'], meta={}), weights)  # the same in another file
+    assert resume() is None
+    assert len(json.loads((tmp_path / 'out/clip.json').read_text())['frames']) == 11
+
+
+def test_the_content_of_images_is_each_of_them(tmp_path):
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), np.full((8, 8, 3), number, np.uint8))
+    before = content_sha256(open_frames(tmp_path))
+    assert before == content_sha256(open_frames(tmp_path))
+    (tmp_path / '1.png').rename(tmp_path / 'a.png')
+    (tmp_path / '2.png').rename(tmp_path / '1.png')
+    (tmp_path / 'a.png').rename(tmp_path / '2.png')
+    assert before != content_sha256(open_frames(tmp_path))
 
 
 def test_a_window_where_there_is_none(infer, model, clip, tmp_path, monkeypatch):

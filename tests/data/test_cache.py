@@ -47,6 +47,17 @@ def test_it_is_used_until_a_file_changes(numbers):
     assert sorted(p.name for p in numbers.root.iterdir()) == [numbers.file.name, 'a.txt', 'b.txt']
 
 
+def test_what_counts_is_content_not_size_and_time(numbers):
+    file = numbers.root / 'a.txt'
+    before = file.stat()
+    assert numbers() == [1, 2]
+    file.write_text('3 4')
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size and numbers() == [3, 4]
+    file.touch()
+    assert numbers() == [3, 4] and numbers.parsed == 2
+
+
 class Exploit:
     def __reduce__(self):
         return os.system, ('touch planted_code_ran',)

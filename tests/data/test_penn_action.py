@@ -54,12 +54,24 @@ def test_a_bad_file_stops_no_other(write, tmp_path):
         write(name, **fields)
     (tmp_path / 'labels/0003.mat').write_bytes(b'no MATLAB file')
     write('0004', nframes=7)
-    good, infinite, damaged, short = read_penn_labels(tmp_path)
+    write('0005', dimensions=np.array([[1e30, 64, 6]]))
+    write('0006', dimensions='large')
+    write('0007', bbox=np.full((5, 4), 1e30))
+    write('0008', x=np.full((6, 13), -1e9))
+    write('0009', x=np.array([['x']], object))
+    write('0010', visibility='yes')
+    good, infinite, damaged, short, *hostile = read_penn_labels(tmp_path)
     assert np.isfinite(good.keypoints()).all()
     for labels, message in (
         (infinite, r'0002\.mat: x and y must be finite, got \[.*inf\] for joint 0 of frame 0'),
         (damaged, r'0003\.mat: cannot be read as a Penn Action label file'),
         (short, r'0004\.mat: .*x must be \(nframes, 13\) = \(7, 13\), got \(6, 13\)'),
+        (hostile[0], r'0005\.mat: .*dimensions must be .* got 1e\+30 and 64'),
+        (hostile[1], r'0006\.mat: cannot be read as a Penn Action label file'),
+        (hostile[2], r'0007\.mat: .*bbox must lie within 10,000,000 of the origin'),
+        (hostile[3], r'0008\.mat: .*x must lie within 10,000,000 of the origin'),
+        (hostile[4], r'0009\.mat: .*x as cell, not as numbers or text'),
+        (hostile[5], r'0010\.mat: cannot be read as a Penn Action label file'),
     ):
         with pytest.raises(BadSequenceError, match=message):
             labels.keypoints()

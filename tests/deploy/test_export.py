@@ -1,5 +1,6 @@
 """Exported graphs answer what the model answers, and damaged or foreign files are refused."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ onnxruntime = pytest.importorskip('onnxruntime')
 from rpstn.benchmark.pose import build_model, release_way  # noqa: E402
 from rpstn.checkpoints import ModelError  # noqa: E402
 from rpstn.cli.main import main  # noqa: E402
+from rpstn.deploy.engines import build_stepper  # noqa: E402
 from rpstn.deploy.export import MANIFEST, Exported, ExportError, export_model  # noqa: E402
 from rpstn.deploy.exported_steppers import EngineError, OnnxStepper, run_clip_graph  # noqa: E402
 from rpstn.deploy.integer_sums import bits_for_all, weight_bits  # noqa: E402
@@ -25,6 +27,7 @@ from rpstn.deploy.parity import compare_heatmaps, compare_steppers  # noqa: E402
 from rpstn.deploy.sample_clips import random_clips, read_clips  # noqa: E402
 from rpstn.deploy.subpixel import SubpixelDeconv, is_doubling, with_subpixels  # noqa: E402
 from rpstn.engine.cpu import for_inference  # noqa: E402 (after what may be missing)
+from rpstn.files import sha256  # noqa: E402
 from rpstn.pose.bodies import Body  # noqa: E402
 from rpstn.pose.crops import Cropper  # noqa: E402
 from rpstn.pose.models import propagation  # noqa: E402
@@ -421,8 +424,79 @@ def test_damaged_files_are_refused(model, tmp_path):
         Exported.open(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(files=[]), 'files must be graphs'),
+        (dict(files={'../step.onnx': {}}), r"beside it, got '../step.onnx'"),
+        (dict(files={'/etc/passwd': {}}), 'beside it, got'),
+        (dict(files={'a/b.onnx': {}}), 'beside it, got'),
+        (dict(files={'step.onnx': []}), 'step.onnx must have graph, precision, sha256'),
+        (dict(files={'step.onnx': dict(graph='step', precision=1)}), 'step.onnx must have graph'),
+        (dict(input_size='big'), 'input_size must be two numbers'),
+        (dict(input_size=[1]), 'input_size must be two numbers'),
+        (dict(heatmap_size=[1, -1]), 'heatmap_size must be two numbers'),
+        (dict(num_joints=1e9), 'num_joints and channels must be two numbers'),
+        (dict(channels=None), 'num_joints and channels must be two numbers'),
+        (dict(weight_bits='os.system'), 'weight_bits must be of'),
+    ],
+)
+def test_a_manifest_names_graphs_beside_it_only(exported, change, message, tmp_path):
+    (tmp_path / MANIFEST).write_text(json.dumps({**exported.manifest, **change}))
+    with pytest.raises(ExportError, match=message) as error:
+        Exported.open(tmp_path)
+    assert '\n' not in str(error.value)
+
+
+def test_a_graph_reads_no_other_file(tmp_path):
+    """ONNX files may say that weights are in another one, of any name."""
+    (tmp_path / 'secret').write_bytes(np.ones(1, np.float32).tobytes())
+    weight = onnx.TensorProto(name='w', data_type=1, dims=[1], data_location=1)
+    weight.external_data.add(key='location', value='secret')
+    values = [onnx.helper.make_tensor_value_info(name, 1, [1]) for name in 'xy']
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node('Add', ['x', 'w'], ['y'])], 'g', values[:1], values[1:], [weight]
+    )
+    proto = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 17)])
+    proto.ir_version = 8
+    names = [f'{graph}.onnx' for graph in ('start', 'step', 'clip')]
+    for name in names:
+        (tmp_path / name).write_bytes(proto.SerializeToString())
+    files = {
+        name: dict(graph=name[:-5], precision='float32', sha256=sha256(tmp_path / name))
+        for name in names
+    }
+    facts = dict(
+        format=1, files=files, input_size=[8, 8], heatmap_size=[2, 2], num_joints=1, channels=1
+    )
+    exported = Exported(tmp_path, facts)
+    for engine in ('onnx', 'openvino'):
+        with pytest.raises(ModelError, match=r'\.onnx: .* cannot use it'):
+            build_stepper(exported, engine, 'float32')
+
+
+def test_an_export_of_another_model_is_refused(model, exported):
+    exported.check_source(model)
+    other = copy.deepcopy(model)
+    exported.check_source(other)
+    with torch.no_grad():
+        next(other.parameters()).view(-1)[0] += 1e-3
+    with pytest.raises(ExportError, match='the same model, got one of another weights') as error:
+        exported.check_source(other)
+    assert '\n' not in str(error.value)
+    for change, message in (
+        (dict(mean=[0.0, 0.0, 0.0]), 'another mean'),
+        (dict(network_channels='BGR'), 'another order of colours'),
+        (dict(decoder=None), 'another decoder'),
+        (dict(weights_sha256=None), 'another weights'),
+    ):
+        with pytest.raises(ExportError, match=message):
+            Exported(exported.folder, {**exported.manifest, **change}).check_source(model)
+
+
 def test_a_failed_export_leaves_what_was_there(model, tmp_path, monkeypatch):
     (tmp_path / 'step.onnx').write_text('of before')
+    (tmp_path / 'export.json').write_text('of before')
 
     def fail(*_):
         raise OSError('disk full')
@@ -430,8 +504,15 @@ def test_a_failed_export_leaves_what_was_there(model, tmp_path, monkeypatch):
     monkeypatch.setattr('rpstn.deploy.export._save', fail)
     with pytest.raises(OSError, match='disk full'):
         export_model(model, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ['step.onnx']
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['export.json', 'step.onnx']
     assert (tmp_path / 'step.onnx').read_text() == 'of before'
+
+
+def test_graphs_of_others_are_not_replaced(model, tmp_path):
+    (tmp_path / 'step.onnx').write_text('theirs')
+    with pytest.raises(ExportError, match=r'step.onnx: is there already, and of no export'):
+        export_model(model, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ['step.onnx']
 
 
 def test_only_rpstn_can_be_exported(tmp_path):
@@ -472,7 +553,7 @@ def test_the_command_exports_and_checks(tmp_path, capsys):
     assert 'clip graph, onnx, float32, a batch of 2: ' in printed and 'random blobs' in printed
     manifest = Exported.open(out).manifest
     assert manifest['clip_len'] == 2 and manifest['joints'][0] == 'joint 0'
-    assert manifest['checkpoint'] == 'tiny.pth' and len(manifest['checkpoint_sha256']) == 64
+    assert manifest['checkpoint'] == 'tiny.pth' and len(manifest['weights_sha256']) == 64
 
     # A checkpoint of another model: one line, and nothing written.
     torch.save(dict(state_dict={'weight': torch.zeros(1)}), checkpoint)

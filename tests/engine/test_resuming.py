@@ -10,8 +10,9 @@ from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import MODELS, init_default_scope
 
 from rpstn.checkpoints import ModelError
+from rpstn.engine.last_checkpoint import last_checkpoint
 from rpstn.engine.loading import read_model
-from rpstn.engine.resuming import BestBesideHook, check_start, last_checkpoint
+from rpstn.engine.resuming import BestBesideHook, check_start
 from rpstn.engine.run import RunOptions, train
 from rpstn.engine.run import test as run_test
 from rpstn.errors import SettingError
@@ -105,7 +106,7 @@ def test_weights_of_which_nothing_fits_are_refused(tmp_path, resume):
 def test_going_on_needs_more_than_weights(tmp_path):
     path = saved(tmp_path / 'best.pth', Config(FORM))
     check_start(Config(dict(FORM, load_from=path)))
-    with pytest.raises(ModelError, match='best.pth: .*message_hub, meta, got meta;'):
+    with pytest.raises(ModelError, match='best.pth: .*message_hub, meta, optimizer, got meta;'):
         check_start(Config(dict(FORM, load_from=path, resume=True)))
 
 
@@ -133,16 +134,22 @@ def test_a_training_goes_on_in_a_folder_that_was_renamed(tmp_path):
     assert len(list(now.glob('best_*.pth'))) == 1 and not (tmp_path / 'before').exists()
 
 
+def whole(path: Path) -> str:
+    """A checkpoint that a training can go on from, as far as can be told without its config."""
+    torch.save(dict(state_dict={}, meta={}, message_hub={}), path)
+    return str(path)
+
+
 def test_the_last_checkpoint_is_found_where_the_folder_lies_now(tmp_path):
     before, now = tmp_path / 'before', tmp_path / 'now'
     before.mkdir()
     assert last_checkpoint(before) is None
-    (before / 'epoch_1.pth').touch()
+    whole(before / 'epoch_1.pth')
     (before / 'last_checkpoint').write_text(f'{before}/epoch_1.pth')
     before.rename(now)
     assert last_checkpoint(now) == f'{now}/epoch_1.pth'
     before.mkdir()
-    (before / 'epoch_1.pth').touch()  # a copy goes on from its own
+    whole(before / 'epoch_1.pth')  # a copy goes on from its own
     assert last_checkpoint(now) == f'{now}/epoch_1.pth'
     (now / 'epoch_1.pth').unlink()  # as with CheckpointHook(out_dir=...)
     assert last_checkpoint(now) == f'{before}/epoch_1.pth'
@@ -151,12 +158,28 @@ def test_the_last_checkpoint_is_found_where_the_folder_lies_now(tmp_path):
     assert config.load_from is None  # MMEngine begins anew, and says so
 
 
-def test_what_does_not_tell_its_last_checkpoint_is_a_line(tmp_path):
+@pytest.mark.parametrize('note', ['epoch_10.pth', 'epoch_11.pth', '', None])
+def test_where_the_last_checkpoint_is_not_whole_it_is_the_one_before(tmp_path, said, note):
+    """Named but cut or not there; nothing noted, as by other programs on a full disk; no note."""
+    for number in (2, 9):
+        best = whole(tmp_path / f'epoch_{number}.pth')
+    for name in ('best_acc_epoch_12.pth', 'pretrained_50.pth', '.0123456789abcdef.partial.pth'):
+        whole(tmp_path / name)
+    (tmp_path / 'epoch_10.pth').write_bytes((tmp_path / 'epoch_9.pth').read_bytes()[:-50])
+    if note is not None:
+        (tmp_path / 'last_checkpoint').write_text(note and f'{tmp_path}/{note}')
+    assert last_checkpoint(tmp_path) == best
+    (line,) = said()
+    assert line.endswith(f'goes on from {best}')
+    assert (note or 'last_checkpoint') in line
+
+
+def test_where_no_checkpoint_is_whole_it_is_a_line(tmp_path):
     (tmp_path / 'epoch_2.pth').touch()
-    with pytest.raises(SettingError, match=r'last_checkpoint: missing.*--resume .*epoch_2.pth'):
+    with pytest.raises(SettingError, match=r'last_checkpoint: must name a whole .*got nothing; na'):
         last_checkpoint(tmp_path)
     (tmp_path / 'last_checkpoint').write_text('/nowhere/epoch_3.pth')
-    with pytest.raises(SettingError, match='must name a checkpoint .*got /nowhere/epoch_3.pth'):
+    with pytest.raises(SettingError, match='must name a whole .*got /nowhere/epoch_3.pth'):
         last_checkpoint(tmp_path)
 
 
@@ -180,3 +203,18 @@ def test_a_better_checkpoint_never_removes_the_one_of_another_folder(tmp_path):
     assert Resumed(tmp_path, out_dir='/before').best == '/before/best_acc_epoch_1.pth'
     (tmp_path / 'best_acc_epoch_1.pth').touch()
     assert Resumed(tmp_path).best == f'{tmp_path}/best_acc_epoch_1.pth'
+
+
+def test_data_that_is_not_there_is_a_line(command, tmp_path, monkeypatch):
+    monkeypatch.setenv('RPSTN_DATA', str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    status, said = command(
+        'train',
+        ROOT / 'configs/tdm_waseda.py',
+        '--work-dir',
+        tmp_path / 'work',
+        '--cfg-options',
+        'train_dataloader.dataset.data_root=nowhere',
+    )
+    assert status == 1 and 'Traceback' not in said
+    assert said.splitlines()[-1].startswith("'nowhere' was not found; looked at: ")

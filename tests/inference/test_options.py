@@ -5,10 +5,8 @@ from pathlib import Path
 import pytest
 
 from rpstn.benchmark.settings import Settings
-from rpstn.deploy.export import Exported, ExportError
 from rpstn.deploy.run import ExportOptions, export
 from rpstn.errors import SettingError
-from rpstn.files import sha256
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.inference.options import InferOptions
 
@@ -22,8 +20,8 @@ from rpstn.inference.options import InferOptions
         (dict(exported=Path('x')), '--exported is of engines other than torch'),
         (dict(engine='onnx', device='cuda'), '--device is of engine torch; onnx .* got cuda'),
         (dict(retries=3), '--retries is of live streams, got a.mp4'),
-        (dict(out=None, show=True, save=['json']), '--save and --resume .* need --out'),
-        (dict(out=None, show=True, resume=True), '--save and --resume .* need --out'),
+        (dict(out=None, show=True, save=['json']), '--save, .* and --overwrite .* need --out'),
+        (dict(out=None, show=True, resume=True), '--save, .* and --overwrite .* need --out'),
         (dict(cfg_options={'modle.head.channels': 3}), 'got modle.head.channels; is model meant'),
     ],
 )
@@ -81,14 +79,3 @@ def test_of_export(options, message, tmp_path):
 def test_of_benchmark(options, message):
     with pytest.raises(SettingError, match=message):
         Settings(**options)
-
-
-def test_an_export_of_other_weights_is_refused(tmp_path):
-    a, b = tmp_path / 'a.pth', tmp_path / 'b.pth'
-    a.write_bytes(b'a')
-    b.write_bytes(b'b')
-    exported = Exported(tmp_path, dict(checkpoint='a.pth', checkpoint_sha256=sha256(a)))
-    exported.check_source(a)
-    Exported(tmp_path, {}).check_source(b)  # it does not say
-    with pytest.raises(ExportError, match='must be an export of .*b.pth, got one .* a.pth of sha'):
-        exported.check_source(b)

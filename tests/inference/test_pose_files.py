@@ -101,6 +101,7 @@ def test_a_journal_gives_back_what_was_written_to_the_last_bit(tmp_path):
     with RunFolder(tmp_path, 'a', about) as folder:
         for result in RESULTS:
             folder.write(result)
+    folder.close()
     with pytest.raises(RunError, match='add --resume'):
         RunFolder(tmp_path, 'a', about)
     with pytest.raises(RunError, match=r'another size \(\[64, 48\] instead of \[64, 49\]\)'):
@@ -118,6 +119,8 @@ def test_a_journal_gives_back_what_was_written_to_the_last_bit(tmp_path):
     with again:
         for result in [*RESULTS, FrameResult(5, 0.5, ())]:
             again.write(result)
-    assert RunFolder(tmp_path, 'a', about, resume=True).known == 4
-    again.complete()
+    again.close()
+    again = RunFolder(tmp_path, 'a', about, resume=True)
+    assert again.known == 4
+    again.complete([])
     assert not list(tmp_path.iterdir())

@@ -81,6 +81,14 @@ def test_both_are_drawn_side_by_side(demo):
     assert differs[300:].any() and not differs[60:400].any()
 
 
+def test_it_ends_in_a_report(demo):
+    out, said = demo
+    last = said.splitlines()[-2]
+    assert last.startswith(str(out / 'squat/report.html'))
+    assert '1 repetition' in last
+    assert 'Repetition 1' in (out / 'squat/report.html').read_text()
+
+
 def test_without_mediapipe_it_says_so(tmp_path, monkeypatch, capsys):
     for name in [*(name for name in sys.modules if name.split('.')[0] == 'mediapipe'), 'mediapipe']:
         monkeypatch.setitem(sys.modules, name, None)

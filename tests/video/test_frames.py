@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rpstn.names import hide_password
 from rpstn.video.frames import VideoWriter, open_frames
 from rpstn.video.inputs import expand_inputs, is_live, open_input
-from rpstn.video.live import hide_password
 from rpstn.video.part import Moment, Part
 from rpstn.video.readahead import read_ahead
 from rpstn.video.readers import UnreadableFrameError

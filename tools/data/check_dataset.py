@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,6 +10,9 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
 import rpstn  # noqa: F401
+from rpstn.drawing import write_image
+from rpstn.engine.configs import read_config
+from rpstn.files import WriteError
 from rpstn.pose.datasets import ClipDataset
 from rpstn.pose.datasets.inspection import DatasetSummary, summarize
 
@@ -198,7 +200,7 @@ def _bgr(color: np.ndarray) -> tuple[int, ...]:
 def main() -> None:
     """Write the sheet, print the table."""
     args = parse_args()
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmpose'))
@@ -207,9 +209,10 @@ def main() -> None:
         raise SystemExit(f'{type(dataset).__name__} is not a data set of clips')
     np.random.seed(args.seed)
     sheet = contact_sheet(dataset, args.clips)
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(args.out, sheet):
-        raise SystemExit(f'{args.out} cannot be written; .png and .jpg can')
+    try:
+        write_image(args.out, sheet)
+    except WriteError as error:
+        raise SystemExit(f'{error}; .png and .jpg can be') from None
     sequences = [dataset.sequences[i] for i in range(len(dataset.sequences))]
     summary = summarize(sequences, dataset.metainfo['skeleton_links'])
     print(f'\n{table(dataset, summary, args.worst)}\n\ncontact sheet: {args.out}')

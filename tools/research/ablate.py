@@ -31,6 +31,7 @@ from mmengine.config import Config, DictAction
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
+from rpstn.files import write_text
 from rpstn.tables import format_table
 
 from ablations import PARTS, frame_times, plot_ablations
@@ -268,7 +269,7 @@ def main() -> None:
         args.dump.mkdir(parents=True, exist_ok=True)
         for name in args.only:
             path = args.dump / f'{Path(args.config).stem}_{name}.py'
-            experiment_of(name, 0, args).read().dump(path)
+            write_text(path, experiment_of(name, 0, args).read().pretty_text)
             print(path)
         return
     planned = plan(args)
@@ -308,9 +309,8 @@ def main() -> None:
     )
     text = report(rows, args, experiment_of(BASE, 0, args).read())
     print(text)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(text)
-    (args.work_dir / 'table.json').write_text(json.dumps(rows, indent=1))
+    write_text(args.out, text)
+    write_text(args.work_dir / 'table.json', json.dumps(rows, indent=1))
     plot_ablations(
         {
             group: {

@@ -17,6 +17,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import HOOKS, MODELS
 from torch import nn
 
+from rpstn.drawing import write_figure
 from rpstn.engine.cpu import for_inference
 from rpstn.pose.hooks.relation_swap import swap_relation
 
@@ -151,4 +152,4 @@ def plot_ablations(
     )
     if title:
         figure.suptitle(title, fontsize=11)
-    figure.savefig(out, dpi=150)
+    write_figure(out, figure, dpi=150)

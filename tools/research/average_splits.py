@@ -14,9 +14,9 @@ from pathlib import Path
 import mmengine
 import numpy as np
 from mmengine.config import Config
-from mmengine.runner.checkpoint import CheckpointLoader
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
+from rpstn.checkpoints import read_checkpoint
 from rpstn.cli.options import add_runner_options
 from rpstn.engine.run import RunOptions, load_config
 from rpstn.engine.runner import build_runner
@@ -45,11 +45,10 @@ def trained_splits(checkpoint: str) -> set[int]:
 
     The config is read as text, nothing in it is run; empty where there is none.
     """
-    saved = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', logger='silent')
-    meta = saved.get('meta') or {} if isinstance(saved, dict) else {}
+    meta = read_checkpoint(checkpoint).get('meta') or {}
     try:
-        body = ast.parse(meta.get('cfg') or '').body
-    except SyntaxError:
+        body = ast.parse(str(meta.get('cfg') or '')).body
+    except (SyntaxError, ValueError, RecursionError):
         return set()
     loaders = [
         line.value

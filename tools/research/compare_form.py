@@ -29,6 +29,7 @@ from mmengine.config import DictAction
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
+from rpstn.files import write_text
 from rpstn.tables import format_table
 
 from experiments import Experiment, epoch_options, mean_and_spread, run_experiments
@@ -269,16 +270,16 @@ def main() -> None:
             progress.advance(task)
     text = report(results, args)
     print(text)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(text)
-    (args.work_dir / 'table.json').write_text(
+    write_text(args.out, text)
+    write_text(
+        args.work_dir / 'table.json',
         json.dumps(
             {
                 row: {column: collect(done, column, 'form/accuracy') for column in COLUMNS}
                 for row, done in results.items()
             },
             indent=1,
-        )
+        ),
     )
 
 

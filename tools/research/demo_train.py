@@ -28,6 +28,7 @@ import rpstn  # noqa: F401 (before MMPose: makes the OpenMMLab stack work)
 from rpstn.drawing import draw_pose
 from rpstn.engine.loading import joint_names
 from rpstn.engine.runner import build_runner, fit_machine
+from rpstn.files import replacing, write_text
 from rpstn.pose import VideoPCK
 from rpstn.tables import format_table
 from rpstn.video.frames import VideoWriter
@@ -154,7 +155,8 @@ def write_video(models: dict[str, torch.nn.Module], dataset, out: Path) -> None:
     for sequence in dataset.sequences:
         first.setdefault(sequence.action, sequence.name)
     width, height = (side * ZOOM for side in dataset.sequences[0].image_size)
-    with VideoWriter(out, 12.5, (width * len(models), height)) as video:
+    size = width * len(models), height
+    with replacing(out) as partial, VideoWriter(partial, 12.5, size) as video:
         for index in range(len(dataset)):
             if dataset.get_data_info(index)['video'] not in first.values():
                 continue
@@ -219,7 +221,7 @@ def main() -> None:
     figures = {'RPSTN': rpstn_run.test(), 'single frame': baseline.test()}
     test_set = rpstn_run.test_dataloader.dataset
     figures['mean pose (chance)'] = mean_pose_pck(rpstn_run.train_dataloader.dataset, test_set)
-    (out / 'pck.json').write_text(json.dumps(figures, indent=1))
+    write_text(out / 'pck.json', json.dumps(figures, indent=1))
     columns = [
         name.split('/')[1]
         for name in figures['RPSTN']

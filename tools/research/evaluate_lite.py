@@ -28,6 +28,7 @@ from rpstn.checkpoints import ModelError
 from rpstn.engine.loading import load_model
 from rpstn.engine.shipped import shipped_files
 from rpstn.errors import RPSTNError
+from rpstn.files import write_text
 from rpstn.pose.datasets import ClipDataset
 
 from blazepose_alone import BlazePoseAlone
@@ -187,7 +188,7 @@ def write_between(path: Path, text: str) -> None:
     _, found, after = rest.partition(END)
     if not found:
         raise ModelError(f'{path}: {BEGIN} is there, {END} is not')
-    path.write_text(f'{before}{BEGIN}\n{text}\n{END}{after}', encoding='utf-8')
+    write_text(path, f'{before}{BEGIN}\n{text}\n{END}{after}')
 
 
 def main() -> int:
@@ -208,7 +209,7 @@ def main() -> int:
             write_between(args.out, text)
         if args.json:
             runs = [asdict(run) for runs in rows.values() for run in runs]
-            args.json.write_text(json.dumps(runs, indent=1, default=np.ndarray.tolist))
+            write_text(args.json, json.dumps(runs, indent=1, default=np.ndarray.tolist))
     except (RPSTNError, FileNotFoundError, ImportError) as error:
         print(error, file=sys.stderr)
         return 1

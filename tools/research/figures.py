@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from rpstn.drawing import write_figure
+
 
 def read_scalars(work_dir: str | Path) -> list[dict]:
     """What the newest of MMEngine's runs in a work folder logged: a dict per line.
@@ -44,7 +46,7 @@ def plot_curves(runs: Mapping[str, str | Path], metric: str, out: str | Path) ->
     for axes in (loss_axes, metric_axes):
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(out, dpi=120)
+    write_figure(out, figure)
 
 
 def plot_relation(relation: np.ndarray, joints: Sequence[str], out: str | Path) -> None:
@@ -65,4 +67,4 @@ def plot_relation(relation: np.ndarray, joints: Sequence[str], out: str | Path) 
     axes.set(title='Joint relation, mean over the test clips', xlabel='draws on', ylabel='joint')
     bar = figure.colorbar(image, ticks=np.sqrt([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]))
     bar.set_ticklabels(['0', '0.01', '0.05', '0.1', '0.25', '0.5', '1'])
-    figure.savefig(out, dpi=120)
+    write_figure(out, figure)

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 import rpstn  # noqa: F401 (before MMPose: makes the OpenMMLab stack work)
+from rpstn.files import replacing
 from rpstn.video.frames import VideoWriter, open_frames
 
 from mediapipe_pose import MediaPipePose
@@ -68,7 +69,8 @@ def main() -> None:
     source = open_frames(args.source)
     with (
         MediaPipePose(tracking=False) as pose,
-        VideoWriter(args.out, source.fps, source.size) as video,
+        replacing(args.out) as partial,
+        VideoWriter(partial, source.fps, source.size) as video,
     ):
         for frame in source:
             if frame.index < args.skip:

@@ -20,7 +20,7 @@ import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
 from rpstn.checkpoints import ModelError
 from rpstn.engine.loading import read_model
 from rpstn.engine.shipped import FOLDER, FORMAT, from_pretrained
-from rpstn.files import replacing, sha256
+from rpstn.files import replacing, sha256, write_text
 
 LARGEST_MB = 15.0
 
@@ -59,10 +59,10 @@ def pack(
         for key, value in model.state_dict().items()
         if not key.startswith('data_preprocessor.')
     }
-    folder.mkdir(parents=True, exist_ok=True)
     description, target = folder / f'{name}.json', folder / f'{name}.pt'
     with replacing(target) as partial:
-        torch.save(dict(state_dict=weights), partial)
+        with open(partial, 'wb') as file:  # by its name PyTorch does not say what is wrong
+            torch.save(dict(state_dict=weights), file)
         size = partial.stat().st_size
         if size > largest_mb * 1e6:
             raise ModelError(
@@ -87,8 +87,7 @@ def pack(
             )
             + '\n'
         )
-    with replacing(description) as partial:
-        partial.write_text(text, encoding='utf-8')
+    write_text(description, text)
     return description, target
 
 

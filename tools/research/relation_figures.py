@@ -16,6 +16,8 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from rpstn.drawing import write_figure
+from rpstn.files import replacing
 from rpstn.video.frames import VideoWriter
 
 from related_clip import CutOut, RelatedClip
@@ -66,7 +68,7 @@ def plot_relations(
         _draw_bars(column_axes[0], support, clip, color)
         if over_time:
             _draw_course(column_axes[1], support, clip)
-    figure.savefig(out, dpi=150)
+    write_figure(out, figure, dpi=150)
 
 
 def _lay_out(columns: int, wide: float, over_time: bool):
@@ -97,7 +99,8 @@ def write_relation_video(
     left, right = figure.subplots(1, 2, width_ratios=[5 * wide, 6.2])
     title = figure.suptitle(clip.title, fontsize=11)
     norm = _norm(clip.relation)
-    with VideoWriter(out, fps, canvas.get_width_height()) as video:
+    size = canvas.get_width_height()
+    with replacing(out) as partial, VideoWriter(partial, fps, size) as video:
         everything = range(len(clip.frames))
         for frame, image in zip(clip.frames, clip.images(everything), strict=True):
             left.clear()

@@ -32,10 +32,11 @@ os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 import rpstn  # noqa: F401 (before MMPose: makes the OpenMMLab stack work)
 from rpstn.checkpoints import ModelError
+from rpstn.engine.configs import read_config
 from rpstn.engine.loading import load_model
 from rpstn.files import staging
 from rpstn.pose.boxes import BoxError
@@ -220,7 +221,7 @@ def main() -> None:
         source = open_frames(args.video) if args.video is not None else None
         if not Path(args.config).is_file():
             raise ModelError(f'{args.config}: no such config file')
-        cfg = Config.fromfile(args.config)
+        cfg = read_config(args.config)
         cfg.merge_from_dict(args.cfg_options)
         model = load_model(cfg, args.checkpoint, args.device)
         find_relation(model)  # before anything long

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from rpstn.data_files import read_npz
+from rpstn.limits import ROWS
 
 from .joint_json import JsonFrames, load_json, number_in, read_json
 from .joint_people import Person, identity
@@ -106,9 +108,9 @@ def read_arrays(path: Path) -> tuple[Iterator[Joint], dict[str, Any]]:
     """
     where = str(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            content = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        content = read_npz(path)
+        ROWS.check(max((math.prod(array.shape[:2]) for array in content.values()), default=0))
+    except (OSError, ValueError) as error:
         refuse(where, 'the file', 'an .npz of plain arrays', error)
     if 'keypoints' not in content and len(content) == 1:
         content = {'keypoints': next(iter(content.values()))}
@@ -136,11 +138,12 @@ def read_arrays(path: Path) -> tuple[Iterator[Joint], dict[str, Any]]:
         wrong = frames[frames != columns['frame'].astype(float)]
         fps = float(content['fps']) if 'fps' in content else None
         width, height = map(int, content.get('image_size', (0, 0)))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         refuse(where, 'frame, time, keypoints, scores, fps and image_size', 'numbers', error)
     if len(wrong):
         refuse(where, 'frame', 'whole numbers', columns['frame'].tolist())
-    names = [joint_name(str(name)) for name in content.get('joints', ())] or [*range(shape[1])]
+    given: np.ndarray = np.atleast_1d(content.get('joints', ()))
+    names = [joint_name(str(name)) for name in given.tolist()] or [*range(shape[1])]
     if len({*names}) != shape[1] or len(names) != shape[1]:
         allowed = f'{shape[1]} different names, as many as keypoints has'
         refuse(where, 'joints', allowed, ', '.join(map(str, names)))

@@ -24,7 +24,6 @@ face and the hands are left out.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -32,6 +31,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rpstn import data_files
 from rpstn.skeletons import get_skeleton
 
 from .joint_people import IDENTITIES, Person, identity_in, is_found
@@ -71,8 +71,8 @@ def load_json(path: Path) -> Any:
         BadSkeletonError: it is no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding='utf-8-sig'))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        return data_files.read_json(path)
+    except (ValueError, OSError) as error:
         refuse(str(path), 'the file', 'JSON in UTF-8', error)
 
 

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rpstn.limits import FARTHEST, PIXELS, ROWS, UNPACKED_BYTES, Limit, LimitError
+
 from .joint_people import Person, Points, change_places, choose
 from .refusal import BadSkeletonError, refuse
 
@@ -108,6 +110,7 @@ def lay_out(
     joints: dict[str | int, int] = {}
     points: Points = {}
     dim = 0
+    most = ROWS.value
     for row in rows:
         if row.frame < (first_frame or 0):
             refuse(row.where, 'frame', f'{first_frame or 0} or more', row.frame)
@@ -126,10 +129,15 @@ def lay_out(
         if any(map(math.isinf, row.point)) or math.isinf(row.score):
             found = f'{list(row.point)} with score {row.score}'
             refuse(row.where, f'joint {row.joint!r}', 'finite, or NaN where missing', found)
+        if any(abs(value) > FARTHEST for value in row.point):
+            allowed = f'within {FARTHEST:,.0f} of the origin'
+            refuse(row.where, f'joint {row.joint!r}', allowed, list(row.point))
         if key in points:
             field = f'joint {row.joint!r} of frame {row.frame}'
             refuse(row.where, field, 'given once', 'it a second time')
         points[key] = row.point, row.score
+        if len(points) > most:
+            _within(path, 'joints of all frames', ROWS, len(points))
     if not points:
         raise BadSkeletonError(f'{path}: no joints in it')
     chosen = choose(path, points, person, min_score)
@@ -138,6 +146,10 @@ def lay_out(
     if length > _SPAN + _GAPS * len(times):
         found = f'numbers from {first} to {max(times)} for {len(times)} frames'
         refuse(f'{path}: all of it', 'frame', 'the number of a frame', found)
+    size = 4 * length * len(joints) * dim
+    _within(path, 'frames x joints', UNPACKED_BYTES, size)
+    if image_size is not None:
+        _within(path, 'size', PIXELS, math.prod(image_size), 'x'.join(map(str, image_size)))
     keypoints = np.full((length, len(joints), dim), np.nan, np.float32)
     scores = np.full(keypoints.shape[:2], np.nan, np.float32)
     for (who, frame, joint), (point, score) in points.items():
@@ -159,6 +171,13 @@ def lay_out(
         tuple(unread),
         (_MIXED,) if change_places(points, chosen) else (),
     )
+
+
+def _within(path: str, field: str, limit: Limit, count: int, shown: str = '') -> None:
+    try:
+        limit.check(count, shown)
+    except LimitError as error:
+        refuse(f'{path}: all of it', field, 'fewer', error)
 
 
 def _names(path: str, joints: Iterable[str | int]) -> tuple[str, ...] | None:

@@ -18,7 +18,10 @@ import csv
 import math
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+
+from rpstn.data_files import read_lines
 
 from .joint_people import IDENTITIES, identity
 from .joint_sequence import Joint, joint_name
@@ -41,13 +44,8 @@ def read_table(path: Path, frame: int | None = None) -> tuple[Iterator[Joint], l
     Raises:
         BadSkeletonError: a column is missing; on the way, a field is no number.
     """
-    try:
-        with open(path, encoding='utf-8-sig', newline='') as file:
-            header = file.readline()
-            delimiter = max(',;\t', key=header.count)
-            fields, *rows = csv.reader([header or '\n', *file], delimiter=delimiter)
-    except (UnicodeDecodeError, csv.Error) as error:
-        refuse(str(path), 'the file', 'CSV in UTF-8', error)
+    rows = _rows(path)
+    fields = next(rows)
     names, where = [name.strip().lower() for name in fields], f'{path}: line 1'
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
         refuse(where, 'columns', 'named once', ', '.join(twice))
@@ -58,6 +56,17 @@ def read_table(path: Path, frame: int | None = None) -> tuple[Iterator[Joint], l
     read.update(name for columns in joints.values() for name in columns.values())
     rows_of = _joints(path, names, rows, joints, person, frame)
     return rows_of, [name for name in names if name not in read]
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    """The fields of each line, the header's first."""
+    try:
+        lines = read_lines(path)
+        header = next(lines, '\n')
+        delimiter = max(',;\t', key=header.count)
+        yield from csv.reader(chain([header], lines), delimiter=delimiter)
+    except (ValueError, OSError, csv.Error) as error:
+        refuse(str(path), 'the file', 'CSV in UTF-8', error)
 
 
 def _need(where: str, names: list[str], needed: list[str]) -> None:
@@ -95,7 +104,7 @@ def _wide(where: str, names: list[str]) -> Columns:
 def _joints(
     path: Path,
     names: list[str],
-    rows: list[list[str]],
+    rows: Iterator[list[str]],
     joints: Columns,
     person: str,
     frame: int | None,

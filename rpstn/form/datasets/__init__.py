@@ -5,6 +5,7 @@ from .penn_skeletons import PennSkeletonDataset
 from .sequence import BadSkeletonError, SkeletonSequence
 from .skeleton_dataset import SkeletonDataset
 from .splits import SPLITS, leave_days_out, leave_group_out, random_split, split_indices
+from .ui_prmd import UIPRMDDataset
 from .waseda import WasedaSquatDataset
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     'SkeletonDataset',
     'SkeletonFormDataset',
     'SkeletonSequence',
+    'UIPRMDDataset',
     'WasedaSquatDataset',
     'leave_days_out',
     'leave_group_out',

@@ -6,8 +6,7 @@ T frames, V skeleton joints, D = 2 or 3 coordinates.
 from __future__ import annotations
 
 import csv
-import zipfile
-import zlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,14 @@ from typing import Any
 import numpy as np
 from mmaction.registry import DATASETS
 
-from rpstn.errors import SettingError
+from rpstn.data_files import read_lines, read_npz
+from rpstn.errors import SettingError, first_line
 
 from .sequence import BadSkeletonError, SkeletonSequence, refuse
 from .skeleton_dataset import SkeletonDataset
 
 LABEL_SEPARATOR = ';'
+_MOST_CLASSES = 10_000
 _NEEDED = ('name', 'label')
 # What an item has under these names comes from elsewhere.
 _RESERVED = {
@@ -65,7 +66,7 @@ class SkeletonFormDataset(SkeletonDataset):
             need ``metainfo=dict(skeleton='coco17', unit='px')`` or the like.
     """
 
-    METAINFO = dict(skeleton='mediapipe19', unit='cm')
+    METAINFO = dict(skeleton='mediapipe19', unit='cm', axes=(1, -1, -1))
 
     def __init__(
         self,
@@ -139,13 +140,8 @@ class SkeletonFormDataset(SkeletonDataset):
 
         content = load_arrays(path)
         annotations, parts = _annotations(path, content)
-        numbers = [
-            label
-            for a in annotations
-            if isinstance(a, dict)
-            for label in np.atleast_1d(a.get('label', []))
-            if isinstance(label, np.integer)
-        ]
+        labels = (a.get('label') for a in annotations if isinstance(a, dict))
+        numbers = [number for label in labels for number in _class_numbers(label)]
         self._metainfo.setdefault('classes', tuple(map(str, range(max(numbers, default=-1) + 1))))
         for number, annotation in enumerate(annotations):
             name = f'annotation {number}'
@@ -156,48 +152,55 @@ class SkeletonFormDataset(SkeletonDataset):
                 yield _from_annotation(path, name, annotation, parts)
             except BadSkeletonError as error:
                 self.reject(name, error)
+            except (TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+                found = f'{type(error).__name__}: {first_line(error)}'
+                self.reject(
+                    name, BadSkeletonError(f'{path}, {name}: must be as MMAction2 has it ({found})')
+                )
+
+
+def _class_numbers(label: object) -> list[int]:
+    """Those that a label is, or holds; none of what cannot be one."""
+    numbers = label if isinstance(label, (list, tuple, np.ndarray)) else [label]
+    return [
+        int(number)
+        for number in np.ravel(np.asarray(numbers, object))
+        if isinstance(number, (int, np.integer)) and 0 <= number < _MOST_CLASSES
+    ]
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:
     try:
-        with path.open(newline='', encoding='utf-8-sig') as file:
-            reader = csv.DictReader(file, restval='')
-            columns = tuple(reader.fieldnames or ())
-            missing = [c for c in _NEEDED if c not in columns]
-            if missing:
-                raise BadSkeletonError(f'{path}: columns must include {_NEEDED}, got {columns}')
-            if taken := sorted((_RESERVED - {'label'}) & set(columns)):
-                refuse(str(path), 'columns', 'called other than what the joints give', f'{taken}')
-            return [
-                {key: value.strip() for key, value in row.items() if isinstance(value, str)}
-                for row in reader
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(read_lines(path), restval='')
+        columns = tuple(reader.fieldnames or ())
+        missing = [c for c in _NEEDED if c not in columns]
+        if missing:
+            raise BadSkeletonError(f'{path}: columns must include {_NEEDED}, got {columns}')
+        if taken := sorted((_RESERVED - {'label'}) & set(columns)):
+            refuse(str(path), 'columns', 'called other than what the joints give', f'{taken}')
+        return [
+            {key: value.strip() for key, value in row.items() if isinstance(value, str)}
+            for row in reader
+        ]
+    except BadSkeletonError:
+        raise
+    except (ValueError, csv.Error) as error:
         raise BadSkeletonError(f'{path}: must be a CSV table in UTF-8, got {error}') from None
 
 
 def _image_shape(row: dict[str, str], dims: int) -> tuple[int, int] | None:
     height, width = row.get('height', ''), row.get('width', '')
-    known = dims == 2 and height.isdecimal() and width.isdecimal()
+    known = dims == 2 and all(re.fullmatch('[0-9]{1,9}', side) for side in (height, width))
     return (int(height), int(width)) if known else None
 
 
 def _read_archive(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The arrays, and for those that cannot be read, why."""
-    arrays, unread = {}, {}
+    unread: dict[str, str] = {}
     try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise SettingError('a single array')
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        return read_npz(path, unread), unread
+    except ValueError as error:
         raise BadSkeletonError(f'{path}: must be an .npz archive of arrays, got {error}') from None
-    with archive:
-        for name in archive.files:
-            try:
-                arrays[name] = archive[name]
-            except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
-                unread[name] = str(error)
-    return arrays, unread
 
 
 def _annotations(path: Path, content: object) -> tuple[list, dict[str, tuple[str, ...]]]:
@@ -211,7 +214,12 @@ def _annotations(path: Path, content: object) -> tuple[list, dict[str, tuple[str
             + (f' with {sorted(map(str, content))}' if isinstance(content, dict) else '')
         )
     parts: dict[str, tuple[str, ...]] = {}
-    for part, names in (content.get('split') or {}).items():
+    split = content.get('split') or {}
+    if not isinstance(split, dict) or not all(
+        isinstance(names, (list, tuple, np.ndarray)) for names in split.values()
+    ):
+        refuse(str(path), 'split', 'a dict of lists of names', type(split).__name__)
+    for part, names in split.items():
         for name in names:
             parts[str(name)] = (*parts.get(str(name), ()), str(part))
     return content['annotations'], parts

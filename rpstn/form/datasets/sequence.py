@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rpstn.data.joints.refusal import BadSkeletonError, refuse
+from rpstn.data.points import too_far
+from rpstn.limits import FARTHEST
 
 __all__ = ['BadSkeletonError', 'SkeletonSequence', 'refuse']
 
@@ -69,6 +71,15 @@ class SkeletonSequence:
                 self.where,
                 'keypoint',
                 'finite, or NaN for a missing joint',
+                f'{joints[person, frame, joint].tolist()} for joint {joint} of frame {frame}',
+            )
+        far = too_far(joints)
+        if far.any():
+            person, frame, joint = np.argwhere(far.any(axis=3))[0]
+            refuse(
+                self.where,
+                'keypoint',
+                f'within {FARTHEST:,.0f} of the origin',
                 f'{joints[person, frame, joint].tolist()} for joint {joint} of frame {frame}',
             )
         if shape[1] < min_frames:

@@ -19,7 +19,7 @@ from mmengine.dataset import force_full_init
 from mmengine.logging import print_log
 
 from rpstn.data.paths import find_data
-from rpstn.errors import SettingError
+from rpstn.errors import SettingError, first_line
 from rpstn.skeletons import get_skeleton
 
 from .sequence import BadSkeletonError, SkeletonSequence, refuse
@@ -141,6 +141,11 @@ class SkeletonDataset(BaseActionDataset):
                 groups.append(sequence.groups)
             except BadSkeletonError as error:
                 self.reject(sequence.name, error)
+            except (TypeError, ValueError, OverflowError) as error:  # of a label, a size, ...
+                found = f'{type(error).__name__}: {first_line(error)}'
+                self.reject(
+                    sequence.name, BadSkeletonError(f'{sequence.where}: cannot be used ({found})')
+                )
         self._report(len(items))
         count = len(self._metainfo['classes'])
         self.num_classes = self.num_classes or count

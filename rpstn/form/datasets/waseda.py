@@ -5,7 +5,6 @@ T frames, V = 19 joints, P = V (V - 1) / 2 = 171 pairs.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,9 @@ from mmaction.registry import DATASETS
 from mmengine.logging import print_log
 
 from rpstn.data.cache import cached_arrays
+from rpstn.data_files import read_json
 from rpstn.errors import SettingError
+from rpstn.limits import FARTHEST
 
 from ..geometry.distances import joints_from_distances, pairwise_distances
 from .sequence import BadSkeletonError, SkeletonSequence, refuse
@@ -149,8 +150,8 @@ def _parse(file: Path) -> np.ndarray:
         SettingError: what is wrong, without the file.
     """
     try:
-        content = json.loads(file.read_bytes(), object_pairs_hook=_unique)
-    except (ValueError, RecursionError, OSError) as error:
+        content = read_json(file, _unique)
+    except (ValueError, OSError) as error:
         raise SettingError(f'must be JSON, got {error}') from None
     if not isinstance(content, dict) or not content:
         raise SettingError(
@@ -167,7 +168,7 @@ def _parse(file: Path) -> np.ndarray:
     distances = np.stack([rows[number] for number in present.tolist()])
     points = joints_from_distances(distances, align=True)
     misfit = np.abs(pairwise_distances(points) - distances).max(axis=1)
-    if misfit.max() > _TOLERANCE:
+    if not misfit.max() <= _TOLERANCE:
         raise SettingError(
             f'3d_joint must be distances of {_JOINTS} points in space to within '
             f'{_TOLERANCE} m, got {misfit.max():.3g} m beside them in frame '
@@ -212,7 +213,7 @@ def _distances(key: str, entry: dict) -> np.ndarray:
             f'frame {key}: 3d_joint must be {_PAIRS} numbers, got '
             f'{" x ".join(map(str, values.shape)) or "one"}'
         )
-    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    bad = np.flatnonzero(~((values > 0) & (values < FARTHEST)))
     if len(bad):
         raise SettingError(
             f'frame {key}: 3d_joint must be positive distances, got '

@@ -14,6 +14,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.calibration import CalibrationDisplay, calibration_curve
 
+from rpstn.drawing import write_figure
+
 
 def calibration_error(probabilities: np.ndarray, right: np.ndarray, num_bins: int = 15) -> float:
     """Mean of |accuracy - confidence| over bins of probabilities, weighted by their counts.
@@ -84,4 +86,4 @@ def plot_reliability(
     axes.set_title(f'{title}\nexpected calibration error {error:.1f} %'.strip())
     below.hist(probabilities, num_bins, (0, 1), color='grey', edgecolor='white')
     below.set(xlabel='confidence', ylabel='samples')
-    figure.savefig(out, dpi=120)
+    write_figure(out, figure)

@@ -13,6 +13,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay
 
+from rpstn.drawing import write_figure
 from rpstn.errors import SettingError
 from rpstn.tables import format_table
 
@@ -85,4 +86,4 @@ def plot_confusion_matrix(
     )
     axes.set(xlabel='predicted class', ylabel='true class (samples)', title=title)
     figure.colorbar(display.im_, label='share of the true class', shrink=0.8)
-    figure.savefig(out, dpi=120)
+    write_figure(out, figure)

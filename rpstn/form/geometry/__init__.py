@@ -7,7 +7,6 @@ from .motion import (
     fill_gaps,
     joint_angle,
     remove_outliers,
-    repetitions,
     resample,
     standing_angle,
 )
@@ -21,7 +20,6 @@ __all__ = [
     'normalize_limbs',
     'pairwise_distances',
     'remove_outliers',
-    'repetitions',
     'resample',
     'standing_angle',
     'to_condensed',

@@ -1,4 +1,4 @@
-"""A skeleton's motion: joint angles, where repetitions start and end, tempo, gaps and outliers.
+"""A skeleton's motion: joint angles, where bends start, tempo, gaps and outliers.
 
 Shapes: T frames, V joints, D = 2 or 3 coordinates. A joint with a NaN coordinate is missing.
 """
@@ -80,7 +80,10 @@ def canonical_starts(
     hysteresis: float = 10,
     min_frames: int = 3,
 ) -> list[int]:
-    """The frame at which each repetition starts: the last one standing before a bend.
+    """The frames at which clips are cut: the last one standing before each bend.
+
+    As Ogata et al. cut them (figure 9), whatever comes of the bend; what counts as a repetition is
+    told by :func:`rpstn.form.repetitions.find_repetitions`.
 
     A person stands above ``min_angle`` of :func:`standing_angle`, is bent below ``min_angle`` -
     ``hysteresis``, and in between, or where the angle is NaN, does what they did before (at the
@@ -102,37 +105,6 @@ def canonical_starts(
     Raises:
         ValueError: the shape does not fit, or a parameter.
     """
-    bends = _bends(joints, skeleton, min_angle, side, hysteresis, min_frames)
-    return [start for start, _ in bends if start is not None]
-
-
-def repetitions(
-    joints: np.ndarray | Tensor,
-    skeleton: str | Skeleton,
-    min_angle: float = 150,
-    side: str = 'right',
-    hysteresis: float = 10,
-    min_frames: int = 3,
-) -> list[tuple[int, int]]:
-    """The frames (start, end) of each whole repetition, from standing to standing.
-
-    ``start`` is the last frame standing before the bend, as of :func:`canonical_starts`, ``end``
-    the first one after it, so the repetition is ``joints[start:end + 1]``. Bends that the clip
-    cuts off are left out. Arguments and errors are those of :func:`canonical_starts`.
-    """
-    bends = _bends(joints, skeleton, min_angle, side, hysteresis, min_frames)
-    return [(start, end) for start, end in bends if start is not None and end is not None]
-
-
-def _bends(
-    joints: np.ndarray | Tensor,
-    skeleton: str | Skeleton,
-    min_angle: float,
-    side: str,
-    hysteresis: float,
-    min_frames: int,
-) -> list[tuple[int | None, int | None]]:
-    """The frames standing around each bend; None where the clip begins or ends within it."""
     _check_sequence(joints)
     if hysteresis < 0 or min_frames < 1:
         raise ValueError(
@@ -160,14 +132,7 @@ def _bends(
         _, begin, end = min(short)
         standing[begin:end] ^= True
     upright = np.flatnonzero(upright)
-    return [
-        (
-            int(upright[upright < begin][-1]) if begin > 0 else None,
-            int(upright[upright >= end][0]) if end < len(standing) else None,
-        )
-        for begin, end in zip(edges, edges[1:])
-        if not standing[begin]
-    ]
+    return [int(upright[upright < begin][-1]) for begin in edges[1:-1] if not standing[begin]]
 
 
 def _check_sequence(joints: np.ndarray | Tensor) -> None:

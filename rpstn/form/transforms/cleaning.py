@@ -11,8 +11,11 @@ from mmcv.transforms import BaseTransform
 from scipy.ndimage import gaussian_filter1d
 
 from rpstn.errors import SettingError
+from rpstn.skeletons import get_skeleton
 
 from ..geometry.motion import fill_gaps, remove_outliers
+
+SIDES = ('left', 'right')
 
 
 @TRANSFORMS.register_module()
@@ -99,22 +102,30 @@ class CenterSkeleton(BaseTransform):
     Modified key: keypoint (M, T, V, C).
 
     Args:
+        feet: a skeleton: in each frame the middle of its ankles is at 0 instead. So joints about
+            the hips, as a network tells them of one image, and joints in a room become the same
+            movement, as long as the person stays on their feet.
         unit: a number, in the unit of the joints: 100 turns centimetres into metres; or
             ``'body'``, the root mean square of the joints' coordinates about that middle, for
             joints in pixels.
     """
 
-    def __init__(self, unit: float | str = 1.0) -> None:
+    def __init__(self, unit: float | str = 1.0, feet: str | None = None) -> None:
         if unit != 'body' and (isinstance(unit, str) or unit <= 0):
             raise SettingError(f"unit must be 'body' or a number > 0, got {unit!r}")
-        self.unit = unit
+        self.unit, self.feet = unit, feet
+        skeleton = None if feet is None else get_skeleton(feet)
+        self._ankles = [skeleton.index(f'{side}_ankle') for side in SIDES] if skeleton else []
 
     def transform(self, results: dict) -> dict:
         keypoint = results['keypoint']
-        keypoint = keypoint - np.nanmean(keypoint, axis=(0, 1, 2))
+        if self._ankles:
+            keypoint = keypoint - keypoint[:, :, self._ankles].mean(2, keepdims=True)
+        else:
+            keypoint = keypoint - np.nanmean(keypoint, axis=(0, 1, 2))
         unit = np.sqrt(np.nanmean(np.square(keypoint))) if self.unit == 'body' else self.unit
         results['keypoint'] = (keypoint / unit).astype(np.float32)
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(unit={self.unit!r})'
+        return f'{type(self).__name__}(unit={self.unit!r}, feet={self.feet!r})'

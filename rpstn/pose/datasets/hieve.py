@@ -5,7 +5,6 @@ https://arxiv.org/abs/2005.04490. K = 14 joints.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,9 @@ import numpy as np
 from mmpose.registry import DATASETS
 
 from rpstn.data.paths import find_data
+from rpstn.data_files import read_json
 from rpstn.files import is_stray
+from rpstn.limits import FARTHEST
 from rpstn.video.readers import ImageReader, UnreadableFrameError, VideoReader
 
 from .boxes import inside_image, joints_boxes
@@ -141,7 +142,7 @@ class HiEveClipDataset(TrackClipDataset):
 
     def _frame_number(self, image: dict, where: str) -> int:
         name = (_field(image, 'image', where) or [{}])[0].get('name')
-        if not isinstance(name, str) or not re.fullmatch(r'\d+', Path(name).stem):
+        if not isinstance(name, str) or not re.fullmatch(r'[0-9]{1,9}', Path(name).stem):
             raise BadSequenceError(f"{where}: image name must be like '000000.jpg', got {name!r}")
         number = int(Path(name).stem) - self.first_frame
         if number < 0:
@@ -156,7 +157,7 @@ class HiEveClipDataset(TrackClipDataset):
         folder = Path(self.data_root) / 'images' / video
         if not folder.is_dir():
             return VideoReader(str(Path(self.data_root) / 'videos' / f'{video}.mp4')), labelled
-        numbered = {int(f.stem): f for f in folder.iterdir() if re.fullmatch(r'\d+', f.stem)}
+        numbered = {int(f.stem): f for f in folder.iterdir() if re.fullmatch(r'[0-9]{1,9}', f.stem)}
         wanted = range(self.first_frame, self.first_frame + len(numbered))
         missing = [n for n in wanted if n not in numbered]
         if missing or not numbered:
@@ -170,7 +171,7 @@ class HiEveClipDataset(TrackClipDataset):
 
 def _read(file: Path) -> dict:
     try:
-        return json.loads(file.read_text(encoding='utf-8'))
+        return read_json(file)
     except (OSError, ValueError) as error:
         raise BadSequenceError(f'{file}: cannot be read as JSON ({error})') from None
 
@@ -201,7 +202,12 @@ def _label(
         if joint not in range(_JOINTS):
             raise BadSequenceError(f'{where}: point id must be 0 to {_JOINTS - 1}, got {joint}')
         at = f'{where}, joint {joint:g}'
-        keypoints[int(joint)] = _number(point, 'x', at), _number(point, 'y', at)
+        x, y = (_number(point, side, at) for side in 'xy')
+        if max(abs(x), abs(y)) > FARTHEST:
+            raise BadSequenceError(
+                f'{at}: x and y must lie within {FARTHEST:,.0f} of the origin, got {x:g} and {y:g}'
+            )
+        keypoints[int(joint)] = x, y
         labelled[int(joint)] = True
         occluded[int(joint)] = _number(point, 'is_visible', at, 1) == 0
     labelled &= inside_image(keypoints, size)

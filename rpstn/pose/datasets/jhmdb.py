@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 from mmengine.logging import print_log
 from mmpose.registry import DATASETS
 
 from rpstn.data.cache import cached_arrays
 from rpstn.data.paths import find_data
-from rpstn.errors import SettingError
+from rpstn.data.points import too_far
+from rpstn.data_files import read_mat
+from rpstn.errors import SettingError, one_line
+from rpstn.limits import FARTHEST
 from rpstn.video.readers import ImageReader, UnreadableFrameError, VideoReader
 
 from .boxes import fill_boxes, inside_image, joints_boxes, mask_box
@@ -221,12 +223,16 @@ def _parse_all(root: Path, names: Sequence[str], source: str) -> dict[str, np.nd
 
 def _parse(root: Path, name: str, source: str) -> dict:
     joints_file, mask_file, *_ = _paths(root, name)
-    joints = _load(joints_file, 'pos_img').astype(np.float64)
+    joints = _load(joints_file, 'pos_img')
     if joints.ndim != 3 or joints.shape[:2] != (2, _JOINTS):
         raise BadSequenceError(
             f'{joints_file}: pos_img must be (2, {_JOINTS}, frames), got {joints.shape}'
         )
-    joints = joints.transpose(2, 1, 0)
+    if too_far(joints).any():
+        raise BadSequenceError(
+            f'{joints_file}: pos_img must lie within {FARTHEST:,.0f} of the origin'
+        )
+    joints = joints.transpose(2, 1, 0).astype(np.float64)
     reader = _reader(root, name, source)
     size = reader.size()
     # The header's number of frames is wrong in these videos; counting decodes them once.
@@ -254,9 +260,12 @@ def _load(file: Path, field: str) -> np.ndarray:
     if not file.is_file():
         raise BadSequenceError(f'{file}: the file does not exist')
     try:
-        return scipy.io.loadmat(file, variable_names=[field])[field]
-    except KeyError:
-        raise BadSequenceError(f'{file}: has no field {field}') from None
-    # SciPy raises many kinds for a damaged file.
-    except Exception as error:  # noqa: BLE001
-        raise BadSequenceError(f'{file}: cannot be read as a .mat file ({error})') from None
+        content = read_mat(file, [field])
+    except (OSError, ValueError) as error:
+        found = one_line(error)
+        raise BadSequenceError(f'{file}: cannot be read as a .mat file ({found})') from None
+    if field not in content:
+        raise BadSequenceError(f'{file}: has no field {field}')
+    if content[field].dtype.kind not in 'buif':
+        raise BadSequenceError(f'{file}: {field} must be numbers, got {content[field].dtype}')
+    return content[field]

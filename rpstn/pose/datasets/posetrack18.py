@@ -5,7 +5,6 @@ https://arxiv.org/abs/1710.10000. K = 17 joints.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,10 @@ import numpy as np
 from mmpose.registry import DATASETS
 
 from rpstn.data.paths import find_data
+from rpstn.data.points import too_far
+from rpstn.data_files import read_json
 from rpstn.files import is_stray
+from rpstn.limits import FARTHEST, FRAMES, LimitError
 from rpstn.video.readers import ImageReader, UnreadableFrameError
 
 from .boxes import inside_image
@@ -145,6 +147,10 @@ class PoseTrack18ClipDataset(TrackClipDataset):
         first = images[0]
         path = Path(self.data_root) / first['file_name']
         count = _whole(first, 'nframes', f'image {first["id"]}')
+        try:
+            FRAMES.check(count)
+        except LimitError as error:
+            raise BadSequenceError(f'image {first["id"]}: nframes must be lower, {error}') from None
         frames = max(map(_frame_number, images))
         if frames >= count:
             raise BadSequenceError(
@@ -163,7 +169,7 @@ class PoseTrack18ClipDataset(TrackClipDataset):
 def _read_file(file: Path) -> dict[str, tuple[Path, list[dict], dict[int, list[dict]]]]:
     """Folder of a video's images -> the file, its images, annotations by image."""
     try:
-        content = json.loads(file.read_text(encoding='utf-8'))
+        content = read_json(file)
     except (OSError, ValueError) as error:
         raise BadSequenceError(f'{file}: cannot be read as JSON ({error})') from None
     for field in ('images', 'annotations'):
@@ -177,19 +183,21 @@ def _read_file(file: Path) -> dict[str, tuple[Path, list[dict], dict[int, list[d
         where = f'{file}: image {image.get("id")}'
         _whole(image, 'id', where)
         name = image.get('file_name')
-        if not isinstance(name, str) or not re.fullmatch(r'.*/\d+\.\w+', name):
+        if not isinstance(name, str) or not re.fullmatch(r'.*/[0-9]{1,9}\.\w+', name):
             raise BadSequenceError(
                 f'{where}: file_name must be like '
                 f"'images/val/000342_mpii_test/000000.jpg', got {name!r}"
             )
+        if Path(name).is_absolute() or '..' in Path(name).parts:
+            raise BadSequenceError(f'{where}: file_name must lie in the data set, got {name!r}')
         videos.setdefault(str(Path(name).parent), []).append(image)
     known = {image['id'] for image in content['images']}
     people: dict[int, list[dict]] = {}
     for annotation in content['annotations']:
-        if annotation.get('image_id') not in known:
+        where = f'{file}: annotation {annotation.get("id")}'
+        if _whole(annotation, 'image_id', where) not in known:
             raise BadSequenceError(
-                f'{file}: annotation {annotation.get("id")}: image_id must be '
-                f'the id of an image, got {annotation.get("image_id")!r}'
+                f'{where}: image_id must be the id of an image, got {annotation.get("image_id")!r}'
             )
         people.setdefault(annotation['image_id'], []).append(annotation)
     return {folder: (file, images, people) for folder, images in videos.items()}
@@ -226,8 +234,13 @@ def _label(annotation: dict, size: tuple[int, int], where: str) -> PersonLabel:
 def _numbers(item: dict, field: str, count: int, where: str) -> np.ndarray:
     try:
         values = np.asarray(item.get(field), float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         values = np.empty(0)
+    if values.shape == (count,) and (far := too_far(values)).any():
+        found = values[far][0]
+        raise BadSequenceError(
+            f'{where}: {field} must lie within {FARTHEST:,.0f} of the origin, got {found:g}'
+        )
     if values.shape != (count,) or not np.isfinite(values).all():
         got = item.get(field)
         got = f'{len(got)} entries' if isinstance(got, list) else repr(got)

@@ -5,13 +5,16 @@ N frames of a sequence, K joints.
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from rpstn.data.points import too_far
 from rpstn.errors import BadSequenceError
+from rpstn.limits import FARTHEST, PIXELS, LimitError
 from rpstn.video.readers import FrameReader
 
 
@@ -66,6 +69,11 @@ class PoseSequence:
                 self._refuse(field, f'must be {expected}', f'shape {found}')
         if self.image_size is not None and min(self.image_size) <= 0:
             self._refuse('image_size', 'must be positive', f'{self.image_size}')
+        if self.image_size is not None:
+            try:
+                PIXELS.check(math.prod(self.image_size), 'x'.join(map(str, self.image_size)))
+            except LimitError as error:
+                self._refuse('image_size', 'must be smaller', str(error))
         broken = self.labelled & ~np.isfinite(self.keypoints).all(axis=2)
         if broken.any():
             frame, joint = np.argwhere(broken)[0]
@@ -76,6 +84,14 @@ class PoseSequence:
                 f'{frame} ({broken.sum()} such joints)',
             )
         sides = self.boxes[:, 2:] - self.boxes[:, :2]
+        far = too_far(self.boxes).any(axis=1)
+        if far.any():
+            frame = int(np.flatnonzero(far)[0])
+            self._refuse(
+                'boxes',
+                f'must lie within {FARTHEST:,.0f} of the origin',
+                f'{self.boxes[frame].tolist()} in frame {frame} ({far.sum()} such boxes)',
+            )
         flat = ~(np.isfinite(self.boxes).all(axis=1) & (sides > 0).all(axis=1))
         if flat.any():
             frame = int(np.flatnonzero(flat)[0])

@@ -5,7 +5,6 @@ N frames of a clip, K joints.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ import numpy as np
 from mmpose.registry import DATASETS
 
 from rpstn.data.paths import find_data
-from rpstn.errors import SettingError
+from rpstn.data_files import read_npz
+from rpstn.errors import SettingError, first_line
 from rpstn.files import is_stray
 from rpstn.video.readers import VideoReader
 
@@ -89,17 +89,29 @@ class TeacherClipDataset(ClipDataset):
 
     def _sequence(self, file: Path, names: list[str]) -> PoseSequence:
         try:
-            with np.load(file, allow_pickle=False) as saved:
-                fields = {name: saved[name] for name in _FIELDS}
-        except KeyError as error:
-            raise BadSequenceError(f'{file}: has no field {error.args[0]}') from None
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            fields = read_npz(file)
+        except (OSError, ValueError) as error:
             raise BadSequenceError(f'{file}: cannot be read ({error})') from None
+        if missing := [name for name in _FIELDS if name not in fields]:
+            raise BadSequenceError(f'{file}: has no field {missing[0]}')
+        try:
+            return self._checked(file, fields, names)
+        except BadSequenceError:
+            raise
+        except (TypeError, ValueError, IndexError, OverflowError) as error:
+            raise BadSequenceError(
+                f'{file}: is not as label_by_teacher.py writes it ({first_line(error)})'
+            ) from None
+
+    def _checked(self, file: Path, fields: dict[str, np.ndarray], names: list[str]) -> PoseSequence:
         if fields['joints'].tolist() != names:
             raise BadSequenceError(
                 f'{file}: joints must be {names}, got {fields["joints"].tolist()}'
             )
-        video = Path(self.data_root) / str(fields['video'])
+        named = Path(str(fields['video']))
+        if named.is_absolute() or '..' in named.parts:
+            raise BadSequenceError(f'{file}: video must lie in the data set, got {named}')
+        video = Path(self.data_root) / named
         if not video.is_file():
             raise BadSequenceError(f'{file}: its video {video} does not exist')
         width, height = map(int, fields['image_size'])

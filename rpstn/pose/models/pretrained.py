@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.logging import print_log
-from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
+from rpstn.checkpoints import read_checkpoint
 from rpstn.errors import SettingError
 from rpstn.skeletons import get_skeleton
 
@@ -43,8 +43,8 @@ def load_single_frame(
         SettingError: a weight of the networks is not in the checkpoint or has another shape, the
             checkpoint has others that they have not, or joints that have no names.
     """
-    saved = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', logger='silent')
-    weights = saved.get('state_dict', saved) if isinstance(saved, dict) else {}
+    saved = read_checkpoint(checkpoint)
+    weights = saved.get('state_dict', saved)
     weights = {
         _our_name(key): value
         for key, value in weights.items()
@@ -93,7 +93,7 @@ def load_last_layer(layer: nn.Module, checkpoint: str) -> None:
     Raises:
         SettingError: the checkpoint's last layer has other shapes, or it has none.
     """
-    saved = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', logger='silent')
+    saved = read_checkpoint(checkpoint)
     weights = saved.get('state_dict', saved)
     last = {name: weights.get(f'{_LAST}{name}') for name in ('weight', 'bias')}
     wanted = {name: tuple(value.shape) for name, value in layer.state_dict().items()}

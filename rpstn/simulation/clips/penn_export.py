@@ -10,8 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from rpstn.drawing import encode_image
 from rpstn.errors import RPSTNError, SettingError
-from rpstn.files import replacing
+from rpstn.files import replacing, write_text
 from rpstn.pose.datasets.penn_action import RENDERED_MARKER as MARKER
 from rpstn.pose.datasets.penn_action import PennActionDataset
 from rpstn.pose.datasets.sequence import PoseSequence
@@ -41,7 +42,7 @@ def prepare(out: Path) -> Path:
     frames = out / 'frames'
     _check_rendered(frames)
     frames.mkdir(parents=True, exist_ok=True)
-    (frames / MARKER).write_text(_NOTICE)
+    write_text(frames / MARKER, _NOTICE)
     return frames
 
 
@@ -141,8 +142,7 @@ def write_sequence(sequence: PoseSequence, frames: Path, seed: int = 0, quality:
     )
     for t, picture in enumerate(pictures, 1):
         path = partial / f'{t:06d}.jpg'
-        if not cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, quality]):
-            raise OSError(f'{path}: the frame could not be written')
+        path.write_bytes(encode_image(path, picture, quality))
     _remove_rendered(target)
     partial.rename(target)
     return len(sequence)

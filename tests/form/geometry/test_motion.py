@@ -14,7 +14,6 @@ from rpstn.form.geometry.motion import (
     fill_gaps,
     joint_angle,
     remove_outliers,
-    repetitions,
     resample,
     standing_angle,
 )
@@ -146,38 +145,34 @@ def test_the_standing_angle_of_a_side(name, side, expected):
 
 @pytest.mark.parametrize('times', [1, 2, 5])
 @pytest.mark.parametrize('kind', [np.asarray, torch.tensor])
-def test_each_repetition_starts_with_the_last_standing_frame_and_ends_with_the_next(times, kind):
+def test_each_bend_starts_with_the_last_standing_frame(times, kind):
     angle = squats(times=times)
     joints = kind(squatting(angle))
     starts = canonical_starts(joints, 'mediapipe19')
-    whole = repetitions(joints, 'mediapipe19')
-    assert len(starts) == len(whole) == times and [start for start, _ in whole] == starts
-    for start, end in whole:
-        assert angle[start] > 150 >= angle[start + 1] and angle[end] > 150 >= angle[end - 1]
-        assert (angle[start + 1 : end] <= 150).all()
-    assert all(isinstance(frame, int) for pair in whole for frame in pair)
+    assert len(starts) == times and all(isinstance(start, int) for start in starts)
+    assert all(angle[start] > 150 >= angle[start + 1] for start in starts)
 
 
 @pytest.mark.parametrize(
-    'angle, starts, whole',
+    'angle, starts',
     [
-        ([175] * 20, [], []),
-        ([90] * 20, [], []),
-        ([145] * 20, [], []),
-        ([NAN] * 20, [], []),
-        ([], [], []),
-        ([90] * 8 + [170] * 8, [], []),
-        ([170] * 8 + [90] * 8, [7], []),
-        ([90] * 8 + [170] * 8 + [90] * 8, [15], []),
-        ([90] * 8 + [170] * 8 + [90] * 8 + [170] * 8, [15], [(15, 24)]),
-        ([170] + [90] * 8 + [170], [0], [(0, 9)]),
-        ([145] * 5 + [170] * 5 + [145] * 3 + [90] * 8 + [145] * 3 + [170] * 5, [9], [(9, 24)]),
-        ([170] * 8 + [NAN] * 4 + [90] * 8 + [NAN] * 4 + [170] * 8, [7], [(7, 24)]),
-        ([170] * 8 + [90] * 2 + [170] * 8, [], []),
-        ([170] * 8 + [90] * 5 + [170] * 2 + [90] * 5 + [170] * 8, [7], [(7, 20)]),
-        ([170] * 8 + [90] * 5 + [170] * 3 + [90] * 5 + [170] * 8, [7, 15], [(7, 13), (15, 21)]),
-        ([170] * 8 + [142] * 8 + [170] * 8, [], []),
-        ([170] * 8 + [90] * 2 + [170] + [90] * 5 + [170] * 8, [7], [(7, 16)]),
+        ([175] * 20, []),
+        ([90] * 20, []),
+        ([145] * 20, []),
+        ([NAN] * 20, []),
+        ([], []),
+        ([90] * 8 + [170] * 8, []),
+        ([170] * 8 + [90] * 8, [7]),
+        ([90] * 8 + [170] * 8 + [90] * 8, [15]),
+        ([90] * 8 + [170] * 8 + [90] * 8 + [170] * 8, [15]),
+        ([170] + [90] * 8 + [170], [0]),
+        ([145] * 5 + [170] * 5 + [145] * 3 + [90] * 8 + [145] * 3 + [170] * 5, [9]),
+        ([170] * 8 + [NAN] * 4 + [90] * 8 + [NAN] * 4 + [170] * 8, [7]),
+        ([170] * 8 + [90] * 2 + [170] * 8, []),
+        ([170] * 8 + [90] * 5 + [170] * 2 + [90] * 5 + [170] * 8, [7]),
+        ([170] * 8 + [90] * 5 + [170] * 3 + [90] * 5 + [170] * 8, [7, 15]),
+        ([170] * 8 + [142] * 8 + [170] * 8, []),
+        ([170] * 8 + [90] * 2 + [170] + [90] * 5 + [170] * 8, [7]),
     ],
     ids=[
         'never bends',
@@ -199,18 +194,17 @@ def test_each_repetition_starts_with_the_last_standing_frame_and_ends_with_the_n
         'the shorter of two short runs goes first',
     ],
 )
-def test_starts_and_repetitions_of_known_motions(angle, starts, whole):
+def test_starts_of_known_motions(angle, starts):
     joints = squatting(angle)
     assert canonical_starts(joints, 'mediapipe19') == starts
-    assert repetitions(joints, 'mediapipe19') == whole
 
 
 @quick
 @given(SEEDS, st.integers(1, 4), st.floats(0, 4), st.floats(40, 120))
-def test_noise_divides_no_repetition(seed, times, noise, depth):
+def test_noise_divides_no_bend(seed, times, noise, depth):
     angle = squats(depth, times, still=20, down=40)
     noisy = angle + np.random.default_rng(seed).uniform(-noise, noise, len(angle))
-    assert len(repetitions(squatting(noisy), 'mediapipe19')) == times
+    assert len(canonical_starts(squatting(noisy), 'mediapipe19')) == times
 
 
 @quick
@@ -223,8 +217,6 @@ def test_a_clip_cut_at_a_start_has_one_at_its_first_frame(seed, times):
     for start in starts:
         cut = canonical_starts(joints[start:], 'mediapipe19')
         assert cut == [other - start for other in starts if other >= start]
-    for start, end in repetitions(joints, 'mediapipe19'):
-        assert repetitions(joints[start : end + 1], 'mediapipe19') == [(0, end - start)]
 
 
 def test_the_side_decides_which_leg_counts():
@@ -234,14 +226,6 @@ def test_the_side_decides_which_leg_counts():
     assert canonical_starts(joints, 'mediapipe19', side='left') == []
     both = canonical_starts(joints, 'mediapipe19', side='both')
     assert len(both) == 1 and both[0] >= canonical_starts(joints, 'mediapipe19')[0]
-
-
-def test_real_squats_are_mostly_one_repetition_each(real_squats):
-    counts = [
-        len(repetitions(fill_gaps(remove_outliers(joints), 5), 'mediapipe19'))
-        for joints in real_squats.values()
-    ]
-    assert np.mean(np.array(counts) == 1) > 0.9
 
 
 @pytest.mark.parametrize(
@@ -255,10 +239,9 @@ def test_real_squats_are_mostly_one_repetition_each(real_squats):
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else '',
 )
-def test_what_cannot_be_searched_for_repetitions_is_refused(arguments, message):
-    for function in (canonical_starts, repetitions):
-        with pytest.raises(ValueError, match=message):
-            function(**{'joints': squatting(squats()), 'skeleton': 'mediapipe19', **arguments})
+def test_what_cannot_be_searched_for_starts_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        canonical_starts(**{'joints': squatting(squats()), 'skeleton': 'mediapipe19', **arguments})
 
 
 @quick

@@ -10,6 +10,7 @@ from mmaction.registry import TRANSFORMS
 from rpstn.form.geometry.motion import remove_outliers
 from rpstn.form.transforms import CenterSkeleton, CleanSkeleton, FillMissing
 from rpstn.pose.datasets import find_data
+from rpstn.skeletons import get_skeleton
 
 try:
     REAL = find_data('squat_mediapipe19/labels.csv').parent
@@ -210,6 +211,23 @@ def test_the_middle_comes_to_0_and_units_become_1(unit, dims):
     size = np.sqrt(np.nanmean(centred**2)) if unit == 'body' else unit
     np.testing.assert_allclose(got, centred / size, atol=1e-4)
     assert (np.nanmean(got**2) == pytest.approx(1, rel=1e-4)) == (unit == 'body')
+
+
+def test_about_the_feet_joints_of_the_room_and_about_the_hips_are_the_same_movement():
+    keypoint = recording().astype(np.float32)
+    skeleton = get_skeleton('mediapipe19')
+    hips, ankles = (
+        keypoint[:, :, [skeleton.index(f'{side}_{part}') for side in ('left', 'right')]]
+        for part in ('hip', 'ankle')
+    )
+    transform = CenterSkeleton(100.0, feet='mediapipe19')
+    got = transform(dict(keypoint=keypoint))['keypoint']
+    np.testing.assert_allclose(got, (keypoint - ankles.mean(2, keepdims=True)) / 100, atol=1e-5)
+    np.testing.assert_allclose(
+        transform(dict(keypoint=keypoint - hips.mean(2, keepdims=True)))['keypoint'], got, atol=1e-5
+    )
+    keypoint[0, 3, skeleton.index('left_ankle')] = np.nan  # where the feet are is not known
+    assert np.isnan(transform(dict(keypoint=keypoint))['keypoint'][0, 3]).all()
 
 
 def test_units_that_are_none_are_refused():

@@ -5,6 +5,7 @@ from pathlib import Path
 import mmpose
 import numpy as np
 import pytest
+import scipy.io
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from rpstn.pose.datasets import (
@@ -103,6 +104,10 @@ def damage_joints(tree):
     path.write_bytes(path.read_bytes()[:300])
 
 
+def write_joints(tree, joints):
+    scipy.io.savemat(tree.root / 'joint_positions/run/b/joint_positions.mat', dict(pos_img=joints))
+
+
 @pytest.mark.parametrize(
     ('damage', 'message'),
     [
@@ -139,6 +144,22 @@ def damage_joints(tree):
         (
             lambda t: t.add('run/d', video=8, mask=np.ones((9, 9, 8))),
             r'puppet_mask\.mat: part_mask must be .*\(48, 64, 8\), got \(9, 9, 8\)',
+        ),
+        (
+            lambda t: t.add('run/d', video=8, joints=np.full((2, 15, 8), 1e30)),
+            r'run/d/joint_positions\.mat: pos_img must lie within 10,000,000 of the origin',
+        ),
+        (
+            lambda t: write_joints(t, 'twenty'),
+            r'run/b/joint_positions\.mat: pos_img must be numbers, got <U6',
+        ),
+        (
+            lambda t: write_joints(t, np.array([[{}]], object)),
+            r'run/b/joint_positions\.mat: cannot be read as a \.mat file \(pos_img as cell',
+        ),
+        (
+            lambda t: t.add('run/d', video=8, mask=np.full((48, 64, 8), 'x')),
+            r'run/d/puppet_mask\.mat: part_mask must be numbers, got <U',
         ),
     ],
 )

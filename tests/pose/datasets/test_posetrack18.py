@@ -420,12 +420,30 @@ def test_bad_files_videos_and_options(tree, tmp_path):
         ('nframes', None, 'nframes must be a whole number, got None'),
         ('width', '96', "width must be a whole number, got '96'"),
         ('file_name', 'a.jpg', "file_name must be like .* got 'a.jpg'"),
+        ('file_name', '/etc/000000.jpg', "file_name must lie in the data set, got '/etc/"),
+        ('file_name', 'a/../../000000.jpg', 'file_name must lie in the data set'),
+        ('file_name', f'a/{"9" * 5000}.jpg', 'file_name must be like'),
+        ('nframes', 10**12, r'nframes must be lower, 1,000,000,000,000 frames, above the limit of'),
+        ('nframes', 10**400, 'nframes must be a whole number, got inf'),
+        ('width', 10**9, r'image_size must be smaller, got 1000000000x\d+ pixels, above the limit'),
     ]:
         kept = tree.images[0][field]
         tree.images[0][field] = value
         with pytest.raises(BadSequenceError, match=message):
             load(tree.write(), bad_data='raise')
         tree.images[0][field] = kept
+    for field, value, message in [
+        ('bbox', [0, 0, 1e30, 9], r'bbox must lie within 10,000,000 of the origin, got 1e\+30'),
+        ('bbox', [0, 0, float('nan'), 9], 'bbox must hold 4 finite numbers'),
+        ('keypoints', [10**400] * 51, r'keypoints must hold 51 finite numbers|origin'),
+        ('keypoints', [-1e9] * 51, r'keypoints must lie within 10,000,000 of the origin'),
+        ('image_id', [1], r'image_id must be a whole number, got \[1\]'),
+    ]:
+        kept = tree.annotations[0][field]
+        tree.annotations[0][field] = value
+        with pytest.raises(BadSequenceError, match=message):
+            load(tree.write(), bad_data='raise')
+        tree.annotations[0][field] = kept
     tree.annotations[0]['image_id'] = 7
     with pytest.raises(BadSequenceError, match='image_id must be the id of an image, got 7'):
         load(tree.write())

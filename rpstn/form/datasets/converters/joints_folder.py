@@ -17,8 +17,10 @@ from rpstn.data.joints.joint_files import ENDINGS, JSON, SUFFIXES, TABLES, endin
 from rpstn.data.joints.joint_people import Person
 from rpstn.data.joints.joint_sequence import JointSequence
 from rpstn.data.joints.to_skeleton import ToSkeleton
+from rpstn.data_files import read_lines
 from rpstn.errors import SettingError
 from rpstn.files import natural
+from rpstn.names import printable
 
 from ..sequence import BadSkeletonError, refuse
 from .skeleton_files import LABEL_SEPARATOR, Conversion, SkeletonFiles
@@ -137,7 +139,8 @@ def find_sequences(
             others += 1
         elif path.resolve() != excluded and not (per_frame and len(parts) == 1):
             place = path.parent if per_frame else path
-            name = place.relative_to(root).as_posix()
+            # Printable, as it stands in tables and archives, which are UTF-8.
+            name = printable(place.relative_to(root).as_posix())
             name = name if per_frame else name[: len(name) - len(ending(path))]
             paths.setdefault(name, []).append(place)
     twins = 0
@@ -158,7 +161,7 @@ def _folder_label(root: Path, path: Path) -> str:
     if path.parent.resolve() == root.resolve():
         allowed = 'in a folder named by its label, or in a table of labels'
         refuse(str(path), 'the sequence', allowed, f'it right in {root}')
-    return path.parent.name
+    return printable(path.parent.name)
 
 
 def _folder_split(name: str) -> dict[str, str]:
@@ -173,14 +176,15 @@ class _Labels:
         self.path, self.multi_label = path, multi_label
         self.rows: dict[str, tuple[list[str], dict[str, str]]] = {}
         try:
-            with open(path, encoding='utf-8-sig', newline='') as file:
-                rows = csv.DictReader(file, restval='')
-                columns = rows.fieldnames or []
-                if not {'name', 'label'} <= set(columns):
-                    refuse(f'{path}: line 1', 'columns', 'with name and label', ', '.join(columns))
-                for row in rows:
-                    self._add(row, f'{path}: line {rows.line_num}')
-        except (UnicodeDecodeError, csv.Error) as error:
+            rows = csv.DictReader(read_lines(path), restval='')
+            columns = rows.fieldnames or []
+            if not {'name', 'label'} <= set(columns):
+                refuse(f'{path}: line 1', 'columns', 'with name and label', ', '.join(columns))
+            for row in rows:
+                self._add(row, f'{path}: line {rows.line_num}')
+        except BadSkeletonError:
+            raise
+        except (ValueError, csv.Error) as error:
             refuse(str(path), 'the table', 'CSV in UTF-8', str(error))
 
     def _add(self, row: dict, where: str) -> None:

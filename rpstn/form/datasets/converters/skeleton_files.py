@@ -71,7 +71,8 @@ class Conversion:
 class SkeletonFiles:
     """Writes the files, sequence by sequence; use it in a ``with`` statement.
 
-    They appear in ``folder`` when all is complete, and what lay there before stays until then.
+    They appear in ``folder`` when all is complete, and those of an earlier conversion stay until
+    then; a table of labels that is of none is refused.
     After an error, or Ctrl-C, nothing is changed.
 
     Args:
@@ -90,6 +91,12 @@ class SkeletonFiles:
         self._dim = self._joints = self._missing = 0
 
     def __enter__(self) -> SkeletonFiles:
+        labels = self.folder / LABELS
+        if labels.exists() and not any(self.folder.glob('keypoints?d.npz')):
+            raise BadSkeletonError(
+                f'{labels}: is there already, and of no conversion, as there is no keypoints.npz; '
+                'use another folder'
+            )
         self._stack = ExitStack()
         self._hidden = self._stack.enter_context(staging(self.folder))
         self._archive = zipfile.ZipFile(self._hidden / 'joints', 'w', zipfile.ZIP_DEFLATED)

@@ -1,0 +1,194 @@
+"""What a recording does not show, or shows badly: told, with what to do about it.
+
+Shape letters: T frames, K joints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from rpstn.choices import KPT_THR
+from rpstn.form.exercises import Exercise, looks_different
+from rpstn.form.repetitions import Repetition
+from rpstn.lift.structures import Joints3D, Track
+
+from .structures import Note
+
+SHORTEST = 1.0  # seconds
+SLOWEST = 10.0  # frames per second: of a second's descent ten are few
+_OFTEN = 0.2  # share of the frames
+_PARTS = dict(
+    head=('nose',),
+    shoulders=('left_shoulder', 'right_shoulder'),
+    hips=('left_hip', 'right_hip'),
+    knees=('left_knee', 'right_knee'),
+    feet=('left_ankle', 'right_ankle', 'left_heel', 'right_heel'),
+)
+
+
+def nobody(frames: int) -> Note:
+    """Nobody was found."""
+    return Note(
+        'no_person',
+        f'Nobody was found in any of the {frames} frames. Film the whole person, upright in the '
+        'picture and at least a third of its height, in good light.',
+        stops=True,
+    )
+
+
+def on_people(counts: Sequence[int], track: Track, tracks: Sequence[Track]) -> list[Note]:
+    """Several people, and a person who was lost and found.
+
+    Args:
+        counts: people found in each of some frames.
+        track: the one assessed.
+        tracks: all that were followed.
+    """
+    notes = []
+    most = max(counts, default=0)
+    if most > 1:
+        often = sum(count > 1 for count in counts)
+        width = track.image_size[0] if track.image_size else 1
+        middle = float(np.nanmean(track.keypoints[..., 0])) / width
+        where = 'on the left' if middle < 1 / 3 else 'on the right' if middle > 2 / 3 else 'central'
+        notes.append(
+            Note(
+                'several_people',
+                f'Up to {most} people were seen (in {often} of {len(counts)} frames looked at). '
+                f'Only one was followed, {where} in the picture and shown below; '
+                '--box follow:x1,y1,x2,y2 chooses another.',
+            )
+        )
+    if len(tracks) > 1:
+        seen = sum(len(one.frames) for one in tracks)
+        notes.append(
+            Note(
+                'lost',
+                f'The person was lost and found again; the longest part is assessed, '
+                f'{len(track.frames)} of {seen} frames.',
+            )
+        )
+    return notes
+
+
+def on_picture(track: Track, fps: float) -> list[Note]:
+    """Too short, cut off, hidden, too few frames a second."""
+    notes = []
+    seen = (track.scores > 0).any(1)
+    seconds = float(np.ptp(track.times[seen])) if seen.any() else 0.0
+    if seconds < SHORTEST:
+        notes.append(
+            Note(
+                'too_short',
+                f'The person is seen for {seconds:.1f} s, too short for a repetition (at least '
+                f'{SHORTEST:g} s).',
+                stops=True,
+            )
+        )
+    for kind, parts, says, cure in (
+        ('cut_off', _outside(track), 'out of the picture', 'Keep the whole body in it.'),
+        ('hidden', _unsure(track), 'hidden or unclear', 'Film free of obstacles, in good light.'),
+    ):
+        often = {part: share for part, share in parts.items() if share > _OFTEN}
+        if often:
+            shares = ', '.join(f'the {part} in {share:.0%}' for part, share in often.items())
+            notes.append(
+                Note(
+                    kind,
+                    f'Parts of the body are {says}: {shares} of the frames; what needs them is '
+                    f'less sure than stated. {cure}',
+                )
+            )
+    if fps < SLOWEST:
+        notes.append(
+            Note(
+                'few_frames',
+                f'The video has {fps:.1f} frames per second; turning points may be missed. Film '
+                'with 25 or more.',
+            )
+        )
+    return notes
+
+
+def on_movement(
+    angles: Mapping[str, np.ndarray],
+    repetitions: Sequence[Repetition],
+    exercise: Exercise,
+    view: str,
+    joints: Joints3D,
+) -> list[Note]:
+    """No repetition, another exercise, the view, the vertical."""
+    title = exercise.title.lower()
+    different = looks_different(dict(angles), repetitions, exercise)
+    notes = []
+    if not repetitions:
+        notes.append(
+            Note(
+                'no_repetition',
+                f'No repetition of the exercise ({title}) was found'
+                + (f': the movement {different}' if different else '')
+                + '. A repetition counts from rest to rest, so the video must show both.',
+                stops=True,
+            )
+        )
+    elif different:
+        notes.append(
+            Note(
+                'another_exercise',
+                f'The movement {different}. What follows takes it for one all the same; --exercise '
+                'names another.',
+            )
+        )
+    if view == 'side':
+        notes.append(
+            Note(
+                'from_the_side',
+                'Filmed from the side: where the knees are over the feet, and differences between '
+                'left and right, cannot be seen. Film from the front for these.',
+            )
+        )
+    elif view == 'front':
+        notes.append(
+            Note(
+                'from_the_front',
+                'Filmed from the front: how far joints bend and the trunk leans lies in the depth '
+                'of the picture, and is known less well than from the side.',
+            )
+        )
+    if not joints.upright:
+        notes.append(
+            Note(
+                'vertical_unknown',
+                'The vertical is taken to be that of the picture; --tilt says how the camera '
+                'was tilted.',
+            )
+        )
+    return notes
+
+
+def _shares(track: Track, wrong: np.ndarray) -> dict[str, float]:
+    """Part -> share of the frames in which most of its joints are ``wrong`` (T, K)."""
+    seen = (track.scores > 0).any(1)
+    shares = {}
+    for part, names in _PARTS.items():
+        columns = [track.skeleton.index(n) for n in names if n in track.skeleton.joints]
+        if columns and seen.any():
+            shares[part] = float((wrong[seen][:, columns].mean(1) > 0.4).mean())
+    return shares
+
+
+def _outside(track: Track) -> dict[str, float]:
+    if track.image_size is None:
+        return {}
+    beyond = (track.keypoints < 0) | (track.keypoints > np.array(track.image_size) - 1)
+    return _shares(track, beyond.any(-1))
+
+
+def _unsure(track: Track) -> dict[str, float]:
+    inside = np.ones(track.scores.shape, bool)
+    if track.image_size is not None:
+        beyond = (track.keypoints < 0) | (track.keypoints > np.array(track.image_size) - 1)
+        inside = ~beyond.any(-1)
+    return _shares(track, (track.scores < KPT_THR) & inside)

@@ -1,0 +1,1 @@
+"""`rpstn serve`: a page on this machine that takes a video and gives the report."""

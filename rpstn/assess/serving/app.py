@@ -1,0 +1,244 @@
+"""The page and what it asks for, over HTTP on this machine.
+
+    GET    /                    the page
+    POST   /jobs?name=...       a video, as the body; answers the job
+    GET    /jobs/ID             the job
+    GET    /jobs/ID/events      the job whenever it changes, as server-sent events
+    GET    /jobs/ID/files/NAME  one of the results
+    DELETE /jobs/ID             removes all of it
+    POST   /live?source=...     starts to count from a camera or stream, one at a time
+    GET    /live/pictures       what it sees, JPEG after JPEG
+    GET    /live/events         what it counts, as server-sent events
+    DELETE /live                stops
+
+Other pages that a browser has open must not reach it: requests are refused whose Host is not this
+machine (a name that was made to point here), or whose Origin or Sec-Fetch-Site says that another
+page sent them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+
+from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from rpstn.form.exercises import FOLDER, load_exercise
+
+from ..report import DATA, MARKERS, PAGE, TABLE, VIDEO
+from .jobs import DONE, FAILED, Full, Job, Jobs, Limits
+from .live_session import LiveSession
+
+_KINDS = {
+    PAGE: 'text/html; charset=utf-8',
+    DATA: 'application/json',
+    TABLE: 'text/csv; charset=utf-8',
+    MARKERS: 'text/plain; charset=utf-8',
+    VIDEO: 'video/mp4',
+}
+_POLICY = "default-src 'none'; {}frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_PAGE_POLICY = _POLICY.format(
+    "script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+)
+_REPORT_POLICY = _POLICY.format("img-src data:; style-src 'unsafe-inline'; media-src 'self'; ")
+_HEADERS = {
+    'X-Content-Type-Options': 'nosniff',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Referrer-Policy': 'no-referrer',
+    'Cache-Control': 'no-store',
+}
+_LOOK = 0.3  # seconds between looks at a job
+_EXERCISE = Query('squat', pattern='^[a-z_]+$', max_length=40)
+
+
+def build_app(jobs: Jobs, port: int) -> FastAPI:
+    """The application.
+
+    Args:
+        jobs: the queue, closed with it.
+        port: it is served on; other Hosts are refused.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        stop_live()
+        await asyncio.to_thread(jobs.close)
+
+    app = FastAPI(openapi_url=None, lifespan=lifespan)
+    hosts = {f'{name}:{port}' for name in ('127.0.0.1', 'localhost')}
+    origins = {f'http://{host}' for host in hosts}
+
+    @app.middleware('http')
+    async def only_this_page(
+        request: Request, call_next: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        sent = request.headers
+        if sent.get('host') not in hosts:
+            return Response('another host', 421)
+        if sent.get('origin', next(iter(origins))) not in origins or sent.get(
+            'sec-fetch-site', 'none'
+        ) not in ('none', 'same-origin'):
+            return Response('another page may not ask for this', 403)
+        response = await call_next(request)
+        response.headers.update(_HEADERS)
+        response.headers.setdefault('Content-Security-Policy', _PAGE_POLICY)
+        return response
+
+    live: list[LiveSession] = []
+
+    def stop_live() -> None:
+        while live:
+            live.pop().close()
+
+    def running() -> LiveSession:
+        if not live:
+            raise HTTPException(404, 'nothing is being watched')
+        return live[0]
+
+    def check_exercise(name: str) -> None:
+        if not (FOLDER / f'{name}.json').is_file():
+            raise HTTPException(422, f'there is no exercise called {name}')
+
+    def known(number: str) -> Job:
+        if job := jobs.get(number):
+            return job
+        raise HTTPException(404, 'there is no such report, or it has been removed')
+
+    @app.get('/', response_class=HTMLResponse)
+    def page() -> str:
+        environment = Environment(
+            loader=PackageLoader('rpstn.assess'), autoescape=True, undefined=StrictUndefined
+        )
+        return environment.get_template('serve.html.j2').render(
+            exercises=[load_exercise(path.stem) for path in sorted(FOLDER.glob('*.json'))],
+            limits=jobs.limits,
+        )
+
+    @app.get('/page/{name}')
+    def part(name: str) -> Response:
+        kind = {'serve.css': 'text/css', 'serve.js': 'text/javascript'}.get(name)
+        if kind is None:
+            raise HTTPException(404)
+        parts = ['report.css', name] if name.endswith('css') else [name]
+        folder = files('rpstn.assess') / 'templates'
+        return Response('\n'.join((folder / one).read_text() for one in parts), media_type=kind)
+
+    @app.post('/jobs', status_code=201)
+    async def send(
+        request: Request,
+        name: str = Query('video', max_length=1000),
+        exercise: str = _EXERCISE,
+        height: float | None = Query(None, ge=50, le=260),
+        blur_faces: bool = False,
+    ) -> dict:
+        check_exercise(exercise)
+        too_large = HTTPException(
+            413, f'the video must have at most {jobs.limits.bytes / 1e6:.0f} MB'
+        )
+        stated = request.headers.get('content-length', '0')
+        if not stated.isdecimal() or int(stated) > jobs.limits.bytes:
+            raise too_large
+        try:
+            job = jobs.new(name, dict(exercise=exercise, height=height, blur_faces=blur_faces))
+        except Full:
+            raise HTTPException(429, 'too many videos are waiting; try again later') from None
+        try:
+            size = 0
+            with job.video.open('xb') as file:
+                async for block in request.stream():
+                    size += len(block)
+                    if size > jobs.limits.bytes:
+                        raise too_large
+                    await asyncio.to_thread(file.write, block)
+            if not size:
+                raise HTTPException(422, 'no video was sent')
+        except BaseException:  # also where the browser has gone
+            jobs.remove(job)
+            raise
+        jobs.add(job)
+        return job.to_dict(jobs.ahead(job))
+
+    @app.get('/jobs/{number}')
+    def look(number: str) -> dict:
+        job = known(number)
+        return job.to_dict(jobs.ahead(job))
+
+    @app.get('/jobs/{number}/events')
+    async def events(number: str) -> StreamingResponse:
+        job = known(number)
+
+        async def changes() -> AsyncIterator[str]:
+            last = None
+            while True:
+                now = job.to_dict(jobs.ahead(job))
+                if now != last:
+                    yield f'data: {json.dumps(now)}\n\n'
+                if now['state'] in (DONE, FAILED) or jobs.get(number) is None:
+                    return
+                last = now
+                await asyncio.sleep(_LOOK)
+
+        return StreamingResponse(changes(), media_type='text/event-stream')
+
+    @app.get('/jobs/{number}/files/{name}')
+    def result(number: str, name: str) -> FileResponse:
+        job = known(number)
+        path = job.report / name
+        if job.state != DONE or name not in _KINDS or not path.is_file():
+            raise HTTPException(404, 'there is no such file')
+        return FileResponse(
+            path, media_type=_KINDS[name], headers={'Content-Security-Policy': _REPORT_POLICY}
+        )
+
+    @app.delete('/jobs/{number}', status_code=204)
+    def remove(number: str) -> None:
+        jobs.remove(known(number))
+
+    @app.post('/live', status_code=201)
+    def start_live(
+        source: str = Query(min_length=1, max_length=500), exercise: str = _EXERCISE
+    ) -> None:
+        check_exercise(exercise)
+        stop_live()
+        live.append(LiveSession(source.strip(), exercise))
+
+    @app.get('/live/pictures')
+    def pictures() -> StreamingResponse:
+        session = running()
+        return StreamingResponse(
+            (
+                b'--next\r\nContent-Type: image/jpeg\r\n\r\n' + picture + b'\r\n'
+                for picture in session.pictures()
+            ),
+            media_type='multipart/x-mixed-replace; boundary=next',
+        )
+
+    @app.get('/live/events')
+    async def live_events() -> StreamingResponse:
+        session = running()
+
+        async def changes() -> AsyncIterator[str]:
+            while True:
+                now = session.state
+                yield f'data: {json.dumps(now)}\n\n'
+                if now['ended']:
+                    return
+                await asyncio.sleep(_LOOK)
+
+        return StreamingResponse(changes(), media_type='text/event-stream')
+
+    @app.delete('/live', status_code=204)
+    def end_live() -> None:
+        stop_live()
+
+    return app
+
+
+__all__ = ['Limits', 'build_app']

@@ -1,0 +1,83 @@
+"""Assess the form of an exercise in videos: a report that a coach can read.
+
+    rpstn assess squat.mp4 --out out
+
+VIDEO is a video, a folder of images (the frames of one video) or of videos, or a glob. Writes, for
+each, into OUT/NAME
+
+    report.html   summary, repetitions with pictures, curves, numbers; one file, no network
+    report.json   the same for programs
+    angles.csv    all angles of every frame, beside its time
+    joints.trc    joints in space, for OpenSim
+    video.mp4     the video with skeleton, count, phase and angle drawn
+
+The exit status is 0, or 3 where there was nothing to assess in a video; its report says why then.
+docs/cli/assess.md tells more.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from .options import Subparsers
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Adds the verb to the command line."""
+    parser = subparsers.add_parser(
+        'assess',
+        help='the form of an exercise in videos, as a report',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('inputs', nargs='+', metavar='VIDEO', help='video, folder or glob')
+    add('--out', type=Path, required=True, help='folder of the reports, one folder a video in it')
+    add(
+        '--exercise',
+        default='squat',
+        metavar='NAME',
+        help='what is done: a name, or the JSON file of an exercise of your own '
+        '(default: %(default)s)',
+    )
+    add(
+        '--height',
+        type=float,
+        metavar='CM',
+        help='body height of the person, which scales what is told in cm',
+    )
+    add(
+        '--tilt',
+        type=float,
+        metavar='DEG',
+        help='tilt of the camera, above 0 looking down (default: from how the person stands)',
+    )
+    add(
+        '--box',
+        default='follow',
+        metavar='BOX',
+        help="whom to follow: 'follow', the surest found at first; or 'follow:x1,y1,x2,y2', a box "
+        'around the person in the first frame, in pixels (default: %(default)s)',
+    )
+    add('--blur-faces', action='store_true', help='in pictures and video')
+    add(
+        '--no-video', action='store_true', help='leave out the annotated video, which takes longest'
+    )
+    add('--device', help='as torch names it (default: cuda where there is one, or cpu)')
+    parser.set_defaults(run=run, needs=('rpstn.assess.run',))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Assess all videos."""
+    from rpstn.assess.run import AssessOptions, assess_all
+
+    given: dict[str, Any] = {
+        field.name: getattr(args, field.name, None) for field in fields(AssessOptions)
+    }
+    given['video'] = not args.no_video
+    if args.height is not None:
+        given['height'] = args.height / 100
+    return assess_all(AssessOptions(**given), print)

@@ -1,0 +1,185 @@
+"""The page over HTTP, as a browser asks, and as another page or a hostile client would."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from rpstn.assess.serving.app import build_app
+from rpstn.assess.serving.jobs import Full, Jobs, Limits, shown
+from rpstn.assess.serving.worker import Task, TaskFailed, Worker
+
+SQUAT = Path(__file__).parents[3] / 'demo/squat.mp4'
+
+
+class Page:
+    """A page that is served, and what asks it."""
+
+    def __init__(self, folder, **limits):
+        self.jobs = Jobs(folder, Limits(**limits))
+        listener = socket.create_server(('127.0.0.1', 0))
+        self.port = listener.getsockname()[1]
+        self.server = uvicorn.Server(
+            uvicorn.Config(build_app(self.jobs, self.port), log_level='critical')
+        )
+        self.thread = threading.Thread(target=self.server.run, args=([listener],))
+        self.thread.start()
+
+    def ask(self, method, path, body=None, **headers):
+        """Status, headers and body."""
+        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=120)
+        headers = {name.replace('_', '-'): value for name, value in headers.items()}
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        found = answer.status, dict(answer.getheaders()), answer.read()
+        connection.close()
+        return found
+
+    def send(self, body, query='name=squat.mp4', **headers):
+        """The job, or status and detail."""
+        status, _, said = self.ask('POST', f'/jobs?{query}', body, **headers)
+        return json.loads(said) if status == 201 else (status, json.loads(said)['detail'])
+
+    def events(self, job):
+        """All that is said of a job until it ends."""
+        _, headers, body = self.ask('GET', f'/jobs/{job["id"]}/events')
+        assert headers['content-type'].startswith('text/event-stream')
+        lines = body.decode().split('\n\n')
+        return [json.loads(line.removeprefix('data: ')) for line in lines if line]
+
+    def close(self):
+        self.server.should_exit = True
+        self.thread.join(timeout=30)
+
+
+@pytest.fixture(scope='module')
+def page(tmp_path_factory):
+    served = Page(tmp_path_factory.mktemp('served') / 'jobs', bytes=3_000_000)
+    yield served
+    served.close()
+    assert not served.jobs.folder.exists()
+
+
+def test_a_video_becomes_a_report_and_is_removed(page):
+    job = page.send(SQUAT.read_bytes(), 'name=..%2F..%2Fmy%3Cb%3Esquat.mp4&blur_faces=true')
+    assert job['name'] == 'my<b>squat.mp4'
+    told = page.events(job)
+    assert told[-1]['state'] == 'done' and '1 repetition' in told[-1]['text']
+    assert any(one['state'] == 'running' and one['seconds'] > 0 for one in told)
+    status, headers, body = page.ask('GET', f'/jobs/{job["id"]}/files/report.html')
+    assert status == 200 and b'my&lt;b&gt;squat.mp4' in body and b'<b>squat' not in body
+    assert "default-src 'none'" in headers['content-security-policy']
+    assert 'script-src' not in headers['content-security-policy']
+    status, headers, body = page.ask('GET', f'/jobs/{job["id"]}/files/report.json')
+    assert status == 200 and str(page.jobs.folder) not in body.decode()
+    assert page.ask('GET', f'/jobs/{job["id"]}/files/video.mp4')[0] == 200
+    folder = page.jobs.get(job['id']).folder
+    assert sorted(path.name for path in folder.iterdir()) == ['report']  # the video is gone
+    assert page.ask('DELETE', f'/jobs/{job["id"]}')[0] == 204
+    assert page.ask('GET', f'/jobs/{job["id"]}')[0] == 404 and not folder.exists()
+
+
+@pytest.mark.parametrize(
+    'name', ['..%2F..%2Fvideo.bin', '%2Fetc%2Fpasswd', 'video.bin', 'report.html%00', '.', 'C:%5Cx']
+)
+def test_no_name_leads_to_another_file(page, name):
+    job = page.jobs.new('x', {})
+    job.report.mkdir()
+    (job.report / 'report.html').write_text('x')
+    job.state = 'done'
+    assert page.ask('GET', f'/jobs/{job.id}/files/report.html')[0] == 200
+    assert page.ask('GET', f'/jobs/{job.id}/files/{name}')[0] == 404
+    page.jobs.remove(job)
+
+
+@pytest.mark.parametrize(
+    'headers, status',
+    [
+        (dict(Host='evil.example:80'), 421),  # a name that points to this machine
+        (dict(Host='127.0.0.1:1'), 421),
+        (dict(Origin='http://evil.example'), 403),
+        (dict(Origin='null'), 403),
+        (dict(Sec_Fetch_Site='cross-site'), 403),
+        (dict(Sec_Fetch_Site='same-site'), 403),  # another port of this machine
+        (dict(Sec_Fetch_Site='same-origin'), 200),
+        ({}, 200),
+    ],
+)
+def test_other_pages_do_not_reach_it(page, headers, status):
+    got, sent, _ = page.ask('GET', '/', **headers)
+    assert got == status
+    if status == 200:
+        assert sent['cross-origin-resource-policy'] == 'same-origin'
+        assert "frame-ancestors 'none'" in sent['content-security-policy']
+        assert "script-src 'self'" in sent['content-security-policy']
+    # Nor may they send a video.
+    if status != 200:
+        assert page.ask('POST', '/jobs', b'x', **headers)[0] == status
+
+
+def test_its_own_origin_is_known(page):
+    assert page.ask('GET', '/', Origin=f'http://localhost:{page.port}')[0] == 200
+    for part in ('serve.css', 'serve.js'):
+        assert page.ask('GET', f'/page/{part}')[0] == 200
+    for part in ('report.html.j2', '..%2Fjobs.py', 'report.css'):
+        assert page.ask('GET', f'/page/{part}')[0] == 404
+
+
+def test_what_is_no_video_is_said_so(page):
+    told = page.events(page.send(b'#EXTM3U\n#EXTINF:1,\n/etc/passwd\n', 'name=list.m3u8'))[-1]
+    assert told['state'] == 'failed' and 'list.m3u8' in told['text']
+    assert str(page.jobs.folder) not in told['text']
+
+
+def test_bounds(page):
+    too_large = (413, 'the video must have at most 3 MB')
+    assert page.send(b'', Content_Length='3000001') == too_large  # before it is sent
+
+    def stream():  # of no stated length
+        for _ in range(40):
+            yield b'x' * 100_000
+
+    try:
+        assert page.send(stream(), Transfer_Encoding='chunked') == too_large
+    except (BrokenPipeError, ConnectionResetError):  # the page has hung up meanwhile
+        pass
+    assert page.send(b'') == (422, 'no video was sent')
+    assert page.send(b'x', 'exercise=plank') == (422, 'there is no exercise called plank')
+    for query in ('exercise=..%2Fx', 'height=9', 'height=nan', 'blur_faces=perhaps'):
+        assert page.send(b'x', query)[0] == 422
+    assert not list(page.jobs.folder.glob('*/video.bin'))
+
+
+def test_only_so_many_wait_and_what_is_old_is_removed(tmp_path):
+    jobs = Jobs(tmp_path / 'jobs', Limits(waiting=2, keep=0.0001))
+    first, _ = jobs.new('a', {}), jobs.new('b', {})
+    with pytest.raises(Full):
+        jobs.new('c', {})
+    first.state, first.ended = 'done', time.monotonic()
+    jobs.new('c', {})  # there is room again
+    deadline = time.monotonic() + 10
+    while first.folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not first.folder.exists() and jobs.get(first.id) is None
+    jobs.close()
+    assert not (tmp_path / 'jobs').exists()
+
+
+@pytest.mark.slow
+def test_a_video_that_takes_too_long_is_given_up_and_the_next_one_done(tmp_path):
+    worker = Worker()
+    with pytest.raises(TaskFailed, match='longer than 0 seconds'):
+        worker.run(Task(SQUAT, 'a', tmp_path / 'a'), 0.01, print)
+    with pytest.raises(TaskFailed, match='squat lasts longer than 1 seconds|lasts longer than 1'):
+        worker.run(Task(SQUAT, 'squat', tmp_path / 'b', longest=1.0), 120, lambda seconds: None)
+    worker.stop()
+
+
+def test_names_as_a_report_may_show_them():
+    assert shown('a/b\\c\x00\x1b[31m\u202ed.mp4') == 'c [31m d.mp4'
+    assert shown('') == shown('/') == 'video' and len(shown('x' * 300)) == 80

@@ -1,0 +1,66 @@
+"""Repetitions counted as they are done."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rpstn.assess.live import LiveCounter, LiveState, draw_state
+from rpstn.form.angles import measure_angles
+from rpstn.form.exercises import count, load_exercise
+from rpstn.inference.inferencer import PoseInferencer
+from rpstn.lift.sources import in_own_axes
+from rpstn.skeletons import get_skeleton
+
+SQUAT = Path(__file__).parents[2] / 'demo/squat.mp4'
+FPS = 12.5
+
+
+@pytest.fixture(scope='module')
+def joints():
+    """(T, 33, 3) of one squat, from standing to standing."""
+    results = PoseInferencer(world=True, mode='stream')(SQUAT)
+    return np.stack([in_own_axes(result.people[0].world) for result in results if result.people])
+
+
+def test_a_set_is_counted_while_it_is_done(joints):
+    counter = LiveCounter('squat')
+    counts, phases, kept = [], [], []
+    for number, pose in enumerate(np.concatenate([joints] * 4)):
+        phase, _ = counter.add(pose, number / FPS)
+        counts.append(counter.count)
+        phases.append(phase)
+        kept.append(len(counter._times))
+    # One more in each round: never fewer, and each soon after it has ended.
+    rounds = np.reshape(counts, (4, len(joints)))
+    assert rounds[:, -1].tolist() == [1, 2, 3, 4] and (np.diff(counts) >= 0).all()
+    order = [phase for phase, last in zip(phases, ['', *phases]) if phase != last]
+    assert order[:4] in (['rest', 'down', 'turn', 'up'], ['rest', 'down', 'up', 'rest'])
+    assert max(kept) < 2.5 * len(joints)  # of the past only what is needed is kept
+
+
+def test_it_counts_what_the_report_counts(joints):
+    poses = np.concatenate([joints] * 3)
+    times = np.arange(len(poses)) / FPS
+    exercise = load_exercise('squat')
+    angles = measure_angles(poses, get_skeleton('blazepose33'), upright=False)
+    whole = [one for one in count(angles, times, exercise) if not one.partial]
+    counter = LiveCounter('squat')
+    for pose, moment in zip(poses, times):
+        counter.add(pose, moment)
+    assert counter.count == len(whole) == 3
+
+
+def test_standing_counts_nothing_however_long(joints):
+    counter = LiveCounter('squat')
+    rng = np.random.default_rng(0)
+    for number in range(300):
+        phase, _ = counter.add(joints[0] + rng.normal(0, 0.004, (33, 3)), number / 10)
+    assert counter.count == 0 and counter.worst == '' and len(counter._times) <= 201
+
+
+def test_it_is_written_on_the_picture():
+    image = np.full((240, 320, 3), 128, np.uint8)
+    state = LiveState(1.0, 3, 'down', float('nan'), 'Go lower', 20.0)
+    drawn = draw_state(image.copy(), state)
+    assert (drawn != image).any() and drawn.shape == image.shape

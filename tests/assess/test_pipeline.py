@@ -1,0 +1,143 @@
+"""From real videos to assessments, and to exit statuses."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import rpstn
+from rpstn.assess import Assessment, Assessor, remarks
+from rpstn.assess.run import NOTHING, in_one_line
+from rpstn.cli.main import main
+from rpstn.errors import RPSTNError, SettingError
+from rpstn.form.exercises import load_exercise
+from rpstn.video.frames import VideoWriter, open_frames
+
+from .conftest import CLIP, LOOPS
+
+
+def test_a_looped_squat_is_a_set_of_as_many(assessment):
+    assert assessment.assessable
+    assert len(assessment.repetitions) == LOOPS
+    bottoms = [int(assessment.track.frames[one.bottom]) for one in assessment.repetitions]
+    assert np.abs(np.diff(bottoms) - 46).max() <= 3  # the clip's frames
+    assert abs(bottoms[0] - 26) <= 4  # where the hips are lowest
+    assert assessment.view == 'front'
+    assert not {note.kind for note in assessment.notes} & {'several_people', 'lost', 'too_short'}
+
+
+def test_what_every_loop_shows_is_confirmed(assessment):
+    (depth,) = [one for one in assessment.findings if one.fault == 'no_depth']
+    assert depth.status == 'confirmed'  # the clip stays above parallel
+    assert {evidence.repetition for evidence in depth.evidence} == set(range(1, LOOPS + 1))
+
+
+def test_phases_follow_each_other(assessment):
+    one = assessment.repetitions[1]
+    rows = range(one.start, one.end + 1)
+    phases = [assessment.phase(row) for row in rows]
+    assert {number for number, _ in phases} == {2}
+    assert list(dict.fromkeys(name for _, name in phases)) == ['down', 'turn', 'up']
+    assert assessment.phase(one.bottom)[1] == 'turn'
+    assert assessment.phase(0) == (0, 'rest')
+    assert assessment.phase(one.end + 1) == (2, 'rest')
+
+
+def test_the_room_is_a_function_too(monkeypatch):
+    monkeypatch.setattr('rpstn.assess.assess', lambda video, exercise: (video, exercise))
+    assert rpstn.assess('squat.mp4', exercise='squat') == ('squat.mp4', 'squat')
+
+
+@pytest.mark.parametrize(
+    ('options', 'says'),
+    [
+        (dict(height=175), 'height must be 1 to 2.5 metres, got 175'),
+        (dict(tilt=90), 'tilt must be -80 to 80 degrees, got 90'),
+        (dict(exercise='juggling'), "unknown exercise 'juggling'"),
+        (dict(box='middle'), 'box'),
+    ],
+)
+def test_options_are_checked_before_anything_takes_time(options, says):
+    with pytest.raises(RPSTNError, match=says):
+        Assessor(**options)
+
+
+def test_nobody_is_nothing_to_assess_and_the_report_says_so(blank, tmp_path, capsys):
+    assert (
+        main(['assess', str(blank), '--out', str(tmp_path / 'out'), '--height', '175']) == NOTHING
+    )
+    assert 'nothing to assess: Nobody was found in any of the 2 frames' in capsys.readouterr().out
+    folder = tmp_path / 'out/blank'
+    assert {file.name for file in folder.iterdir()} == {'report.html', 'report.json'}
+    assert 'Nothing to assess' in (folder / 'report.html').read_text()
+    assert json.loads((folder / 'report.json').read_text())['notes'][0]['kind'] == 'no_person'
+
+
+def test_too_short_and_without_a_repetition(assess_again, assessor, tmp_path):
+    path = part_of_the_clip(tmp_path / 'short.mp4', 9)
+    status, _ = assess_again(assessor, path, video=False)
+    read = json.loads((tmp_path / 'out/short/report.json').read_text())
+    kinds = [note['kind'] for note in read['notes']]
+    assert status == NOTHING
+    assert not read['assessable']
+    assert kinds[:2] == ['too_short', 'no_repetition']  # what stops comes first
+    assert 'data:image/jpeg' in (tmp_path / 'out/short/report.html').read_text()  # who was seen
+
+
+def part_of_the_clip(path, frames, beside=lambda image: image):
+    source = open_frames(CLIP)
+    images = [beside(frame.image) for frame in source if frame.index < frames]
+    with VideoWriter(path, source.fps, images[0].shape[1::-1]) as writer:
+        for image in images:
+            writer.write(image)
+    return path
+
+
+def test_two_people_are_told_of(assessor, tmp_path):
+    path = part_of_the_clip(
+        tmp_path / 'two.mp4', 4, lambda image: np.hstack([image, image[:, ::-1]])
+    )
+    notes = {note.kind: note.text for note in assessor(open_frames(path)).notes}
+    assert 'Up to 2 people were seen' in notes['several_people']
+
+
+def nobody(source):
+    """An assessor, without looking."""
+    about = source.path.name, load_exercise('squat'), source.fps, source.size, 1.0
+    return Assessment(*about, notes=(remarks.nobody(2),))
+
+
+def test_a_bad_video_does_not_keep_others_from_their_reports(assess_again, blank, tmp_path):
+    with pytest.raises(RPSTNError) as error:
+        assess_again(nobody, tmp_path / 'missing.mp4', blank, tmp_path / 'missing2.mp4')
+    assert [line.split(':')[0] for line in str(error.value).splitlines()] == [
+        str(tmp_path / 'missing.mp4'),
+        str(tmp_path / 'missing2.mp4'),
+    ]
+    assert (tmp_path / 'out/blank/report.html').exists()
+
+
+def test_two_videos_of_one_name_do_not_replace_each_other(assess_again, blank, tmp_path):
+    other = tmp_path / 'other/blank.mp4'
+    other.parent.mkdir()
+    other.write_bytes(blank.read_bytes())
+    with pytest.raises(RPSTNError, match='would be named as that of'):
+        assess_again(nobody, blank, other)
+
+
+def test_out_that_is_a_file_and_live_sources(assess_again, blank):
+    with pytest.raises(SettingError, match='--out must be a folder'):
+        assess_again(nobody, blank, out=blank)
+    with pytest.raises(RPSTNError, match='takes videos, not live sources'):
+        assess_again(nobody, 'rtsp://127.0.0.1/squat')
+
+
+def test_the_command_line_takes_centimetres(blank, tmp_path, capsys):
+    assert main(['assess', str(blank), '--out', str(tmp_path), '--height', '1.75']) == 1
+    assert capsys.readouterr().err == 'height must be 1 to 2.5 metres, got 0.0175\n'
+
+
+def test_one_line_names_the_most_important(assessment):
+    assert in_one_line(assessment).startswith(f'{LOOPS} repetitions; confirmed: repetition')
+    assert in_one_line(replace(assessment, findings=())) == f'{LOOPS} repetitions, no fault seen'

@@ -1,0 +1,91 @@
+"""Joint centres out of markers on the skin."""
+
+import numpy as np
+import pytest
+
+from rpstn.data.ui_prmd import joint_centres, read_ui_prmd
+from rpstn.form.datasets import UIPRMDDataset
+from rpstn.pose.datasets import find_data
+from rpstn.skeletons import get_skeleton
+
+SKELETON = get_skeleton('mediapipe19')
+try:
+    REAL = find_data('ui_prmd_vicon/m05.npz').parent
+except FileNotFoundError:
+    REAL = None
+real = pytest.mark.skipif(REAL is None, reason='ui_prmd_vicon is not there')
+
+
+def length(joints, a, b) -> np.ndarray:
+    """(T,) metres."""
+    return np.linalg.norm(joints[:, SKELETON.index(a)] - joints[:, SKELETON.index(b)], axis=-1)
+
+
+@pytest.fixture(scope='module')
+def sit_to_stand():
+    return [one for one in read_ui_prmd(REAL, ('m05',)) if '_e01' in one.name]
+
+
+@real
+def test_limbs_are_those_of_people_and_hardly_change(sit_to_stand):
+    assert len(sit_to_stand) == 14 and sum(one.correct for one in sit_to_stand) == 7
+    for one in sit_to_stand:
+        joints = joint_centres(one.markers)
+        assert joints.shape == (len(one.markers['C7']), 19, 3)
+        for side in ('left', 'right'):
+            thigh = length(joints, f'{side}_hip', f'{side}_knee')
+            shank = length(joints, f'{side}_knee', f'{side}_ankle')
+            assert 0.33 < np.nanmean(thigh) < 0.48 and 0.35 < np.nanmean(shank) < 0.48
+            assert np.nanstd(thigh) < 0.07 * np.nanmean(thigh)
+
+
+@real
+def test_axes_are_those_of_a_camera_in_front(sit_to_stand):
+    for one in sit_to_stand:
+        joints = joint_centres(one.markers).mean(0)
+        at = {name: joints[k] for k, name in enumerate(SKELETON.joints)}
+        assert at['left_hip'][0] > at['right_hip'][0]
+        assert at['nose'][1] > at['left_hip'][1] > at['left_ankle'][1]
+        assert at['left_foot_index'][2] > at['left_heel'][2]
+
+
+@real
+def test_turning_the_markers_turns_the_joints(sit_to_stand):
+    one = sit_to_stand[0]
+    c, s = np.cos(0.7), np.sin(0.7)
+    turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    turned = joint_centres({name: points @ turn.T for name, points in one.markers.items()})
+    np.testing.assert_allclose(turned, joint_centres(one.markers) @ turn.T, atol=1e-5)
+
+
+@real
+def test_knees_lie_inside_of_their_markers(sit_to_stand):
+    markers = sit_to_stand[0].markers
+    joints = joint_centres(markers)
+    apart = np.linalg.norm(markers['LKNE'] - markers['RKNE'], axis=-1)
+    inside = apart - length(joints, 'left_knee', 'right_knee')
+    assert (inside > 0.08).all() and (inside < 0.115).all()
+
+
+@real
+def test_right_and_wrong_by_people():
+    data = UIPRMDDataset(movements=('m05',), data_root=str(REAL))
+    assert data.class_counts() == dict(right=70, wrong=70)
+    parts = [
+        UIPRMDDataset(
+            movements=('m05',),
+            data_root=str(REAL),
+            split=dict(type='leave_group_out', group='subject', num_folds='all', fold=6, part=part),
+        )
+        for part in ('train', 'test')
+    ]
+    subjects = [{part.get_data_info(i)['subject'] for i in range(len(part))} for part in parts]
+    assert subjects == [{f's0{n}' for n in range(1, 7)}, {'s07'}]
+
+
+def test_other_files_are_refused(tmp_path):
+    np.savez(tmp_path / 'm05.npz', markers=['A'], m05_s01_e01=np.zeros((4, 2, 3), np.int16))
+    with pytest.raises(ValueError, match=r'm05.npz, m05_s01_e01: must be .*\(T, 1, 3\)'):
+        list(read_ui_prmd(tmp_path))
+    with pytest.raises(ValueError, match=r"movements must be of .*got \['m01'\]"):
+        UIPRMDDataset(movements=('m01',), data_root=str(tmp_path))

@@ -1,0 +1,47 @@
+"""MATLAB's files read as SciPy reads them, and damaged ones refused rather than crashed on."""
+
+import numpy as np
+import pytest
+import scipy.io
+
+from rpstn.mat_files import parse_mat
+
+CONTENT = dict(
+    x=np.random.default_rng(0).uniform(size=(6, 13)),
+    small=np.array([[3]], np.uint8),
+    big=np.arange(24, dtype=np.int32).reshape(2, 3, 4),
+    flags=np.array([[True, False]]),
+    action='squat',
+    rows=np.array(['one', 'two']),
+    empty=np.zeros((0, 3)),
+    cell=np.array([1, 'a'], object),
+)
+NAMES = tuple(name for name in CONTENT if name != 'cell')
+
+
+@pytest.mark.parametrize('packed', [False, True])
+def test_as_scipy_reads_it(tmp_path, packed):
+    path = tmp_path / 'a.mat'
+    scipy.io.savemat(path, CONTENT, do_compression=packed)
+    found, expected = parse_mat(path.read_bytes(), NAMES), scipy.io.loadmat(path)
+    assert found.keys() == set(NAMES)
+    for name in NAMES:
+        assert found[name].dtype == expected[name].dtype, name
+        np.testing.assert_array_equal(found[name], expected[name])
+    with pytest.raises(ValueError, match='cell as cell, not as numbers or text'):
+        parse_mat(path.read_bytes(), ('cell',))
+
+
+def test_no_byte_crashes_it(tmp_path):
+    """SciPy's ends the process where a byte of a tag is another."""
+    path = tmp_path / 'a.mat'
+    scipy.io.savemat(path, dict(x=CONTENT['x'], action='squat', small=CONTENT['small']))
+    data, refused = path.read_bytes(), 0
+    for place in range(128, len(data)):
+        for value in (0, 1, 0x7F, 0xFF):
+            changed = data[:place] + bytes([value]) + data[place + 1 :]
+            try:
+                parse_mat(changed, ('x', 'action', 'small'))
+            except ValueError:
+                refused += 1
+    assert refused > 100
