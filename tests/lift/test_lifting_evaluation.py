@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from rpstn.data.plug_in_gait import chord, joint_centres
 from rpstn.lift.datasets.captured_views import split_of
-from rpstn.lift.evaluation import joint_centres, knee_flexion, mirrored, n_mpjpe, pa_mpjpe
-from rpstn.lift.evaluation.joint_centres import chord
+from rpstn.lift.evaluation import knee_flexion, mirrored, n_mpjpe, pa_mpjpe
 from rpstn.lift.evaluation.lifting_metric import lifting_errors
 from rpstn.lift.evaluation.random_views import VIEWS, View, random_view
 from rpstn.skeletons import SKELETONS

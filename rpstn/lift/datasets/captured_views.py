@@ -18,9 +18,9 @@ from mmpose.structures import PoseDataSample
 from torch.utils.data import Dataset
 
 from rpstn.data.paths import find_data
+from rpstn.data.plug_in_gait import joint_centres
 from rpstn.errors import SettingError
 
-from ..evaluation.joint_centres import joint_centres
 from ..evaluation.random_views import View, random_view
 
 _TEST_PEOPLE, _TEST_MOVEMENT, _VALIDATION_PERSON = ('s06', 's07'), 'm05', 's05'
