@@ -159,6 +159,15 @@ def on_movement(
                 'of the picture, and is known less well than from the side.',
             )
         )
+    if joints.source == 'lifter':
+        notes.append(
+            Note(
+                'lifted',
+                'Joints were brought into space by the lifter, which has no feet. What is good was '
+                "learned from BlazePose's joints, and errors are of these; bends seen from the "
+                'front come out smaller.',
+            )
+        )
     if not joints.upright:
         notes.append(
             Note(

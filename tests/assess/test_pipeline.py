@@ -13,7 +13,6 @@ from rpstn.assess.run import NOTHING, in_one_line
 from rpstn.cli.main import main
 from rpstn.errors import RPSTNError, SettingError
 from rpstn.form.exercises import load_exercise
-from rpstn.lift.sources import SOURCES
 from rpstn.video.frames import VideoWriter, open_frames
 
 from .conftest import CLIP, LOOPS
@@ -142,13 +141,10 @@ def test_out_that_is_a_file_and_live_sources(assess_again, blank):
         (['--show', '--out', 'out'], '--show counts in a window'),
         (['--show', '--overwrite'], '--show counts in a window'),
         (['--out', 'out', '--fps', '0'], '--fps must be above 0'),
-        (['--out', 'out', '--lift', 'lifter'], 'source of joints in space must be one of'),
     ],
 )
 def test_options_of_the_command_line_fit_each_other(options, says, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    if 'lifter' in options and 'lifter' in SOURCES.module_dict:
-        pytest.skip('there is a lifter')
     assert main(['assess', str(CLIP), *options]) == 1
     assert says in capsys.readouterr().err and not (tmp_path / 'out').exists()
 
@@ -188,18 +184,20 @@ def test_joints_of_a_file_are_assessed_as_those_of_the_video(
         assert 'data:image/jpeg' not in (folder / 'report.html').read_text()
 
 
-def test_joints_in_the_image_need_a_source_that_lifts_them(
-    assess_again, assessor, assessment, tmp_path
-):
+def test_joints_in_the_image_are_lifted(assess_again, assessor, assessment, tmp_path):
     path, track = tmp_path / 'set.npz', assessment.track
     np.savez(
         path, joints=track.skeleton.joints, keypoints=track.keypoints, scores=track.scores, fps=12.5
     )
-    if 'lifter' in SOURCES.module_dict:
-        assert len(assessor.joints(path).repetitions) == LOOPS
-        return
-    with pytest.raises(RPSTNError, match=f'{path}: .*need a source that lifts them'):
-        assess_again(assessor, path)
+    status, _ = assess_again(assessor, path)
+    read = json.loads((tmp_path / 'out/set/report.json').read_text())
+    assert read['joints']['source'] == 'lifter' and status in (0, NOTHING)
+    kinds = {note['kind'] for note in read['notes']}
+    assert {'lifted', 'from_a_file'} <= kinds
+    lifted = np.genfromtxt(tmp_path / 'out/set/angles.csv', delimiter=',', names=True)
+    flexion = lifted['left_knee_flexion_deg']
+    correlation = np.corrcoef(flexion, assessment.angles['left_knee_flexion'])[0, 1]
+    assert correlation > 0.9  # it bends when the other one's does, if by less
 
 
 @pytest.mark.parametrize('name', ['missing.trc', 'empty.csv', 'damaged.npz'])
