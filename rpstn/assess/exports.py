@@ -132,7 +132,7 @@ def _moment(assessment: Assessment, row: int) -> dict[str, Any]:
 def _forms(assessment: Assessment) -> dict[str, Any] | None:
     """What the classifier says of all repetitions together, and how right it is."""
     forms = assessment.forms
-    return forms and dict(_form(forms.whole) or {}, about=dict(forms.about))
+    return None if forms is None else dict(_form(forms.whole) or {}, about=dict(forms.about))
 
 
 def _form(form: FormPrediction | None) -> dict[str, Any] | None:
