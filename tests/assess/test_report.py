@@ -128,6 +128,7 @@ def test_form_classes_have_their_row_and_their_limits(assessment):
     ]
     about = dict(
         sequences=1163,
+        left_out='day',
         accuracy=0.6294,
         answered=0.448,
         accuracy_of_answered=0.8023,
@@ -140,7 +141,15 @@ def test_form_classes_have_their_row_and_their_limits(assessment):
     assert cells == ['no depth (90 %); right form: 10 %', 'not asked', in_words(ones[1])]
     assert 'unsure (most likely no depth, 55 %); right form: 45 %' in page.split('What was seen')[0]
     limits = page.split('id="limits"')[1]
-    said = ('1,163 squats', 'named 63 % right', '60 % or more', '45 % of them', '80 %', 'in 74 %')
+    said = (
+        '1,163 squats',
+        'Of every day that it had not seen',
+        'named 63 % right',
+        '60 % or more',
+        '45 % of them',
+        '80 %',
+        'in 74 %',
+    )
     assert all(one in limits for one in said)
     assert 'nothing here speaks of a round or hollow back' in limits
     assert 'Form class' not in render(replace(assessment, forms=None), {}, [])
