@@ -184,6 +184,15 @@ def test_joints_of_a_file_are_assessed_as_those_of_the_video(
         assert 'data:image/jpeg' not in (folder / 'report.html').read_text()
 
 
+def test_from_the_side_no_class_is_named(assessor, assessment, tmp_path):
+    joints = assessment.joints.joints[..., [2, 1, 0]] * [-1, 1, 1]  # a quarter turn
+    path = tmp_path / 'turned.trc'
+    write_trc(replace(assessment, joints=replace(assessment.joints, joints=joints)), path)
+    found = assessor.joints(path)
+    assert found.view == 'side' and len(found.repetitions) == LOOPS and found.forms is None
+    assert assessment.forms is not None
+
+
 def test_joints_in_the_image_are_lifted(assess_again, assessor, assessment, tmp_path):
     path, track = tmp_path / 'set.npz', assessment.track
     np.savez(

@@ -143,7 +143,7 @@ def test_form_classes_have_their_row_and_their_limits(assessment):
     limits = page.split('id="limits"')[1]
     said = (
         '1,163 squats',
-        'Of every day that it had not seen',
+        'Of recordings of a day that it had not seen',
         'named 63 % right',
         '60 % or more',
         '45 % of them',
