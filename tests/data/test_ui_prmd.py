@@ -44,7 +44,8 @@ def test_limbs_are_those_of_people_and_hardly_change(sit_to_stand):
 @real
 def test_axes_are_those_of_a_camera_in_front(sit_to_stand):
     for one in sit_to_stand:
-        joints = one.joints().mean(0)
+        joints = one.joints()
+        joints = joints[np.isfinite(joints[:, 0]).all(-1)].mean(0)
         at = {name: joints[k] for k, name in enumerate(SKELETON.joints)}
         assert at['left_hip'][0] > at['right_hip'][0]
         assert at['nose'][1] > at['left_hip'][1] > at['left_ankle'][1]
