@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rpstn.data_files import read_npz
 from rpstn.skeletons import Skeleton, get_skeleton
 
 FRAMES_PER_SECOND = 50.0
@@ -65,19 +66,22 @@ def read_ui_prmd(folder: str | Path, movements: Sequence[str] = ()) -> Iterator[
     for path in sorted(Path(folder).glob('m[0-9][0-9].npz')):
         if movements and path.stem not in movements:
             continue
-        with np.load(path, allow_pickle=False) as arrays:
-            names = [str(name) for name in arrays['markers']]
-            for key in sorted(set(arrays.files) - {'markers'}):
-                known, found = _NAME.fullmatch(key), arrays[key]
-                if not known or found.ndim != 3 or found.shape[1:] != (len(names), 3):
-                    raise ValueError(
-                        f'{path}, {key}: must be m00_s00_e00[_incorrect] of (T, {len(names)}, 3), '
-                        f'got shape {found.shape}'
-                    )
-                points = found.astype(np.float32) * np.float32(_UNIT)
-                points[(found == 0).all(-1)] = np.nan
-                seen = dict(zip(names, np.moveaxis(points[..., [1, 2, 0]], 1, 0)))
-                yield MarkerSequence(key, known[1], known[2], known[3] is None, seen)
+        try:
+            arrays = read_npz(path)
+            names = [str(name) for name in arrays.pop('markers')]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f'{path}: {error}') from None
+        for key, found in sorted(arrays.items()):
+            known = _NAME.fullmatch(key)
+            if not known or found.ndim != 3 or found.shape[1:] != (len(names), 3):
+                raise ValueError(
+                    f'{path}, {key}: must be m00_s00_e00[_incorrect] of (T, {len(names)}, 3), '
+                    f'got shape {found.shape}'
+                )
+            points = found.astype(np.float32) * np.float32(_UNIT)
+            points[(found == 0).all(-1)] = np.nan
+            seen = dict(zip(names, np.moveaxis(points[..., [1, 2, 0]], 1, 0)))
+            yield MarkerSequence(key, known[1], known[2], known[3] is None, seen)
 
 
 def joint_centres(
