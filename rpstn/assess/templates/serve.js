@@ -165,6 +165,6 @@ $('watch').addEventListener('submit', async (event) => {
   counting.onmessage = (message) => showLive(JSON.parse(message.data));
 });
 $('stop').addEventListener('click', async () => {
-  await fetch('/live', { method: 'DELETE' });
   stopLive('Stopped.');
+  await fetch('/live', { method: 'DELETE' });
 });
