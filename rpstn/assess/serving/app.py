@@ -138,6 +138,10 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
             '\n'.join((folder / one).read_text(encoding='utf-8') for one in parts), media_type=kind
         )
 
+    @app.get('/favicon.ico', status_code=204)
+    def icon() -> None:
+        """None; every browser asks for it."""
+
     @app.post('/jobs', status_code=201)
     async def send(
         request: Request,
