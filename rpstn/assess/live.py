@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from rpstn.form.angles import azimuth, measure_angles, view_of
-from rpstn.form.exercises import counting_angle, load_exercise
+from rpstn.form.exercises import count, counting_angle, load_exercise
 from rpstn.form.findings import CONFIRMED, ONCE, find_faults
-from rpstn.form.repetitions import Repetition, find_repetitions
+from rpstn.form.repetitions import Repetition
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.inference.outputs import Window, WindowClosed
 from rpstn.lift.sources import in_own_axes
@@ -79,9 +79,7 @@ class LiveCounter:
         times = np.array(self._times)
         angles = measure_angles(np.stack(self._joints), _SKELETON, upright=False)
         angle = counting_angle(angles, self.exercise)
-        found = [
-            one for one in find_repetitions(angle, times, self.exercise.counting) if not one.partial
-        ]
+        found = [one for one in count(angles, times, self.exercise) if not one.partial]
         if len(found) > self._known:
             self._judge(angles, found[-1])
         self._known = max(self._known, len(found))

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from rpstn.choices import LIFTERS, UNITS
+from rpstn.errors import SettingError
 
 from .options import Subparsers
 
@@ -101,11 +102,15 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Assess all videos."""
     from rpstn.assess.run import AssessOptions, assess_all
+    from rpstn.lift.scale import HEIGHTS
 
     given: dict[str, Any] = {
         field.name: getattr(args, field.name, None) for field in fields(AssessOptions)
     }
     given['video'] = not args.no_video
     if args.height is not None:
+        low, high = (100 * height for height in HEIGHTS)
+        if not low <= args.height <= high:
+            raise SettingError(f'--height must be {low:g} to {high:g} cm, got {args.height:g}')
         given['height'] = args.height / 100
     return assess_all(AssessOptions(**given), print)

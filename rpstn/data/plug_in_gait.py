@@ -32,10 +32,10 @@ def joint_centres(markers: np.ndarray, names: list[str]) -> np.ndarray:
         names: of the M markers, Plug-in Gait's.
 
     Returns:
-        (T, 15, 3) of ``lifter15``, metres; NaN in frames in which a marker is missing.
+        (T, 15, 3) of ``lifter15``, metres; NaN where a marker that tells of the joint is missing.
     """
-    seen = (markers != 0).any(axis=2).all(axis=1)
-    at = {name: markers[:, n].astype(np.float64) for n, name in enumerate(names)}
+    known = np.where((markers != 0).any(axis=2, keepdims=True), markers, np.nan).astype(np.float64)
+    at = {name: known[:, n] for n, name in enumerate(names)}
     joints = {'head': _head(at), **_hips(at)}
     forward = (at['CLAV'] + at['STRN'] - at['C7'] - at['T10']) / 2
     for side, s in (('left', 'L'), ('right', 'R')):
@@ -54,9 +54,7 @@ def joint_centres(markers: np.ndarray, names: list[str]) -> np.ndarray:
         )
     joints['pelvis'] = (joints['left_hip'] + joints['right_hip']) / 2
     joints['neck'] = (joints['left_shoulder'] + joints['right_shoulder']) / 2
-    stacked = np.stack([joints[name] for name in SKELETONS['lifter15'].joints], axis=1) / 1000
-    stacked[~seen] = np.nan
-    return stacked
+    return np.stack([joints[name] for name in SKELETONS['lifter15'].joints], axis=1) / 1000
 
 
 def chord(above: np.ndarray, marker: np.ndarray, wand: np.ndarray, offset: float) -> np.ndarray:

@@ -63,17 +63,18 @@ class MarkerSequence:
 
         Returns:
             (T, V, 3) metres: x to the right of a camera in front of the person, which is the
-            person's left, y up, z towards it. NaN in frames in which a marker is missing, and for
+            person's left, y up, z towards it. NaN where a marker of the joint is missing, and for
             joints that no marker tells.
         """
         skeleton = get_skeleton(skeleton)
-        centres = joint_centres(self.markers, list(self.marker_names))
-        found = map_joints(centres, 'lifter15', skeleton)
+        found = map_joints(
+            joint_centres(self.markers, list(self.marker_names)), 'lifter15', skeleton
+        )
         for joint, names in _MARKERS.items():
             if joint in skeleton.joints:
                 at = self.markers[:, [self.marker_names.index(name) for name in names]]
-                known = np.isfinite(centres).all((1, 2))[:, None]
-                found[:, skeleton.index(joint)] = np.where(known, at.mean(1) / 1000, np.nan)
+                seen = (at != 0).any(-1).all(-1)[:, None]
+                found[:, skeleton.index(joint)] = np.where(seen, at.mean(1) / 1000, np.nan)
         return found[..., [1, 2, 0]].astype(np.float32)
 
 
@@ -90,8 +91,11 @@ def read_ui_prmd(folder: str | Path, movements: Sequence[str] = ()) -> Iterator[
     for path in sorted(Path(folder).glob('m[0-9][0-9].npz')):
         if movements and path.stem not in movements:
             continue
-        arrays = read_npz(path)
-        names = tuple(str(name) for name in arrays.pop('markers'))
+        try:
+            arrays = read_npz(path)
+            names = tuple(str(name) for name in arrays.pop('markers'))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f'{path}: {error}') from None
         for key, found in sorted(arrays.items()):
             known = _NAME.fullmatch(key)
             if not known or found.ndim != 3 or found.shape[1:] != (len(names), 3):

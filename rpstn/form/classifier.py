@@ -37,6 +37,8 @@ from .models import DistanceMatrices
 
 # Metres in the units that data sets have.
 UNITS = {'m': 1.0, 'cm': 0.01, 'mm': 0.001}
+# Without these nothing is said; without others, such as the feet, less is known.
+NEEDED, SIDES = ('shoulder', 'hip', 'knee', 'ankle'), ('left', 'right')
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ class FormClassifier:
         Args:
             joints: (T, V, 3) metres, x to the camera's right, y up, z towards the camera, NaN where
                 a joint is missing; from standing to standing.
-            skeleton: of the joints; must tell all that the recognizer looks at.
+            skeleton: of the joints; must tell shoulders, hips, knees and ankles.
 
         Raises:
             SettingError: too few frames, or joints that are not there.
@@ -215,13 +217,13 @@ class FormClassifier:
     def _item(self, joints: np.ndarray, skeleton: str | Skeleton) -> dict[str, Any]:
         """What the pipeline makes of the joints."""
         mapped = map_joints(np.asarray(joints, np.float32), skeleton, self.skeleton)
-        known = ~np.isnan(mapped).any(-1)
-        unseen = [name for name, seen in zip(self.skeleton.joints, known.T) if not seen.any()]
+        needed = [self.skeleton.index(f'{side}_{part}') for side in SIDES for part in NEEDED]
+        known = ~np.isnan(mapped[:, needed]).any(-1)
+        unseen = [self.skeleton.joints[k] for k, seen in zip(needed, known.T) if not seen.any()]
         if known.any(1).sum() < 2 or unseen:
             raise SettingError(
-                f'{len(mapped)} frames of {get_skeleton(skeleton).name}: the recognizer takes at '
-                f'least 2 with all of {self.skeleton.name}, got none of '
-                f'{", ".join(unseen) or "them"}'
+                f'{len(mapped)} frames of {get_skeleton(skeleton).name}: must be at least 2, with '
+                f'shoulders, hips, knees and ankles, got none of {", ".join(unseen) or "them"}'
             )
         item: dict[str, Any] = dict(
             frame_dir='',

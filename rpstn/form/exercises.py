@@ -8,7 +8,6 @@ Shape letter: T frames.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rpstn.data_files import read_json
 from rpstn.errors import SettingError
 
 from .angle_table import DATA, angle_of
@@ -89,8 +89,8 @@ def load_exercise(name_or_path: str | os.PathLike) -> Exercise:
             'path of a JSON file'
         )
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError, RecursionError) as error:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
         raise ExerciseError(f'{path}: is no readable JSON: {error}') from None
     fields = Fields(path, '', content)
     counting = fields.below('counting')

@@ -1,5 +1,6 @@
 """Repetitions counted as they are done."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from rpstn.assess.live import LiveCounter, LiveState, draw_state
 from rpstn.cli.main import main
 from rpstn.form.angles import measure_angles
-from rpstn.form.exercises import count, load_exercise
+from rpstn.form.exercises import FOLDER, count, load_exercise
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.lift.sources import in_own_axes
 from rpstn.skeletons import get_skeleton
@@ -55,6 +56,16 @@ def test_it_counts_what_the_report_counts(joints):
     for pose, moment in zip(poses, times):
         counter.add(pose, moment)
     assert counter.count == len(whole) == 3
+
+
+def test_what_turns_elsewhere_is_no_repetition(joints, tmp_path):
+    deeper = json.loads((FOLDER / 'squat.json').read_text()) | {'bottom': {'hip_drop': [105, 110]}}
+    path = tmp_path / 'deeper.json'
+    path.write_text(json.dumps(deeper))
+    counter = LiveCounter(path)
+    for number, pose in enumerate(np.concatenate([joints] * 2)):
+        counter.add(pose, number / FPS)
+    assert counter.count == 0
 
 
 def test_standing_counts_nothing_however_long(joints):

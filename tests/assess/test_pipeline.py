@@ -221,7 +221,7 @@ def test_files_of_joints_that_are_none(assess_again, assessor, tmp_path, name):
 
 def test_the_command_line_takes_centimetres(blank, tmp_path, capsys):
     assert main(['assess', str(blank), '--out', str(tmp_path), '--height', '1.75']) == 1
-    assert capsys.readouterr().err == 'height must be 1 to 2.5 metres, got 0.0175\n'
+    assert capsys.readouterr().err == '--height must be 100 to 250 cm, got 1.75\n'
 
 
 def test_one_line_names_the_most_important(assessment):

@@ -72,8 +72,9 @@ class CapturedViews(Dataset):
                 for name in content.files:
                     if name == 'markers' or split_of(name) != split:
                         continue
-                    joints = joint_centres(content[name][::_STRIDE] * _MILLIMETRES, markers)
-                    joints = joints[np.isfinite(joints).all((1, 2))]
+                    frames = content[name][::_STRIDE]
+                    frames = frames[(frames != 0).any(2).all(1)]  # no marker is missing
+                    joints = joint_centres(frames * _MILLIMETRES, markers)
                     # Its own cameras, whatever else is measured, and the same at any noise.
                     number = zlib.crc32(name.encode())
                     rng, off = np.random.default_rng(number), np.random.default_rng([number, 1])
