@@ -12,6 +12,10 @@ from rpstn.lift.structures import Joints3D
 
 from .structures import Forms
 
+# Of a repetition's length, before and after it, as in the recordings that the classifiers know
+# (medians 0.48 and 0.35): they compare with how the person stands.
+_STANDING = 0.4
+
 
 class FormReader:
     """The classifiers that an exercise names, loaded.
@@ -31,9 +35,9 @@ class FormReader:
         if self._classifier is None:
             return None
         found, leaned = [], []
-        for one in repetitions:
+        for number, one in enumerate(repetitions):
             form = marks = None
-            part = joints.joints[one.start : one.end + 1]
+            part = joints.joints[self._around(repetitions, number, len(joints.joints))]
             try:
                 if not one.partial:
                     form = self._classifier(part, joints.skeleton)
@@ -49,6 +53,17 @@ class FormReader:
         shown = () if self._distances is None else tuple(leaned)
         whole = self._classifier.whole(known)
         return Forms(tuple(found), whole, self._classifier.about, shown)
+
+    @staticmethod
+    def _around(repetitions: Sequence[Repetition], number: int, frames: int) -> slice:
+        """A repetition and some standing, no farther than half of the way to its neighbours."""
+        one = repetitions[number]
+        more = round(_STANDING * (one.end - one.start))
+        before = repetitions[number - 1].end if number else 0
+        after = repetitions[number + 1].start if number + 1 < len(repetitions) else frames
+        first = max(one.start - more, (before + one.start) // 2 if number else 0)
+        last = min(one.end + more, (one.end + after) // 2 if after < frames else frames - 1)
+        return slice(first, last + 1)
 
 
 def in_words(form: FormPrediction | None) -> str:

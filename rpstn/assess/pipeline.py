@@ -100,7 +100,7 @@ class Assessor:
             *remarks.on_people(self._counts, track, list(tracks.values())),
         ]
         about = replace(about, track=track, meta=self._inferencer.dataset_meta)
-        return self._judged(about, joints, notes)
+        return self._judged(about, joints, notes, lift(track, self.source, tilt=0.0))
 
     def joints(self, path: str | Path, **reading: Any) -> Assessment:
         """Look at one person's joints from a file, in space, or in the image where there is a
@@ -127,10 +127,16 @@ class Assessor:
         fps = 1 / float(np.median(gaps)) if len(gaps) and np.median(gaps) > 0 else 0.0
         seconds = float(joints.times[-1] - joints.times[0]) + (1 / fps if fps else 0.0)
         about = Assessment(path.name, self.exercise, fps, None, seconds, notes=())
-        return self._judged(about, joints, remarks.on_file(joints))
+        return self._judged(about, joints, remarks.on_file(joints), joints)
 
-    def _judged(self, about: Assessment, joints: Joints3D, notes: Sequence[Note]) -> Assessment:
-        """All that follows from joints in space."""
+    def _judged(
+        self, about: Assessment, joints: Joints3D, notes: Sequence[Note], as_seen: Joints3D
+    ) -> Assessment:
+        """All that follows from joints in space.
+
+        The classifiers are asked about joints ``as_seen`` by the camera, as they were trained on:
+        who is turned upright bends forward less than in their recordings.
+        """
         angles = measure_angles(joints.joints, joints.skeleton, joints.upright)
         view = view_of(azimuth(joints.joints, joints.skeleton))
         repetitions = count(angles, joints.times, self.exercise)
@@ -145,7 +151,7 @@ class Assessor:
             view=view,
             repetitions=tuple(repetitions),
             findings=tuple(find_faults(angles, repetitions, self.exercise, view, joints.upright)),
-            forms=self._forms(joints, repetitions) if known else None,
+            forms=self._forms(as_seen, repetitions) if known else None,
         )
 
     def _watch(
