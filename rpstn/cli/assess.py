@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from .options import Subparsers
+from .printing import say
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -80,4 +81,4 @@ def run(args: argparse.Namespace) -> int:
     given['video'] = not args.no_video
     if args.height is not None:
         given['height'] = args.height / 100
-    return assess_all(AssessOptions(**given), print)
+    return assess_all(AssessOptions(**given), say)
