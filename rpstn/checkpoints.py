@@ -119,7 +119,7 @@ def weights_sha256(weights: Mapping[str, Tensor]) -> str:
             continue
         value = value.detach().cpu().contiguous()
         digest.update(f'{name} {value.dtype} {tuple(value.shape)}\n'.encode())
-        digest.update(memoryview(value.reshape(-1).view(uint8).numpy()))
+        digest.update(value.reshape(-1).view(uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -16,7 +16,16 @@ from rpstn.compat.import_hook import Patch, afterwards, install
 
 _ALL = ''
 _PARTS: dict[str, dict[str, tuple[str, ...]]] = {
-    'mmpose.registry': {_ALL: ('rpstn.pose', 'rpstn.simulation', 'rpstn.engine.amp')},
+    'mmpose.registry': {
+        _ALL: (
+            'rpstn.pose',
+            'rpstn.lift.models',
+            'rpstn.lift.datasets',
+            'rpstn.lift.evaluation',
+            'rpstn.simulation',
+            'rpstn.engine.amp',
+        )
+    },
     'mmaction.registry': {
         _ALL: ('rpstn.form', 'rpstn.simulation.squats.squat_dataset', 'rpstn.engine.amp')
     },

@@ -220,6 +220,10 @@ _ALL = (
         'left_wrist', 'right_shoulder', 'right_elbow', 'right_wrist'),
         _chains('pelvis *_hip *_knee *_ankle', 'pelvis spine thorax neck_base head_top',
                 'thorax *_shoulder *_elbow *_wrist')),
+    # The lifter's: what labels of 2D poses share.
+    Skeleton('lifter15', ('pelvis', 'neck', 'head', *_both(*_ARM, *_LEG)),
+             _chains('pelvis *_hip *_knee *_ankle', 'pelvis neck head',
+                     'neck *_shoulder *_elbow *_wrist')),
 )
 # fmt: on
 SKELETONS: dict[str, Skeleton] = {skeleton.name: skeleton for skeleton in _ALL}

@@ -33,6 +33,7 @@ NAMES = (
     'penn13',
     'jhmdb15',
     'h36m17',
+    'lifter15',
     'blazepose33',
 )
 MMPOSE = Path(mmpose.__file__).parent / '.mim/configs/_base_/datasets'

@@ -67,7 +67,7 @@ def load_model(
     model = for_inference(model) if torch.device(device).type == 'cpu' else model.eval()
     model.cfg = config
     model.dataset_meta = meta
-    model.weights_sha256 = identity
+    model.weights_sha256 = identity  # type: ignore[assignment]  # a name of ours, of no parameter
     return model
 
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmaction.models import BaseRecognizer
 from mmaction.registry import MODELS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from torch import nn
 
 from rpstn.checkpoints import (
     SHIPPED,
@@ -104,17 +104,19 @@ class FormClassifier:
         right_classes: Sequence[str] = (),
     ) -> None:
         dataset = config.test_dataloader.dataset
-        about = dataset.get('metainfo') or {}
+        about: dict[str, Any] = dict(dataset.get('metainfo') or {})
         for key in ('skeleton', 'unit', 'axes', 'classes'):
             if key not in about:
                 raise SettingError(
                     f'test_dataloader.dataset.metainfo: must have {key}, got {sorted(about)}'
                 )
-        if about.unit not in UNITS:
-            raise SettingError(f'metainfo.unit must be one of {sorted(UNITS)}, got {about.unit!r}')
-        self.skeleton = get_skeleton(about.skeleton)
-        self.classes = tuple(about.classes)
-        self._scale = np.asarray(about.axes, np.float32) / UNITS[about.unit]
+        if about['unit'] not in UNITS:
+            raise SettingError(
+                f'metainfo.unit must be one of {sorted(UNITS)}, got {about["unit"]!r}'
+            )
+        self.skeleton = get_skeleton(about['skeleton'])
+        self.classes = tuple(about['classes'])
+        self._scale = np.asarray(about['axes'], np.float32) / UNITS[about['unit']]
         self.temperature, self.unsure_below = temperature, unsure_below
         self.right_classes = tuple(right_classes)
         self.transforms = [
@@ -122,7 +124,7 @@ class FormClassifier:
             for step in [*dataset.get('prepare', ()), *dataset.pipeline]
         ]
         with contextlib.redirect_stdout(io.StringIO()):
-            self.model: nn.Module = MODELS.build({'_scope_': 'mmaction', **config.model})
+            self.model: BaseRecognizer = MODELS.build({'_scope_': 'mmaction', **config.model})
         try:
             load_all_weights(self.model, read_checkpoint(checkpoint))
         except RuntimeError as error:

@@ -1,6 +1,7 @@
 """3D joints of people: of BlazePose, from files, from SMPL parameters."""
 
 from .files import JointFile, load_joints, read_track, save_joints
+from .lifter_source import LifterJoints
 from .lifting import lift
 from .scale import scaled_to_height
 from .smoothing import smoothed
@@ -18,6 +19,7 @@ __all__ = [
     'JointFile',
     'Joints3D',
     'LiftError',
+    'LifterJoints',
     'SMPLJoints',
     'SMPLSource',
     'Source',

@@ -1,5 +1,6 @@
 """A set of two squats: the demo's clip, looped, assessed and written down once."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from rpstn.video.frames import VideoWriter, open_frames
 
 CLIP = Path(__file__).parents[2] / 'demo/squat.mp4'
 LOOPS = 2
+CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 
 
 @pytest.fixture(scope='session')
@@ -62,3 +64,14 @@ def assess_again(monkeypatch, tmp_path):
         return status, said
 
     return run
+
+
+@pytest.fixture(scope='session')
+def browser():
+    api = pytest.importorskip('playwright.sync_api')
+    if CHROMIUM is None:
+        pytest.skip('Chromium is not installed')
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+        yield browser
+        browser.close()

@@ -1,22 +1,8 @@
 """Reports in headless Chromium: nothing is fetched, all fits, contrast and labels are right."""
 
-import shutil
-
 import pytest
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
-
-
-@pytest.fixture(scope='module')
-def browser():
-    api = pytest.importorskip('playwright.sync_api')
-    if CHROMIUM is None:
-        pytest.skip('Chromium is not installed')
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[(390, 'light'), (390, 'dark'), (1200, 'light'), (1200, 'dark')])

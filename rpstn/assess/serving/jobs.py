@@ -51,6 +51,10 @@ class Job:
     ended: float = 0.0
     """By the clock of this process."""
 
+    def see(self, seconds: float) -> None:
+        """So much of the video was looked at."""
+        self.seconds = seconds
+
     @property
     def video(self) -> Path:
         """The video as it was sent."""
@@ -147,9 +151,7 @@ class Jobs:
         for job in self._next():
             task = Task(job.video, job.name, job.report, longest=self.limits.seconds, **job.options)
             try:
-                job.text = self._worker.run(
-                    task, 60 * self.limits.minutes, lambda s, job=job: setattr(job, 'seconds', s)
-                )
+                job.text = self._worker.run(task, 60 * self.limits.minutes, job.see)
                 state = DONE
             except TaskFailed as error:
                 job.text, state = str(error), FAILED

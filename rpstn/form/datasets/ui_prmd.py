@@ -8,7 +8,7 @@ from typing import Any
 
 from mmaction.registry import DATASETS
 
-from rpstn.data.ui_prmd import MOVEMENTS, joint_centres, read_ui_prmd
+from rpstn.data.ui_prmd import MOVEMENTS, read_ui_prmd
 from rpstn.errors import SettingError
 
 from .sequence import BadSkeletonError, SkeletonSequence
@@ -45,7 +45,7 @@ class UIPRMDDataset(SkeletonDataset):
                     found.name,
                     str(Path(self.data_root) / f'{found.movement}.npz'),
                     'right' if found.correct else 'wrong',
-                    joint_centres(found.markers)[None],
+                    found.joints()[None],
                     dict(subject=found.subject, movement=found.movement),
                 )
         except ValueError as error:

@@ -75,7 +75,7 @@ def test_items_are_in_the_format_of_mmaction(tree, serialize_data):
     tree.arrays['s1'][3, 4] = np.nan
     data = tree.load(serialize_data=serialize_data, bad_data='raise')
     assert data.metainfo == dict(
-        skeleton='mediapipe19', unit='cm', classes=('depth', 'good', 'toes')
+        skeleton='mediapipe19', unit='cm', axes=(1, -1, -1), classes=('depth', 'good', 'toes')
     )
     item = data[1]
     np.testing.assert_array_equal(item.pop('keypoint'), tree.arrays['s1'][None])

@@ -13,6 +13,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
+from rpstn.checkpoints import ModelError
 from rpstn.engine.run import RunOptions, train
 from rpstn.skeletons import get_skeleton
 
@@ -215,7 +216,7 @@ def test_a_checkpoint_that_does_not_fit_is_an_error(trained, logged, tmp_path):
     torch.save(dict(state_dict={}), tmp_path / 'empty.pth')
     with pytest.raises(ValueError, match=r'empty.pth does not fit P.*It must hold a single-frame'):
         rpstn('rpstn_penn', f'model.backbone.pretrained={tmp_path / "empty.pth"}')
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ModelError, match='nowhere.pth: no such checkpoint file'):
         rpstn('rpstn_penn', 'model.backbone.pretrained=nowhere.pth')
 
 

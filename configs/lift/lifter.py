@@ -1,0 +1,2 @@
+# The lifter that ships.
+_base_ = '../_base_/lifter.py'

@@ -1,0 +1,4 @@
+# As lifter.py, with attention between the joints' features.
+_base_ = 'lifter.py'
+
+model = dict(head=dict(relation=dict(type='JointAttention')))

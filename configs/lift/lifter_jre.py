@@ -1,0 +1,4 @@
+# As lifter.py, with JRE between the joints' features.
+_base_ = 'lifter.py'
+
+model = dict(head=dict(relation=dict(type='JRE')))

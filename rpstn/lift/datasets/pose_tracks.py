@@ -1,0 +1,141 @@
+"""2D poses over time, real ones, that the lifter learns from.
+
+Shapes: T frames, V joints of ``lifter15``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmpose.registry import DATASETS
+from mmpose.structures import PoseDataSample
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from rpstn.data.paths import find_data
+from rpstn.data.penn_action import read_penn_labels
+from rpstn.errors import BadSequenceError, SettingError
+from rpstn.files import is_stray
+from rpstn.skeletons import SKELETONS, map_joints
+
+from ..models.views import flipped, normalize
+
+_SKELETON = SKELETONS['lifter15']
+_STRIDE = 3  # of 30 frames a second
+_SHORTEST = 4  # frames
+_FARTHEST = 4.0  # trunks from the pelvis: beyond, labels are wrong
+_SURE = 0.5  # mean score of a teacher's joints
+# The joints of ../shared/data/mpii_poses; the head is its mean of upper neck and head top.
+_MPII = dict(
+    head=9, left_shoulder=11, left_elbow=12, left_wrist=13, right_shoulder=14, right_elbow=15,
+    right_wrist=16, right_hip=1, right_knee=2, right_ankle=3, left_hip=4, left_knee=5,
+    left_ankle=6,
+)  # fmt: skip
+
+
+def read_tracks(penn_action: str | None, teacher: str | None) -> list[Tensor]:
+    """Normalized joints (T, V, 2), each of one person, 10 frames a second, all joints known.
+
+    Args:
+        penn_action: folder of Penn Action, or its name below a data root: from each sequence the
+            longest run of frames in which all joints are labelled.
+        teacher: the same of labels by ``tools/research/label_by_teacher.py``.
+    """
+    tracks = [*_penn_action(penn_action)] if penn_action else []
+    tracks += _teacher(teacher) if teacher else []
+    normalized = [normalize(torch.from_numpy(track)[None])[0] for track in tracks]
+    return [track for track in normalized if track.abs().max() < _FARTHEST]
+
+
+def read_mpii(file: str) -> Tensor:
+    """Normalized joints (N, V, 2) of single images."""
+    poses = np.load(find_data(file)).reshape(-1, 17, 2)
+    single = {name: poses[:, index] for name, index in _MPII.items()}
+    for joint, part in (('pelvis', 'hip'), ('neck', 'shoulder')):
+        single[joint] = (single[f'left_{part}'] + single[f'right_{part}']) / 2
+    joints = torch.from_numpy(np.stack([single[name] for name in _SKELETON.joints], axis=1))
+    normalized = normalize(joints[:, None])[:, 0]
+    return normalized[normalized.abs().amax((1, 2)) < _FARTHEST]
+
+
+@DATASETS.register_module()
+class PoseTracks(Dataset):
+    """Windows of :func:`read_tracks`, drawn at random and varied.
+
+    Args:
+        penn_action: see :func:`read_tracks`.
+        teacher: see :func:`read_tracks`.
+        frames: T of a window; a shorter track ends in its last frame, repeated.
+        windows: length of an epoch.
+        turn: standard deviation of a turn of the image, radians.
+        scale: standard deviation of the scale.
+
+    Raises:
+        FileNotFoundError: a folder is absent.
+        SettingError: there is no track.
+    """
+
+    def __init__(
+        self,
+        penn_action: str | None = 'penn_action',
+        teacher: str | None = None,
+        frames: int = 12,
+        windows: int = 16000,
+        turn: float = 0.05,
+        scale: float = 0.05,
+    ) -> None:
+        self.metainfo: dict[str, Any] = dict(dataset_name='pose_tracks')
+        self.tracks = read_tracks(penn_action, teacher)
+        if not self.tracks:
+            raise SettingError('PoseTracks: no track in penn_action or teacher')
+        self.frames, self.windows, self.turn, self.scale = frames, windows, turn, scale
+        self._lengths = torch.tensor([float(len(track)) for track in self.tracks])
+
+    def __len__(self) -> int:
+        return self.windows
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        track = self.tracks[int(torch.multinomial(self._lengths, 1))]
+        start = int(torch.randint(max(len(track) - self.frames, 0) + 1, (1,)))
+        window = track[start : start + self.frames]
+        window = torch.cat([window, window[-1:].expand(self.frames - len(window), -1, -1)])
+        if torch.rand(()) < 0.5:
+            window = window.flip(0)
+        if torch.rand(()) < 0.5:
+            window = flipped(window)
+        angle = torch.randn(()) * self.turn
+        cosine, sine = angle.cos(), angle.sin()
+        turned = window @ torch.stack([cosine, sine, -sine, cosine]).view(2, 2)
+        return dict(
+            inputs=turned * (1 + self.scale * torch.randn(())), data_samples=PoseDataSample()
+        )
+
+
+def _penn_action(root: str) -> Iterator[np.ndarray]:
+    for labels in read_penn_labels(find_data(root)):
+        try:
+            keypoints = labels.keypoints()
+        except BadSequenceError:
+            continue
+        joints = map_joints(keypoints, 'penn13', _SKELETON)[::_STRIDE]
+        known = np.flatnonzero(np.isfinite(joints).all((1, 2)))
+        runs: Sequence[np.ndarray] = np.split(known, np.flatnonzero(np.diff(known) > 1) + 1)
+        longest = max(runs, key=len)
+        if len(longest) >= _SHORTEST:
+            yield joints[longest]
+
+
+def _teacher(folder: str) -> Iterator[np.ndarray]:
+    for file in sorted(Path(find_data(folder)).rglob('*.npz')):
+        if is_stray(file):
+            continue
+        with np.load(file) as labels:
+            joints = map_joints(labels['keypoints'], 'mediapipe33', _SKELETON)[::_STRIDE]
+            sure = labels['scores'][::_STRIDE].mean(1) > _SURE
+        known = sure & np.isfinite(joints).all((1, 2))
+        if known.mean() >= 0.9 and known.sum() >= _SHORTEST:
+            yield joints[known]
