@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import warnings
 from collections import OrderedDict
@@ -15,6 +14,7 @@ from urllib.error import URLError
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn, strided, uint8
 
+from rpstn.data_files import read_json
 from rpstn.errors import RPSTNError, first_line
 from rpstn.files import sha256
 
@@ -134,9 +134,9 @@ def shipped_weights(description: Path) -> tuple[dict[str, Any], Path]:
     """
     weights = description.with_suffix('.pt')
     try:
-        saved = json.loads(description.read_text(encoding='utf-8'))
+        saved = read_json(description)
         form, digest, size = (saved[key] for key in ('format', 'sha256', 'bytes'))
-    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ModelError(f'{description}: damaged ({type(error).__name__}: {error})') from None
     if not isinstance(saved, dict):  # e.g. text
         raise ModelError(f'{description}: must be a dict, got {type(saved).__name__}')

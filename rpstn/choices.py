@@ -32,5 +32,11 @@ SAVED = ('video', 'json', 'csv')
 JOINTS = ('jhmdb15', 'penn13', 'blazepose33', 'coco17', 'halpe26')
 """Skeletons that results can be asked for in."""
 
+LIFTERS = ('blazepose', 'lifter')
+"""What brings joints of the image into space, see :data:`rpstn.lift.SOURCES`."""
+
+UNITS = ('m', 'cm', 'mm')
+"""Of joints in space in files."""
+
 KPT_THR = 0.2
 """Score from which a joint is drawn and trusted."""

@@ -109,7 +109,7 @@ def main() -> None:
             writer.write(row)
     write_image(picture, rows[BOTTOM], quality=85)
     print(f'{" beside ".join(found)}, drawn: {video}, {picture}')
-    assess_all(AssessOptions([str(CLIP)], args.out, device='cpu'), print)
+    assess_all(AssessOptions([str(CLIP)], args.out, device='cpu', overwrite=True), print)
     print(f'{time.perf_counter() - began:.0f} s in all')
 
 

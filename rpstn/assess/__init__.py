@@ -16,13 +16,13 @@ from typing import Any
 from .pipeline import Assessor, assess
 from .report import write_report
 from .run import AssessOptions, assess_all
-from .structures import Assessment, FormClass, Note
+from .structures import Assessment, Forms, Note
 
 __all__ = [
     'AssessOptions',
     'Assessment',
     'Assessor',
-    'FormClass',
+    'Forms',
     'Note',
     'assess',
     'assess_all',

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from rpstn.form.angle_table import angle_of
+from rpstn.form.classifier import FormPrediction
 from rpstn.version import __version__
 
 from .measures import Measure, measure_repetitions, tempo
@@ -35,11 +36,12 @@ def to_dict(assessment: Assessment) -> dict[str, Any]:
         video=assessment.video,
         exercise=assessment.exercise.name,
         fps=assessment.fps,
-        size=list(assessment.size),
+        size=assessment.size and list(assessment.size),
         seconds=_number(assessment.seconds),
         assessable=assessment.assessable,
         notes=[asdict(note) for note in assessment.notes],
         view=assessment.view or None,
+        form=_forms(assessment),
         joints=joints
         and dict(
             source=joints.source,
@@ -67,19 +69,19 @@ def write_angles(assessment: Assessment, path: Path) -> None:
 
     Cells of what is not known are empty.
     """
-    track, keys = assessment.track, list(assessment.angles)
-    assert track is not None
+    joints, keys = assessment.joints, list(assessment.angles)
+    assert joints is not None
     with path.open('w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         names = [f'{key}_{_UNITS[angle_of(key).unit]}' for key in keys]
         writer.writerow(['frame', 'time_s', 'repetition', 'phase', *names])
-        for row in range(len(track.frames)):
+        for row in range(len(joints.frames)):
             number, phase = assessment.phase(row)
             values = [float(assessment.angles[key][row]) for key in keys]
             writer.writerow(
                 [
-                    track.frames[row],
-                    f'{track.times[row]:.4f}',
+                    joints.frames[row],
+                    f'{joints.times[row]:.4f}',
                     number,
                     phase,
                     *('' if np.isnan(value) else f'{value:.2f}' for value in values),
@@ -122,9 +124,26 @@ def _number(value: float | None) -> float | None:
 
 
 def _moment(assessment: Assessment, row: int) -> dict[str, Any]:
-    track = assessment.track
-    assert track is not None
-    return dict(frame=int(track.frames[row]), time=_number(track.times[row]))
+    joints = assessment.joints
+    assert joints is not None
+    return dict(frame=int(joints.frames[row]), time=_number(joints.times[row]))
+
+
+def _forms(assessment: Assessment) -> dict[str, Any] | None:
+    """What the classifier says of all repetitions together, and how right it is."""
+    forms = assessment.forms
+    return None if forms is None else dict(_form(forms.whole) or {}, about=dict(forms.about))
+
+
+def _form(form: FormPrediction | None) -> dict[str, Any] | None:
+    if form is None:
+        return None
+    return dict(
+        label=form.label,
+        best=form.best,
+        probabilities={name: _number(value) for name, value in form.probabilities.items()},
+        right=_number(form.right),
+    )
 
 
 def _finding(assessment: Assessment, number: int) -> dict[str, Any]:
@@ -147,7 +166,7 @@ def _repetition(assessment: Assessment, measures: list[Measure], index: int) -> 
         partial=one.partial,
         reason=one.reason or None,
         seconds={m.key: _number(m.values[index]) for m in tempo(assessment)},
-        form=asdict(assessment.forms[index]) if assessment.forms else None,
+        form=_form(assessment.forms.repetitions[index]) if assessment.forms else None,
         measures=[_measure(m, index) for m in measures],
     )
 

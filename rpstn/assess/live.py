@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from rpstn.form.angles import azimuth, measure_angles, view_of
-from rpstn.form.exercises import counting_angle, load_exercise
+from rpstn.form.exercises import count, counting_angle, load_exercise
 from rpstn.form.findings import CONFIRMED, ONCE, find_faults
-from rpstn.form.repetitions import Repetition, find_repetitions
+from rpstn.form.repetitions import Repetition
 from rpstn.inference.inferencer import PoseInferencer
+from rpstn.inference.outputs import Window, WindowClosed
 from rpstn.lift.sources import in_own_axes
 from rpstn.results import FrameResult
 from rpstn.skeletons import get_skeleton
@@ -77,9 +79,7 @@ class LiveCounter:
         times = np.array(self._times)
         angles = measure_angles(np.stack(self._joints), _SKELETON, upright=False)
         angle = counting_angle(angles, self.exercise)
-        found = [
-            one for one in find_repetitions(angle, times, self.exercise.counting) if not one.partial
-        ]
+        found = [one for one in count(angles, times, self.exercise) if not one.partial]
         if len(found) > self._known:
             self._judge(angles, found[-1])
         self._known = max(self._known, len(found))
@@ -118,7 +118,7 @@ class LiveCounter:
 
 def watch(
     source: Source, exercise: str | Path = 'squat', device: str = 'cpu'
-) -> Iterator[tuple[FrameResult, LiveState]]:
+) -> Generator[tuple[FrameResult, LiveState], None, None]:
     """Every frame's joints and what is counted so far.
 
     Args:
@@ -143,6 +143,30 @@ def watch(
             phase, angle = counter.add(in_own_axes(person.world), result.time)
         rate = (len(ticks) - 1) / max(now - ticks[0], 1e-3)
         yield result, LiveState(result.time, counter.count, phase, angle, counter.worst, rate)
+
+
+def show(source: Source, exercise: str | Path = 'squat', device: str = 'cpu') -> LiveState | None:
+    """Count in a window, until it is closed, q or Escape is pressed in it, or the source ends.
+
+    Args:
+        source, exercise, device: see :func:`watch`.
+
+    Returns:
+        What was known at last; None where not a frame came.
+
+    Raises:
+        OutputError: there is no screen, or an OpenCV without windows.
+        RPSTNError: as :func:`watch`.
+    """
+    state = None
+    with Window(source) as window, closing(watch(source, exercise, device)) as seen:
+        try:
+            for result, state in seen:
+                draw_state(result.draw(), state)
+                window.write(result)
+        except WindowClosed:
+            pass
+    return state
 
 
 def draw_state(image: np.ndarray, state: LiveState) -> np.ndarray:

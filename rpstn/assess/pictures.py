@@ -37,6 +37,7 @@ class Painter:
 
     def __init__(self, assessment: Assessment, blur_faces: bool = False) -> None:
         self.assessment = assessment
+        assert assessment.size is not None
         width, height = assessment.size
         shorter, longer = sorted((width, height))
         self.scale = min(max(1.0, _SMALL / shorter), max(_LARGE / longer, 0.1))

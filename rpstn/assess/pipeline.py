@@ -1,19 +1,25 @@
-"""From a video to an assessment: one person's joints, in space, their angles, what they tell."""
+"""From a video or a file to an assessment: joints in space, their angles, what they tell."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from rpstn.data.joints.joint_files import SUFFIXES
 from rpstn.errors import SettingError
 from rpstn.form.angles import azimuth, measure_angles, view_of
 from rpstn.form.exercises import count, load_exercise
 from rpstn.form.findings import find_faults
 from rpstn.inference.inferencer import PoseInferencer
+from rpstn.lift.files import JointFile
 from rpstn.lift.lifting import lift
 from rpstn.lift.scale import HEIGHTS
-from rpstn.lift.structures import longest_track, tracks_of
+from rpstn.lift.sources import build_source
+from rpstn.lift.structures import Joints3D, LiftError, Track, longest_track, tracks_of
 from rpstn.lift.vertical import MOST_TILT
 from rpstn.pose.finders import build_finder
 from rpstn.results import FrameResult
@@ -21,6 +27,7 @@ from rpstn.video.frames import FrameSource
 from rpstn.video.inputs import open_input
 
 from . import remarks
+from .forms import FormReader
 from .structures import Assessment, Note
 
 _LOOK_EVERY = 1.0  # seconds between frames in which people are counted
@@ -36,6 +43,8 @@ class Assessor:
             the person stands.
         box: where the person is at first, see :func:`rpstn.pose.boxes.parse_box`.
         device: as torch names it.
+        source: of joints in space, of :data:`rpstn.lift.SOURCES`: ``blazepose`` or ``lifter``; see
+            :func:`rpstn.lift.lifting.lift` for what is taken by default.
 
     Raises:
         SettingError: an option cannot be.
@@ -48,6 +57,7 @@ class Assessor:
         tilt: float | None = None,
         box: str = 'follow',
         device: str = 'cpu',
+        source: str | None = None,
     ) -> None:
         if height is not None and not HEIGHTS[0] <= height <= HEIGHTS[1]:
             raise SettingError(
@@ -56,7 +66,10 @@ class Assessor:
         if tilt is not None and not abs(tilt) <= MOST_TILT:
             raise SettingError(f'tilt must be -{MOST_TILT:g} to {MOST_TILT:g} degrees, got {tilt}')
         self.exercise = load_exercise(exercise)
-        self.height, self.tilt = height, tilt
+        self.height, self.tilt, self.source = height, tilt, source
+        if source is not None and build_source(source).takes is not Track:
+            raise SettingError(f'joints in the image are not lifted by source {source!r}')
+        self._forms = FormReader(self.exercise)
         self._inferencer = PoseInferencer(device=device, box=box, world=True)
         self._finder = build_finder('blazepose', device=device)
 
@@ -81,25 +94,58 @@ class Assessor:
         if not tracks:
             return replace(about, notes=(remarks.nobody(self._frames),))
         track = longest_track(tracks)
-        joints = lift(track, tilt=self.tilt, height=self.height)
+        joints = lift(track, self.source, self.tilt, self.height)
+        notes = [
+            *remarks.on_picture(track, source.fps),
+            *remarks.on_people(self._counts, track, list(tracks.values())),
+        ]
+        about = replace(about, track=track, meta=self._inferencer.dataset_meta)
+        return self._judged(about, joints, notes)
+
+    def joints(self, path: str | Path, **reading: Any) -> Assessment:
+        """Look at one person's joints from a file, in space, or in the image where there is a
+        source that lifts them.
+
+        Args:
+            path: of a format that :class:`rpstn.lift.files.JointFile` reads.
+            reading: its options, such as ``fps``, ``axes`` and ``unit``.
+
+        Raises:
+            RPSTNError: it cannot be read, or an option cannot be.
+        """
+        path, file = Path(path), dict(type='file', **reading)
+        found = JointFile(**reading).read(path)
+        try:
+            if isinstance(found, Track):
+                joints = lift(found, self.source, self.tilt, self.height)
+            else:
+                joints = lift(path, file, self.tilt, self.height)
+        except LiftError as error:
+            named = str(error) if str(path) in str(error) else f'{path}: {error}'
+            raise LiftError(named) from None
+        gaps = np.diff(joints.times)
+        fps = 1 / float(np.median(gaps)) if len(gaps) and np.median(gaps) > 0 else 0.0
+        seconds = float(joints.times[-1] - joints.times[0]) + (1 / fps if fps else 0.0)
+        about = Assessment(path.name, self.exercise, fps, None, seconds, notes=())
+        return self._judged(about, joints, remarks.on_file(joints))
+
+    def _judged(self, about: Assessment, joints: Joints3D, notes: Sequence[Note]) -> Assessment:
+        """All that follows from joints in space."""
         angles = measure_angles(joints.joints, joints.skeleton, joints.upright)
         view = view_of(azimuth(joints.joints, joints.skeleton))
         repetitions = count(angles, joints.times, self.exercise)
-        notes: list[Note] = [
-            *remarks.on_picture(track, source.fps),
-            *remarks.on_movement(angles, repetitions, self.exercise, view, joints),
-            *remarks.on_people(self._counts, track, list(tracks.values())),
-        ]
+        notes = [*notes, *remarks.on_movement(angles, repetitions, self.exercise, view, joints)]
+        # Of squats filmed from the side the classifiers that ship have seen none.
+        known = view != 'side' and not any(note.kind == 'another_exercise' for note in notes)
         return replace(
             about,
             notes=tuple(sorted(notes, key=lambda note: not note.stops)),
-            track=track,
-            meta=self._inferencer.dataset_meta,
             joints=joints,
             angles=angles,
             view=view,
             repetitions=tuple(repetitions),
             findings=tuple(find_faults(angles, repetitions, self.exercise, view, joints.upright)),
+            forms=self._forms(joints, repetitions) if known else None,
         )
 
     def _watch(
@@ -124,6 +170,7 @@ def assess(
     tilt: float | None = None,
     box: str = 'follow',
     device: str = 'cpu',
+    source: str | None = None,
 ) -> Assessment:
     """Assess one video; :func:`rpstn.assess.report.write_report` writes it down.
 
@@ -131,13 +178,21 @@ def assess(
         reasons = [finding.reason for finding in assessment.findings]
 
     Args:
-        video: a video file, or a folder of images.
-        exercise, height, tilt, box, device: of :class:`Assessor`.
+        video: a video file, a folder of images, or a file of joints.
+        exercise, height, tilt, box, device, source: of :class:`Assessor`.
 
     Raises:
         RPSTNError: the video cannot be read, or an option cannot be.
     """
-    source = open_input(video)
-    if not isinstance(source, FrameSource):
+    assessor = Assessor(exercise, height, tilt, box, device, source)
+    if is_joint_file(video):
+        return assessor.joints(video)
+    opened = open_input(video)
+    if not isinstance(opened, FrameSource):
         raise SettingError(f'{video}: assess takes videos, not live sources')
-    return Assessor(exercise, height, tilt, box, device)(source)
+    return assessor(opened)
+
+
+def is_joint_file(path: str | Path) -> bool:
+    """Whether its name says that it holds joints, and not pictures."""
+    return Path(path).suffix.lower() in SUFFIXES

@@ -1,23 +1,16 @@
-"""Curves and distance matrices as SVG that takes its colours from the page.
-
-Shapes: T frames, V joints, P = V(V-1)/2 pairs.
-"""
+"""Curves as SVG that takes its colours from the page."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from rpstn.form.geometry.distances import pairwise_distances
 from rpstn.form.ranges import PERCENT, course, load_ranges
-from rpstn.lift.structures import Joints3D
-from rpstn.skeletons import get_skeleton, map_joints
 
 from .measures import Measure
 from .structures import Assessment
@@ -25,7 +18,7 @@ from .structures import Assessment
 # Drawn in these, and replaced by what the page's style calls so, light or dark.
 _COLORS = {'#010203': 'currentColor', '#040506': 'var(--curve)', '#070809': 'var(--good)'}
 _TEXT, _CURVE, _GOOD = _COLORS
-_STYLE = {
+STYLE = {
     'svg.fonttype': 'none',  # text stays text
     'svg.hashsalt': 'rpstn',  # the same each time
     'font.family': 'sans-serif',
@@ -40,7 +33,6 @@ _STYLE = {
     'axes.spines.top': False,
     'axes.spines.right': False,
 }
-_JOINTS = 'mediapipe19'
 
 
 def curve(assessment: Assessment, measure: Measure) -> str:
@@ -51,7 +43,7 @@ def curve(assessment: Assessment, measure: Measure) -> str:
     """
     values, ranges = assessment.angles[measure.key], load_ranges(assessment.exercise.ranges)
     band = None if ranges is None else ranges.bands['good'].get(measure.key)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure((4.6, 2.7), layout='constrained')
         axes = figure.add_subplot()
         if band is not None:
@@ -72,7 +64,7 @@ def curve(assessment: Assessment, measure: Measure) -> str:
             )
         axes.set_xlim(0, 100)
         axes.set_xlabel('percent of the repetition (50: bottom)')
-        return _svg(figure, f'c-{measure.key}', curve_in_words(assessment, measure))
+        return to_svg(figure, f'c-{measure.key}', curve_in_words(assessment, measure))
 
 
 def _bars(measure: Measure, learned: bool) -> list[tuple[str, tuple[float, float]]]:
@@ -101,56 +93,7 @@ def curve_in_words(assessment: Assessment, measure: Measure) -> str:
     return said
 
 
-def distance_matrix(assessment: Assessment) -> str:
-    """All distances between joints over time, the temporal distance matrix; SVG.
-
-    Ogata et al., CVPRW 2019, without normalized limbs.
-    """
-    joints = assessment.joints
-    assert joints is not None
-    distances, names = distances_over_time(joints)
-    starts = np.cumsum([0, *range(len(names) - 1, 1, -1)])
-    end = float(joints.times[-1])
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure((9, 4.2), layout='constrained')
-        axes = figure.add_subplot()
-        drawn = axes.imshow(
-            distances.T,
-            aspect='auto',
-            interpolation='nearest',
-            cmap='viridis',
-            extent=(float(joints.times[0]), end, distances.shape[1], 0),
-        )
-        for number, one in enumerate(assessment.repetitions, 1):
-            for row in (one.start, one.end):
-                axes.axvline(joints.times[row], color='white', lw=1)
-            axes.annotate(
-                f'{number}',
-                (joints.times[one.bottom], 0),
-                xytext=(0, 4),
-                textcoords='offset points',
-                ha='center',
-                annotation_clip=False,
-            )
-        shown = [i for i, start in enumerate(starts) if i == 0 or start - starts[i - 1] >= 9]
-        axes.set_yticks(starts[shown], [names[i].replace('_', ' ') for i in shown], fontsize=8)
-        axes.set_ylabel('distances from this joint to those after it')
-        axes.set_xlabel('time (s); lines: start and end of each repetition')
-        figure.colorbar(drawn, ax=axes, label='distance (m)', pad=0.01)
-        words = (
-            f'Heat map of the distances between {len(names)} joints over {end:.1f} seconds, with '
-            'the repetitions marked.'
-        )
-        return _svg(figure, 'd', words)
-
-
-def distances_over_time(joints: Joints3D) -> tuple[np.ndarray, Sequence[str]]:
-    """(T, P) metres, and the names of the V joints."""
-    mapped = map_joints(joints.joints, joints.skeleton, _JOINTS)
-    return pairwise_distances(mapped), get_skeleton(_JOINTS).joints
-
-
-def _svg(figure: Figure, prefix: str, words: str) -> str:
+def to_svg(figure: Figure, prefix: str, words: str) -> str:
     """The figure to be put into a page: named, scaled by the page, its ids apart from others'."""
     written = io.StringIO()
     FigureCanvasSVG(figure).print_svg(written, metadata=dict(Date=None, Creator=None))

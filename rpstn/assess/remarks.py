@@ -73,20 +73,22 @@ def on_people(counts: Sequence[int], track: Track, tracks: Sequence[Track]) -> l
     return notes
 
 
+def on_file(joints: Joints3D) -> list[Note]:
+    """Joints from a file: no pictures, and errors that are not theirs; too short."""
+    return [
+        Note(
+            'from_a_file',
+            'Joints were read from a file, without pictures. Errors are stated, and what can be '
+            'seen is told, as for joints that one camera sees from where it stands; those that '
+            'several cameras measured are more exact.',
+        ),
+        *_too_short(joints),
+    ]
+
+
 def on_picture(track: Track, fps: float) -> list[Note]:
     """Too short, cut off, hidden, too few frames a second."""
-    notes = []
-    seen = (track.scores > 0).any(1)
-    seconds = float(np.ptp(track.times[seen])) if seen.any() else 0.0
-    if seconds < SHORTEST:
-        notes.append(
-            Note(
-                'too_short',
-                f'The person is seen for {seconds:.1f} s, too short for a repetition (at least '
-                f'{SHORTEST:g} s).',
-                stops=True,
-            )
-        )
+    notes = _too_short(track)
     for kind, parts, says, cure in (
         ('cut_off', _outside(track), 'out of the picture', 'Keep the whole body in it.'),
         ('hidden', _unsure(track), 'hidden or unclear', 'Film free of obstacles, in good light.'),
@@ -157,6 +159,15 @@ def on_movement(
                 'of the picture, and is known less well than from the side.',
             )
         )
+    if joints.source == 'lifter':
+        notes.append(
+            Note(
+                'lifted',
+                'Joints were brought into space by the lifter, which has no feet. What is good was '
+                "learned from BlazePose's joints, and errors are of these; bends seen from the "
+                'front come out smaller.',
+            )
+        )
     if not joints.upright:
         notes.append(
             Note(
@@ -166,6 +177,21 @@ def on_movement(
             )
         )
     return notes
+
+
+def _too_short(person: Track | Joints3D) -> list[Note]:
+    seen = (person.scores > 0).any(1)
+    seconds = float(np.ptp(person.times[seen])) if seen.any() else 0.0
+    if seconds >= SHORTEST:
+        return []
+    return [
+        Note(
+            'too_short',
+            f'The person is seen for {seconds:.1f} s, too short for a repetition (at least '
+            f'{SHORTEST:g} s).',
+            stops=True,
+        )
+    ]
 
 
 def _shares(track: Track, wrong: np.ndarray) -> dict[str, float]:

@@ -23,14 +23,17 @@ from rpstn.video.frames import Frame, FrameSource, VideoWriter
 from rpstn.video.readahead import read_ahead
 
 from .exports import write_angles, write_json, write_trc
+from .forms import in_words
+from .matrix import distance_matrix, leaning_in_words
 from .measures import MOMENTS, consistency, measure_repetitions, tempo
 from .pictures import Painter
-from .plots import curve, distance_matrix
+from .plots import curve
 from .structures import Assessment
 
 PAGE, DATA, TABLE, MARKERS, VIDEO = (
     'report.html', 'report.json', 'angles.csv', 'joints.trc', 'video.mp4'
 )  # fmt: skip
+FILES = (PAGE, DATA, TABLE, MARKERS, VIDEO)
 _CURVES = 6
 _HEIGHT = 360  # pixels, of a picture
 _SCALES = dict(
@@ -57,7 +60,7 @@ class Picture:
 
 def write_report(
     assessment: Assessment,
-    source: FrameSource,
+    source: FrameSource | None,
     folder: str | Path,
     blur_faces: bool = False,
     video: bool = True,
@@ -66,8 +69,8 @@ def write_report(
 
     Args:
         assessment: of the source.
-        source: the video, which is read once more for its pictures.
-        folder: of the results: :data:`PAGE` and the others named here.
+        source: the video, which is read once more for its pictures; None of joints from a file.
+        folder: of the results, :data:`FILES`; those of a former report are replaced, or removed.
         blur_faces: in pictures and video.
         video: whether the annotated video is written; it takes longest.
 
@@ -78,9 +81,10 @@ def write_report(
         OSError: the folder cannot be written. UnreadableFrameError: the video cannot be read.
     """
     with staging(folder) as hidden:
-        painter = Painter(assessment, blur_faces)
-        target = hidden / VIDEO if video and assessment.track is not None else None
-        pictures = _paint(painter, source, target)
+        pictures, target = {}, None
+        if source is not None:
+            target = hidden / VIDEO if video and assessment.track is not None else None
+            pictures = _paint(Painter(assessment, blur_faces), source, target)
         files = [PAGE, DATA]
         write_json(assessment, hidden / DATA)
         if assessment.joints is not None:
@@ -91,6 +95,8 @@ def write_report(
             files.append(VIDEO)
         page = render(assessment, pictures, files, blur_faces)
         (hidden / PAGE).write_text(page, encoding='utf-8')
+    for name in set(FILES) - set(files):
+        (Path(folder) / name).unlink(missing_ok=True)
     return Path(folder) / PAGE
 
 
@@ -128,12 +134,19 @@ def render(
         files=files,
         blurred=blur_faces,
         **(_numbers(assessment) if assessment.repetitions else _NO_NUMBERS),
+        in_words=in_words,
         scale=assessment.joints and _SCALES.get(assessment.joints.scale, ''),
     )
 
 
 _NO_NUMBERS: dict[str, Any] = dict(
-    measures=[], tempo=[], curves=[], matrix='', consistency=consistency, moments=MOMENTS
+    measures=[],
+    tempo=[],
+    curves=[],
+    matrix='',
+    leaning=[],
+    consistency=consistency,
+    moments=MOMENTS,
 )
 
 
@@ -146,6 +159,7 @@ def _numbers(assessment: Assessment) -> dict[str, Any]:
         tempo=tempo(assessment),
         curves=curves,
         matrix=Markup(distance_matrix(assessment)),
+        leaning=leaning_in_words(assessment),
         consistency=consistency,
         moments=MOMENTS,
     )

@@ -1,4 +1,4 @@
-"""What `rpstn assess` does, one video after the other."""
+"""What `rpstn assess` does, one input after the other."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import torch
 
 from rpstn.engine.cpu import keep_freed_memory
 from rpstn.errors import RPSTNError, SettingError, one_line
+from rpstn.files import refuse_existing
+from rpstn.names import hide_password
 from rpstn.video.frames import FrameSource
 from rpstn.video.inputs import expand_inputs, is_live, open_input
 
-from .pipeline import Assessor
-from .report import write_report
+from .live import show
+from .pipeline import Assessor, is_joint_file
+from .report import FILES, write_report
 from .structures import Assessment
 
 ASSESSED, NOTHING = 0, 3
@@ -27,8 +30,8 @@ class AssessOptions:
     """One call of :func:`assess_all`; `rpstn assess --help` says what each is."""
 
     inputs: Sequence[str]
-    """Videos, folders and globs."""
-    out: Path
+    """Videos, folders, globs and files of joints; with ``show``, cameras and streams, too."""
+    out: Path | None = None
     exercise: str = 'squat'
     height: float | None = None
     """Metres."""
@@ -38,6 +41,34 @@ class AssessOptions:
     video: bool = True
     """Whether the annotated video is written."""
     device: str | None = None
+    fps: float | None = None
+    """Frames per second, in place of what an input states."""
+    lift: str | None = None
+    """Source of joints in space, by name."""
+    axes: str | None = None
+    unit: str = 'm'
+    """Both of files of joints in space, see :class:`rpstn.lift.files.JointFile`."""
+    show: bool = False
+    """Count in a window, and write nothing."""
+    overwrite: bool = False
+    """Reports that are there already."""
+
+    def check(self) -> None:
+        """See that the options fit each other, before anything takes time.
+
+        Raises:
+            SettingError: they do not.
+        """
+        if self.show:
+            if self.out is not None or self.overwrite:
+                raise SettingError('--show counts in a window and writes nothing: leave out --out')
+            return
+        if self.out is None:
+            raise SettingError('--out is needed, the folder of the reports (or --show)')
+        if Path(self.out).exists() and not Path(self.out).is_dir():
+            raise SettingError(f'{self.out}: --out must be a folder')
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise SettingError(f'--fps must be above 0 and at most 1000, got {self.fps}')
 
 
 def assess_all(options: AssessOptions, say: Callable[[str], None] = lambda line: None) -> int:
@@ -51,33 +82,42 @@ def assess_all(options: AssessOptions, say: Callable[[str], None] = lambda line:
         :data:`ASSESSED` or :data:`NOTHING`.
 
     Raises:
-        RPSTNError: after all videos that can be used were done: a line on each that cannot.
+        RPSTNError: after all inputs that can be used were done: a line on each that cannot.
     """
-    out = Path(options.out)
-    if out.exists() and not out.is_dir():
-        raise SettingError(f'{out}: --out must be a folder')
+    options.check()
     device = options.device or ('cuda' if torch.cuda.is_available() else 'cpu')
     if device == 'cpu':
         keep_freed_memory()
-    assessor = Assessor(options.exercise, options.height, options.tilt, options.box, device)
+    if options.show:
+        return _show_all(options, device, say)
+    assert options.out is not None
+    out = Path(options.out)
+    assessor = Assessor(
+        options.exercise, options.height, options.tilt, options.box, device, options.lift
+    )
     errors: list[str] = []
     names: dict[str, str] = {}
     status = ASSESSED
     for text in expand_inputs(list(options.inputs), say):
         try:
-            source = _open(text)
-            if names.setdefault(source.name, text) != text:
+            source = None if is_joint_file(text) else _open(text, options.fps)
+            name = Path(text).stem if source is None else source.name
+            if names.setdefault(name, text) != text:
                 raise SettingError(
-                    f'{text}: its report would be named as that of {names[source.name]}; use '
+                    f'{text}: its report would be named as that of {names[name]}; use '
                     'another --out for one of them'
                 )
+            if not options.overwrite:
+                refuse_existing(out / name / file for file in FILES)
             began = time.perf_counter()
-            assessment = assessor(source)
-            page = write_report(
-                assessment, source, out / source.name, options.blur_faces, options.video
-            )
+            if source is None:
+                reading = dict(fps=options.fps, axes=options.axes, unit=options.unit)
+                assessment = assessor.joints(text, **reading)
+            else:
+                assessment = assessor(source)
+            page = write_report(assessment, source, out / name, options.blur_faces, options.video)
             say(f'{page}: {in_one_line(assessment)} ({time.perf_counter() - began:.1f} s)')
-            if source.damage:
+            if source is not None and source.damage:
                 errors.append(f'{source.path}: {source.damage}; all else is in the report')
             if not assessment.assessable:
                 status = NOTHING
@@ -86,6 +126,19 @@ def assess_all(options: AssessOptions, say: Callable[[str], None] = lambda line:
     if errors:
         raise RPSTNError('\n'.join(errors))
     return status
+
+
+def _show_all(options: AssessOptions, device: str, say: Callable[[str], None]) -> int:
+    """Count in a window, one input after the other."""
+    for text in expand_inputs(list(options.inputs), say):
+        if is_joint_file(text):
+            raise SettingError(f'{text}: --show is of cameras, streams and videos')
+        source = open_input(text, options.fps)
+        state = show(source, options.exercise, device)
+        number = state.count if state else 0
+        worst = f'; the last: {state.worst}' if state and state.worst else ''
+        say(f'{source}: {number} whole repetition{"" if number == 1 else "s"}{worst}')
+    return ASSESSED
 
 
 def in_one_line(assessment: Assessment) -> str:
@@ -101,9 +154,12 @@ def in_one_line(assessment: Assessment) -> str:
     return f'{said}; {first.status}: {first.reason}'
 
 
-def _open(text: str) -> FrameSource:
+def _open(text: str, fps: float | None) -> FrameSource:
     if is_live(text):
-        raise SettingError(f'{text}: assess takes videos, not live sources')
-    source = open_input(text)
+        raise SettingError(
+            f'{hide_password(text)}: a report is of a video, not of a live source; --show counts '
+            'in a window, and rpstn serve on a page'
+        )
+    source = open_input(text, fps)
     assert isinstance(source, FrameSource)
     return source

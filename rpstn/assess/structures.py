@@ -1,4 +1,4 @@
-"""What an assessment of one video is made of, before it is written down.
+"""What an assessment of one video, or of joints from a file, is made of, before it is written down.
 
 Shapes: T frames in which the person is followed, K joints of the image.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rpstn.form.classifier import FormPrediction
 from rpstn.form.exercises import Exercise
 from rpstn.form.findings import CONFIRMED, ONCE, Finding
 from rpstn.form.repetitions import Repetition
@@ -33,46 +34,53 @@ class Note:
 
 
 @dataclass(frozen=True)
-class FormClass:
-    """What a classifier says of one repetition.
+class Forms:
+    """What a classifier says of the form.
 
     Attributes:
-        name: the class, or ``'unsure'``.
-        probability: of the surest class, 0 to 1.
+        repetitions: of each; None of partial ones, and of those that it cannot be asked about.
+        whole: of all of them together.
+        about: how right the classifier was on recordings of days that it had not seen, see
+            :attr:`rpstn.form.classifier.FormClassifier.about`.
+        leaned: of each repetition, which distances speak for its class to a classifier that looks
+            at these alone, see :meth:`rpstn.form.classifier.FormClassifier.leaned_on`; None as
+            above; empty where the exercise has no such classifier.
     """
 
-    name: str
-    probability: float
+    repetitions: tuple[FormPrediction | None, ...]
+    whole: FormPrediction
+    about: Mapping[str, Any]
+    leaned: tuple[np.ndarray | None, ...] = ()
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """One video, looked at.
+    """One video, looked at, or joints from a file.
 
-    Frames in ``repetitions`` and ``findings`` count rows of ``track`` and ``joints``, whose
+    Frames in ``repetitions`` and ``findings`` count rows of ``joints`` and ``track``, whose
     ``frames`` and ``times`` say where in the video they are.
 
     Attributes:
         video: its file's name.
         exercise: that was asked for.
         fps: frames per second.
-        size: width and height, pixels.
+        size: width and height, pixels; None of joints from a file.
         seconds: that the video lasts.
         notes: on the recording, those that stop the assessment first.
-        track: the person in the image; None where there is nobody, as all that follows.
+        track: the person in the image; None where there is nobody, and of joints from a file.
         meta: MMPose's data set meta of the track, by which skeletons are drawn.
-        joints: the person in space.
+        joints: the person in space; None where there is nobody, as all that follows.
         angles: key of :func:`rpstn.form.angles.measure_angles` -> (T,).
         view: ``front``, ``oblique`` or ``side``.
         repetitions: in order.
         findings: the most important first.
-        forms: a class for each repetition; empty without a classifier.
+        forms: what a classifier says; None where the exercise has none, or nothing was counted.
     """
 
     video: str
     exercise: Exercise
     fps: float
-    size: tuple[int, int]
+    size: tuple[int, int] | None
     seconds: float
     notes: tuple[Note, ...]
     track: Track | None = None
@@ -82,7 +90,7 @@ class Assessment:
     view: str = ''
     repetitions: tuple[Repetition, ...] = ()
     findings: tuple[Finding, ...] = ()
-    forms: tuple[FormClass, ...] = ()
+    forms: Forms | None = None
 
     @property
     def assessable(self) -> bool:
@@ -99,8 +107,8 @@ class Assessment:
     def phase(self, row: int) -> tuple[int, str]:
         """Number of the repetition, from 1, and its phase in a row: ``down``, ``turn`` or ``up``;
         between repetitions that of the last one, 0 before the first, and ``rest``."""
-        assert self.track is not None
-        times, last = self.track.times, 0
+        assert self.joints is not None
+        times, last = self.joints.times, 0
         for number, one in enumerate(self.repetitions, 1):
             if row < one.start:
                 break

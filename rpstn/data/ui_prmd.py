@@ -91,8 +91,11 @@ def read_ui_prmd(folder: str | Path, movements: Sequence[str] = ()) -> Iterator[
     for path in sorted(Path(folder).glob('m[0-9][0-9].npz')):
         if movements and path.stem not in movements:
             continue
-        arrays = read_npz(path)
-        names = tuple(str(name) for name in arrays.pop('markers'))
+        try:
+            arrays = read_npz(path)
+            names = tuple(str(name) for name in arrays.pop('markers'))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f'{path}: {error}') from None
         for key, found in sorted(arrays.items()):
             known = _NAME.fullmatch(key)
             if not known or found.ndim != 3 or found.shape[1:] != (len(names), 3):

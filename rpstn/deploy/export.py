@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from rpstn.checkpoints import ModelError, weights_sha256
 from rpstn.choices import WEIGHT_BITS
+from rpstn.data_files import read_json
 from rpstn.deploy.integer_sums import bits_for_all
 from rpstn.engine.loading import joint_names
 from rpstn.files import sha256, staging
@@ -245,7 +246,7 @@ class Exported:
         """
         path = Path(folder) / MANIFEST
         try:
-            manifest = json.loads(path.read_text())
+            manifest = read_json(path)
             found = manifest['format']
             complete = {'files', 'input_size', 'heatmap_size', 'num_joints', 'channels'}
             missing = complete - set(manifest)
@@ -253,7 +254,7 @@ class Exported:
             raise ExportError(
                 f'{folder}: no {MANIFEST}, so not a folder of `rpstn export`'
             ) from None
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             raise ExportError(f'{path}: damaged, not the manifest of an export') from None
         if found != FORMAT or missing:
             raise ExportError(

@@ -33,8 +33,12 @@ from rpstn.checkpoints import (
 from rpstn.errors import SettingError
 from rpstn.skeletons import Skeleton, get_skeleton, map_joints
 
+from .models import DistanceMatrices
+
 # Metres in the units that data sets have.
 UNITS = {'m': 1.0, 'cm': 0.01, 'mm': 0.001}
+# Without these nothing is said; without others, such as the feet, less is known.
+NEEDED, SIDES = ('shoulder', 'hip', 'knee', 'ankle'), ('left', 'right')
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class FormClassifier:
             2017), so that they are as often right as they say.
         unsure_below: the least calibrated probability with which a class is named.
         right_classes: those of right form.
+        about: how right it was on sequences it had not seen, for readers: ``accuracy``,
+            ``answered`` (the share not unsure), ``accuracy_of_answered``, and others.
 
     Raises:
         ModelError: the checkpoint does not fit. SettingError: the config lacks what is needed.
@@ -102,21 +108,23 @@ class FormClassifier:
         temperature: float = 1.0,
         unsure_below: float = 0.0,
         right_classes: Sequence[str] = (),
+        about: Mapping[str, Any] | None = None,
     ) -> None:
+        self.about = dict(about or {})
         dataset = config.test_dataloader.dataset
-        about: dict[str, Any] = dict(dataset.get('metainfo') or {})
+        meta: dict[str, Any] = dict(dataset.get('metainfo') or {})
         for key in ('skeleton', 'unit', 'axes', 'classes'):
-            if key not in about:
+            if key not in meta:
                 raise SettingError(
-                    f'test_dataloader.dataset.metainfo: must have {key}, got {sorted(about)}'
+                    f'test_dataloader.dataset.metainfo: must have {key}, got {sorted(meta)}'
                 )
-        if about['unit'] not in UNITS:
+        if meta['unit'] not in UNITS:
             raise SettingError(
-                f'metainfo.unit must be one of {sorted(UNITS)}, got {about["unit"]!r}'
+                f'metainfo.unit must be one of {sorted(UNITS)}, got {meta["unit"]!r}'
             )
-        self.skeleton = get_skeleton(about['skeleton'])
-        self.classes = tuple(about['classes'])
-        self._scale = np.asarray(about['axes'], np.float32) / UNITS[about['unit']]
+        self.skeleton = get_skeleton(meta['skeleton'])
+        self.classes = tuple(meta['classes'])
+        self._scale = np.asarray(meta['axes'], np.float32) / UNITS[meta['unit']]
         self.temperature, self.unsure_below = temperature, unsure_below
         self.right_classes = tuple(right_classes)
         self.transforms = [
@@ -151,7 +159,8 @@ class FormClassifier:
                 f'(there: {", ".join(known) or "none"}); docs/form.md trains one'
             )
         saved, weights = shipped_weights(description)
-        return cls(Config(saved['recognizer']), weights, **saved['calibration'])
+        config = Config(saved['recognizer'])
+        return cls(config, weights, **saved['calibration'], about=saved['about'])
 
     def __call__(self, joints: np.ndarray, skeleton: str | Skeleton) -> FormPrediction:
         """The form of one repetition.
@@ -159,7 +168,7 @@ class FormClassifier:
         Args:
             joints: (T, V, 3) metres, x to the camera's right, y up, z towards the camera, NaN where
                 a joint is missing; from standing to standing.
-            skeleton: of the joints; must tell all that the recognizer looks at.
+            skeleton: of the joints; must tell shoulders, hips, knees and ankles.
 
         Raises:
             SettingError: too few frames, or joints that are not there.
@@ -177,16 +186,44 @@ class FormClassifier:
         packed = pseudo_collate([self._item(joints, skeleton)])
         return self.model.test_step(packed)[0].pred_score.numpy()
 
+    def leaned_on(self, joints: np.ndarray, skeleton: str | Skeleton) -> np.ndarray:
+        """Which distances between joints speak for the most probable class, and when.
+
+        The gradient of the class's score by each distance, times how far that has changed since
+        the first frame: to first order, how much lower the score were had it not changed.
+
+        Args:
+            joints, skeleton: as for a call.
+
+        Returns:
+            (T', P) at moments evenly spread over the repetition; pairs in the order of
+            :func:`rpstn.form.geometry.pairwise_distances` of :attr:`skeleton`.
+
+        Raises:
+            SettingError: the recognizer looks at something else than distances.
+        """
+        if [type(part) for part in self.model.representations] != [DistanceMatrices]:
+            raise SettingError('only a recognizer that looks at distances leans on them')
+        packed = pseudo_collate([self._item(joints, skeleton)])
+        inputs = self.model.data_preprocessor(packed, False)['inputs'].flatten(0, 2)
+        with torch.no_grad():
+            distances = self.model.represent(inputs)  # (1, P, T'), scaled
+        distances.requires_grad_()
+        scores = self.model.cls_head(self.model.backbone(distances)[:, None])[0]
+        (gradient,) = torch.autograd.grad(scores.max(), distances)
+        changed = distances.detach() - distances.detach()[..., :1]
+        return (gradient * changed)[0].T.numpy()
+
     def _item(self, joints: np.ndarray, skeleton: str | Skeleton) -> dict[str, Any]:
         """What the pipeline makes of the joints."""
         mapped = map_joints(np.asarray(joints, np.float32), skeleton, self.skeleton)
-        known = ~np.isnan(mapped).any(-1)
-        unseen = [name for name, seen in zip(self.skeleton.joints, known.T) if not seen.any()]
+        needed = [self.skeleton.index(f'{side}_{part}') for side in SIDES for part in NEEDED]
+        known = ~np.isnan(mapped[:, needed]).any(-1)
+        unseen = [self.skeleton.joints[k] for k, seen in zip(needed, known.T) if not seen.any()]
         if known.any(1).sum() < 2 or unseen:
             raise SettingError(
-                f'{len(mapped)} frames of {get_skeleton(skeleton).name}: the recognizer takes at '
-                f'least 2 with all of {self.skeleton.name}, got none of '
-                f'{", ".join(unseen) or "them"}'
+                f'{len(mapped)} frames of {get_skeleton(skeleton).name}: must be at least 2, with '
+                f'shoulders, hips, knees and ankles, got none of {", ".join(unseen) or "them"}'
             )
         item: dict[str, Any] = dict(
             frame_dir='',

@@ -8,7 +8,6 @@ Shape letter: T frames.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rpstn.data_files import read_json
 from rpstn.errors import SettingError
 
 from .angle_table import DATA, angle_of
@@ -48,6 +48,10 @@ class Exercise:
         rules: faults, the most important first.
         cited: ranges from the literature.
         ranges: name of the learned ranges, empty where there are none.
+        classifier: name of the classifier of form, see
+            :meth:`rpstn.form.classifier.FormClassifier.from_pretrained`; empty where there is none.
+        distance_classifier: of one that looks at distances between joints, to show what it leans
+            on; empty where there is none.
     """
 
     name: str
@@ -62,6 +66,8 @@ class Exercise:
     rules: tuple[Rule, ...]
     cited: tuple[Cited, ...]
     ranges: str = ''
+    classifier: str = ''
+    distance_classifier: str = ''
 
 
 def known_exercises() -> tuple[str, ...]:
@@ -83,8 +89,8 @@ def load_exercise(name_or_path: str | os.PathLike) -> Exercise:
             'path of a JSON file'
         )
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError, RecursionError) as error:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
         raise ExerciseError(f'{path}: is no readable JSON: {error}') from None
     fields = Fields(path, '', content)
     counting = fields.below('counting')
@@ -101,6 +107,8 @@ def load_exercise(name_or_path: str | os.PathLike) -> Exercise:
         rules=tuple(rule.rule() for rule in fields.list('rules')),
         cited=tuple(cited.cited() for cited in fields.list('cited')),
         ranges=fields.text('ranges', empty=True),
+        classifier=fields.text('classifier', empty=True),
+        distance_classifier=fields.text('distance_classifier', empty=True),
     )
     fields.nothing_else()
     try:

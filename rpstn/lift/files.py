@@ -20,6 +20,7 @@ import numpy as np
 
 from rpstn.data.joints import ToSkeleton, read_joints
 from rpstn.data.joints.joint_people import Person
+from rpstn.data_files import read_json, read_npz
 from rpstn.errors import SettingError, first_line
 from rpstn.files import replacing
 from rpstn.skeletons import SKELETONS, get_skeleton
@@ -101,11 +102,9 @@ def _own_fields(path: Path) -> Mapping[str, Any] | None:
     fields: Any = None
     try:
         if path.suffix == '.npz':
-            with np.load(path, allow_pickle=False) as file:
-                if set(_OWN) <= set(file.files):
-                    fields = {name: file[name] for name in file.files}
+            fields = read_npz(path)
         elif path.suffix == '.json':
-            fields = json.loads(path.read_text(encoding='utf-8-sig'))
+            fields = read_json(path)
     except Exception:  # whatever is wrong with it, the readers of other files tell better
         return None
     return fields if isinstance(fields, Mapping) and set(_OWN) <= set(fields) else None

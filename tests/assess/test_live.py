@@ -1,13 +1,20 @@
 """Repetitions counted as they are done."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from rpstn.assess.live import LiveCounter, LiveState, draw_state
+from rpstn.cli.main import main
 from rpstn.form.angles import measure_angles
-from rpstn.form.exercises import count, load_exercise
+from rpstn.form.exercises import FOLDER, count, load_exercise
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.lift.sources import in_own_axes
 from rpstn.skeletons import get_skeleton
@@ -51,6 +58,16 @@ def test_it_counts_what_the_report_counts(joints):
     assert counter.count == len(whole) == 3
 
 
+def test_what_turns_elsewhere_is_no_repetition(joints, tmp_path):
+    deeper = json.loads((FOLDER / 'squat.json').read_text()) | {'bottom': {'hip_drop': [105, 110]}}
+    path = tmp_path / 'deeper.json'
+    path.write_text(json.dumps(deeper))
+    counter = LiveCounter(path)
+    for number, pose in enumerate(np.concatenate([joints] * 2)):
+        counter.add(pose, number / FPS)
+    assert counter.count == 0
+
+
 def test_standing_counts_nothing_however_long(joints):
     counter = LiveCounter('squat')
     rng = np.random.default_rng(0)
@@ -64,3 +81,37 @@ def test_it_is_written_on_the_picture():
     state = LiveState(1.0, 3, 'down', float('nan'), 'Go lower', 20.0)
     drawn = draw_state(image.copy(), state)
     assert (drawn != image).any() and drawn.shape == image.shape
+
+
+def test_a_window_where_there_is_no_screen(monkeypatch, capsys):
+    for name in ('DISPLAY', 'WAYLAND_DISPLAY', 'QT_QPA_PLATFORM'):
+        monkeypatch.delenv(name, raising=False)
+    assert main(['assess', str(SQUAT), '--show', '--device', 'cpu']) == 1
+    assert '--show needs a screen' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which('Xvfb') is None, reason='Xvfb is not installed')
+def test_it_counts_in_a_window():
+    """On a screen in memory, by the command; needs an OpenCV with windows."""
+    if 'NONE' in next(line for line in cv2.getBuildInformation().split('\n') if 'GUI:' in line):
+        pytest.skip('OpenCV has no windows')
+    reads, writes = os.pipe()
+    command = ['Xvfb', '-displayfd', str(writes), '-screen', '0', '1280x800x24', '-nolisten', 'tcp']
+    screen = subprocess.Popen(command, pass_fds=[writes], stderr=subprocess.DEVNULL)
+    try:
+        os.close(writes)
+        with os.fdopen(reads) as told:
+            display = f':{int(told.readline())}'
+        done = subprocess.run(
+            [sys.executable, '-m', 'rpstn', 'assess', str(SQUAT), '--show', '--device', 'cpu'],
+            env={**os.environ, 'DISPLAY': display},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    finally:
+        screen.terminate()
+        screen.wait()
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert '1 whole repetition; the last: Go down until the thighs are level.' in done.stdout

@@ -8,6 +8,7 @@ import pytest
 
 import rpstn
 from rpstn.assess import Assessment, Assessor, remarks
+from rpstn.assess.exports import write_trc
 from rpstn.assess.run import NOTHING, in_one_line
 from rpstn.cli.main import main
 from rpstn.errors import RPSTNError, SettingError
@@ -129,13 +130,98 @@ def test_two_videos_of_one_name_do_not_replace_each_other(assess_again, blank, t
 def test_out_that_is_a_file_and_live_sources(assess_again, blank):
     with pytest.raises(SettingError, match='--out must be a folder'):
         assess_again(nobody, blank, out=blank)
-    with pytest.raises(RPSTNError, match='takes videos, not live sources'):
+    with pytest.raises(RPSTNError, match='--show counts in a window, and rpstn serve on a page'):
         assess_again(nobody, 'rtsp://127.0.0.1/squat')
+
+
+@pytest.mark.parametrize(
+    ('options', 'says'),
+    [
+        ([], '--out is needed'),
+        (['--show', '--out', 'out'], '--show counts in a window'),
+        (['--show', '--overwrite'], '--show counts in a window'),
+        (['--out', 'out', '--fps', '0'], '--fps must be above 0'),
+    ],
+)
+def test_options_of_the_command_line_fit_each_other(options, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(['assess', str(CLIP), *options]) == 1
+    assert says in capsys.readouterr().err and not (tmp_path / 'out').exists()
+
+
+def test_a_report_is_replaced_only_on_request(assess_again, blank, tmp_path):
+    assess_again(nobody, blank)
+    page = tmp_path / 'out/blank/report.html'
+    stale = page.with_name('video.mp4')
+    page.write_text('before')
+    stale.write_text('of another one')
+    with pytest.raises(RPSTNError, match=f'{page}: is there already; add --overwrite'):
+        assess_again(nobody, blank)
+    assert page.read_text() == 'before'
+    assess_again(nobody, blank, overwrite=True)
+    assert 'Nothing to assess' in page.read_text() and not stale.exists()
+
+
+def test_joints_of_a_file_are_assessed_as_those_of_the_video(
+    assess_again, assessor, assessment, report, tmp_path
+):
+    """What the report wrote for OpenSim, read back; in other axes and another unit, too."""
+    joints = replace(assessment.joints, joints=100 * assessment.joints.joints * [1, -1, -1])
+    turned = tmp_path / 'turned.trc'
+    write_trc(replace(assessment, joints=joints), turned)
+    turned.write_text(turned.read_text().replace('\tm\t', '\tcm\t', 1))
+    for path, options in ((report / 'joints.trc', {}), (turned, dict(axes='x,-y,-z', unit='cm'))):
+        status, (said,) = assess_again(assessor, path, **options)
+        assert status == 0 and f'{LOOPS} repetitions; confirmed: repetition' in said
+        folder = tmp_path / 'out' / path.stem
+        names = {file.name for file in folder.iterdir()}
+        assert names == {'report.html', 'report.json', 'angles.csv', 'joints.trc'}
+        read = json.loads((folder / 'report.json').read_text())
+        assert read['fps'] == pytest.approx(12.5, rel=0.01) and read['size'] is None
+        assert 'from_a_file' in {note['kind'] for note in read['notes']}
+        for plain, one in zip(read['repetitions'], assessment.repetitions):
+            assert abs(plain['bottom']['frame'] - one.bottom) <= 1
+        assert 'data:image/jpeg' not in (folder / 'report.html').read_text()
+
+
+def test_from_the_side_no_class_is_named(assessor, assessment, tmp_path):
+    joints = assessment.joints.joints[..., [2, 1, 0]] * [-1, 1, 1]  # a quarter turn
+    path = tmp_path / 'turned.trc'
+    write_trc(replace(assessment, joints=replace(assessment.joints, joints=joints)), path)
+    found = assessor.joints(path)
+    assert found.view == 'side' and len(found.repetitions) == LOOPS and found.forms is None
+    assert assessment.forms is not None
+
+
+def test_joints_in_the_image_are_lifted(assess_again, assessor, assessment, tmp_path):
+    path, track = tmp_path / 'set.npz', assessment.track
+    np.savez(
+        path, joints=track.skeleton.joints, keypoints=track.keypoints, scores=track.scores, fps=12.5
+    )
+    status, _ = assess_again(assessor, path)
+    read = json.loads((tmp_path / 'out/set/report.json').read_text())
+    assert read['joints']['source'] == 'lifter' and status in (0, NOTHING)
+    kinds = {note['kind'] for note in read['notes']}
+    assert {'lifted', 'from_a_file'} <= kinds
+    lifted = np.genfromtxt(tmp_path / 'out/set/angles.csv', delimiter=',', names=True)
+    flexion = lifted['left_knee_flexion_deg']
+    correlation = np.corrcoef(flexion, assessment.angles['left_knee_flexion'])[0, 1]
+    assert correlation > 0.9  # it bends when the other one's does, if by less
+
+
+@pytest.mark.parametrize('name', ['missing.trc', 'empty.csv', 'damaged.npz'])
+def test_files_of_joints_that_are_none(assess_again, assessor, tmp_path, name):
+    path = tmp_path / name
+    if name != 'missing.trc':
+        path.write_text('nothing')
+    with pytest.raises(RPSTNError, match=name) as error:
+        assess_again(assessor, path)
+    assert '\n' not in str(error.value) and not (tmp_path / 'out').exists()
 
 
 def test_the_command_line_takes_centimetres(blank, tmp_path, capsys):
     assert main(['assess', str(blank), '--out', str(tmp_path), '--height', '1.75']) == 1
-    assert capsys.readouterr().err == 'height must be 1 to 2.5 metres, got 0.0175\n'
+    assert capsys.readouterr().err == '--height must be 100 to 250 cm, got 1.75\n'
 
 
 def test_one_line_names_the_most_important(assessment):

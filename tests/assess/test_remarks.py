@@ -100,6 +100,7 @@ def angles(knee, hip):
         hip_flexion=hip * wave,
         left_knee_flexion=knee * wave,
         right_knee_flexion=knee * wave,
+        hip_drop=hip / 2 * wave,
     )
 
 
@@ -111,6 +112,9 @@ def test_no_repetition_and_another_exercise():
     other = kinds(remarks.on_movement(angles(120, 5), one, SQUAT, 'oblique', joints()))
     assert not other['another_exercise'].stops
     assert remarks.on_movement(angles(110, 90), one, SQUAT, 'oblique', joints()) == []
+    # As shallow as the demo's.
+    shallow = {**angles(60, 35), 'hip_drop': angles(60, 40)['hip_drop']}
+    assert remarks.on_movement(shallow, one, SQUAT, 'oblique', joints()) == []
 
 
 @pytest.mark.parametrize('view', ['front', 'side'])

@@ -9,9 +9,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from rpstn.assess import FormClass, write_report
+from rpstn.assess import Forms, write_report
+from rpstn.assess.forms import in_words
+from rpstn.assess.matrix import leaning_in_words
 from rpstn.assess.measures import Measure, consistency, measure_repetitions
 from rpstn.assess.report import render
+from rpstn.form.classifier import FormPrediction
 from rpstn.form.findings import Evidence, Finding
 from rpstn.video.frames import open_frames
 
@@ -118,11 +121,52 @@ def test_names_are_no_markup(assessment):
     assert '&lt;script&gt;' in page
 
 
-def test_form_classes_have_their_row(assessment):
-    forms = tuple(FormClass('unsure' if n else 'good', 0.4 + n / 10) for n in range(2))
+def test_form_classes_have_their_row_and_their_limits(assessment):
+    ones = [
+        FormPrediction({'no depth': share, 'good': 1 - share}, 0.6, ('good',))
+        for share in (0.9, 0.55)
+    ]
+    about = dict(
+        sequences=1163,
+        left_out='day',
+        accuracy=0.6294,
+        answered=0.448,
+        accuracy_of_answered=0.8023,
+        right_or_wrong_balanced_accuracy=0.7384,
+    )
+    forms = Forms((ones[0], None), ones[1], about)
     page = render(replace(assessment, forms=forms), {}, [])
     row = re.search(r'<tr><th scope="row">Form class.*?</tr>', page, re.DOTALL)[0]
-    assert re.findall(r'<td>(\w+ \(\d+ %\))</td>', row) == ['good (40 %)', 'unsure (50 %)']
+    cells = re.findall(r'<td class="text">(.*?)</td>', row)
+    assert cells == ['no depth (90 %); right form: 10 %', 'not asked', in_words(ones[1])]
+    assert 'unsure (most likely no depth, 55 %); right form: 45 %' in page.split('What was seen')[0]
+    limits = page.split('id="limits"')[1]
+    said = (
+        '1,163 squats',
+        'Of recordings of a day that it had not seen',
+        'named 63 % right',
+        '60 % or more',
+        '45 % of them',
+        '80 %',
+        'in 74 %',
+    )
+    assert all(one in limits for one in said)
+    assert 'nothing here speaks of a round or hollow back' in limits
+    assert 'Form class' not in render(replace(assessment, forms=None), {}, [])
+
+
+def test_the_demo_has_a_class_and_what_the_classifier_leaned_on(text, report, assessment):
+    forms = assessment.forms
+    assert len(forms.repetitions) == len(forms.leaned) == 2
+    assert forms.whole.best == 'no depth'  # which it is
+    assert f'{in_words(forms.whole)}. A hint' in text
+    first, *_ = leaning_in_words(assessment)
+    assert f'Most of all {first}' in text and text.count('speaks for its class') == 1
+    read = json.loads((report / 'report.json').read_text())
+    assert read['form']['about']['accuracy'] == 0.6294
+    for plain, form in zip(read['repetitions'], forms.repetitions):
+        assert plain['form']['label'] == form.label
+        assert plain['form']['right'] == pytest.approx(form.right, abs=1e-4)
 
 
 def test_the_json_says_the_same(report, assessment):

@@ -113,10 +113,31 @@ def test_what_is_missing_is_named(classifier):
     joints[:, get_skeleton('blazepose33').index('left_knee')] = np.nan
     with pytest.raises(SettingError, match='got none of left_knee'):
         classifier(joints, 'blazepose33')
-    with pytest.raises(SettingError, match='got none of .*left_heel'):
-        classifier(map_joints(squat(), 'blazepose33', 'coco17'), 'coco17')
+    # Without feet less is known; the probabilities still are some.
+    seen = classifier(map_joints(squat(), 'blazepose33', 'coco17'), 'coco17')
+    assert sum(seen.probabilities.values()) == pytest.approx(1, abs=1e-5)
     with pytest.raises(SettingError, match='at least 2'):
         classifier(squat(1), 'blazepose33')
+
+
+def test_what_it_leaned_on_is_the_slope_of_the_score():
+    """Against a small step of all distances towards what they were at the start."""
+    classifier = FormClassifier.from_pretrained('squat_distances')
+    leaned = classifier.leaned_on(squat(), 'blazepose33')
+    assert leaned.shape == (64, 171) and np.abs(leaned[0]).max() == 0
+    packed = pseudo_collate([classifier._item(squat(), 'blazepose33')])
+    inputs = classifier.model.data_preprocessor(packed, False)['inputs'].flatten(0, 2)
+    head, backbone = classifier.model.cls_head, classifier.model.backbone
+    with torch.no_grad():
+        distances = classifier.model.represent(inputs)
+        step = distances - distances[..., :1]
+        best = head(backbone(distances)[:, None])[0].argmax()
+        higher, lower = (
+            head(backbone(distances + size * step)[:, None])[0, best] for size in (1e-3, -1e-3)
+        )
+    assert leaned.sum() == pytest.approx(float(higher - lower) / 2e-3, rel=0.02)
+    with pytest.raises(SettingError, match='leans on'):
+        FormClassifier.from_pretrained('squat').leaned_on(squat(), 'blazepose33')
 
 
 def test_unknown_and_damaged_ones_are_refused(tmp_path):

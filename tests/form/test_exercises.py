@@ -24,6 +24,14 @@ from rpstn.form.ranges import load_ranges
 SQUAT = json.loads((FOLDER / 'squat.json').read_text())
 
 
+def test_a_file_is_read_within_the_limits(tmp_path, monkeypatch):
+    path = tmp_path / 'squat.json'
+    path.write_text(json.dumps(SQUAT))
+    monkeypatch.setenv('RPSTN_MAX_JSON_BYTES', '100')
+    with pytest.raises(ExerciseError, match='RPSTN_MAX_JSON_BYTES'):
+        load_exercise(path)
+
+
 def test_four_exercises_ship():
     assert known_exercises() == ('lunge', 'overhead_press', 'push_up', 'squat')
 

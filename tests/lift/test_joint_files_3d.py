@@ -56,6 +56,17 @@ def test_damaged_files_are_refused_and_others_left_to_others(tmp_path):
         save_joints(tmp_path / 'joints.txt', saved)
 
 
+@pytest.mark.parametrize(
+    'name, variable',
+    [('joints.npz', 'RPSTN_MAX_UNPACKED_BYTES'), ('joints.json', 'RPSTN_MAX_JSON_BYTES')],
+)
+def test_limits_are_those_of_other_files(tmp_path, monkeypatch, name, variable):
+    path = save_joints(tmp_path / name, joints_of(squat(4)))
+    monkeypatch.setenv(variable, '1000')
+    with pytest.raises(BadSequenceError, match=variable):
+        lift(path)
+
+
 def write(path, poses, **more):
     np.savez(path, keypoints=poses, joints=np.array(SKELETON.joints), **more)
     return path

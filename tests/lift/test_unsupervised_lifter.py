@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from mmpose.registry import DATASETS, METRICS, MODELS
 from mmpose.structures import PoseDataSample
 
 from rpstn.lift import Track
 from rpstn.lift.lifter_source import LifterJoints
-from rpstn.lift.models.shipped_lifter import lift_video
-from rpstn.lift.models.unsupervised_lifter import WEIGHTS
+from rpstn.lift.models.shipped_lifter import lift_video, load_lifter
+from rpstn.lift.models.unsupervised_lifter import WEIGHTS, UnsupervisedLifter
 from rpstn.lift.models.views import flipped, normalize, project
 from rpstn.lift.structures import LiftError
 from rpstn.registration import register
@@ -180,3 +181,8 @@ def test_a_source_bridges_what_is_not_seen():
 
 def test_one_frame_is_lifted_too():
     assert lift_video(build().eval(), poses(1, 1)[0].numpy(), np.zeros(1)).shape == (1, 15, 3)
+
+
+def test_it_is_built_whatever_scope_another_model_left_behind():
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        assert isinstance(load_lifter(), UnsupervisedLifter)

@@ -3,7 +3,6 @@
     GET    /                    the page
     POST   /jobs?name=...       a video, as the body; answers the job
     GET    /jobs/ID             the job
-    GET    /jobs/ID/events      the job whenever it changes, as server-sent events
     GET    /jobs/ID/files/NAME  one of the results
     DELETE /jobs/ID             removes all of it
     POST   /live?source=...     starts to count from a camera or stream, one at a time
@@ -20,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -27,11 +27,13 @@ from importlib.resources import files
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import ClientDisconnect
 
-from rpstn.form.exercises import FOLDER, load_exercise
+from rpstn.form.exercises import known_exercises, load_exercise
+from rpstn.lift.scale import HEIGHTS
 
 from ..report import DATA, MARKERS, PAGE, TABLE, VIDEO
-from .jobs import DONE, FAILED, Full, Job, Jobs, Limits
+from .jobs import DONE, Full, Job, Jobs, Limits
 from .live_session import LiveSession
 
 _KINDS = {
@@ -53,7 +55,8 @@ _HEADERS = {
     'Referrer-Policy': 'no-referrer',
     'Cache-Control': 'no-store',
 }
-_LOOK = 0.3  # seconds between looks at a job
+_LOOK, _LOOK_AT_PICTURES = 0.3, 0.03  # seconds between looks at what is watched
+_LOWEST, _HIGHEST = (round(100 * height) for height in HEIGHTS)  # cm
 _EXERCISE = Query('squat', pattern='^[a-z_]+$', max_length=40)
 
 
@@ -92,10 +95,12 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
         return response
 
     live: list[LiveSession] = []
+    changing = threading.RLock()  # requests are answered in several threads
 
     def stop_live() -> None:
-        while live:
-            live.pop().close()
+        with changing:
+            while live:
+                live.pop().close()
 
     def running() -> LiveSession:
         if not live:
@@ -103,7 +108,7 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
         return live[0]
 
     def check_exercise(name: str) -> None:
-        if not (FOLDER / f'{name}.json').is_file():
+        if name not in known_exercises():
             raise HTTPException(422, f'there is no exercise called {name}')
 
     def known(number: str) -> Job:
@@ -117,8 +122,9 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
             loader=PackageLoader('rpstn.assess'), autoescape=True, undefined=StrictUndefined
         )
         return environment.get_template('serve.html.j2').render(
-            exercises=[load_exercise(path.stem) for path in sorted(FOLDER.glob('*.json'))],
+            exercises=[load_exercise(name) for name in known_exercises()],
             limits=jobs.limits,
+            heights=(_LOWEST, _HIGHEST),
         )
 
     @app.get('/page/{name}')
@@ -128,16 +134,23 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
             raise HTTPException(404)
         parts = ['report.css', name] if name.endswith('css') else [name]
         folder = files('rpstn.assess') / 'templates'
-        return Response('\n'.join((folder / one).read_text() for one in parts), media_type=kind)
+        return Response(
+            '\n'.join((folder / one).read_text(encoding='utf-8') for one in parts), media_type=kind
+        )
+
+    @app.get('/favicon.ico', status_code=204)
+    def icon() -> None:
+        """None; every browser asks for it."""
 
     @app.post('/jobs', status_code=201)
     async def send(
         request: Request,
         name: str = Query('video', max_length=1000),
         exercise: str = _EXERCISE,
-        height: float | None = Query(None, ge=50, le=260),
+        height: float | None = Query(None, ge=_LOWEST, le=_HIGHEST),
         blur_faces: bool = False,
     ) -> dict:
+        metres = None if height is None else height / 100
         check_exercise(exercise)
         too_large = HTTPException(
             413, f'the video must have at most {jobs.limits.bytes / 1e6:.0f} MB'
@@ -146,7 +159,7 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
         if not stated.isdecimal() or int(stated) > jobs.limits.bytes:
             raise too_large
         try:
-            job = jobs.new(name, dict(exercise=exercise, height=height, blur_faces=blur_faces))
+            job = jobs.new(name, dict(exercise=exercise, height=metres, blur_faces=blur_faces))
         except Full:
             raise HTTPException(429, 'too many videos are waiting; try again later') from None
         try:
@@ -159,8 +172,12 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
                     await asyncio.to_thread(file.write, block)
             if not size:
                 raise HTTPException(422, 'no video was sent')
-        except BaseException:  # also where the browser has gone
+        except BaseException as error:
             jobs.remove(job)
+            if isinstance(error, ClientDisconnect):  # nobody hears it
+                raise HTTPException(400, 'the video was not sent to its end') from None
+            if isinstance(error, OSError):
+                raise HTTPException(507, f'it cannot be stored: {error.strerror}') from None
             raise
         jobs.add(job)
         return job.to_dict(jobs.ahead(job))
@@ -169,23 +186,6 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
     def look(number: str) -> dict:
         job = known(number)
         return job.to_dict(jobs.ahead(job))
-
-    @app.get('/jobs/{number}/events')
-    async def events(number: str) -> StreamingResponse:
-        job = known(number)
-
-        async def changes() -> AsyncIterator[str]:
-            last = None
-            while True:
-                now = job.to_dict(jobs.ahead(job))
-                if now != last:
-                    yield f'data: {json.dumps(now)}\n\n'
-                if now['state'] in (DONE, FAILED) or jobs.get(number) is None:
-                    return
-                last = now
-                await asyncio.sleep(_LOOK)
-
-        return StreamingResponse(changes(), media_type='text/event-stream')
 
     @app.get('/jobs/{number}/files/{name}')
     def result(number: str, name: str) -> FileResponse:
@@ -206,19 +206,26 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
         source: str = Query(min_length=1, max_length=500), exercise: str = _EXERCISE
     ) -> None:
         check_exercise(exercise)
-        stop_live()
-        live.append(LiveSession(source.strip(), exercise))
+        with changing:
+            stop_live()
+            live.append(LiveSession(source.strip(), exercise))
 
     @app.get('/live/pictures')
-    def pictures() -> StreamingResponse:
+    async def pictures() -> StreamingResponse:
         session = running()
-        return StreamingResponse(
-            (
-                b'--next\r\nContent-Type: image/jpeg\r\n\r\n' + picture + b'\r\n'
-                for picture in session.pictures()
-            ),
-            media_type='multipart/x-mixed-replace; boundary=next',
-        )
+
+        async def newest() -> AsyncIterator[bytes]:
+            seen = 0
+            while True:
+                number, picture = session.picture
+                if number != seen:
+                    seen = number
+                    yield b'--next\r\nContent-Type: image/jpeg\r\n\r\n' + picture + b'\r\n'
+                elif session.state['ended']:
+                    return
+                await asyncio.sleep(_LOOK_AT_PICTURES)
+
+        return StreamingResponse(newest(), media_type='multipart/x-mixed-replace; boundary=next')
 
     @app.get('/live/events')
     async def live_events() -> StreamingResponse:

@@ -122,6 +122,7 @@ class Jobs:
     def get(self, number: str) -> Job | None:
         """The job of that id, if there is one."""
         with self._changed:
+            self._expire()  # also while another one is assessed
             return self._jobs.get(number)
 
     def remove(self, job: Job) -> None:
@@ -143,7 +144,7 @@ class Jobs:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        self._worker.stop()
+        self._worker.close()
         self._thread.join(timeout=10)
         shutil.rmtree(self.folder, ignore_errors=True)
 

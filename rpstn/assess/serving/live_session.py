@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
-from collections.abc import Iterator
 from dataclasses import asdict
 from math import isnan
 from multiprocessing import get_context
@@ -29,30 +29,11 @@ class LiveSession:
         self._process = context.Process(target=_watch, args=(theirs, source, exercise), daemon=True)
         self._process.start()
         theirs.close()
-        self._changed = threading.Condition()
-        self._number, self._picture = 0, b''
+        self.picture = 0, b''
+        """The newest, JPEG, and how many there were."""
         self.state: dict[str, Any] = dict(text='Opening.', ended=False)
         """What is known: the fields of :class:`rpstn.assess.live.LiveState`, or ``text``."""
         threading.Thread(target=self._receive, name='live', daemon=True).start()
-
-    def pictures(self) -> Iterator[bytes]:
-        """JPEG pictures, the newest each time one is asked for, until it ends."""
-        seen = 0
-        while True:
-            with self._changed:
-                if self._number == seen and not self.ended:
-                    self._changed.wait(timeout=1)
-                if self._number == seen:
-                    if self.ended:
-                        return
-                    continue
-                seen, picture = self._number, self._picture
-            yield picture
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more comes."""
-        return bool(self.state['ended'])
 
     def close(self) -> None:
         """End it."""
@@ -67,18 +48,15 @@ class LiveSession:
                 if kind == 'failed':
                     text = value
                     continue
-                with self._changed:
-                    self.state = dict(value, text='', ended=False)
-                    self._number, self._picture = self._number + 1, picture[0]
-                    self._changed.notify_all()
+                self.state = dict(value, text='', ended=False)
+                self.picture = self.picture[0] + 1, picture[0]
         except (EOFError, OSError):
-            with self._changed:
-                self.state = dict(self.state, text=text, ended=True)
-                self._changed.notify_all()
+            self.state = dict(self.state, text=text, ended=True)
 
 
 def _watch(pipe: Connection, source: str, exercise: str) -> None:
     """What the process does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which ends this
     import cv2
 
     import rpstn  # noqa: F401 (registers the parts)
@@ -102,10 +80,13 @@ def _watch(pipe: Connection, source: str, exercise: str) -> None:
             )
             plain = {key: None if _is_nan(value) else value for key, value in asdict(state).items()}
             pipe.send(('state', plain, picture.tobytes()))
+    except BrokenPipeError:  # the server has gone
+        return
     except (RPSTNError, OSError) as error:
         pipe.send(('failed', one_line(error)))
-    except KeyboardInterrupt:
-        return
+    except Exception as error:  # the page says so, and the console shows what it was
+        pipe.send(('failed', f'this should not have happened: {one_line(error)}'))
+        raise
 
 
 def _is_nan(value: object) -> bool:

@@ -33,7 +33,7 @@ def serve(
 
         from .app import build_app
     except ImportError as error:
-        raise RPSTNError(f'{error}; rpstn serve needs: pip install "rpstn[serve]"') from None
+        raise RPSTNError(f'{error}; rpstn serve needs: pip install fastapi uvicorn') from None
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -22,7 +24,7 @@ class Task:
         video: the file.
         shown: what the report calls it.
         out: folder of the results; is made.
-        exercise, height, tilt, blur_faces: see :class:`rpstn.assess.run.AssessOptions`.
+        exercise, height (metres), tilt, blur_faces: see :class:`rpstn.assess.run.AssessOptions`.
         longest: seconds that the video may last.
     """
 
@@ -46,6 +48,8 @@ class Worker:
     def __init__(self) -> None:
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
+        self._changing = threading.Lock()
+        self._closed = False
 
     def run(self, task: Task, limit: float, progress: Callable[[float], None]) -> str:
         """Assess one video.
@@ -60,9 +64,9 @@ class Worker:
         Raises:
             TaskFailed: it could not be.
         """
-        pipe = self._started()
         end = monotonic() + limit
         try:
+            pipe = self._started()
             pipe.send(task)
             while monotonic() < end:
                 if not pipe.poll(_WAIT):
@@ -81,25 +85,37 @@ class Worker:
         raise TaskFailed(f'it took longer than {limit:.0f} seconds')
 
     def stop(self) -> None:
-        """End the process, whatever it is doing."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-        self._process = self._pipe = None
+        """End the process, whatever it is doing; also while :meth:`run` waits in another thread."""
+        with self._changing:
+            process, self._process, self._pipe = self._process, None, None
+        if process is not None:
+            process.kill()
+            process.join()
+
+    def close(self) -> None:
+        """End the process, and start no other."""
+        with self._changing:
+            self._closed = True
+        self.stop()
 
     def _started(self) -> Connection:
-        if self._process is None or not self._process.is_alive() or self._pipe is None:
-            # Spawned: a fork would hold the server's sockets, and its threads' locks.
-            context = get_context('spawn')
-            self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=_work, args=(theirs,), daemon=True)
-            self._process.start()
-            theirs.close()
-        return self._pipe
+        with self._changing:
+            if self._closed:
+                raise EOFError
+            if self._process is None or not self._process.is_alive() or self._pipe is None:
+                # Spawned: a fork would hold the server's sockets, and its threads' locks.
+                context = get_context('spawn')
+                self._pipe, theirs = context.Pipe()
+                process = context.Process(target=_work, args=(theirs,), daemon=True)
+                process.start()
+                self._process = process
+                theirs.close()
+            return self._pipe
 
 
 def _work(pipe: Connection) -> None:
     """What the process does: one task after the other until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which ends this
     import rpstn  # noqa: F401 (registers the parts)
     from rpstn.engine.cpu import keep_freed_memory
     from rpstn.errors import RPSTNError, one_line
@@ -109,11 +125,11 @@ def _work(pipe: Connection) -> None:
     while True:
         try:
             task = pipe.recv()
-        except (EOFError, OSError, KeyboardInterrupt):
+        except (EOFError, OSError):
             return
         try:
             pipe.send(('done', _assess(task, lambda seconds: pipe.send(('progress', seconds)))))
-        except KeyboardInterrupt:
+        except BrokenPipeError:  # the server has gone
             return
         except (RPSTNError, OSError, TaskFailed) as error:
             text = one_line(error).replace(str(task.video), task.shown)

@@ -5,7 +5,13 @@ const files = {
   'report.html': 'Report', 'video.mp4': 'Video', 'report.json': 'JSON', 'angles.csv': 'Angles (CSV)',
   'joints.trc': 'Joints (TRC)',
 };
+const LOOK = 500; // milliseconds between looks at a job
+const KEPT = 'jobs'; // their ids, which outlive a reload of the page
 let dropped = null;
+
+function kept() { return JSON.parse(sessionStorage.getItem(KEPT) || '[]'); }
+
+function keep(ids) { sessionStorage.setItem(KEPT, JSON.stringify(ids)); }
 
 function say(text) { $('said').textContent = text; }
 
@@ -40,28 +46,38 @@ function show(item, job) {
   const remove = element('button', 'Remove', { type: 'button', class: 'plain', 'aria-label': `Remove ${job.name}` });
   remove.addEventListener('click', async () => {
     await fetch(`/jobs/${job.id}`, { method: 'DELETE' });
-    item.remove();
+    forget(item, job.id);
     say(`${job.name} was removed.`);
   });
   parts.push(remove);
   item.replaceChildren(...parts);
 }
 
-function follow(job) {
+function forget(item, id) {
+  item.remove();
+  keep(kept().filter((one) => one !== id));
+}
+
+function ended(job) { return job.state === 'done' || job.state === 'failed'; }
+
+// Asked for again and again, as a browser keeps few connections open at a time.
+async function follow(job) {
   $('none').hidden = true;
   const item = element('li', '');
   $('jobs').prepend(item);
   show(item, job);
-  const events = new EventSource(`/jobs/${job.id}/events`);
-  events.onmessage = (event) => {
-    const now = JSON.parse(event.data);
-    show(item, now);
-    if (now.state === 'done' || now.state === 'failed') {
-      events.close();
-      say(`${now.name}: ${words(now)}`);
-    }
-  };
-  events.onerror = () => { if (events.readyState === EventSource.CLOSED) say('The page has been stopped.'); };
+  let shown = JSON.stringify(job);
+  while (!ended(job)) {
+    await new Promise((resolve) => { setTimeout(resolve, LOOK); });
+    const answer = await fetch(`/jobs/${job.id}`).catch(() => null);
+    if (!answer) { say('The page has been stopped.'); return; }
+    if (!answer.ok) { forget(item, job.id); return; }
+    job = await answer.json();
+    if (JSON.stringify(job) === shown) continue; // a button keeps its focus
+    shown = JSON.stringify(job);
+    show(item, job);
+    if (ended(job)) say(`${job.name}: ${words(job)}`);
+  }
 }
 
 async function send(file) {
@@ -79,8 +95,18 @@ async function send(file) {
     return;
   }
   say(`${file.name} was sent.`);
+  keep([...kept(), said.id]);
   follow(said);
 }
+
+async function followKept() {
+  for (const id of kept()) {
+    const answer = await fetch(`/jobs/${id}`).catch(() => null);
+    if (answer && answer.ok) follow(await answer.json());
+    else keep(kept().filter((one) => one !== id));
+  }
+}
+followKept();
 
 $('form').addEventListener('submit', async (event) => {
   event.preventDefault();
@@ -139,6 +165,6 @@ $('watch').addEventListener('submit', async (event) => {
   counting.onmessage = (message) => showLive(JSON.parse(message.data));
 });
 $('stop').addEventListener('click', async () => {
-  await fetch('/live', { method: 'DELETE' });
   stopLive('Stopped.');
+  await fetch('/live', { method: 'DELETE' });
 });

@@ -27,7 +27,8 @@ def load_lifter(description: Path = SHIPPED / 'lifter.json') -> UnsupervisedLift
         ModelError: a file is missing or damaged.
     """
     saved, weights = shipped_weights(description)
-    model = MODELS.build(saved['model'])
+    # Whatever scope another model has left behind.
+    model = MODELS.build({'_scope_': 'mmpose', **saved['model']})
     load_all_weights(model, read_checkpoint(weights))
     return model.float().eval()
 

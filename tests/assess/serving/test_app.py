@@ -1,5 +1,10 @@
 """The page over HTTP, as a browser asks, and as another page or a hostile client would."""
 
+import errno
+import multiprocessing
+import os
+import socket
+import threading
 import time
 from pathlib import Path
 
@@ -12,13 +17,16 @@ SQUAT = Path(__file__).parents[3] / 'demo/squat.mp4'
 
 
 def test_a_video_becomes_a_report_and_is_removed(page):
-    job = page.send(SQUAT.read_bytes(), 'name=..%2F..%2Fmy%3Cb%3Esquat.mp4&blur_faces=true')
+    job = page.send(
+        SQUAT.read_bytes(), 'name=..%2F..%2Fmy%3Cb%3Esquat.mp4&blur_faces=true&height=175'
+    )
     assert job['name'] == 'my<b>squat.mp4'
-    told = page.events(job)
+    told = page.told(job)
     assert told[-1]['state'] == 'done' and '1 repetition' in told[-1]['text']
     assert any(one['state'] == 'running' and one['seconds'] > 0 for one in told)
     status, headers, body = page.ask('GET', f'/jobs/{job["id"]}/files/report.html')
     assert status == 200 and b'my&lt;b&gt;squat.mp4' in body and b'<b>squat' not in body
+    assert b'scaled to the stated height' in body
     assert "default-src 'none'" in headers['content-security-policy']
     assert 'script-src' not in headers['content-security-policy']
     status, headers, body = page.ask('GET', f'/jobs/{job["id"]}/files/report.json')
@@ -77,7 +85,7 @@ def test_its_own_origin_is_known(page):
 
 
 def test_what_is_no_video_is_said_so(page):
-    told = page.events(page.send(b'#EXTM3U\n#EXTINF:1,\n/etc/passwd\n', 'name=list.m3u8'))[-1]
+    told = page.told(page.send(b'#EXTM3U\n#EXTINF:1,\n/etc/passwd\n', 'name=list.m3u8'))[-1]
     assert told['state'] == 'failed' and 'list.m3u8' in told['text']
     assert str(page.jobs.folder) not in told['text']
 
@@ -96,9 +104,71 @@ def test_bounds(page):
         pass
     assert page.send(b'') == (422, 'no video was sent')
     assert page.send(b'x', 'exercise=plank') == (422, 'there is no exercise called plank')
-    for query in ('exercise=..%2Fx', 'height=9', 'height=nan', 'blur_faces=perhaps'):
+    for query in ('exercise=..%2Fx', 'height=99', 'height=251', 'height=nan', 'blur_faces=perhaps'):
         assert page.send(b'x', query)[0] == 422
     assert not list(page.jobs.folder.glob('*/video.bin'))
+
+
+def test_an_upload_that_breaks_off_leaves_nothing_and_is_no_error_of_the_page(page, caplog):
+    with socket.create_connection(('127.0.0.1', page.port)) as connection:
+        head = f'POST /jobs HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nContent-Length: 999\r\n\r\n'
+        connection.sendall(head.encode() + b'x')
+        assert _soon(lambda: list(page.jobs.folder.glob('*/video.bin')))
+    assert _soon(lambda: not list(page.jobs.folder.glob('*/video.bin')))
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_full_disk_is_said_so(page, monkeypatch):
+    def full(path, mode):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, 'open', full)
+    assert page.send(b'x') == (507, 'it cannot be stored: No space left on device')
+
+
+def test_one_is_watched_at_a_time_and_never_a_file(page):
+    before = set(multiprocessing.active_children())
+    threads = [
+        threading.Thread(target=page.ask, args=('POST', '/live?source=demo%2Fsquat.mp4'))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(multiprocessing.active_children()) - before) <= 1  # the file was refused
+    _, headers, body = page.ask('GET', '/live/events')
+    assert headers['content-type'].startswith('text/event-stream')
+    assert 'must be the number of a camera' in body.decode().strip().splitlines()[-1]
+    assert page.ask('GET', '/live/pictures')[::2] == (200, b'')
+    assert page.ask('DELETE', '/live')[0] == 204 and page.ask('GET', '/live/events')[0] == 404
+
+
+def test_a_worker_is_ended_while_another_thread_waits_for_it(tmp_path):
+    worker, said = Worker(), []
+
+    def run():
+        try:
+            worker.run(Task(SQUAT, 'a', tmp_path / 'a'), 60, print)
+        except TaskFailed as error:
+            said.append(str(error))
+
+    for end in (worker.stop, worker.close):
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert _soon(lambda: worker._process is not None)
+        end()
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+    run()  # closed for good
+    assert len(said) == 3 and worker._process is None and not (tmp_path / 'a').exists()
+
+
+def _soon(holds, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return holds()
 
 
 def test_only_so_many_wait_and_what_is_old_is_removed(tmp_path):

@@ -86,7 +86,7 @@ def test_a_video_becomes_a_report(tab):
     # Pictures are there, and the video plays, under the page's policy.
     assert min(report.evaluate('Array.from(document.images, image => image.naturalWidth)')) > 50
     report.evaluate("document.querySelector('video').play()")  # fails where it does not play
-    tab.click('text=Remove')
+    tab.click('#jobs button')
     tab.wait_for_selector('#jobs li', state='detached')
     assert tab.said == []
 
