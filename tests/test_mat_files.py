@@ -1,11 +1,14 @@
 """MATLAB's files read as SciPy reads them, and damaged ones refused rather than crashed on."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.io
 
 from rpstn.mat_files import parse_mat
 
+DATA = Path(__file__).parents[2] / 'shared/data'
 CONTENT = dict(
     x=np.random.default_rng(0).uniform(size=(6, 13)),
     small=np.array([[3]], np.uint8),
@@ -45,3 +48,26 @@ def test_no_byte_crashes_it(tmp_path):
             except ValueError:
                 refused += 1
     assert refused > 100
+
+
+@pytest.mark.parametrize(
+    ('pattern', 'fields'),
+    [
+        (
+            'penn_action/labels/*.mat',
+            ('action', 'bbox', 'dimensions', 'nframes', 'train', 'visibility', 'x', 'y'),
+        ),
+        ('jhmdb/joint_positions/*/*/joint_positions.mat', ('pos_img', 'pos_world', 'scale')),
+    ],
+)
+def test_all_published_labels_are_as_scipy_reads_them(pattern, fields):
+    files = sorted(DATA.glob(pattern))
+    if not files:
+        pytest.skip(f'needs {DATA / pattern}')
+    for path in files:
+        found = parse_mat(path.read_bytes(), fields)
+        expected = scipy.io.loadmat(path, variable_names=fields)
+        assert found.keys() == {name for name in expected if not name.startswith('__')}, path
+        for name in found:
+            assert found[name].dtype == expected[name].dtype, (path, name)
+            np.testing.assert_array_equal(found[name], expected[name], str(path))

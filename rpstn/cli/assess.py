@@ -32,6 +32,7 @@ from rpstn.choices import LIFTERS, UNITS
 from rpstn.errors import SettingError
 
 from .options import Subparsers
+from .printing import say
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -113,4 +114,4 @@ def run(args: argparse.Namespace) -> int:
         if not low <= args.height <= high:
             raise SettingError(f'--height must be {low:g} to {high:g} cm, got {args.height:g}')
         given['height'] = args.height / 100
-    return assess_all(AssessOptions(**given), print)
+    return assess_all(AssessOptions(**given), say)

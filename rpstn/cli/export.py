@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from rpstn.choices import WEIGHT_BITS
 
 from .options import Subparsers, add_cfg_options, count
+from .printing import say
 
 if TYPE_CHECKING:
     pass
@@ -89,5 +90,5 @@ def run(args: argparse.Namespace) -> int:
 
     given = {field.name: getattr(args, field.name) for field in fields(ExportOptions)}
     given['cfg_options'] = parse_settings(args.cfg_options, '--cfg-options')
-    export(ExportOptions(**given), print)
+    export(ExportOptions(**given), say)
     return 0

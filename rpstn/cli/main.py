@@ -1,6 +1,7 @@
 """The command line `rpstn`: what went wrong in one line, and the exit status."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -45,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         after Ctrl-C, 143 after SIGTERM.
     """
     interrupted = _Interrupted()
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == 'strict':
+        sys.stdout.reconfigure(errors='backslashreplace')  # other packages print names of files
     try:
         args = build_parser().parse_args(argv)
         with interrupted.at_once():

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rpstn.files import write_bytes, write_text
+from rpstn.files import write_bytes
 
 
 def replace_local_files(local_backend: Any) -> None:
@@ -70,7 +70,8 @@ def _save_with_step(self: Any, runner: Any, step: int, meta: dict) -> None:
         **self.args,
     )
     if is_main_process():
-        write_text(os.path.join(runner.work_dir, 'last_checkpoint'), self.last_ckpt)
+        note = os.path.join(runner.work_dir, 'last_checkpoint')
+        write_bytes(note, os.fsencode(self.last_ckpt))
         for old in outdated:
             _remove(
                 self.file_backend,

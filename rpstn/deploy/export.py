@@ -25,6 +25,7 @@ from rpstn.data_files import read_json
 from rpstn.deploy.integer_sums import bits_for_all
 from rpstn.engine.loading import joint_names
 from rpstn.files import sha256, staging
+from rpstn.names import printable
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.pose.streaming.streaming import TorchStepper
 from rpstn.version import __version__
@@ -88,8 +89,8 @@ def describe(
         clip_len=clip_len,
         joints=joint_names(meta) if meta else None,
         decoder=config.model.head.get('decoder') if config is not None else None,
-        config=Path(config.filename).name if config is not None and config.filename else None,
-        checkpoint=Path(checkpoint).name if checkpoint else None,
+        config=printable(Path(config.filename).name) if config and config.filename else None,
+        checkpoint=printable(Path(checkpoint).name) if checkpoint else None,
         weights_sha256=getattr(model, 'weights_sha256', None) or weights_sha256(model.state_dict()),
     )
 

@@ -52,7 +52,7 @@ def last_checkpoint(work_dir: str | Path) -> str | None:
 
 def _noted(note: Path) -> Path | None:
     try:
-        text = note.read_text(encoding='utf-8').strip()
+        text = note.read_text(encoding='utf-8', errors='surrogateescape').strip()
     except (OSError, ValueError):
         return None
     return Path(text) if text else None

@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 from rpstn.choices import LAUNCHERS
 from rpstn.errors import SettingError
 
+from . import initial_weights  # noqa: F401  # registers it
 from .configs import building, parse_settings, read_config
 from .exact import make_exact
 from .fitting import check_fit
@@ -136,7 +137,7 @@ def train(
     Raises:
         SettingError: config, data, metrics and options do not fit each other, or this machine.
         ModelError: the checkpoint to start from does not fit, see
-            :func:`rpstn.engine.resuming.check_start`.
+            :func:`rpstn.engine.resuming.check_start`; or of one that an ``init_cfg`` names nothing.
         LockedError: another training goes on in the work folder. WriteError: the disk is full.
     """
     cfg = load_config(config, options)

@@ -145,6 +145,10 @@ def build_runner(cfg: Config) -> Runner:
     cfg.get('visualizer', {}).pop('name', None)
     cfg.experiment_name = f'{Path(cfg.filename or "run").stem}_{next(_RUNS)}'
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    for handler in runner.logger.handlers:
+        if isinstance(handler, logging.FileHandler) and handler.stream:
+            # Names of files may be no text.
+            handler.stream.reconfigure(errors='backslashreplace')
     if not runner.distributed:  # DDP has laid out its buckets already
         channels_last(runner.model)
     return runner

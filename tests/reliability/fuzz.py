@@ -72,22 +72,21 @@ def draw(kind: Kind, count: int, seed: int) -> list[dict]:
 
 
 class Worker:
-    """A process of :mod:`.worker`, started anew where it died."""
+    """A process of :mod:`.worker`, started anew where it died; the first one makes the seeds."""
 
-    def __init__(self, seconds: int = SECONDS) -> None:
-        self.seconds = seconds
-        self.process: subprocess.Popen | None = None
+    def __init__(self, seeds: Path, seconds: int = SECONDS) -> None:
+        self.seeds, self.seconds = seeds, seconds
+        self.process = self._start()
 
     def run(self, case: Case) -> dict[str, Any]:
         """What became of a case."""
-        if self.process is None or self.process.poll() is not None:
+        if self.process.poll() is not None:
             self.process = self._start()
         process = self.process
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(f'{case.folder}\n'.encode())
         process.stdin.flush()
-        # The first answer comes after all imports.
-        ready, _, _ = select.select([process.stdout], [], [], self.seconds + 120)
+        ready, _, _ = select.select([process.stdout], [], [], self.seconds + 60)
         line = process.stdout.readline() if ready else b''
         if line:
             return json.loads(line)
@@ -102,9 +101,9 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        if self.process is not None and self.process.stdin is not None:
-            self.process.stdin.close()
-            self.process.wait()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
 
     def _start(self) -> subprocess.Popen:
         environment = {
@@ -112,10 +111,14 @@ class Worker:
             'OMP_NUM_THREADS': '1',
             'PYTHONPATH': os.pathsep.join(sys.path),
         }
-        command = [sys.executable, '-m', 'reliability.worker', str(self.seconds)]
-        return subprocess.Popen(
+        command = [sys.executable, '-m', 'reliability.worker', str(self.seconds), str(self.seeds)]
+        process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
+        assert process.stdout is not None
+        if not process.stdout.readline():  # it answers once, after all imports
+            raise RuntimeError(f'a worker ended with status {process.wait()} before its first case')
+        return process
 
 
 @dataclass
@@ -143,10 +146,11 @@ def fuzz(
     share = -(-inputs // len(kinds))
     jobs = [(kind, n, spec) for kind in kinds for n, spec in enumerate(draw(kind, share, seed))]
     tallies = {kind.name: Tally() for kind in kinds}
+    first = Worker(seeds)
     with tempfile.TemporaryDirectory(prefix='rpstn-fuzz-') as work:
 
         def go(number: int) -> list[tuple[str, dict]]:
-            worker, ends = Worker(), []
+            worker, ends = Worker(seeds) if number else first, []
             for job in jobs[number::workers]:
                 ends.append((job[0].name, _one(worker, *job, Path(work), seeds, keep)))
             worker.close()
@@ -204,19 +208,6 @@ def table(tallies: dict[str, Tally]) -> str:
     return '\n'.join(line.rstrip() for line in lines)
 
 
-def prepared(folder: Path) -> Path:
-    """The seeds, made in a process of their own, as they load all there is."""
-    code = 'import sys; from pathlib import Path; import rpstn.cli.main, rpstn.inference.run, '
-    code += 'rpstn.engine.run, rpstn.pose, rpstn.form; from reliability.seeds import make_seeds; '
-    code += 'make_seeds(Path(sys.argv[1]))'
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join(sys.path)}
-    command = [sys.executable, '-c', code, str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
-    return folder
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run it from the command line."""
     parser = argparse.ArgumentParser(
@@ -231,11 +222,12 @@ def main(argv: list[str] | None = None) -> int:
     add('--again', type=Path, metavar='FOLDER', help='a failing input of an earlier run')
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix='rpstn-seeds-') as folder:
-        seeds = prepared(Path(folder) / 'seeds')
+        seeds = Path(folder) / 'seeds'
         if args.again:
+            worker = Worker(seeds)
             case = json.loads((args.again / 'case.json').read_text())
             (kind,) = (kind for kind in KINDS if kind.name == case['kind'])
-            verdict = Worker().run(lay(kind, case['spec'], Path(folder) / 'again', seeds))
+            verdict = worker.run(lay(kind, case['spec'], Path(folder) / 'again', seeds))
             print(json.dumps(verdict, indent=1))
             return verdict['verdict'] not in GOOD
         began = time.monotonic()

@@ -1,7 +1,7 @@
 """Work stopped at random moments, taken up again, and compared with work never stopped.
 
     make test-kill                                    ten moments of everything, half an hour
-    make test-kill ARGS='--moments 50 --only form'    more of one; or --only clip SIGKILL
+    make test-kill ARGS='--moments 50 --only form'    more of one; or --only clip:SIGKILL form
 
 Stopped by SIGKILL, SIGTERM, Ctrl-C, a full disk (a real one, of a file system in memory, where
 root may mount; or else a limit of the size of files), the folder removed, or a second run into the
@@ -244,12 +244,11 @@ def removed_folder(scene: Scene) -> None:
     for _ in range(100):
         try:
             shutil.rmtree(scene.out)
-            break
-        except FileNotFoundError:
-            break
-        except OSError as error:  # something came into it meanwhile
-            if error.errno != errno.ENOTEMPTY:
+        except OSError as error:  # something came into it or went meanwhile
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
                 raise
+        if not scene.out.exists():
+            break
     status, said = run.wait(), _text(run.said)
     if 'Traceback' in said or status not in (0, 1):
         raise Failure(f'status {status}, {said}')
@@ -286,11 +285,16 @@ STOPS: dict[str, Callable[[Scene], None]] = {
 def play(folder: Path, moments: int, seed: int, only: Sequence[str] = ()) -> list[str]:
     """All of it; what failed, a line each."""
     made = works.make_works(make_models(folder / 'seeds'))
-    chosen = {name: made[name] for name in made if name in only} or made
-    stops = {name: STOPS[name] for name in STOPS if name in only} or STOPS
-    print(f'{"":<8}' + ''.join(f'{name:>16}' for name in stops) + '   seconds unstopped')
+    asked = {
+        name: [s for s in STOPS if not only or any({*o.split(':')} <= {name, s} for o in only)]
+        for name in made
+    }
+    print(f'{"":<8}' + ''.join(f'{name:>16}' for name in STOPS) + '   seconds unstopped')
     failures = []
-    for name, work in chosen.items():
+    for name, stops in asked.items():
+        if not stops:
+            continue
+        work = made[name]
         whole = Scene(work, folder / f'whole-{name}', {}, 0, 0)
         whole.folder.mkdir()
         for _ in range(2):  # the first of them warms up
@@ -302,20 +306,22 @@ def play(folder: Path, moments: int, seed: int, only: Sequence[str] = ()) -> lis
             seconds = time.monotonic() - began
         expected = work.results(whole.out)
         counts: Counter[str] = Counter()
-        for stop, act in stops.items():
+        for stop in stops:
             rng = random.Random(f'{seed} {name} {stop}')
             for moment in range(moments):
                 share = rng.uniform((moment + 0.05) / moments, (moment + 0.95) / moments)
                 scene = Scene(work, folder / 'scene', expected, seconds, share)
                 scene.folder.mkdir()
                 try:
-                    act(scene)
+                    STOPS[stop](scene)
                     counts[stop] += 1
                 except Failure as failure:
                     failures.append(f'{name}, {stop}, at {share:.3f}: {failure}')
                     print(failures[-1], file=sys.stderr, flush=True)
                 shutil.rmtree(scene.folder)
-        cells = ''.join(f'{f"{counts[stop]} of {moments}":>16}' for stop in stops)
+        cells = ''.join(
+            f'{f"{counts[stop]} of {moments}" if stop in stops else "":>16}' for stop in STOPS
+        )
         print(f'{name:<8}{cells}   {seconds:.1f}', flush=True)
     return failures
 
@@ -329,7 +335,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument('--moments', type=int, default=10)
     parser.add_argument('--seed', type=int, default=20)
-    parser.add_argument('--only', nargs='+', default=[], metavar='NAME', help='works, stops')
+    parser.add_argument(
+        '--only', nargs='+', default=[], metavar='NAME', help='a work, a stop, or WORK:STOP'
+    )
     args = parser.parse_args(argv)
     import rpstn.engine.run
     import rpstn.form

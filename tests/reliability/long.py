@@ -151,7 +151,9 @@ def draw(watched: dict[str, Watched], path: Path) -> None:
     for axis, (name, one) in zip(axes[0], watched.items(), strict=True):
         rows = np.array(one.rows)
         axis.plot(100 * rows[:, 0], rows[:, 1], linewidth=1)
-        axis.set(title=name, xlabel='done (%)', ylabel='memory (MiB)', ylim=(0, None))
+        axis.set(
+            title=name, xlabel='done (%)', ylabel='memory (MiB)', ylim=(0, 1.2 * rows[:, 1].max())
+        )
         axis.spines[['top', 'right']].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, dpi=110)

@@ -22,7 +22,7 @@ from rpstn.cli.main import main
 from . import sandbox
 from .cases import GOOD, Case
 from .results import wrong_figures, wrong_results, wrong_skeletons
-from .seeds import load_tool
+from .seeds import load_tool, make_seeds
 
 CHATTER = ('libpng ', 'Corrupt JPEG', 'Premature end of JPEG', 'Invalid SOS', 'TIFFReadDirectory')
 """How lines begin that image libraries write themselves; nobody can keep them from it."""
@@ -162,9 +162,13 @@ def serve() -> None:
     # They start compilers and git to ask for versions.
     mmengine.runner.runner.collect_env = lambda: {}
     mmengine.hooks.runtime_info_hook.get_git_hash = lambda *_: ''
-    seconds = int(sys.argv[1])
+    seconds, seeds = int(sys.argv[1]), Path(sys.argv[2])
+    if not seeds.exists():
+        make_seeds(seeds)
     watch, opened = sandbox.Watch(), doors()
     sandbox.limit_memory()
+    answers.write('ready\n')
+    answers.flush()
     for line in sys.stdin:
         case = Case(**json.loads((Path(line.strip()) / 'case.json').read_text()))
         verdict = run(case, opened[case.door], watch, seconds)
