@@ -27,3 +27,9 @@ train_dataloader = dict(dataset=dict(
     **dataset, split=dict(**people_out, part='train'), pipeline=[*augment, *_base_.pack]))
 test_dataloader = dict(dataset=dict(**dataset, split=dict(**people_out, part='test')))
 val_dataloader = test_dataloader
+
+# Fewer sequences of more kinds than the squats: twice the epochs.
+train_cfg = dict(max_epochs=30)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=.05, begin=0, end=2, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=2, end=30, convert_to_iter_based=True)]

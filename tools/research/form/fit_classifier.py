@@ -142,6 +142,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--name', required=True, help='what the classifier is called')
     parser.add_argument('--right', nargs='*', default=[], help='the classes of right form')
     parser.add_argument('--group', default='day', help='left out together (default: %(default)s)')
+    parser.add_argument('--by', help='also print balanced accuracy by this group, e.g. movement')
     parser.add_argument('--folds', type=int, default=4, help='(default: %(default)s)')
     parser.add_argument(
         '--wanted', type=float, default=0.8, help='of the answers are right (default: %(default)s)'
@@ -165,12 +166,16 @@ def main() -> None:
     known = hashlib.sha256(json.dumps(config.to_dict(), default=str).encode()).hexdigest()[:12]
     work_dir = args.work_dir / f'{args.name}-{known}'
     work_dir.mkdir(parents=True, exist_ok=True)
-    folds = []
+    folds, groups = [], []
     for fold in range(args.folds):
         split = dict(type='leave_group_out', group=args.group, num_folds=args.folds, fold=fold)
         for part in ('train', 'test'):
             config[f'{part}_dataloader'].dataset.split = dict(split, part=part)
-        folds.append(predict(train(config, work_dir, work_dir / f'fold_{fold}.pth')))
+        runner = train(config, work_dir, work_dir / f'fold_{fold}.pth')
+        folds.append(predict(runner))
+        if args.by:
+            data = runner.test_dataloader.dataset
+            groups += [data.get_data_info(index)[args.by] for index in range(len(data))]
         print(f'fold {fold}: {(folds[-1][0].argmax(1) == folds[-1][1]).mean():.3f}')
     for part in ('train', 'test'):
         config[f'{part}_dataloader'].dataset.split = None
@@ -185,6 +190,10 @@ def main() -> None:
         right_classes=args.right,
     )
     figures = cross_fitted(folds, args.wanted, right)
+    for group in sorted(set(groups)):
+        chosen = np.array(groups) == group
+        balanced = balanced_accuracy_score(labels[chosen], scores[chosen].argmax(1))
+        print(f'{args.by} {group}: balanced accuracy {balanced:.3f}')
     args.out.mkdir(parents=True, exist_ok=True)
     weights = {
         key: value.half() if value.is_floating_point() else value
