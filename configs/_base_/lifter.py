@@ -37,8 +37,10 @@ test_cfg = dict()
 optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='AdamW', lr=2e-3, weight_decay=1e-2),
     clip_grad=dict(max_norm=1.))
+# Not OneCycleLR, whose state in a checkpoint is no plain data.
 param_scheduler = [
-    dict(type='OneCycleLR', eta_max=2e-3, total_steps=steps, pct_start=.1, by_epoch=False)]
+    dict(type='LinearLR', start_factor=.04, begin=0, end=steps // 10, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=steps // 10, end=steps, by_epoch=False)]
 default_hooks = dict(
     logger=dict(interval=50),
     checkpoint=dict(interval=steps, by_epoch=False, save_best=None),
