@@ -22,7 +22,6 @@ from xml.etree import ElementTree
 
 import cv2
 import numpy as np
-from four_cameras import Camera, read_cameras, triangulate
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
 from rpstn.data.paths import find_data
@@ -35,6 +34,7 @@ from rpstn.skeletons import Skeleton, get_skeleton
 from rpstn.tables import format_table
 from rpstn.video.inputs import open_input
 
+from four_cameras import Camera, read_cameras, triangulate
 from mediapipe_pose import MediaPipePose
 
 DEEP = 40.0  # degrees of flexion

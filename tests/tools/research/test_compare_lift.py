@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from four_cameras import Camera
 
 from compare_lift import errors_of, knee_flexion, rows_of, vertical_error
+from four_cameras import Camera
 from squat_bodies import SKELETON, joints_of, rotation, squat, squatting
 
 

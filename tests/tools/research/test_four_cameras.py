@@ -3,9 +3,10 @@
 import cv2
 import numpy as np
 import pytest
-from four_cameras import Camera, read_cameras, reprojection_errors, triangulate
 
 from rpstn.data.paths import find_data
+
+from four_cameras import Camera, read_cameras, reprojection_errors, triangulate
 
 
 def camera(azimuth: float) -> Camera:

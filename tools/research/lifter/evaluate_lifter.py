@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmpose.registry import MODELS
 from torch import Tensor
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
@@ -25,6 +24,8 @@ from rpstn.lift.evaluation.lifting_metric import lifting_errors
 from rpstn.lift.evaluation.random_views import VIEWS
 from rpstn.lift.models.shipped_lifter import load_lifter
 from rpstn.lift.models.views import normalize
+
+from mmpose.registry import MODELS  # isort: skip
 
 Lifter = Callable[[Tensor], Tensor]
 NOISES = (0.0, 0.02)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmpose.registry import MODELS
 from torch import Tensor
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
@@ -26,6 +25,8 @@ from rpstn.lift.models.views import normalize
 from rpstn.simulation.athletes.motion import jumping_jack, push_up, squat, walking
 from rpstn.simulation.athletes.skeleton import Proportions
 from rpstn.skeletons import SKELETONS
+
+from mmpose.registry import MODELS  # isort: skip
 
 MOTIONS = (squat, jumping_jack, walking, push_up)
 _SKELETON = SKELETONS['lifter15']
