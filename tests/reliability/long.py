@@ -173,6 +173,8 @@ def main(argv: list[str] | None = None) -> int:
     add('--rows', type=Path, metavar='FILE', help='takes the figures of the stream meanwhile')
     add('--figure', type=Path, metavar='FILE')
     args = parser.parse_args(argv)
+    if args.frames < 1000 or args.inputs < 30:  # over before memory has been looked at
+        parser.error('at least 1,000 frames and 30 inputs tell anything')
     folder = Path(tempfile.mkdtemp(prefix='rpstn-long-'))
     try:
         make_models(folder / 'models')
