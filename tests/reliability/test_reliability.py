@@ -41,7 +41,7 @@ def test_spoilt_inputs_of_every_kind_are_right_or_refused(tmp_path, capfd):
 @pytest.mark.parametrize(
     'only',
     [
-        ['clip', 'form:SIGKILL'],
+        ['clip', *(f'{work}:SIGKILL' for work in ('stream', 'form', 'pose'))],
         pytest.param(['form'], marks=pytest.mark.slow),
         pytest.param(['pose'], marks=pytest.mark.slow),
         pytest.param(['stream'], marks=pytest.mark.slow),
