@@ -7,7 +7,6 @@ Vakanski et al., "A Data Set of Human Body Movements for Physical Rehabilitation
 from __future__ import annotations
 
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,13 @@ from torch.utils.data import Dataset
 
 from rpstn.data.paths import find_data
 from rpstn.data.plug_in_gait import joint_centres
+from rpstn.data.ui_prmd import read_ui_prmd
 from rpstn.errors import SettingError
 
 from ..evaluation.random_views import View, random_view
 
 _TEST_PEOPLE, _TEST_MOVEMENT, _VALIDATION_PERSON = ('s06', 's07'), 'm05', 's05'
 _STRIDE = 5  # of 50 Hz
-_MILLIMETRES = 0.1
 SPLITS = ('val', 'test', 'rest')
 
 
@@ -66,22 +65,19 @@ class CapturedViews(Dataset):
         self.metainfo: dict[str, Any] = dict(dataset_name='ui_prmd_vicon')
         self.views: list[View] = []
         self.images: list[np.ndarray] = []
-        for file in sorted(Path(find_data(data_root)).glob('m*.npz')):
-            with np.load(file) as content:
-                markers = [str(name) for name in content['markers']]
-                for name in content.files:
-                    if name == 'markers' or split_of(name) != split:
-                        continue
-                    frames = content[name][::_STRIDE]
-                    frames = frames[(frames != 0).any(2).all(1)]  # no marker is missing
-                    joints = joint_centres(frames * _MILLIMETRES, markers)
-                    # Its own cameras, whatever else is measured, and the same at any noise.
-                    number = zlib.crc32(name.encode())
-                    rng, off = np.random.default_rng(number), np.random.default_rng([number, 1])
-                    for _ in range(cameras if len(joints) else 0):
-                        view = random_view(joints, rng)
-                        self.views.append(view)
-                        self.images.append(view.noisy_image(noise, off) if noise else view.image())
+        for one in read_ui_prmd(find_data(data_root)):
+            if split_of(one.name) != split:
+                continue
+            frames = one.markers[::_STRIDE]
+            frames = frames[(frames != 0).any(2).all(1)]  # no marker is missing
+            joints = joint_centres(frames, list(one.marker_names))
+            # Its own cameras, whatever else is measured, and the same at any noise.
+            number = zlib.crc32(one.name.encode())
+            rng, off = np.random.default_rng(number), np.random.default_rng([number, 1])
+            for _ in range(cameras if len(joints) else 0):
+                view = random_view(joints, rng)
+                self.views.append(view)
+                self.images.append(view.noisy_image(noise, off) if noise else view.image())
 
     def __len__(self) -> int:
         return len(self.views)
