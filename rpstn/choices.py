@@ -32,7 +32,7 @@ SAVED = ('video', 'json', 'csv')
 JOINTS = ('jhmdb15', 'penn13', 'blazepose33', 'coco17', 'halpe26')
 """Skeletons that results can be asked for in."""
 
-LIFTERS = ('blazepose', 'lifter')
+LIFTERS = ('fused', 'blazepose', 'lifter', 'lifter_simulated')
 """What brings joints of the image into space, see :data:`rpstn.lift.SOURCES`."""
 
 UNITS = ('m', 'cm', 'mm')

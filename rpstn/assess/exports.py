@@ -181,5 +181,6 @@ def _measure(measure: Measure, index: int) -> dict[str, Any]:
         left=_number(sides[0]),
         right=_number(sides[1]),
         error=_number(measure.error),
+        error_from='measured' if measure.measured else 'simulated',
         good=None if measure.good is None else [_number(end) for end in measure.good],
     )

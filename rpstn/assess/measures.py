@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rpstn.form.angle_table import angle_of, error_of
+from rpstn.form.angle_table import angle_of, error_of, is_measured, margin_of
 from rpstn.form.exercise_fields import Cited
 from rpstn.form.ranges import at_moment, load_ranges
 
@@ -28,6 +28,8 @@ class Measure:
         moment: of a repetition, see :func:`rpstn.form.ranges.at_moment`.
         unit: ``'°'``, ``'cm'``, ``'%'``, ``'x'`` (a ratio) or ``'s'``.
         error: its standard error in this view; inf where it cannot be seen.
+        margin: how far a value must be outside of ``good``, or values differ, to be no chance.
+        measured: whether the error was measured on real video, and not in simulation.
         good: lowest and highest value of good form, None where none is known.
         source: where ``good`` is from.
         values: one for each repetition, the mean of both sides; NaN where it is not known.
@@ -45,6 +47,8 @@ class Measure:
     values: tuple[float, ...]
     sides: tuple[tuple[float, float], ...] = ()
     cited: tuple[Cited, ...] = ()
+    margin: float = 0.0
+    measured: bool = False
 
     @property
     def visible(self) -> bool:
@@ -81,10 +85,10 @@ class Measure:
 
     def outside(self, index: int) -> bool:
         """Whether a repetition, or one side of it, is outside of what is good, by more than the
-        error."""
+        margin."""
         if self.good is None:
             return False
-        low, high = self.good[0] - self.error, self.good[1] + self.error
+        low, high = self.good[0] - self.margin, self.good[1] + self.margin
         sides = self.sides[index] if self.sides else (self.values[index],)
         return any(value < low or value > high for value in sides)
 
@@ -101,6 +105,7 @@ def measure_repetitions(assessment: Assessment) -> list[Measure]:
         rule, angle = rules.get(key), angle_of(key)
         moment = rule.moment if rule else 'bottom'
         good, source = None, ''
+        stated = rule is not None and rule.good is not None
         if rule and rule.good is not None:
             good, source = rule.good, rule.source
         elif ranges is not None and key in ranges.moments['good']:
@@ -125,6 +130,8 @@ def measure_repetitions(assessment: Assessment) -> list[Measure]:
                 values(key),
                 tuple(zip(values(f'left_{key}'), values(f'right_{key}'))) if angle.sided else (),
                 tuple(one for one in exercise.cited if one.angle == key),
+                error_of(key, assessment.view) if stated else margin_of(key, assessment.view),
+                is_measured(key, assessment.view),
             )
         )
     return measures
@@ -144,6 +151,7 @@ def tempo(assessment: Assessment) -> list[Measure]:
             None,
             '',
             tuple(getattr(one, name) for one in assessment.repetitions),
+            margin=error,
         )
         for name, title in phases
     ]
@@ -154,11 +162,11 @@ def consistency(measure: Measure) -> str:
     if len(measure.known) < 2:
         return 'one repetition, nothing to compare'
     low, high = map(measure.text, (float(measure.known.min()), float(measure.known.max())))
-    if measure.spread <= measure.error:
+    if measure.spread <= measure.margin:
         return f'{low} to {high}: steady within the error'
     known = measure.known
     drift = float(known[-1] - known[0])
     order = float(np.corrcoef(np.arange(len(known)), known)[0, 1])
-    if len(known) >= _TREND and abs(drift) > 2 * measure.error and abs(order) > _STRAIGHT:
+    if len(known) >= _TREND and abs(drift) > 2 * measure.margin and abs(order) > _STRAIGHT:
         return f'{low} to {high}: {"rises" if drift > 0 else "falls"} through the set'
     return f'{low} to {high}: differs between repetitions'

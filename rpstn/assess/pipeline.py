@@ -43,7 +43,7 @@ class Assessor:
             the person stands.
         box: where the person is at first, see :func:`rpstn.pose.boxes.parse_box`.
         device: as torch names it.
-        source: of joints in space, of :data:`rpstn.lift.SOURCES`: ``blazepose`` or ``lifter``; see
+        source: of joints in space, one of :data:`rpstn.choices.LIFTERS`; see
             :func:`rpstn.lift.lifting.lift` for what is taken by default.
 
     Raises:
@@ -100,7 +100,7 @@ class Assessor:
             *remarks.on_people(self._counts, track, list(tracks.values())),
         ]
         about = replace(about, track=track, meta=self._inferencer.dataset_meta)
-        return self._judged(about, joints, notes, lift(track, self.source, tilt=0.0))
+        return self._judged(about, joints, notes, lift(track, 'blazepose', tilt=0.0))
 
     def joints(self, path: str | Path, **reading: Any) -> Assessment:
         """Look at one person's joints from a file, in space, or in the image where there is a
@@ -134,8 +134,8 @@ class Assessor:
     ) -> Assessment:
         """All that follows from joints in space.
 
-        The classifiers are asked about joints ``as_seen`` by the camera, as they were trained on:
-        who is turned upright bends forward less than in their recordings.
+        The classifiers are asked about joints ``as_seen``, BlazePose's in the camera's axes, as
+        they were trained on: who is turned upright bends forward less than in their recordings.
         """
         angles = measure_angles(joints.joints, joints.skeleton, joints.upright)
         view = view_of(azimuth(joints.joints, joints.skeleton))

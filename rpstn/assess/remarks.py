@@ -159,7 +159,7 @@ def on_movement(
                 'of the picture, and is known less well than from the side.',
             )
         )
-    if joints.source == 'lifter':
+    if joints.source.startswith('lifter'):
         notes.append(
             Note(
                 'lifted',

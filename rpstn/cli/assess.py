@@ -86,8 +86,8 @@ def add_parser(subparsers: Subparsers) -> None:
     add(
         '--lift',
         choices=LIFTERS,
-        help='what brings joints of the image into space (default: blazepose for videos, lifter '
-        'for files of two coordinates)',
+        help='what brings joints of the image into space (default: fused for videos, '
+        'lifter_simulated for files of two coordinates)',
     )
     add(
         '--axes',

@@ -6,7 +6,7 @@ Pure functions on NumPy arrays and tensors alike stand beside the registered com
 from rpstn.skeletons import SKELETONS, Skeleton, get_skeleton, joint_mapping, map_joints
 
 from . import datasets, transforms
-from .angle_table import ANGLES, Angle, angle_of, error_of
+from .angle_table import ANGLES, Angle, angle_of, error_of, is_measured, margin_of
 from .angles import azimuth, measure_angles, view_of
 from .evaluation import FormMetric
 from .exercises import Exercise, known_exercises, load_exercise
@@ -42,6 +42,8 @@ __all__ = [
     'Angle',
     'angle_of',
     'error_of',
+    'is_measured',
+    'margin_of',
     'azimuth',
     'measure_angles',
     'view_of',

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from rpstn.errors import SettingError
 
@@ -170,14 +171,33 @@ def sides_of(name: str) -> tuple[str, ...]:
 def error_of(key: str, view: str) -> float:
     """The standard error of an angle seen from there, in its unit; inf where it is not visible.
 
-    Measured, see ``data/angle_errors.json`` and docs/angles.md.
+    From the truth, systematic errors included, see ``data/angle_errors.json`` and docs/angles.md.
     """
-    angle_of(key)
-    side, _, name = key.partition('_')
-    error = _errors()[name if side in SIDES else key][VIEWS.index(view)]
+    error = _of('errors', key, view)
     return float('inf') if error is None else error
 
 
+def is_measured(key: str, view: str) -> bool:
+    """Whether :func:`error_of` was measured on real video, and not in simulation."""
+    return bool(_of('measured', key, view))
+
+
+def margin_of(key: str, view: str) -> float:
+    """How far an angle varies by errors that differ from recording to recording, in its unit.
+
+    What is good is learned from the same joints, whose systematic errors are in it already: so much
+    outside of it is no chance. Never more than :func:`error_of`.
+    """
+    margin = _of('margins', key, view)
+    return float('inf') if margin is None else min(margin, error_of(key, view))
+
+
+def _of(what: str, key: str, view: str) -> Any:
+    angle_of(key)
+    side, _, name = key.partition('_')
+    return _errors()[what][name if side in SIDES else key][VIEWS.index(view)]
+
+
 @cache
-def _errors() -> dict[str, list[float | None]]:
-    return json.loads((DATA / 'angle_errors.json').read_text(encoding='utf-8'))['errors']
+def _errors() -> dict[str, dict[str, list]]:
+    return json.loads((DATA / 'angle_errors.json').read_text(encoding='utf-8'))

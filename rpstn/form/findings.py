@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .angle_table import angle_of, error_of, sides_of
+from .angle_table import angle_of, error_of, margin_of, sides_of
 from .exercise_fields import Rule
 from .exercises import Exercise
 from .ranges import Ranges, at_moment, load_ranges
@@ -77,8 +77,9 @@ def find_faults(
 ) -> list[Finding]:
     """Faults in whole repetitions by the rules of an exercise, confirmed ones first.
 
-    A value must be outside of what is good by more than its error in this view. Partial
-    repetitions are not judged.
+    A value must be outside of what is good by more than its error in this view, or, where that was
+    learned from joints with the same errors, than :func:`.margin_of`. Partial repetitions are not
+    judged.
 
     Args:
         angles: of :func:`rpstn.form.angles.measure_angles`.
@@ -108,6 +109,7 @@ def _judge(
 ) -> Finding | None:
     good = good_range(rule, ranges)
     angle, error = angle_of(rule.angle), error_of(rule.angle, view)
+    margin = margin_of(rule.angle, view) if rule.good is None else error
 
     def finding(status: str, reason: str, evidence: tuple[Evidence, ...] = ()) -> Finding:
         cue = '' if status == UNSEEN else rule.cue
@@ -144,7 +146,7 @@ def _judge(
     limit = good[1] if sign > 0 else good[0]
     evidence = []
     for number, repetition in whole:
-        over = {s: v for s, v in measured[number].items() if sign * (v - limit) > error}
+        over = {s: v for s, v in measured[number].items() if sign * (v - limit) > margin}
         if over:
             side = max(over, key=lambda s: sign * over[s])
             evidence.append(

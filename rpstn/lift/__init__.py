@@ -1,6 +1,7 @@
 """3D joints of people: of BlazePose, from files, from SMPL parameters."""
 
 from .files import JointFile, load_joints, read_track, save_joints
+from .fused_source import FusedJoints
 from .lifter_source import LifterJoints
 from .lifting import lift
 from .scale import scaled_to_height
@@ -16,6 +17,7 @@ from .vertical import upright
 __all__ = [
     'DEFAULT',
     'SOURCES',
+    'FusedJoints',
     'JointFile',
     'Joints3D',
     'LiftError',

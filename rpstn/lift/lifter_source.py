@@ -1,4 +1,4 @@
-"""The unsupervised lifter that comes with the package, as a source of joints in space.
+"""The lifters that come with the package, as sources of joints in space.
 
 Shapes: T frames, K joints of the image, V joints of ``lifter15``.
 """
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rpstn.checkpoints import SHIPPED
 from rpstn.skeletons import SKELETONS, map_joints
 
 from .sources import SOURCES, centred, in_own_axes
@@ -25,18 +26,21 @@ _SKELETON = SKELETONS['lifter15']
 class LifterJoints:
     """Joints of any skeleton that has shoulders, elbows, wrists, hips, knees, ankles and a head.
 
-    Its metres are nominal: those of a body with a trunk of average length.
+    Learned without any joint in space. Its metres are nominal: those of a body with a trunk of
+    average length.
 
     Args:
         model: the network; the one that comes with the package by default.
     """
 
     takes = Track
+    name = 'lifter'
+    """Of the source, and of the weights."""
 
     def __init__(self, model: UnsupervisedLifter | None = None) -> None:
         from .models.shipped_lifter import lift_video, load_lifter  # MMPose takes seconds
 
-        self._lift = partial(lift_video, model or load_lifter())
+        self._lift = partial(lift_video, model or load_lifter(SHIPPED / f'{self.name}.json'))
 
     def __call__(self, given: Track) -> Joints3D:
         scores = np.repeat(given.scores[..., None], 2, axis=-1)
@@ -46,7 +50,7 @@ class LifterJoints:
         absent = [name for name, seen in zip(_SKELETON.joints, known.any(0)) if not seen]
         if absent:
             raise LiftError(
-                f'source lifter needs all of its joints in the image; never seen: '
+                f'source {self.name} needs all of its joints in the image; never seen: '
                 f'{", ".join(absent)}'
             )
         joints = self._lift(_filled(image, known, given.times), given.times)
@@ -57,10 +61,17 @@ class LifterJoints:
             given.times,
             given.frames,
             _SKELETON,
-            'lifter',
+            self.name,
             'nominal',
             upright=False,
         )
+
+
+@SOURCES.register_module('lifter_simulated')
+class SimulatedLifterJoints(LifterJoints):
+    """The same network, which has learned from simulated bodies, too, whose depths are known."""
+
+    name = 'lifter_simulated'
 
 
 def _filled(image: np.ndarray, known: np.ndarray, times: np.ndarray) -> np.ndarray:

@@ -34,7 +34,8 @@ def lift(
     Args:
         given: a person's joints in the image; or a file of joints, in the image or in space.
         source: of :data:`rpstn.lift.SOURCES`, by name or config. Defaults to ``'file'`` for joints
-            in space, to BlazePose's own where the network told them, else to the lifter.
+            in space, to ``'fused'`` where the network told world joints, else to
+            ``'lifter_simulated'``.
         tilt: degrees by which the camera looks down; by default the vertical is found from how the
             person stands, see :func:`rpstn.lift.vertical.found_vertical`.
         height: of the body, metres, for joints that are not measured in metres.

@@ -40,7 +40,7 @@ class Joints3D:
     """(T,) 0-based indices of the frames in the video, rising."""
     skeleton: Skeleton
     source: str
-    """Who says so: ``'blazepose'``, ``'lifter'``, ``'smpl'`` or ``'file'``."""
+    """Who says so: of :data:`rpstn.lift.SOURCES`."""
     scale: str
     """What a metre is: ``'metric'``, measured; ``'nominal'``, that of an average body;
     ``'height'``, from a stated body height."""

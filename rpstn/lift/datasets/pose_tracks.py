@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.structures import InstanceData
 from mmpose.registry import DATASETS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
@@ -18,6 +19,7 @@ from torch.utils.data import Dataset
 
 from rpstn.data.paths import find_data
 from rpstn.data.penn_action import read_penn_labels
+from rpstn.data_files import read_npz
 from rpstn.errors import BadSequenceError, SettingError
 from rpstn.files import is_stray
 from rpstn.skeletons import SKELETONS, map_joints
@@ -73,10 +75,13 @@ class PoseTracks(Dataset):
         windows: length of an epoch.
         turn: standard deviation of a turn of the image, radians.
         scale: standard deviation of the scale.
+        simulated: file of clips whose depths are known, by
+            ``tools/research/lifter/simulate_bodies.py``: half of the windows are of these, as they
+            are, with ``gt_instances.depth`` (T, V).
 
     Raises:
-        FileNotFoundError: a folder is absent.
-        SettingError: there is no track.
+        FileNotFoundError: a folder or file is absent.
+        SettingError: there is no track, or clips are of another length.
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class PoseTracks(Dataset):
         windows: int = 16000,
         turn: float = 0.05,
         scale: float = 0.05,
+        simulated: str | None = None,
     ) -> None:
         self.metainfo: dict[str, Any] = dict(dataset_name='pose_tracks')
         self.tracks = read_tracks(penn_action, teacher)
@@ -94,11 +100,14 @@ class PoseTracks(Dataset):
             raise SettingError('PoseTracks: no track in penn_action or teacher')
         self.frames, self.windows, self.turn, self.scale = frames, windows, turn, scale
         self._lengths = torch.tensor([float(len(track)) for track in self.tracks])
+        self._simulated = None if simulated is None else _read_simulated(simulated, frames)
 
     def __len__(self) -> int:
         return self.windows
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        if self._simulated is not None and torch.rand(()) < 0.5:
+            return self._of_simulated(*self._simulated)
         track = self.tracks[int(torch.multinomial(self._lengths, 1))]
         start = int(torch.randint(max(len(track) - self.frames, 0) + 1, (1,)))
         window = track[start : start + self.frames]
@@ -113,6 +122,24 @@ class PoseTracks(Dataset):
         return dict(
             inputs=turned * (1 + self.scale * torch.randn(())), data_samples=PoseDataSample()
         )
+
+    def _of_simulated(self, images: Tensor, depths: Tensor) -> dict[str, Any]:
+        chosen = int(torch.randint(len(images), (1,)))
+        sample = PoseDataSample()
+        sample.gt_instances = InstanceData(depth=depths[chosen])
+        return dict(inputs=images[chosen], data_samples=sample)
+
+
+def _read_simulated(file: str, frames: int) -> tuple[Tensor, Tensor]:
+    """Normalized joints (N, T, V, 2) and depths (N, T, V)."""
+    clips = read_npz(find_data(file))
+    images, depths = (torch.from_numpy(clips[name]).float() for name in ('images', 'depths'))
+    if images.shape[1:] != (frames, _SKELETON.num_joints, 2) or depths.shape != images.shape[:3]:
+        raise SettingError(
+            f'{file}: simulated clips must have {frames} frames of {_SKELETON.num_joints} joints, '
+            f'got {tuple(images.shape)} and {tuple(depths.shape)}'
+        )
+    return images, depths
 
 
 def _penn_action(root: str) -> Iterator[np.ndarray]:

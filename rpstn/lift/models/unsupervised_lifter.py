@@ -23,7 +23,7 @@ from .views import body_scale, flipped, normalize, pitch, project, unproject, ya
 _FLIP = list(SKELETONS['lifter15'].flip_indices)
 WEIGHTS = dict(
     prior=8.0, space=1.0, image=0.3, change=0.5, lengths=30.0, wrong=12.0, unusual=1.0,
-    smooth=1.0, elevation=1.0,
+    smooth=1.0, elevation=1.0, depth=30.0,
 )  # fmt: skip
 """Of the losses, see :meth:`UnsupervisedLifter.losses`."""
 _USUAL_ELEVATION = (math.radians(7.0), math.radians(7.0))  # mean and standard deviation
@@ -117,7 +117,7 @@ class UnsupervisedLifter(BasePoseEstimator):
             clips; ``lengths``: of bones; ``wrong``, ``unusual``: bends; ``smooth``:
             of depths over time; ``elevation``: from what cameras usually have.
         """
-        noisy = image + torch.randn_like(image) * self.noise * torch.rand_like(image[:, :1, :1, :1])
+        noisy = self._noisy(image)
         lengths = clip_lengths(image)
         depth, elevation = self._depth(noisy, lengths)
         joints = unproject(noisy, depth)
@@ -128,7 +128,7 @@ class UnsupervisedLifter(BasePoseEstimator):
         view = project(turned)
         size = body_scale(view).detach()
         seen = view / size
-        hidden = seen + torch.randn_like(seen) * self.noise * torch.rand_like(seen[:, :1, :1, :1])
+        hidden = self._noisy(seen)
         second_depth, second_elevation = self._depth(hidden, lengths / size[:, 0])
         second = unproject(hidden, second_depth) * size
         back = second @ pitch(-other) @ turn.transpose(2, 3) @ pitch(elevation.detach())
@@ -157,8 +157,23 @@ class UnsupervisedLifter(BasePoseEstimator):
         return {f'loss_{name}': self.weights[name] * value for name, value in found.items()}
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
-        """:meth:`losses` of clips (B, T, V, 2) in pixels."""
-        return self.losses(normalize(inputs))
+        """:meth:`losses` of clips (B, T, V, 2) in pixels; of simulated ones, whose samples have a
+        ``depth``, only ``depth``: how far theirs are from it."""
+        image = normalize(inputs)
+        simulated = torch.tensor(['gt_instances' in sample for sample in data_samples])
+        found = self.losses(image[~simulated]) if not simulated.all() else {}
+        if simulated.any():
+            true = torch.stack(
+                [one.gt_instances.depth for one in data_samples if 'gt_instances' in one]
+            )
+            clips = image[simulated]
+            depth, _ = self._depth(self._noisy(clips), clip_lengths(clips))
+            found['loss_depth'] = self.weights['depth'] * (depth - true).abs().mean()
+        return found
+
+    def _noisy(self, image: Tensor) -> Tensor:
+        share = torch.rand_like(image[:, :1, :1, :1])  # of each clip
+        return image + torch.randn_like(image) * self.noise * share
 
     def predict(self, inputs: Tensor, data_samples: SampleList) -> SampleList:
         """Each sample's ``pred_instances``, one a frame: ``keypoints`` (T, V, 3) as of

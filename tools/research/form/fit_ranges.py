@@ -4,7 +4,9 @@ r"""Learn ranges of good and faulty squats from squat_mediapipe19.
 python tools/research/form/fit_ranges.py --out rpstn/form/data/ranges/squat.json
 
 Quantiles over the first whole repetition of each sequence, by class, of all angles at the start,
-the bottom and the extremes of a repetition, and over its course. Prints how well each angle tells
+the bottom and the extremes of a repetition, and over its course. The set has MediaPipe's joints in
+space alone: seen from the front, without perspective, they take the place of joints in the image,
+so that they are lifted as those of videos are. Prints how well each angle tells
 each fault from good form: the area under the ROC curve, over all days and, as recordings of one
 day are alike, the mean over the days that have both.
 """
@@ -29,6 +31,8 @@ from rpstn.form.exercise_fields import MOMENTS
 from rpstn.form.exercises import count, load_exercise
 from rpstn.form.ranges import at_moment, learn_ranges
 from rpstn.form.repetitions import Repetition
+from rpstn.lift import Track, lift
+from rpstn.skeletons import get_skeleton
 from rpstn.tables import format_table
 
 GOOD = ('olympic squat', 'powerlifting squat')
@@ -47,13 +51,29 @@ def examples(folder: Path) -> Iterator[tuple[str, Example]]:
     squat = load_exercise('squat')
     with np.load(folder / 'keypoints3d.npz') as sequences, open(folder / 'labels.csv') as file:
         for row in csv.DictReader(file):
-            # Centimetres, y down and z away from the camera.
-            joints = sequences[row['name']].astype(float) * [0.01, -0.01, -0.01]
-            angles = measure_angles(joints, 'mediapipe19')
-            found = count(angles, np.arange(len(joints)) / FPS, squat)
+            angles, times = lifted(sequences[row['name']].astype(float))
+            found = count(angles, times, squat)
             whole = next((r for r in found if not r.partial), None)
             if whole is not None:
                 yield row['day'], (row['label'], angles, whole)
+
+
+def lifted(joints: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Angles, and seconds, of a sequence's joints (T, 19, 3): centimetres, y down, z away."""
+    frames = np.arange(len(joints))
+    known = np.isfinite(joints).all(-1)
+    joints = np.where(known[..., None], joints, np.nan)
+    track = Track(
+        joints[..., :2],
+        known.astype(float),
+        frames / FPS,
+        frames,
+        get_skeleton('mediapipe19'),
+        world=joints / 100,
+    )
+    # In the axes of the camera, as the set does not tell its tilt.
+    found = lift(track, tilt=0.0, cutoff=None)
+    return measure_angles(found.joints, found.skeleton), track.times
 
 
 def area(bad: list[float], good: list[float]) -> float:

@@ -2,8 +2,8 @@
 
 python tools/research/lifter/pack_lifter.py configs/lift/lifter.py work_dirs/lifter/iter_3000.pth
 
-writes rpstn/engine/weights/lifter.pt and lifter.json, which the source ``lifter`` of
-``rpstn.lift`` loads.
+writes rpstn/engine/weights/lifter.pt and lifter.json, named after the config, which the source
+``lifter`` of ``rpstn.lift`` loads.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ LARGEST_MB = 5.0
 
 
 def pack(config: str | Path, checkpoint: str | Path, folder: Path = SHIPPED) -> Path:
-    """Write ``lifter.pt`` and what describes it, without the density of poses.
+    """Write the weights, named after the config, and what describes them, without the density of
+    poses.
 
     Returns:
         The weights' path.
@@ -44,7 +45,7 @@ def pack(config: str | Path, checkpoint: str | Path, folder: Path = SHIPPED) -> 
         if key in ('type', 'backbone', 'head')
     }
     folder.mkdir(parents=True, exist_ok=True)
-    target, description = folder / 'lifter.pt', folder / 'lifter.json'
+    target, description = (folder / f'{Path(config).stem}{end}' for end in ('.pt', '.json'))
     with replacing(target) as partial:
         torch.save(dict(state_dict=weights), partial)
         size = partial.stat().st_size
@@ -52,7 +53,7 @@ def pack(config: str | Path, checkpoint: str | Path, folder: Path = SHIPPED) -> 
             raise ModelError(f'{checkpoint}: {size / 1e6:.1f} MB packed, at most {LARGEST_MB}')
         described = dict(
             format=SHIPPED_FORMAT,
-            name='lifter',
+            name=Path(config).stem,
             sha256=sha256(partial),
             bytes=size,
             parameters=sum(value.numel() for value in weights.values()),
@@ -74,7 +75,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         weights = pack(args.config, args.checkpoint, args.out)
-        load_lifter(args.out / 'lifter.json')
+        load_lifter(weights.with_suffix('.json'))
     except ModelError as error:
         print(error, file=sys.stderr)
         return 1
