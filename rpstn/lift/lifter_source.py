@@ -47,8 +47,7 @@ class LifterJoints:
         scores = map_joints(scores, given.skeleton, _SKELETON)[..., 0]
         image = map_joints(given.keypoints.astype(np.float64), given.skeleton, _SKELETON)
         known = np.isfinite(image).all(-1)
-        absent = [name for name, seen in zip(_SKELETON.joints, known.any(0)) if not seen]
-        if absent:
+        if absent := never_seen(given):
             raise LiftError(
                 f'source {self.name} needs all of its joints in the image; never seen: '
                 f'{", ".join(absent)}'
@@ -72,6 +71,13 @@ class SimulatedLifterJoints(LifterJoints):
     """The same network, which has learned from simulated bodies, too, whose depths are known."""
 
     name = 'lifter_simulated'
+
+
+def never_seen(track: Track) -> list[str]:
+    """Joints that the lifters need, and that are not known in any frame."""
+    image = map_joints(track.keypoints.astype(np.float64), track.skeleton, _SKELETON)
+    known = np.isfinite(image).all(-1).any(0)
+    return [name for name, seen in zip(_SKELETON.joints, known) if not seen]
 
 
 def _filled(image: np.ndarray, known: np.ndarray, times: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from .files import JointFile, read_track
+from .lifter_source import never_seen
 from .scale import scaled_to_height
 from .smoothing import smoothed
 from .sources import DEFAULT, FOR_2D, SOURCES, build_source
@@ -34,8 +35,8 @@ def lift(
     Args:
         given: a person's joints in the image; or a file of joints, in the image or in space.
         source: of :data:`rpstn.lift.SOURCES`, by name or config. Defaults to ``'file'`` for joints
-            in space, to ``'fused'`` where the network told world joints, else to
-            ``'lifter_simulated'``.
+            in space, to ``'fused'`` where the network told world joints (``'blazepose'`` where
+            limbs are never seen), else to ``'lifter_simulated'``.
         tilt: degrees by which the camera looks down; by default the vertical is found from how the
             person stands, see :func:`rpstn.lift.vertical.found_vertical`.
         height: of the body, metres, for joints that are not measured in metres.
@@ -75,7 +76,7 @@ def _joints(given: Track | Path, source: str | dict | None) -> Joints3D:
 
 def _default(track: Track | Path) -> str:
     if isinstance(track, Track) and track.world is not None:
-        return DEFAULT
+        return 'blazepose' if never_seen(track) else DEFAULT
     if FOR_2D not in SOURCES.module_dict:
         raise LiftError(
             f'joints in the image need a source that lifts them ({FOR_2D}), and none is there; '

@@ -7,9 +7,11 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
 from mmpose.registry import DATASETS, METRICS, MODELS
 from mmpose.structures import PoseDataSample
 
+from rpstn.errors import SettingError
 from rpstn.lift import Track
 from rpstn.lift.lifter_source import LifterJoints
 from rpstn.lift.models.shipped_lifter import lift_video, load_lifter
@@ -57,12 +59,32 @@ def poses(batch=6, frames=8, seed=0):
 def test_every_loss_is_there_and_moves_the_network_alone(relation):
     model = build(relation)
     losses = model.loss(poses(), [PoseDataSample()] * 6)
-    assert set(losses) == {f'loss_{name}' for name in WEIGHTS}
+    assert set(losses) == {f'loss_{name}' for name in WEIGHTS} - {'loss_depth'}
     sum(losses.values()).backward()
     missing = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
     # What starts at 0 hides what lies behind it in the first step, but has a gradient itself.
     assert not [name for name in missing if not name.startswith('head.relation')]
     assert all(p.grad is None for p in model.prior.parameters())
+
+
+def test_simulated_clips_teach_their_depth_and_nothing_else():
+    model, image = build(), poses()
+    with torch.no_grad():
+        true, _ = model._depth(normalize(image), model.lengths(normalize(image)))
+    model.noise = 0.0
+    samples = [PoseDataSample() for _ in range(6)]
+    for n in (1, 4):
+        samples[n].gt_instances = InstanceData(depth=true[n] + 0.1)
+    torch.manual_seed(0)
+    losses = model.loss(image, samples)
+    assert losses['loss_depth'].item() == pytest.approx(0.1 * WEIGHTS['depth'], rel=1e-4)
+    torch.manual_seed(0)
+    model.step.zero_()
+    others = model.losses(normalize(image)[[0, 2, 3, 5]])
+    torch.testing.assert_close({k: v for k, v in losses.items() if k != 'loss_depth'}, others)
+    for sample, depth in zip(samples, true):
+        sample.gt_instances = InstanceData(depth=depth)
+    assert set(model.loss(image, samples)) == {'loss_depth'}
 
 
 def test_a_short_training_lowers_the_losses():
@@ -140,6 +162,23 @@ def test_windows_are_of_one_length_and_normal(labels):
     window = dataset[0]['inputs']
     assert window.shape == (12, 15, 2) and window.dtype == torch.float32
     assert (window[:, 0] == 0).all()
+
+
+def test_half_of_the_windows_are_simulated(labels, tmp_path):
+    register()
+    clips = dict(images=np.full((3, 12, 15, 2), 7.0), depths=np.full((3, 12, 15), 2.0))
+    np.savez(tmp_path / 'clips.npz', **clips)
+    config = dict(type='PoseTracks', penn_action=None, teacher=str(labels), windows=60)
+    config['simulated'] = str(tmp_path / 'clips.npz')
+    dataset = DATASETS.build(config)
+    torch.manual_seed(0)
+    drawn = [dataset[n] for n in range(60)]
+    simulated = [one for one in drawn if 'gt_instances' in one['data_samples']]
+    assert 20 <= len(simulated) <= 40
+    assert all((one['inputs'] == 7).all() for one in simulated)
+    assert simulated[0]['data_samples'].gt_instances.depth.shape == (12, 15)
+    with pytest.raises(SettingError, match='must have 8 frames of 15 joints'):
+        DATASETS.build(dict(config, frames=8))
 
 
 def test_a_source_lifts_a_track_of_any_rate():
