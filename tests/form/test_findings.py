@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rpstn.form.angle_table import ANGLES, error_of, sides_of
+from rpstn.form.angle_table import ANGLES, error_of, margin_of, sides_of
 from rpstn.form.angles import measure_angles
 from rpstn.form.exercises import count, load_exercise
 from rpstn.form.findings import CONFIRMED, ONCE, UNSEEN, find_faults
@@ -52,7 +52,7 @@ def limits():
 
 @pytest.mark.parametrize('rule, limit, sign', list(limits()), ids=lambda x: getattr(x, 'fault', ''))
 def test_every_fault_from_both_sides_of_its_limit_and_error(rule, limit, sign):
-    error = error_of(rule.angle, 'oblique')
+    error = margin_of(rule.angle, 'oblique')  # what is good is learned
     within, beyond = (angles(**{rule.angle: limit + sign * k * error}) for k in (0.95, 1.05))
     assert rule.fault not in faults(within, 'oblique')
     finding = faults(beyond, 'oblique')[rule.fault]
@@ -188,7 +188,7 @@ def test_what_was_learned_from_real_squats_tells_them_apart():
         ('bending forward', 'trunk_lean', 1),
     ):
         good, faulty = (ranges.moments[name][key]['bottom'][1] for name in ('good', label))
-        assert sign * (faulty - good) > error_of(key, 'front')
+        assert sign * (faulty - good) > margin_of(key, 'front')
     for label in ranges.number:
         for band in ranges.bands[label].values():
             assert (np.diff(band, axis=0) >= 0).all()

@@ -75,9 +75,9 @@ class PoseTracks(Dataset):
         windows: length of an epoch.
         turn: standard deviation of a turn of the image, radians.
         scale: standard deviation of the scale.
-        simulated: file of clips whose depths are known, by
-            ``tools/research/lifter/simulate_bodies.py``: half of the windows are of these, as they
-            are, with ``gt_instances.depth`` (T, V).
+        simulated: file of clips by ``tools/research/lifter/simulate_bodies.py``: half of the windows
+            are of these, as they are.
+        depths: whether they come with their depths, ``gt_instances.depth`` (T, V).
 
     Raises:
         FileNotFoundError: a folder or file is absent.
@@ -93,6 +93,7 @@ class PoseTracks(Dataset):
         turn: float = 0.05,
         scale: float = 0.05,
         simulated: str | None = None,
+        depths: bool = True,
     ) -> None:
         self.metainfo: dict[str, Any] = dict(dataset_name='pose_tracks')
         self.tracks = read_tracks(penn_action, teacher)
@@ -100,6 +101,7 @@ class PoseTracks(Dataset):
             raise SettingError('PoseTracks: no track in penn_action or teacher')
         self.frames, self.windows, self.turn, self.scale = frames, windows, turn, scale
         self._lengths = torch.tensor([float(len(track)) for track in self.tracks])
+        self.depths = depths
         self._simulated = None if simulated is None else _read_simulated(simulated, frames)
 
     def __len__(self) -> int:
@@ -126,7 +128,8 @@ class PoseTracks(Dataset):
     def _of_simulated(self, images: Tensor, depths: Tensor) -> dict[str, Any]:
         chosen = int(torch.randint(len(images), (1,)))
         sample = PoseDataSample()
-        sample.gt_instances = InstanceData(depth=depths[chosen])
+        if self.depths:
+            sample.gt_instances = InstanceData(depth=depths[chosen])
         return dict(inputs=images[chosen], data_samples=sample)
 
 

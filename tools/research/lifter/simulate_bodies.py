@@ -2,10 +2,10 @@
 
 python tools/research/lifter/simulate_bodies.py --out work_dirs/simulated_bodies/clips.npz
 
-Half of the clips are squats, jumping jacks, walking and push-ups of rpstn.simulation, the others
-exercises at random: limbs, one side or both, and the trunk go from standing to a posture within
-what joints allow, and back. Bones are lengthened and shortened at random, as joints that are seen
-in images lie beside those of anatomy.
+Half of the clips are of rpstn.simulation, squats of right and wrong form, jumping jacks, walking
+and push-ups; the others are exercises at random: limbs, one side or both, and the trunk go from
+standing to a posture within what joints allow, knees that fall in among them, and back. Bones are
+lengthened and shortened at random, as joints that are seen in images lie beside those of anatomy.
 
 Shapes: N clips, T frames, V joints of ``lifter15``.
 """
@@ -24,10 +24,18 @@ import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
 from rpstn.files import replacing
 from rpstn.lift.evaluation.random_views import random_view
 from rpstn.lift.models.views import normalize
-from rpstn.simulation.athletes.motion import jumping_jack, push_up, squat, walking
+from rpstn.simulation.athletes.motion import Motion, jumping_jack, push_up, squat, walking
 from rpstn.simulation.athletes.skeleton import SIDES, PosedSkeleton, Poser, Proportions, body_frame
 from rpstn.simulation.athletes.skeleton import normalize as normalized
 from rpstn.simulation.athletes.timing import draw_repetitions, sway
+from rpstn.simulation.squats.squat import squat_joints
+from rpstn.simulation.squats.squat_form import (
+    SQUAT_CLASSES,
+    SquatForm,
+    SquatStyle,
+    SquatTempo,
+    random_body,
+)
 from rpstn.skeletons import SKELETONS
 
 _SKELETON = SKELETONS['lifter15']
@@ -70,9 +78,9 @@ def exercise(rng: np.random.Generator, body: Proportions, times: np.ndarray) -> 
     thighs = moved(rng.uniform(-4, 6), of_sides(-15, 100, 0.0, 0.6))
     bends = np.radians(rng.uniform(2, 12)) + np.clip(thighs, 0, None) * rng.uniform(0, 1.6)
     bends = np.clip(bends + moved(0.0, of_sides(0, 50, 0.0, 0.3)), 0.02, np.radians(140))
-    spread = moved(rng.uniform(2, 8), of_sides(0, 40, 4.0, 0.4)) * SIDES
+    spread = moved(rng.uniform(2, 8), of_sides(-25, 40, 4.0, 0.5)) * SIDES
     knees = poser.pair('hip') + body.thigh * _down(thighs, spread)
-    ankles = knees + body.shank * _down(thighs - bends, spread * rng.uniform(0.2, 1.0))
+    ankles = knees + body.shank * _down(thighs - bends, spread * rng.uniform(-1.0, 1.0))
     poser.legs(ankles, _down(thighs + np.pi / 2 - bends / 2, spread), np.array([1.0, 0.0, 0.0]))
     # Upper arms go aside or forward, as far as overhead; forearms forward, in and up from there.
     raised = moved(rng.uniform(2, 15), of_sides(15, 170, 8.0, 0.7))
@@ -98,17 +106,34 @@ def _down(forward: np.ndarray, aside: np.ndarray) -> np.ndarray:
     )
 
 
-KNOWN = (squat, jumping_jack, walking, push_up)
+def squat_of_form(rng: np.random.Generator) -> np.ndarray:
+    """Joints (T, V, 3) of a part of a squat of right or wrong form, metres, z up."""
+    body = random_body(rng)
+    form = SquatForm.random(rng, str(rng.choice(SQUAT_CLASSES)))
+    times, course = SquatTempo.random(rng, 1).course(_RATE)
+    style, seed = SquatStyle.random(rng, body), int(rng.integers(2**31))
+    joints = squat_joints(body, form, times, course, style, seed, skeleton=_SKELETON)
+    start = rng.integers(max(len(joints) - _FRAMES, 0) + 1)
+    return joints[np.minimum(np.arange(start, start + _FRAMES), len(joints) - 1)]
 
 
-def clip(rng: np.random.Generator, motion: Callable[..., PosedSkeleton]) -> np.ndarray:
-    """Joints (T, V, 3) of a motion of a random body, metres, z up."""
-    posed = motion(rng, Proportions.random(rng), np.arange(_FRAMES) / _RATE)
-    joints = [
-        (posed['left_shoulder'] + posed['right_shoulder']) / 2 if name == 'neck' else posed[name]
-        for name in _SKELETON.joints
-    ]
-    return lengthened(np.stack(joints, axis=1), rng)
+def of(motion: Motion) -> Callable[[np.random.Generator], np.ndarray]:
+    """The same of a motion."""
+
+    def clip(rng: np.random.Generator) -> np.ndarray:
+        posed = motion(rng, Proportions.random(rng), np.arange(_FRAMES) / _RATE)
+        shoulders = (posed['left_shoulder'] + posed['right_shoulder']) / 2
+        joints = [shoulders if name == 'neck' else posed[name] for name in _SKELETON.joints]
+        return np.stack(joints, axis=1)
+
+    return clip
+
+
+CLIPS = (
+    of(exercise), squat_of_form, of(exercise), of(squat), of(exercise), squat_of_form,
+    of(exercise), of(jumping_jack), of(exercise), of(walking), of(exercise), of(push_up),
+)  # fmt: skip
+"""One after the other."""
 
 
 def lengthened(joints: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -132,7 +157,7 @@ def simulated(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     images, depths = [], []
     for n in range(count):
-        view = random_view(clip(rng, KNOWN[n // 2 % len(KNOWN)] if n % 2 else exercise), rng)
+        view = random_view(lengthened(CLIPS[n % len(CLIPS)](rng), rng), rng)
         image = torch.from_numpy(view.image())[None]
         scale = (image - image[:, :, :1]).norm() / normalize(image).norm()
         images.append(normalize(image)[0].numpy())
