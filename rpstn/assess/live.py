@@ -20,7 +20,9 @@ from rpstn.form.findings import CONFIRMED, ONCE, find_faults
 from rpstn.form.repetitions import Repetition
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.inference.outputs import Window, WindowClosed
+from rpstn.lift.lifting import lift
 from rpstn.lift.sources import in_own_axes
+from rpstn.lift.structures import Track
 from rpstn.results import FrameResult
 from rpstn.skeletons import get_skeleton
 from rpstn.video.inputs import Source
@@ -55,6 +57,10 @@ class LiveState:
 class LiveCounter:
     """Counts from one person's joints in space, frame by frame.
 
+    Phase, angle and count are of BlazePose's joints, which every frame has by itself; a repetition
+    that is over is judged by joints lifted from all of its frames, as in reports, where joints in
+    the image are given, too.
+
     Args:
         exercise: name, or file, see :func:`rpstn.form.exercises.load_exercise`.
     """
@@ -63,36 +69,60 @@ class LiveCounter:
         self.exercise = load_exercise(exercise)
         self.count, self.worst = 0, ''
         self._joints: deque[np.ndarray] = deque()
+        self._images: deque[np.ndarray | None] = deque()
         self._times: deque[float] = deque()
         self._known = 0  # whole repetitions among the frames that are kept
         self._gone = 0  # and before them
 
-    def add(self, joints: np.ndarray, moment: float) -> tuple[str, float]:
+    def add(
+        self, joints: np.ndarray, moment: float, image: np.ndarray | None = None
+    ) -> tuple[str, float]:
         """Phase and counting angle after one more frame.
 
         Args:
             joints: (33, 3) metres, axes as of :class:`rpstn.lift.structures.Joints3D`.
             moment: seconds, rising.
+            image: (33, 2) pixels.
         """
         self._joints.append(joints)
+        self._images.append(image)
         self._times.append(moment)
         times = np.array(self._times)
         angles = measure_angles(np.stack(self._joints), _SKELETON, upright=False)
         angle = counting_angle(angles, self.exercise)
         found = [one for one in count(angles, times, self.exercise) if not one.partial]
         if len(found) > self._known:
-            self._judge(angles, found[-1])
+            self._judge(found[-1])
         self._known = max(self._known, len(found))
         self.count = self._gone + self._known
         phase = self._phase(angle, times)
         self._forget(times, found)
         return phase, float(angle[-1])
 
-    def _judge(self, angles: dict[str, np.ndarray], repetition: Repetition) -> None:
-        view = view_of(azimuth(np.stack(self._joints), _SKELETON))
+    def _judge(self, repetition: Repetition) -> None:
+        joints = self._lifted()
+        angles = measure_angles(joints, _SKELETON, upright=False)
+        view = view_of(azimuth(joints, _SKELETON))
         found = find_faults(angles, [repetition], self.exercise, view, upright=False)
         seen = [one for one in found if one.status in (CONFIRMED, ONCE)]
         self.worst = f'{seen[0].cue} ({seen[0].reason.partition(": ")[2]})' if seen else ''
+
+    def _lifted(self) -> np.ndarray:
+        """(T, 33, 3) as reports have them, or as they came where they cannot be lifted."""
+        joints = np.stack(self._joints)
+        known = [image for image in self._images if image is not None]
+        if len(known) < len(joints):
+            return joints
+        image, frames = np.stack(known), np.arange(len(joints))
+        track = Track(
+            image,
+            np.isfinite(image).all(-1).astype(float),
+            np.array(self._times),
+            frames,
+            _SKELETON,
+            world=in_own_axes(joints),
+        )
+        return lift(track, tilt=0.0, cutoff=None).joints
 
     def _phase(self, angle: np.ndarray, times: np.ndarray) -> str:
         recent = angle[times >= times[-1] - _TREND]
@@ -113,6 +143,7 @@ class LiveCounter:
         start = max(start, int(np.searchsorted(times, times[-1] - _KEPT)) if not found else 0)
         for _ in range(start):
             self._joints.popleft()
+            self._images.popleft()
             self._times.popleft()
 
 
@@ -140,7 +171,7 @@ def watch(
         phase, angle = 'nobody', float('nan')
         person = next((one for one in result.people if not one.lost), None)
         if person is not None and person.world is not None:
-            phase, angle = counter.add(in_own_axes(person.world), result.time)
+            phase, angle = counter.add(in_own_axes(person.world), result.time, person.keypoints)
         rate = (len(ticks) - 1) / max(now - ticks[0], 1e-3)
         yield result, LiveState(result.time, counter.count, phase, angle, counter.worst, rate)
 

@@ -16,6 +16,7 @@ from rpstn.cli.main import main
 from rpstn.form.angles import measure_angles
 from rpstn.form.exercises import FOLDER, count, load_exercise
 from rpstn.inference.inferencer import PoseInferencer
+from rpstn.lift import Track, lift
 from rpstn.lift.sources import in_own_axes
 from rpstn.skeletons import get_skeleton
 
@@ -24,10 +25,16 @@ FPS = 12.5
 
 
 @pytest.fixture(scope='module')
-def joints():
-    """(T, 33, 3) of one squat, from standing to standing."""
+def people():
+    """Who does one squat, from standing to standing."""
     results = PoseInferencer(world=True, mode='stream')(SQUAT)
-    return np.stack([in_own_axes(result.people[0].world) for result in results if result.people])
+    return [result.people[0] for result in results if result.people]
+
+
+@pytest.fixture(scope='module')
+def joints(people):
+    """(T, 33, 3)."""
+    return np.stack([in_own_axes(person.world) for person in people])
 
 
 def test_a_set_is_counted_while_it_is_done(joints):
@@ -56,6 +63,24 @@ def test_it_counts_what_the_report_counts(joints):
     for pose, moment in zip(poses, times):
         counter.add(pose, moment)
     assert counter.count == len(whole) == 3
+
+
+def test_repetitions_are_judged_by_joints_as_reports_have_them(people, joints):
+    counter = LiveCounter('squat')
+    for number, (person, pose) in enumerate(zip(people, joints)):
+        counter.add(pose, number / FPS, person.keypoints)
+        if counter.count:
+            break
+    lifted, kept = counter._lifted(), len(counter._joints)
+    count = len(people) if not counter.count else number + 1
+    scores, frames = np.ones((count, 33)), np.arange(count)
+    image = np.stack([person.keypoints for person in people[:count]])
+    skeleton = get_skeleton('blazepose33')
+    track = Track(image, scores, frames / FPS, frames, skeleton, world=in_own_axes(joints[:count]))
+    expected = lift(track, tilt=0, cutoff=None)
+    assert expected.source == 'fused' and kept == count
+    np.testing.assert_allclose(lifted, expected.joints)
+    assert counter.count == 1 and 'hips come down' in counter.worst  # the clip stays too high
 
 
 def test_what_turns_elsewhere_is_no_repetition(joints, tmp_path):

@@ -75,8 +75,8 @@ class PoseTracks(Dataset):
         windows: length of an epoch.
         turn: standard deviation of a turn of the image, radians.
         scale: standard deviation of the scale.
-        simulated: file of clips by ``tools/research/lifter/simulate_bodies.py``: half of the windows
-            are of these, as they are.
+        simulated: file of clips by ``tools/research/lifter/simulate_bodies.py``: half of the
+            windows are of these, as they are.
         depths: whether they come with their depths, ``gt_instances.depth`` (T, V).
 
     Raises:
