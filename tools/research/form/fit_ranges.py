@@ -4,9 +4,9 @@ r"""Learn ranges of good and faulty squats from squat_mediapipe19.
 python tools/research/form/fit_ranges.py --out rpstn/form/data/ranges/squat.json
 
 Quantiles over the first whole repetition of each sequence, by class, of all angles at the start,
-the bottom and the extremes of a repetition, and over its course. The set has MediaPipe's joints in
-space alone: seen from the front, without perspective, they take the place of joints in the image,
-so that they are lifted as those of videos are. Prints how well each angle tells
+the bottom and the extremes of a repetition, and over its course. The set has joints in
+space before a camera: what that saw of them takes the place of joints in the image, so that they
+are lifted as those of videos are. Prints how well each angle tells
 each fault from good form: the area under the ROC curve, over all days and, as recordings of one
 day are alike, the mean over the days that have both.
 """
@@ -59,12 +59,14 @@ def examples(folder: Path) -> Iterator[tuple[str, Example]]:
 
 
 def lifted(joints: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Angles, and seconds, of a sequence's joints (T, 19, 3): centimetres, y down, z away."""
+    """Angles, and seconds, of a sequence's joints (T, 19, 3): centimetres from the camera, y down,
+    z away."""
     frames = np.arange(len(joints))
     known = np.isfinite(joints).all(-1)
+    known &= joints[..., 2] > 0
     joints = np.where(known[..., None], joints, np.nan)
     track = Track(
-        joints[..., :2],
+        joints[..., :2] / joints[..., 2:],
         known.astype(float),
         frames / FPS,
         frames,
