@@ -4,7 +4,7 @@
 import re
 from pathlib import Path
 
-from rpstn.form.angle_table import ANGLES, VIEWS, error_of
+from rpstn.form.angle_table import ANGLES, VIEWS, error_of, is_measured
 from rpstn.form.exercises import FOLDER, known_exercises, load_exercise
 from rpstn.tables import format_table
 
@@ -35,7 +35,8 @@ def angles() -> str:
 def errors() -> str:
     def text(name: str, view: str) -> str:
         error = error_of(name, view)
-        return '-' if error == float('inf') else f'{error:g} {ANGLES[name].unit}'
+        mark = '' if is_measured(name, view) else '~'
+        return '-' if error == float('inf') else f'{mark}{error:g} {ANGLES[name].unit}'
 
     rows = [[row.title, *(text(name, v) for v in VIEWS)] for name, row in ANGLES.items()]
     return format_table(['Angle', *VIEWS], rows)
