@@ -171,6 +171,12 @@ def _repetition(assessment: Assessment, measures: list[Measure], index: int) -> 
     )
 
 
+def _error_from(measure: Measure) -> str | None:
+    if not measure.visible:
+        return None
+    return 'measured' if measure.measured else 'simulated'
+
+
 def _measure(measure: Measure, index: int) -> dict[str, Any]:
     sides = measure.sides[index] if measure.sides and measure.visible else (None, None)
     return dict(
@@ -181,6 +187,6 @@ def _measure(measure: Measure, index: int) -> dict[str, Any]:
         left=_number(sides[0]),
         right=_number(sides[1]),
         error=_number(measure.error),
-        error_from='measured' if measure.measured else 'simulated',
+        error_from=_error_from(measure),
         good=None if measure.good is None else [_number(end) for end in measure.good],
     )

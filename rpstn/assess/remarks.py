@@ -19,6 +19,15 @@ from .structures import Note
 SHORTEST = 1.0  # seconds
 SLOWEST = 10.0  # frames per second: of a second's descent ten are few
 _OFTEN = 0.2  # share of the frames
+_SOURCES = dict(
+    lifter='Joints were brought into space by the lifter that knows no depth, which has no feet. '
+    'Bends seen from the front come out smaller than in joints from which it was learned what is '
+    'good, and of which errors are told.',
+    lifter_simulated='Joints were brought into space by the lifter, which has no feet.',
+    blazepose="Joints in space are BlazePose's alone. Those from which it was learned what is good, "
+    'and of which errors are told, are lifted.',
+)
+"""Of joints in space that are not those of the default."""
 _PARTS = dict(
     head=('nose',),
     shoulders=('left_shoulder', 'right_shoulder'),
@@ -159,15 +168,8 @@ def on_movement(
                 'of the picture, and is known less well than from the side.',
             )
         )
-    if joints.source.startswith('lifter'):
-        notes.append(
-            Note(
-                'lifted',
-                'Joints were brought into space by the lifter, which has no feet. What is good was '
-                "learned from BlazePose's joints, and errors are of these; bends seen from the "
-                'front come out smaller.',
-            )
-        )
+    if joints.source in _SOURCES:
+        notes.append(Note('lifted', _SOURCES[joints.source]))
     if not joints.upright:
         notes.append(
             Note(

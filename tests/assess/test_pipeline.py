@@ -200,7 +200,7 @@ def test_joints_in_the_image_are_lifted(assess_again, assessor, assessment, tmp_
     )
     status, _ = assess_again(assessor, path)
     read = json.loads((tmp_path / 'out/set/report.json').read_text())
-    assert read['joints']['source'] == 'lifter' and status in (0, NOTHING)
+    assert read['joints']['source'] == 'lifter_simulated' and status in (0, NOTHING)
     kinds = {note['kind'] for note in read['notes']}
     assert {'lifted', 'from_a_file'} <= kinds
     lifted = np.genfromtxt(tmp_path / 'out/set/angles.csv', delimiter=',', names=True)

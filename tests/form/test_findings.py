@@ -69,10 +69,10 @@ def test_good_form_has_no_faults():
 
 
 def test_the_reason_is_in_numbers():
-    finding = faults(angles(knee_offset=[0, 14, 12]))['knees_inward']
+    finding = faults(angles(knee_offset=[0, 20, 18]))['knees_inward']
     error, good = error_of('knee_offset', 'front'), GOOD['knee_offset']['bottom']
     assert finding.reason == (
-        f'repetition 2: knees 14 cm (± {error:.0f}) inside the feet at the bottom '
+        f'repetition 2: knees 20 cm (± {error:.0f}) inside the feet at the bottom '
         f'(good: {good[0]:.0f} to {good[2]:.0f} cm); also in 3'
     )
     assert finding.evidence[0].frame == 45 and finding.evidence[0].side == 'both'
