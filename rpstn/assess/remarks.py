@@ -24,8 +24,8 @@ _SOURCES = dict(
     'Bends seen from the front come out smaller than in joints from which it was learned what is '
     'good, and of which errors are told.',
     lifter_simulated='Joints were brought into space by the lifter, which has no feet.',
-    blazepose="Joints in space are BlazePose's alone. Those from which it was learned what is good, "
-    'and of which errors are told, are lifted.',
+    blazepose="Joints in space are BlazePose's alone. Those from which it was learned what is "
+    'good, and of which errors are told, are lifted.',
 )
 """Of joints in space that are not those of the default."""
 _PARTS = dict(
