@@ -29,12 +29,12 @@ class Measure:
         unit: ``'°'``, ``'cm'``, ``'%'``, ``'x'`` (a ratio) or ``'s'``.
         error: its standard error in this view; inf where it cannot be seen.
         margin: how far a value must be outside of ``good``, or values differ, to be no chance.
-        measured: whether the error was measured on real video, and not in simulation.
         good: lowest and highest value of good form, None where none is known.
         source: where ``good`` is from.
         values: one for each repetition, the mean of both sides; NaN where it is not known.
         sides: left and right of each repetition; empty where there are no sides.
         cited: ranges of it from the literature.
+        measured: whether the error was measured on real video, and not in simulation.
     """
 
     key: str
@@ -42,12 +42,12 @@ class Measure:
     moment: str
     unit: str
     error: float
+    margin: float
     good: tuple[float, float] | None
     source: str
     values: tuple[float, ...]
     sides: tuple[tuple[float, float], ...] = ()
     cited: tuple[Cited, ...] = ()
-    margin: float = 0.0
     measured: bool = False
 
     @property
@@ -104,10 +104,9 @@ def measure_repetitions(assessment: Assessment) -> list[Measure]:
     for key in dict.fromkeys((*exercise.angles, *(rule.angle for rule in exercise.rules))):
         rule, angle = rules.get(key), angle_of(key)
         moment = rule.moment if rule else 'bottom'
-        good, source = None, ''
-        stated = rule is not None and rule.good is not None
+        good, source, chance = None, '', margin_of
         if rule and rule.good is not None:
-            good, source = rule.good, rule.source
+            good, source, chance = rule.good, rule.source, error_of
         elif ranges is not None and key in ranges.moments['good']:
             low, _, high = ranges.moments['good'][key][moment]
             good, source = (low, high), ranges.source
@@ -125,12 +124,12 @@ def measure_repetitions(assessment: Assessment) -> list[Measure]:
                 moment,
                 angle.unit,
                 error_of(key, assessment.view),
+                chance(key, assessment.view),
                 good,
                 source,
                 values(key),
                 tuple(zip(values(f'left_{key}'), values(f'right_{key}'))) if angle.sided else (),
                 tuple(one for one in exercise.cited if one.angle == key),
-                error_of(key, assessment.view) if stated else margin_of(key, assessment.view),
                 is_measured(key, assessment.view),
             )
         )
@@ -148,10 +147,10 @@ def tempo(assessment: Assessment) -> list[Measure]:
             'tempo',
             's',
             error,
+            error,
             None,
             '',
             tuple(getattr(one, name) for one in assessment.repetitions),
-            margin=error,
         )
         for name, title in phases
     ]

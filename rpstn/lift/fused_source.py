@@ -1,4 +1,4 @@
-"""The lifter's joints in space with what BlazePose has beside them, such as feet: one body.
+"""The lifter's trunk and legs with BlazePose's arms, feet and face: one body.
 
 Shapes: T frames, K joints of BlazePose, V joints of ``lifter15``.
 """
@@ -20,15 +20,20 @@ if TYPE_CHECKING:
     from .models import UnsupervisedLifter
 
 _LIMBS = (('hip', 'knee'), ('knee', 'ankle'), ('shoulder', 'elbow'), ('elbow', 'wrist'))
-_CARRIED = dict(heel='ankle', foot_index='ankle', pinky='wrist', index='wrist', thumb='wrist')
-"""Joints at the ends of limbs -> what they hang on; the rest is the face."""
+_CARRIED = dict(
+    heel='ankle',
+    foot_index='ankle',
+    **dict.fromkeys(('elbow', 'wrist', 'pinky', 'index', 'thumb'), 'shoulder'),
+)
+"""Joints that are BlazePose's -> what they hang on; the rest is the face. Its elbows are about as
+right as the lifter's, and bend in push-ups, which the lifter has seen too few of (docs/lift.md)."""
 
 
 @SOURCES.register_module('fused')
 class FusedJoints:
-    """BlazePose's skeleton, whose trunk and limbs are as the lifter has them.
+    """BlazePose's skeleton, whose trunk and legs are as the lifter has them.
 
-    Hands, feet and face keep their places beside wrists, ankles and the head. Its metres are
+    Arms, feet and face keep their places beside shoulders, ankles and the head. Its metres are
     BlazePose's, nominal: one factor makes limbs as long as they have them.
 
     Args:
@@ -43,7 +48,7 @@ class FusedJoints:
     def __call__(self, given: Track) -> Joints3D:
         world, lifted = self._blazepose(given), self._lifter(given)
         lifted = replace(lifted, joints=lifted.joints * limb_ratio(world, lifted))
-        return replace(world, joints=with_limbs_of(world, lifted), source='fused')
+        return replace(world, joints=with_legs_of(world, lifted), source='fused')
 
 
 def limb_ratio(joints: Joints3D, other: Joints3D) -> float:
@@ -55,7 +60,7 @@ def limb_ratio(joints: Joints3D, other: Joints3D) -> float:
     return float(np.median(known)) if len(known) else 1.0
 
 
-def with_limbs_of(joints: Joints3D, lifted: Joints3D) -> np.ndarray:
+def with_legs_of(joints: Joints3D, lifted: Joints3D) -> np.ndarray:
     """Joints (T, K, 3), those of ``lifted`` in their places; NaN where either is not known.
 
     Whatever ``lifted`` has not is carried along by the joint that it hangs on.

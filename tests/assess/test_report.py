@@ -234,7 +234,7 @@ def test_an_error_leaves_the_former_report(assessment, video, tmp_path, monkeypa
 
 
 def measure(*values, error=5.0, good=None, sides=()):
-    return Measure('depth', 'Depth', 'bottom', '°', error, good, '', values, sides)
+    return Measure('depth', 'Depth', 'bottom', '°', error, error, good, '', values, sides)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The lifter's limbs and BlazePose's feet, hands and face as one body."""
+"""The lifter's trunk and legs, and BlazePose's arms, feet and face, as one body."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 
 from rpstn.lift import DEFAULT, Joints3D, Track, build_source, lift
 from rpstn.lift.evaluation import knee_flexion
-from rpstn.lift.fused_source import limb_ratio, with_limbs_of
+from rpstn.lift.fused_source import limb_ratio, with_legs_of
 from rpstn.simulation.squats.squat import squat_joints
 from rpstn.simulation.squats.squat_form import SquatForm, SquatStyle, SquatTempo, random_body
 from rpstn.skeletons import SKELETONS, map_joints
@@ -49,17 +49,21 @@ def seen(joints: np.ndarray, depth: float = 1.0, distance: float = 4.0) -> Track
     return Track(image, np.ones((count, 33)), frames / FPS, frames, BLAZEPOSE, world=world)
 
 
-def test_limbs_are_the_lifters_and_the_rest_hangs_on_them(squat):
+def test_legs_are_the_lifters_and_the_rest_hangs_on_them(squat):
     true = in_space(squat)
     own = map_joints(squat, BLAZEPOSE, LIFTER)
-    same = with_limbs_of(true, in_space(own, LIFTER))
+    same = with_legs_of(true, in_space(own, LIFTER))
     np.testing.assert_allclose(same, squat, atol=1e-12)
     bent = own.copy()
     bent[:, LIFTER.index('left_ankle')] += [0.1, 0.2, -0.3]
     bent[:, LIFTER.index('head')] += [0, 0, 0.1]
-    found = with_limbs_of(true, in_space(bent, LIFTER)) - squat
+    bent[:, LIFTER.index('left_wrist')] += [0, 0, 0.1]  # whose arms are not taken
+    bent[:, LIFTER.index('right_shoulder')] += [0, 0.1, 0]
+    found = with_legs_of(true, in_space(bent, LIFTER)) - squat
     moved = {name for n, name in enumerate(BLAZEPOSE.joints) if np.abs(found[:, n]).max() > 1e-9}
-    assert moved == {'left_ankle', 'left_heel', 'left_foot_index', *BLAZEPOSE.joints[:11]}
+    arm = ('shoulder', 'elbow', 'wrist', 'pinky', 'index', 'thumb')
+    leg = ('left_ankle', 'left_heel', 'left_foot_index')
+    assert moved == {*leg, *BLAZEPOSE.joints[:11], *(f'right_{part}' for part in arm)}
     np.testing.assert_allclose(
         found[:, BLAZEPOSE.index('left_heel')], [[0.1, 0.2, -0.3]] * len(squat)
     )
@@ -67,10 +71,10 @@ def test_limbs_are_the_lifters_and_the_rest_hangs_on_them(squat):
 
 def test_what_is_not_known_stays_unknown(squat):
     own = map_joints(squat, BLAZEPOSE, LIFTER)
-    own[3, LIFTER.index('right_wrist')] = np.nan
-    found = with_limbs_of(in_space(squat), in_space(own, LIFTER))
+    own[3, LIFTER.index('right_ankle')] = np.nan
+    found = with_legs_of(in_space(squat), in_space(own, LIFTER))
     unknown = np.isnan(found).any(-1)
-    assert unknown.sum() == 4 and unknown[3, BLAZEPOSE.index('right_thumb')]
+    assert unknown.sum() == 3 and unknown[3, BLAZEPOSE.index('right_heel')]
 
 
 def test_one_factor_makes_limbs_as_long(squat):
