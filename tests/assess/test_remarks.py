@@ -1,5 +1,7 @@
 """What recordings do not show is told from known joints."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,7 +88,7 @@ def joints(upright=True):
         np.arange(50) / 25,
         np.arange(50),
         SKELETON,
-        'blazepose',
+        'fused',
         'nominal',
         upright,
     )
@@ -125,3 +127,11 @@ def test_the_view_says_what_it_does_not_show(view):
         'vertical_unknown',
         'from_the_side' if view == 'side' else 'from_the_front',
     }
+
+
+@pytest.mark.parametrize('source', ['blazepose', 'lifter', 'lifter_simulated'])
+def test_joints_of_another_source_than_the_default_are_told_of(source):
+    one = [Repetition(0, 25, 49, False, 1, 0, 1)]
+    seen = replace(joints(), source=source)
+    (note,) = remarks.on_movement(angles(110, 90), one, SQUAT, 'oblique', seen)
+    assert note.kind == 'lifted' and ('no feet' in note.text) == source.startswith('lifter')
