@@ -54,7 +54,7 @@ class PoseInferencer:
 
     In ``clip`` mode a video is cut into clips of T frames, as in `rpstn test`, and gives what
     that gives for the same boxes; one person, a clip's frames late. In ``stream`` mode each frame
-    is answered before the next is looked at, and heatmaps and features are carried on for as long
+    is answered before the next is looked at (but see ``look_ahead``), and heatmaps and features are carried on for as long
     as a person is seen: :class:`rpstn.pose.StreamingRPSTN`. ``auto`` is ``clip`` for files
     and ``stream`` for cameras and network streams, for several people, with
     other options of streaming, for engines other than torch, for RPSTN-Lite, and for models that
