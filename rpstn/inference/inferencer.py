@@ -54,11 +54,12 @@ class PoseInferencer:
 
     In ``clip`` mode a video is cut into clips of T frames, as in `rpstn test`, and gives what
     that gives for the same boxes; one person, a clip's frames late. In ``stream`` mode each frame
-    is answered before the next is looked at (but see ``look_ahead``), and heatmaps and features are carried on for as long
-    as a person is seen: :class:`rpstn.pose.StreamingRPSTN`. ``auto`` is ``clip`` for files
-    and ``stream`` for cameras and network streams, for several people, with
-    other options of streaming, for engines other than torch, for RPSTN-Lite, and for models that
-    look at upright crops, which a clip's frames have late; single-frame models know clips only.
+    is answered before the next is looked at, but for the beginning of files (``look_ahead``), and
+    heatmaps and features are carried on for as long as a person is seen:
+    :class:`rpstn.pose.StreamingRPSTN`. ``auto`` is ``clip`` for files and ``stream`` for cameras
+    and network streams, for several people, with other options of streaming, for engines other
+    than torch, for RPSTN-Lite, and for models that look at upright crops, which a clip's frames
+    have late; single-frame models know clips only.
 
     Args:
         config: config file, or config. Defaults to RPSTN-Lite, which comes with the package.
