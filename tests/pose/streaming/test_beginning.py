@@ -41,7 +41,9 @@ BYSTANDER = 0.8 * STANDING + (260, 130)
 
 def found(joints: np.ndarray, score: float) -> FoundPerson:
     body = PARTS.body(joints, np.ones(len(joints), bool))
-    return FoundPerson(np.clip(box_of_body(body), 0, (319, 239) * 2).astype(np.float32), score, body)
+    return FoundPerson(
+        np.clip(box_of_body(body), 0, (319, 239) * 2).astype(np.float32), score, body
+    )
 
 
 class Scripted:
@@ -108,7 +110,9 @@ def test_whoever_is_surest_later_is_followed_from_the_first_frame_on(build, vide
         (person,) = result.people
         assert person.id == 0
         np.testing.assert_allclose(person.keypoints, turning(t), atol=0.6)
-    assert [r.people[0].state for r in results].index('started') == 4, 'where it was looked at, and is plain'
+    assert [r.people[0].state for r in results].index('started') == 4, (
+        'where it was looked at, and is plain'
+    )
     assert finder.asked == 5, 'once for each part of the frames ahead, and of the first'
     # Without looking ahead it is the bystander, who is plainer in the first frame.
     for result in stream_video(build(finder), iter(frames), look_ahead=0):
