@@ -16,7 +16,7 @@ from itertools import chain, islice
 import numpy as np
 
 from rpstn.pose.bodies import Place, middle_of
-from rpstn.pose.finders import FoundPerson, PersonFinder
+from rpstn.pose.finders import FoundPerson
 from rpstn.pose.streaming.checks import check_found
 from rpstn.pose.streaming.streaming import StreamingRPSTN
 from rpstn.results import FrameResult
@@ -50,30 +50,31 @@ class Beginning:
         return max(0, last + 1 - len(self.found))
 
 
-def looks_ahead(finder: PersonFinder) -> bool:
-    """Whether a finder says how sure it is, of any frame by itself."""
-    return getattr(finder, 'any_frame', False)
+def looks_ahead(streaming: StreamingRPSTN) -> bool:
+    """Whether its finder is asked, and says how sure it is, of any frame by itself."""
+    return streaming.max_people > 0 and getattr(streaming.finder, 'any_frame', False)
 
 
-def begin(streaming: StreamingRPSTN, frames: Iterator[Frame], ahead: int) -> Beginning:
+def begin(
+    streaming: StreamingRPSTN, frames: Iterator[Frame], ahead: int, name: Hashable
+) -> Beginning:
     """Choose whom to follow, and follow them back to the first frame.
 
     Args:
-        streaming: with a finder that :func:`looks_ahead`; it has not seen these frames.
+        streaming: that :func:`looks_ahead`.
         frames: from the first on.
         ahead: of so many, at least 1, the surest is looked for; fewer of large ones.
+        name: of the stream that goes on from there, as far as the finder is concerned.
     """
     window = list(islice(frames, 1))
     if not window:
         return Beginning([], frames, [])
-    name = object()
     seen = [(0, _find(streaming, window[0], name))]
     if not _sure(seen[0][1], streaming.max_people):
         window += islice(frames, min(ahead, max(1, BYTES // window[0].image.nbytes)) - 1)
         for place in sorted({round(n * (len(window) - 1) / LOOKS) for n in range(1, LOOKS + 1)}):
             if place:
                 seen.append((place, _find(streaming, window[place], name)))
-    streaming.close(name)
     first, found = surest(seen, streaming.max_people)
     earlier = _backwards(streaming, window[: first + 1], found)
     return Beginning(earlier, chain(window[first:], frames), found)

@@ -58,8 +58,8 @@ def stream_video(
     # Numbers of people who had left before a run was taken up again are not used twice.
     numbers = {number: number for number in places}
     try:
-        if look_ahead and follow and not places and looks_ahead(streaming.finder):
-            beginning = begin(streaming, frames, look_ahead)
+        if look_ahead and follow and not places and looks_ahead(streaming):
+            beginning = begin(streaming, frames, look_ahead, name)
             frames, numbers = beginning.frames, {}
             for number in range(len(beginning.found)):
                 numbers[number] = number + taken
