@@ -40,3 +40,9 @@ UNITS = ('m', 'cm', 'mm')
 
 KPT_THR = 0.2
 """Score from which a joint is drawn and trusted."""
+
+LOOK_AHEAD = 32
+"""Frames of a file among which the surest is looked for, to begin with it."""
+
+SMOOTH = dict(min_cutoff=2.0, beta=10.0)
+"""Settings of the one-euro filter that `rpstn infer` smooths RPSTN-Lite's joints by."""

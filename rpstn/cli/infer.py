@@ -25,7 +25,18 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from rpstn.choices import ENGINES, FINDERS, JOINTS, KPT_THR, MODES, OUTPUTS, PRECISIONS, SAVED
+from rpstn.choices import (
+    ENGINES,
+    FINDERS,
+    JOINTS,
+    KPT_THR,
+    LOOK_AHEAD,
+    MODES,
+    OUTPUTS,
+    PRECISIONS,
+    SAVED,
+    SMOOTH,
+)
 from rpstn.errors import SettingError
 
 from .options import Subparsers, add_cfg_options, count, moment
@@ -108,7 +119,16 @@ def add_parser(subparsers: Subparsers) -> None:
         nargs='*',
         metavar='KEY=VALUE',
         help='smooth the joints, by a one-euro filter that looks back only; settings: '
-        'min_cutoff=1 (Hz), beta=5, derivative_cutoff=1 (Hz)',
+        'min_cutoff=1 (Hz), beta=5, derivative_cutoff=1 (Hz), or off (default: off; by RPSTN-Lite '
+        f'in stream mode {" ".join(f"{key}={value:g}" for key, value in SMOOTH.items())})',
+    )
+    add(
+        '--look-ahead',
+        type=int,
+        default=LOOK_AHEAD,
+        metavar='N',
+        help='in stream mode, of a file: begin in the surest of so many frames; 0 answers each '
+        'before the next is looked at, as of live sources (default: %(default)s)',
     )
     add(
         '--joints',
@@ -182,12 +202,15 @@ def run(args: argparse.Namespace) -> int:
     from rpstn.inference.options import InferOptions
     from rpstn.inference.run import infer
 
+    smooth = args.smooth
+    if smooth is not None:
+        smooth = smooth != ['off'] and parse_settings(smooth, '--smooth')
     given: dict[str, Any] = {
         field.name: getattr(args, field.name, None) for field in fields(InferOptions)
     }
     given.update(
         _model_and_inputs(args.inputs),
-        smooth=None if args.smooth is None else parse_settings(args.smooth, '--smooth'),
+        smooth=smooth,
         cfg_options=parse_settings(args.cfg_options, '--cfg-options'),
     )
     infer(InferOptions(**given), say)

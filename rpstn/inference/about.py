@@ -52,6 +52,7 @@ def about_run(
         finder=args.finds,
         precision=getattr(inferencer.stepper, 'precision', args.precision),
         reset_every=args.reset_every,
+        look_ahead=args.look_ahead,
         fps=args.fps,
         start=vars(args.part.start),
         end=args.part.end and vars(args.part.end),

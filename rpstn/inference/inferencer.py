@@ -16,7 +16,6 @@ import tempfile
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -25,14 +24,13 @@ from mmengine.config import Config
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 from rpstn.checkpoints import ModelError
-from rpstn.choices import KPT_THR, MODES
+from rpstn.choices import KPT_THR, LOOK_AHEAD, MODES
 from rpstn.deploy.engines import build_stepper, check_engine, export_for_engine
 from rpstn.deploy.export import Exported
 from rpstn.engine.loading import joint_names, load_model
 from rpstn.engine.shipped import shipped_files
 from rpstn.errors import SettingError, first_line
-from rpstn.pose.bodies import Place, body_of_box
-from rpstn.pose.boxes import BoxError, checked_box, parse_box, whole_frame
+from rpstn.pose.boxes import BoxError, parse_box
 from rpstn.pose.crops import looks_upright
 from rpstn.pose.finders import build_finder, default_finder
 from rpstn.pose.models.estimator import VideoPoseEstimator
@@ -44,11 +42,11 @@ from rpstn.video.inputs import Source, open_input
 from rpstn.video.live import LiveSource
 from rpstn.video.part import WHOLE, Part
 from rpstn.video.readahead import read_ahead
-from rpstn.video.readers import size_of
 
 from .answered_joints import AnsweredJoints
-from .clips import check_finite, predict_video
+from .clips import predict_video
 from .smoothing import Smoother
+from .streams import stream_video
 
 
 class PoseInferencer:
@@ -56,11 +54,12 @@ class PoseInferencer:
 
     In ``clip`` mode a video is cut into clips of T frames, as in `rpstn test`, and gives what
     that gives for the same boxes; one person, a clip's frames late. In ``stream`` mode each frame
-    is answered before the next is looked at, and heatmaps and features are carried on for as long
-    as a person is seen: :class:`rpstn.pose.StreamingRPSTN`. ``auto`` is ``clip`` for files
-    and ``stream`` for cameras and network streams, for several people, with
-    other options of streaming, for engines other than torch, for RPSTN-Lite, and for models that
-    look at upright crops, which a clip's frames have late; single-frame models know clips only.
+    is answered before the next is looked at, but for the beginning of files (``look_ahead``), and
+    heatmaps and features are carried on for as long as a person is seen:
+    :class:`rpstn.pose.StreamingRPSTN`. ``auto`` is ``clip`` for files and ``stream`` for cameras
+    and network streams, for several people, with other options of streaming, for engines other
+    than torch, for RPSTN-Lite, and for models that look at upright crops, which a clip's frames
+    have late; single-frame models know clips only.
 
     Args:
         config: config file, or config. Defaults to RPSTN-Lite, which comes with the package.
@@ -87,6 +86,9 @@ class PoseInferencer:
         world: whether people's joints are answered in metres, too
             (:attr:`rpstn.results.PersonResult.world`), at hardly any cost; by engine torch and
             models built on BlazePose, as RPSTN-Lite is.
+        look_ahead: frames of a file among which the surest is looked for, to begin with it
+            (:mod:`rpstn.inference.beginning`), in stream mode, by a finder that says how sure it
+            is, as BlazePose's. 0 answers every frame before the next is taken, as of live sources.
 
     Raises:
         ModelError: config and checkpoint give no model, or not for this engine or mode.
@@ -109,9 +111,12 @@ class PoseInferencer:
         stream_options: dict | None = None,
         joints: str | None = None,
         world: bool = False,
+        look_ahead: int = LOOK_AHEAD,
     ) -> None:
         if mode not in MODES:
             raise SettingError(f'mode must be one of {MODES}, got {mode!r}')
+        if look_ahead < 0:
+            raise SettingError(f'look_ahead must be at least 0, got {look_ahead}')
         plain = (engine, precision) == ('torch', 'float32')
         check_engine(engine, precision)  # before the model is loaded
         if engine == 'torch' and exported is not None:
@@ -124,6 +129,7 @@ class PoseInferencer:
         self.box = box
         self.kpt_thr = kpt_thr
         self.world = world
+        self.look_ahead = look_ahead
         self.smooth = dict(smooth) if isinstance(smooth, dict) else ({} if smooth else None)
         self.stream_options = dict(stream_options or {})
         try:
@@ -261,7 +267,8 @@ class PoseInferencer:
             if self.streaming is None or self.mode_for(source) == 'clip':
                 yield from self._clips(frames, known)
             else:
-                yield from self._stream(self.streaming, frames, known)
+                ahead = 0 if source.live else self.look_ahead
+                yield from stream_video(self.streaming, frames, self.box, known, ahead)
 
     def _clips(
         self, frames: Iterator[Frame], known: Iterable[FrameResult]
@@ -270,61 +277,7 @@ class PoseInferencer:
             self.model, frames, self.box, kpt_thr=self.kpt_thr, known=known, world=self.world
         )
 
-    def _stream(
-        self, streaming: StreamingRPSTN, frames: Iterator[Frame], known: Iterable[FrameResult]
-    ) -> Iterator[FrameResult]:
-        last: FrameResult | None = None
-        size: tuple[int, int] | None = None
-        taken = 0
-        for last in known:
-            frame = next(frames)
-            size = size_of(frame.image)
-            taken = max([taken, *(person.id + 1 for person in last.people)])
-            yield replace(last, image=frame.image)
-        follow, given = parse_box(self.box)
-        name = object()  # of this run, as there may be others at the same time
-        boxes: dict[int, Place] = {}
-        if last is not None and size is not None:
-            boxes = _places_after(last, size, streaming)
-        elif given is not None:
-            boxes = {0: given}
-        resumed = set(boxes)
-        try:
-            for frame in frames:
-                if not follow:
-                    size = size_of(frame.image)
-                    box = whole_frame(size) if given is None else checked_box(given, size)
-                    boxes = {0: body_of_box(box) if streaming.cropper.upright else box}
-                result = streaming.step(frame.image, boxes or None, name)
-                boxes = {}
-                for person in result.people:
-                    check_finite(person.keypoints, person.scores, frame.index)
-                # Numbers of people who had left before a run was taken up again are not used twice.
-                people = tuple(
-                    person
-                    if last is None or person.id in resumed
-                    else replace(person, id=person.id + taken)
-                    for person in result.people
-                )
-                yield replace(result, index=frame.index, time=frame.time, people=people)
-        finally:
-            streaming.close(name)
-
 
 def _ahead(size: tuple[int, int]) -> int:
     """Frames that may wait: at most 8, and of large ones half a gigabyte."""
     return max(1, min(8, (1 << 29) // (3 * size[0] * size[1])))
-
-
-def _places_after(
-    result: FrameResult, size: tuple[int, int], streaming: StreamingRPSTN
-) -> dict[int, Place]:
-    """Where to go on looking for the people of the last frame of an earlier run."""
-    places: dict[int, Place] = {}
-    for person in result.people:
-        follower = streaming.follower()
-        follower.look_at(person.box)
-        follower.update(person.keypoints, person.scores)
-        if not follower.lost:
-            places[person.id] = follower.current(size)
-    return places

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from rpstn.choices import KPT_THR, OUTPUTS, SAVED
+from rpstn.choices import KPT_THR, LOOK_AHEAD, OUTPUTS, SAVED, SMOOTH
 from rpstn.engine.configs import read_config, replace_settings
 from rpstn.engine.shipped import shipped_files
 from rpstn.errors import SettingError
@@ -42,8 +42,10 @@ class InferOptions:
     mode: str = 'auto'
     """Of :data:`rpstn.choices.MODES`."""
     reset_every: int | None = None
-    smooth: Mapping[str, float] | None = None
-    """Settings of the one-euro filter; none to leave the joints as they are."""
+    smooth: Mapping[str, float] | bool | None = None
+    """Settings of the one-euro filter, or whether there is one; see :attr:`smooths`."""
+    look_ahead: int = LOOK_AHEAD
+    """Frames of a file among which the surest is looked for, to begin with it."""
     joints: str | None = None
     """Of :data:`rpstn.choices.JOINTS`."""
     start: Moment = Moment(0)
@@ -87,6 +89,8 @@ class InferOptions:
             raise SettingError('config and checkpoint are given both, or neither for RPSTN-Lite')
         if self.fps is not None and not 0 < self.fps <= 1000:
             raise SettingError(f'--fps must be above 0 and at most 1000, got {self.fps}')
+        if self.look_ahead < 0:
+            raise SettingError(f'--look-ahead must be at least 0, got {self.look_ahead}')
         if not math.isfinite(self.kpt_thr):
             raise SettingError(f'--kpt-thr must be a number, got {self.kpt_thr}')
         if self.engine == 'torch' and self.exported is not None:
@@ -120,6 +124,13 @@ class InferOptions:
         if self.finder is None and self.config is None and self.mode != 'clip':
             return default_finder(self.box, self.people)
         return self.finder
+
+    @property
+    def smooths(self) -> bool | dict:
+        """Settings of the filter, or whether there is one: by default of RPSTN-Lite's streams."""
+        if self.smooth is None:
+            return dict(SMOOTH) if self.config is None and self.mode != 'clip' else False
+        return self.smooth if isinstance(self.smooth, bool) else dict(self.smooth)
 
     @property
     def part(self) -> Part:

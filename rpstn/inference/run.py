@@ -148,9 +148,10 @@ class InferRun:
                 'stream' if args.config is None and args.mode == 'auto' else args.mode,
                 args.box,
                 args.kpt_thr,
-                False if args.smooth is None else dict(args.smooth),
+                args.smooths,
                 stream,
                 args.joints,
+                look_ahead=args.look_ahead,
             )
         except (TypeError, ValueError) as error:  # options of filters and finders
             raise SettingError(one_line(error)) from error

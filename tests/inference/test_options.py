@@ -16,6 +16,7 @@ from rpstn.inference.options import InferOptions
     [
         (dict(kpt_thr=float('nan')), '--kpt-thr must be a number, got nan'),
         (dict(kpt_thr=float('inf')), '--kpt-thr must be a number, got inf'),
+        (dict(look_ahead=-1), '--look-ahead must be at least 0, got -1'),
         (dict(fps=float('nan')), '--fps must be above 0 .*got nan'),
         (dict(exported=Path('x')), '--exported is of engines other than torch'),
         (dict(engine='onnx', device='cuda'), '--device is of engine torch; onnx .* got cuda'),
@@ -41,6 +42,15 @@ def test_what_has_its_use_is_taken(tmp_path):
         dict(engine='onnx', finder='rtmdet', device='cuda'),  # the detector's
     ):
         InferOptions(**{'inputs': ['a.mp4'], 'out': tmp_path, **options}).check()
+
+
+def test_the_shipped_models_streams_are_smoothed_unless_told_otherwise():
+    assert InferOptions(['a.mp4']).smooths == dict(min_cutoff=2.0, beta=10.0)
+    for options in (dict(smooth=False), dict(mode='clip'), dict(config='a.py', checkpoint='a.pth')):
+        assert InferOptions(['a.mp4'], **options).smooths is False
+    assert InferOptions(['a.mp4'], smooth={}).smooths == {}, "the filter's own settings"
+    assert InferOptions(['a.mp4'], config='a.py', checkpoint='a.pth', smooth=True).smooths is True
+    PoseInferencer(smooth=InferOptions(['a.mp4']).smooths)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmpose.registry import TRANSFORMS
 from torch import nn
 
+from rpstn.choices import SMOOTH
 from rpstn.engine.loading import joint_names
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.pose.models.estimator import VideoPoseEstimator
@@ -113,12 +115,12 @@ def inferencer_predictor(inferencer: PoseInferencer) -> Predictor:
 def streaming_inferencer(
     config: str | Path | Config | None = None, checkpoint: str | Path | None = None
 ) -> PoseInferencer:
-    """With its defaults, but that any RPSTN streams, as the one that is shipped does, and that
+    """As `rpstn infer` asks the shipped model: any RPSTN streams, and is smoothed; but that
     JHMDB's joints are answered."""
     inferencer = PoseInferencer(config, checkpoint)
-    options: dict[str, str] = {}
-    if inferencer.mode == 'auto' and isinstance(inferencer.model, VideoPoseEstimator):
-        options['mode'] = 'stream'
+    options: dict[str, Any] = {}
+    if isinstance(inferencer.model, VideoPoseEstimator):
+        options.update(mode='stream', smooth=dict(SMOOTH))
     if tuple(inferencer.joints) != LABELS.joints:
         options['joints'] = LABELS.name
     return PoseInferencer(config, checkpoint, **options) if options else inferencer

@@ -35,7 +35,11 @@ class FinderError(RPSTNError, RuntimeError):
 
 
 class PersonFinder(Protocol):
-    """Who says where people are, when they are not followed yet or were lost."""
+    """Who says where people are, when they are not followed yet or were lost.
+
+    A finder that says how sure it is, of any frame by itself, may have an ``any_frame`` that is
+    true: of a file's first frames it is asked in the order that suits.
+    """
 
     def observe(self, image: np.ndarray, stream: Hashable) -> None:
         """See every frame (H, W, 3) BGR of every stream, in order; most need not."""

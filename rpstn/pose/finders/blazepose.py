@@ -63,6 +63,8 @@ class BlazePoseFinder:
         ModelError: the weights are damaged.
     """
 
+    any_frame = True
+
     def __init__(
         self,
         people: int = 1,

@@ -45,6 +45,8 @@ class RTMDetFinder:
         ModelError: the checkpoint cannot be read safely.
     """
 
+    any_frame = True
+
     def __init__(
         self,
         config: str = 'rtmdet_m_8xb32-300e_coco',

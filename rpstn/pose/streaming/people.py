@@ -7,7 +7,7 @@ Shapes: N people, K joints, C channels, (H, W) image pixels, (h, w) heatmap cell
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -19,6 +19,7 @@ from rpstn.results import PersonResult
 
 from ..bodies import Place, middle_of
 from ..crops import Crop
+from ..finders import FoundPerson, PersonFinder
 from ..followed_body import Follower
 
 Boxes = Sequence[Place | None] | Mapping[int, Place | None]
@@ -112,6 +113,8 @@ class Stream:
     """Of the next frame."""
     named: int = 0
     """Ids given so far."""
+    told: Sequence[FoundPerson] | None = None
+    """Who is in the next frame, where the finder was asked before."""
 
     def add(self, follower: Follower, place: Place, number: int | None = None) -> FollowedPerson:
         """A new person, looked for at a place, by default with an id not used before."""
@@ -119,6 +122,13 @@ class Stream:
         self.named = max(self.named, number + 1)
         self.people[number] = FollowedPerson(number, follower, place)
         return self.people[number]
+
+    def seen(
+        self, finder: PersonFinder, image: np.ndarray, name: Hashable
+    ) -> Sequence[FoundPerson]:
+        """Who is in a frame (H, W, 3), as was told, or as the finder says."""
+        told, self.told = self.told, None
+        return finder.find(image, name) if told is None else told
 
     def take(
         self,

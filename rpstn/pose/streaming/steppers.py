@@ -5,11 +5,16 @@ Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cell
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import torch
+from mmengine.config import Config
 from mmengine.model import ImgDataPreprocessor
+from mmpose.apis.inference import dataset_meta_from_config
 from torch import Tensor
+
+from rpstn.results import nameless
 
 from ..models.estimator import VideoPoseEstimator
 
@@ -68,3 +73,12 @@ class TorchStepper:
         return ImgDataPreprocessor.forward(self.model.data_preprocessor, dict(inputs=list(crops)))[
             'inputs'
         ]
+
+
+def meta_of(config: Config | None, num_joints: int) -> Mapping[str, Any]:
+    """The meta of the config's test data, if it has as many joints as the stepper answers."""
+    if config and 'test_dataloader' in config:
+        meta = dataset_meta_from_config(config, 'test')
+        if meta is not None and len(meta['keypoint_id2name']) == num_joints:
+            return meta
+    return nameless(num_joints)

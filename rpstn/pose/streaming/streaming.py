@@ -25,14 +25,13 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmpose.apis.inference import dataset_meta_from_config
 from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
 from rpstn.choices import KPT_THR
 from rpstn.errors import SettingError
-from rpstn.results import FrameResult, PersonResult, nameless
+from rpstn.results import FrameResult, PersonResult
 from rpstn.video.readers import size_of
 
 from ..bodies import Body, BodyJoints, Place, body_of_box, box_of, rotation_of
@@ -40,13 +39,13 @@ from ..boxes import FollowedBox, overlap
 from ..crops import Crop, Cropper
 from ..datasets.boxes import has_area
 from ..decoding import decode_heatmaps
-from ..finders import PersonFinder, WholeFrame
+from ..finders import FoundPerson, PersonFinder, WholeFrame
 from ..followed_body import FollowedBody, Follower, box_about
 from ..models.estimator import VideoPoseEstimator
 from ..world import WorldJoints
 from .checks import check_found, check_frame, check_options, check_place
 from .people import Boxes, FollowedPerson, Stream, Task, by_number, cut_crops, together
-from .steppers import Stepper, TorchStepper
+from .steppers import Stepper, TorchStepper, meta_of
 
 __all__ = ['Stepper', 'StreamingRPSTN', 'TorchStepper']
 
@@ -132,7 +131,7 @@ class StreamingRPSTN:
                 f'takes {tuple(stepper.input_size)}'
             )
         self.decoder = decoder
-        self.meta = meta or _meta_of(config, stepper.num_joints)
+        self.meta = meta or meta_of(config, stepper.num_joints)
         names = [self.meta['keypoint_id2name'][k] for k in range(stepper.num_joints)]
         self._parts = BodyJoints.of(names) if cropper.upright else None
         self.finder = finder or WholeFrame()
@@ -193,6 +192,10 @@ class StreamingRPSTN:
             for name, found in tasks.items()
         }
 
+    def tell(self, found: Sequence[FoundPerson], stream: Hashable = 0) -> None:
+        """Say what the finder would of a stream's next frame, as it was asked before."""
+        self._streams.setdefault(stream, Stream()).told = found
+
     def close(self, stream: Hashable = 0) -> None:
         """Forget a stream, which may start anew under the same name."""
         self._streams.pop(stream, None)
@@ -242,7 +245,7 @@ class StreamingRPSTN:
         if not (lost or room) or (rough and tasks):  # the whole frame shows those followed, too
             return []
         last = np.tile(size_of(image), 2) - 1
-        seen = self.finder.find(image, name)
+        seen = stream.seen(self.finder, image, name)
         check_found(seen, self.finder)
         boxes = np.clip(np.reshape([person.box for person in seen], (-1, 4)), 0, last)
         boxes = boxes.astype(np.float32)
@@ -339,12 +342,3 @@ class StreamingRPSTN:
         stream.give_up({task.person.id for task in tasks}, self.max_lost)
         stream.index += 1
         return FrameResult(stream.index - 1, math.nan, people, image, self.meta)
-
-
-def _meta_of(config: Config | None, num_joints: int) -> Mapping[str, Any]:
-    """The meta of the config's test data, if it has as many joints as the stepper answers."""
-    if config and 'test_dataloader' in config:
-        meta = dataset_meta_from_config(config, 'test')
-        if meta is not None and len(meta['keypoint_id2name']) == num_joints:
-            return meta
-    return nameless(num_joints)

@@ -1,0 +1,108 @@
+"""A video's frames through a stream: from its beginning, or from where an earlier run stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from rpstn.choices import LOOK_AHEAD
+from rpstn.pose.bodies import Place, body_of_box
+from rpstn.pose.boxes import checked_box, parse_box, whole_frame
+from rpstn.pose.streaming.streaming import StreamingRPSTN
+from rpstn.results import FrameResult
+from rpstn.video.frames import Frame
+from rpstn.video.readers import size_of
+
+from .beginning import begin, looks_ahead
+from .clips import check_finite
+
+
+def stream_video(
+    streaming: StreamingRPSTN,
+    frames: Iterator[Frame],
+    box: str | Sequence[float] = 'follow',
+    known: Iterable[FrameResult] = (),
+    look_ahead: int = LOOK_AHEAD,
+) -> Iterator[FrameResult]:
+    """The joints of everybody in every frame, in order, as the frames come.
+
+    Args:
+        streaming: what follows people; there may be other streams at the same time.
+        frames: of one video.
+        box: where a person is, see :func:`rpstn.pose.boxes.parse_box`.
+        known: what an earlier run over the same frames gave, from the first frame on: given out
+            again, and gone on from; everybody's recurrence starts anew, with P.
+        look_ahead: frames in which the surest is looked for, to begin with it, where people are
+            followed, none is known, and the finder says how sure it is; 0 answers every frame
+            before the next is taken.
+
+    Raises:
+        BoxError: the box cannot be used.
+        ModelError: the model's answer is no number.
+    """
+    last: FrameResult | None = None
+    size: tuple[int, int] | None = None
+    taken = 0
+    for last in known:
+        frame = next(frames)
+        size = size_of(frame.image)
+        taken = max([taken, *(person.id + 1 for person in last.people)])
+        yield replace(last, image=frame.image)
+    follow, given = parse_box(box)
+    name = object()  # of this run
+    places: dict[int, Place] = {}
+    if last is not None and size is not None:
+        places = _places_after(last, size, streaming)
+    elif given is not None:
+        places = {0: given}
+    # Numbers of people who had left before a run was taken up again are not used twice.
+    numbers = {number: number for number in places}
+    try:
+        if look_ahead and follow and not places and looks_ahead(streaming):
+            beginning = begin(streaming, frames, look_ahead, name)
+            frames, numbers = beginning.frames, {}
+            for number in range(len(beginning.found)):
+                numbers[number] = number + taken
+            streaming.tell(beginning.found, name)
+            more = taken + beginning.named
+            while beginning.earlier:  # of which none is kept
+                yield _checked(beginning.earlier.pop(0), numbers, taken)
+            taken = more
+        for frame in frames:
+            if not follow:
+                size = size_of(frame.image)
+                whole = whole_frame(size) if given is None else checked_box(given, size)
+                places = {0: body_of_box(whole) if streaming.cropper.upright else whole}
+            result = streaming.step(frame.image, places or None, name)
+            places = {}
+            result = replace(result, index=frame.index, time=frame.time)
+            yield _checked(result, numbers, taken)
+    finally:
+        streaming.close(name)
+
+
+def _checked(result: FrameResult, numbers: Mapping[int, int], more: int) -> FrameResult:
+    """The result, if it is one, with people's numbers in the video in place of the stream's.
+
+    Those who are not among the numbers come ``more`` later.
+    """
+    for person in result.people:
+        check_finite(person.keypoints, person.scores, result.index)
+    people = (
+        replace(person, id=numbers.get(person.id, person.id + more)) for person in result.people
+    )
+    return replace(result, people=tuple(people))
+
+
+def _places_after(
+    result: FrameResult, size: tuple[int, int], streaming: StreamingRPSTN
+) -> dict[int, Place]:
+    """Where to go on looking for the people of the last frame of an earlier run."""
+    places: dict[int, Place] = {}
+    for person in result.people:
+        follower = streaming.follower()
+        follower.look_at(person.box)
+        follower.update(person.keypoints, person.scores)
+        if not follower.lost:
+            places[person.id] = follower.current(size)
+    return places

@@ -1,0 +1,222 @@
+"""A file is begun with the surest of its first frames, backwards and forwards; a stream never looks
+ahead."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rpstn.errors import SettingError
+from rpstn.inference.beginning import surest
+from rpstn.inference.streams import stream_video
+from rpstn.pose.bodies import Body, BodyJoints, box_of_body
+from rpstn.pose.finders import FoundPerson
+from rpstn.pose.streaming.streaming import StreamingRPSTN
+from rpstn.results import FrameResult
+from rpstn.video.frames import Frame
+
+from body_dots import BODY
+
+SIZE = (320, 240)
+COLORS = np.array(list(BODY.values()), float)
+PARTS = BodyJoints.of(list(BODY))
+# Hips, shoulders, head, ankles.
+STANDING = np.array(
+    [(10, 0), (-10, 0), (13, -27), (-13, -27), (0, -45), (11, 50), (-11, 50)], float
+)
+FRAMES = 8
+
+
+def turning(t: int) -> np.ndarray:
+    """Joints (7, 2) of somebody who turns by 10 degrees a frame, at the left."""
+    sin, cos = math.sin(math.radians(10 * t)), math.cos(math.radians(10 * t))
+    return STANDING @ np.array([[cos, sin], [-sin, cos]]) + (90 + t, 110)
+
+
+BYSTANDER = 0.8 * STANDING + (260, 130)
+
+
+def found(joints: np.ndarray, score: float) -> FoundPerson:
+    body = PARTS.body(joints, np.ones(len(joints), bool))
+    return FoundPerson(
+        np.clip(box_of_body(body), 0, (319, 239) * 2).astype(np.float32), score, body
+    )
+
+
+class Scripted:
+    """A finder that knows what to say of each frame, in whatever order it is asked."""
+
+    any_frame = True
+
+    def __init__(self, says: Sequence[tuple[np.ndarray, list[FoundPerson]]]) -> None:
+        self.says = {image.tobytes(): people for image, people in says}
+        self.asked = 0
+
+    def observe(self, image, stream) -> None:
+        pass
+
+    def find(self, image, stream) -> list[FoundPerson]:
+        self.asked += 1
+        return self.says[image.tobytes()]
+
+    def forget(self, stream) -> None:
+        pass
+
+
+@pytest.fixture
+def video(dots):
+    """``video(scores, hidden=(), both=True)``: frames, and the finder that gives whoever turns
+    these scores, where they are above 0, and the bystander 0.6."""
+
+    def make(scores: Sequence[float], hidden: Sequence[int] = (), both: bool = True):
+        frames, says = [], []
+        for t in range(FRAMES):
+            people = [] if t in hidden else [turning(t)]
+            people += [BYSTANDER] * both
+            image = np.zeros((240, 320, 3), np.uint8)
+            for joints in people:
+                image = np.maximum(image, dots(joints, 4, SIZE, COLORS))
+            image[0, 0] = t  # tells it from others
+            seen = [found(turning(t), scores[t])] if scores[t] and t not in hidden else []
+            seen += [found(BYSTANDER, 0.6)] * both
+            says.append((image, sorted(seen, key=lambda person: -person.score)))
+            frames.append(Frame(t, t / 10, image))
+        return frames, Scripted(says)
+
+    return make
+
+
+@pytest.fixture
+def build(dot_model):
+    def stream(finder: Scripted, **options) -> StreamingRPSTN:
+        model = dot_model(dict(type='TopdownAffine'), body=True)
+        return StreamingRPSTN(model, finder=finder, **options)
+
+    return stream
+
+
+LATE = [0.5, 0.55, 0.5, *[0.95] * (FRAMES - 3)]
+
+
+def test_whoever_is_surest_later_is_followed_from_the_first_frame_on(build, video):
+    frames, finder = video(LATE)
+    results = list(stream_video(build(finder), iter(frames)))
+    assert [(r.index, r.time) for r in results] == [(f.index, f.time) for f in frames]
+    for t, result in enumerate(results):
+        assert result.image is frames[t].image
+        (person,) = result.people
+        assert person.id == 0
+        np.testing.assert_allclose(person.keypoints, turning(t), atol=0.6)
+    assert [r.people[0].state for r in results].index('started') == 4, (
+        'where it was looked at, and is plain'
+    )
+    assert finder.asked == 5, 'once for each part of the frames ahead, and of the first'
+    # Without looking ahead it is the bystander, who is plainer in the first frame.
+    for result in stream_video(build(finder), iter(frames), look_ahead=0):
+        np.testing.assert_allclose(result.people[0].keypoints, BYSTANDER, atol=0.6)
+
+
+def test_who_is_hidden_at_first_is_lost_there_and_followed_after(build, video):
+    frames, finder = video([0.0] * 3 + [0.95] * (FRAMES - 3), hidden=(0, 1), both=False)
+    results = list(stream_video(build(finder), iter(frames)))
+    assert [r.index for r in results] == list(range(FRAMES))
+    assert all(person.lost for result in results[:2] for person in result.people)
+    for t in range(2, FRAMES):
+        np.testing.assert_allclose(results[t].people[0].keypoints, turning(t), atol=0.6)
+        assert results[t].people[0].id == 0
+    causal = list(stream_video(build(finder), iter(frames), look_ahead=0))
+    assert not causal[2].people, 'the finder does not see the third frame'
+
+
+def counted(frames: Sequence[Frame], taken: list[int]) -> Iterator[Frame]:
+    for frame in frames:
+        taken.append(frame.index)
+        yield frame
+
+
+@pytest.mark.parametrize(
+    ('first', 'look_ahead', 'expected'),
+    [(0.5, 0, 1), (0.5, 6, 6), (0.5, 32, FRAMES), (0.95, 32, 1)],
+)
+def test_no_frame_is_taken_before_it_is_needed(build, video, first, look_ahead, expected):
+    frames, finder = video([first] + [0.97] * (FRAMES - 1))
+    taken: list[int] = []
+    results = stream_video(build(finder), counted(frames, taken), look_ahead=look_ahead)
+    for done in (1, 2):
+        next(results)
+        assert len(taken) == max(expected, done)
+
+
+def test_finders_that_need_the_frames_in_order_are_not_asked_ahead(build, video):
+    frames, finder = video(LATE)
+    finder.any_frame = False
+    taken: list[int] = []
+    next(stream_video(build(finder), counted(frames, taken)))
+    assert taken == [0]
+
+
+def test_numbers_are_the_same_before_and_after(build, video):
+    frames, finder = video(LATE)
+    for result in stream_video(build(finder, max_people=2), iter(frames)):
+        assert [person.id for person in result.people] == [0, 1]
+        for person, joints in zip(result.people, (turning(result.index), BYSTANDER)):
+            np.testing.assert_allclose(person.keypoints, joints, atol=0.6)
+
+
+def test_who_is_seen_in_the_earlier_frames_alone_has_a_number_of_their_own(build, video, dots):
+    """Two are asked for; in the first frames a stranger is there, at the end another."""
+    frames, finder = video(LATE, both=False)
+    for t, frame in enumerate(frames):
+        there = BYSTANDER if t < 2 else BYSTANDER - (0, 30) if t > 6 else None
+        if there is None:
+            continue
+        said = finder.says.pop(frame.image.tobytes())
+        image = np.maximum(frame.image, dots(there, 4, SIZE, COLORS))
+        image[0, 0] = frame.image[0, 0]
+        finder.says[image.tobytes()] = [*said, found(there, 0.5)]
+        frames[t] = frame._replace(image=image)
+    results = list(stream_video(build(finder, max_people=2, max_lost=0), iter(frames)))
+    ids = [{person.id for person in result.people if not person.lost} for result in results]
+    assert ids[0] == ids[1] and len(ids[0]) == 2 and ids[4] == {0}
+    assert len(ids[-1]) == 2 and not (ids[0] & ids[-1]) - {0}
+
+
+@pytest.mark.parametrize('done', [2, 6])
+def test_a_resumed_run_follows_as_a_whole_one(build, video, done):
+    frames, finder = video(LATE)
+    whole = list(stream_video(build(finder), iter(frames)))
+    known = [FrameResult.from_dict(json.loads(json.dumps(r.to_dict()))) for r in whole[:done]]
+    resumed = list(stream_video(build(finder), iter(frames), known=known))
+    assert [r.index for r in resumed] == list(range(FRAMES))
+    for a, b in zip(whole, resumed):
+        assert [p.id for p in a.people] == [p.id for p in b.people]
+        np.testing.assert_allclose(a.keypoints, b.keypoints, atol=0.6)
+
+
+def test_the_surest_are_those_of_all_frames_together():
+    def at(x: float, score: float) -> FoundPerson:
+        body = Body(np.array([x, 100.0]), 50.0)
+        return FoundPerson(box_of_body(body).astype(np.float32), score, body)
+
+    often = [(0, [at(200, 0.9), at(50, 0.61)]), (8, [at(80, 0.8)]), (16, [at(110, 0.7)])]
+    frame, (person,) = surest(often, 1)
+    assert (frame, person.score) == (0, 0.61), 'more than three quarters of 0.8, and earlier'
+    often[0][1][1] = at(50, 0.59)
+    frame, (person,) = surest(often, 1)
+    assert (frame, person.score) == (8, 0.8)
+    frame, both = surest(often, 2)
+    assert frame == 0 and [p.score for p in both] == [0.59, 0.9]
+    boxes = [(t, [replace(p, body=None) for p in people]) for t, people in often]
+    assert surest(boxes, 1)[0] == 8
+    assert surest([(0, []), (8, [])], 1) == (0, [])
+    assert surest([(0, []), (8, [at(9, 0.5)])], 1)[0] == 8
+
+
+def test_what_cannot_be_looked_ahead_is_refused():
+    from rpstn.inference.inferencer import PoseInferencer
+
+    with pytest.raises(SettingError, match='look_ahead must be at least 0, got -1'):
+        PoseInferencer(look_ahead=-1)
