@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rpstn.deploy.engines import fastest_engine
 from rpstn.form.angles import azimuth, measure_angles, view_of
 from rpstn.form.exercises import count, counting_angle, load_exercise
 from rpstn.form.findings import CONFIRMED, ONCE, find_faults
@@ -124,13 +125,17 @@ def watch(
     Args:
         source: opened, see :func:`rpstn.video.inputs.open_input`; of a camera or stream the newest
             frame is taken, and those that come meanwhile are dropped.
-        exercise, device: see :class:`LiveCounter` and :class:`PoseInferencer`.
+        exercise, device: see :class:`LiveCounter` and :class:`PoseInferencer`; what computes is
+            the fastest that is installed.
 
     Raises:
         RPSTNError: the source breaks off, or there is no such exercise.
     """
     counter = LiveCounter(exercise)
-    inferencer = PoseInferencer(device=device, mode='stream', world=True, smooth=True)
+    engine = fastest_engine(device)
+    inferencer = PoseInferencer(
+        device=device, engine=engine, mode='stream', world=True, smooth=True
+    )
     ticks: deque[float] = deque()
     for result in inferencer(source):
         now = time.monotonic()

@@ -1,6 +1,7 @@
 """Exported graphs answer what the model answers, and damaged or foreign files are refused."""
 
 import copy
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -20,7 +21,7 @@ from rpstn.checkpoints import ModelError  # noqa: E402
 from rpstn.cli.main import main  # noqa: E402
 from rpstn.deploy.engines import build_stepper  # noqa: E402
 from rpstn.deploy.export import MANIFEST, Exported, ExportError, export_model  # noqa: E402
-from rpstn.deploy.exported_steppers import EngineError, OnnxStepper, run_clip_graph  # noqa: E402
+from rpstn.deploy.exported_steppers import EngineError, OnnxStepper, OpenVINOStepper, run_clip_graph  # noqa: E402
 from rpstn.deploy.integer_sums import bits_for_all, weight_bits  # noqa: E402
 from rpstn.deploy.onnx_graphs import GRAPHS, Normalize, for_one, trace  # noqa: E402
 from rpstn.deploy.parity import compare_heatmaps, compare_steppers  # noqa: E402
@@ -32,6 +33,7 @@ from rpstn.pose.bodies import Body  # noqa: E402
 from rpstn.pose.crops import Cropper  # noqa: E402
 from rpstn.pose.models import propagation  # noqa: E402
 from rpstn.pose.streaming.streaming import TorchStepper  # noqa: E402
+from rpstn.pose.world import world_of  # noqa: E402
 
 from tiny_rpstn import CHANNELS, JOINTS, SIZE, tiny_config  # noqa: E402
 
@@ -211,6 +213,31 @@ def test_lite_is_exported_whole_for_any_batch(lite, batch):
     np.testing.assert_allclose(np.stack(found, 1), wanted, atol=1e-4 * np.abs(wanted).max())
     (found,) = session(exported.file('clip')).run(None, dict(clips=clips[:, :2].numpy()))
     np.testing.assert_allclose(found, wanted[:, :2], atol=1e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize('precision', ['float32', 'int8'])
+def test_exported_lite_answers_joints_in_metres_too(lite, precision):
+    """Of several people, in their first frame and after it."""
+    model, exported = lite
+    engines = [TorchStepper(model), OnnxStepper(exported, precision, 1)]
+    if importlib.util.find_spec('openvino') and precision == 'float32':
+        engines.append(OpenVINOStepper(exported, precision, 1))
+    clips = torch.stack(upright_clips(model, 2))
+    expected, *others = (in_metres(stepper, clips) for stepper in engines)
+    assert expected.shape == (3, 2, 33, 3) and np.ptp(expected, axis=2).min() > 1e-3
+    for found in others:
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def in_metres(stepper, clips):
+    """(T, N, 33, 3) of clips that are followed."""
+    world, found = world_of(stepper), []
+    state = stepper.start(clips[:, 0])
+    found.append(world.take([10.0, 0.0]))
+    for t in range(1, clips.shape[1]):
+        state = stepper.step(clips[:, t], *state)
+        found.append(world.take([10.0, 0.0]))
+    return np.stack(found)
 
 
 def test_lite_in_integers_is_its_propagation_alone(lite):
