@@ -8,11 +8,13 @@ import socket
 import threading
 import time
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
+import uvicorn
 
 from rpstn.assess.serving.jobs import Full, Jobs, Limits, shown
+from rpstn.assess.serving.run import serve
 from rpstn.assess.serving.worker import Task, TaskFailed, Worker
 
 from .conftest import Page
@@ -145,6 +147,29 @@ def test_silence_is_told_of_and_the_end_ends_what_listens(tmp_path, monkeypatch)
         served.close()
         list(lines)
     assert time.monotonic() - began < 5 and not served.thread.is_alive()
+
+
+def test_the_command_prints_the_way_in(monkeypatch):
+    servers, said = [], []
+
+    class Server(uvicorn.Server):
+        def __init__(self, config):
+            super().__init__(config)
+            servers.append(self)
+
+    monkeypatch.setattr('uvicorn.Server', Server)
+    thread = threading.Thread(target=serve, args=(0, None, said.append))
+    thread.start()
+    assert _soon(lambda: said and servers[0].started)
+    address = urlsplit(said[0].split()[0])
+    assert len(address.query) > len('token=') + 20
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        head = f'GET /?{address.query} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n'
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b'HTTP/1.1 303 ')
+    servers[0].should_exit = True
+    thread.join(timeout=10)
+    assert not thread.is_alive()
 
 
 def test_its_own_origin_is_known(page):
