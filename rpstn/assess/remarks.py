@@ -120,18 +120,26 @@ def on_movement(
     exercise: Exercise,
     view: str,
     joints: Joints3D,
+    badly_seen: bool = False,
 ) -> list[Note]:
-    """No repetition, another exercise, the view, the vertical."""
+    """No repetition, another exercise, the view, the vertical.
+
+    Args:
+        badly_seen: parts of the body are out of the picture or hidden, so that how the movement
+            looks tells nothing where there is no repetition.
+    """
     title = exercise.title.lower()
     different = looks_different(dict(angles), repetitions, exercise)
     notes = []
     if not repetitions:
+        why = f': the movement {different}' if different else ''
+        if badly_seen:
+            why = ': parts of the body cannot be seen, which is told below'
         notes.append(
             Note(
                 'no_repetition',
-                f'No repetition of the exercise ({title}) was found'
-                + (f': the movement {different}' if different else '')
-                + '. A repetition counts from rest to rest, so the video must show both.',
+                f'No repetition of the exercise ({title}) was found{why}. A repetition counts '
+                'from rest to rest, so the video must show both.',
                 stops=True,
             )
         )

@@ -10,7 +10,7 @@ Shapes: N people, L = 39 landmarks, K = 33 of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -87,7 +87,7 @@ class GraphWorldJoints:
         SettingError: its graphs answer none.
     """
 
-    def __init__(self, stepper: object) -> None:
+    def __init__(self, stepper: Any) -> None:
         if not getattr(stepper, 'has_world', False):
             raise SettingError(
                 'world joints need graphs that answer them: export a model built on '

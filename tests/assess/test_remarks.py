@@ -108,6 +108,8 @@ def test_no_repetition_and_another_exercise():
     still = kinds(remarks.on_movement(angles(5, 5), [], SQUAT, 'oblique', joints()))
     assert still['no_repetition'].stops
     assert 'does not look like a squat' in still['no_repetition'].text
+    unseen = kinds(remarks.on_movement(angles(5, 5), [], SQUAT, 'oblique', joints(), True))
+    assert 'squat) was found: parts of the body cannot be seen' in unseen['no_repetition'].text
     one = [Repetition(0, 25, 49, False, 1, 0, 1)]
     other = kinds(remarks.on_movement(angles(120, 5), one, SQUAT, 'oblique', joints()))
     assert not other['another_exercise'].stops
