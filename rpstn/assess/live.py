@@ -22,6 +22,7 @@ from rpstn.form.repetitions import Repetition
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.inference.outputs import Window, WindowClosed
 from rpstn.lift.sources import in_own_axes
+from rpstn.lift.structures import is_faint
 from rpstn.results import FrameResult
 from rpstn.skeletons import get_skeleton
 from rpstn.video.inputs import Source
@@ -31,6 +32,7 @@ from .pictures import write
 _KEPT = 20.0  # seconds of movement that are looked back at, at most
 _OVER = 0.7  # seconds after which a repetition that ended is not looked at again
 _TREND = 0.25  # seconds over which the angle is seen to rise or fall
+_USUAL = 100  # frames of a person, which tell how well they are seen
 _STILL = 25.0  # degrees per second: slower is neither down nor up
 _SKELETON = get_skeleton('blazepose33')
 
@@ -137,6 +139,7 @@ def watch(
         device=device, engine=engine, mode='stream', world=True, smooth=True
     )
     ticks: deque[float] = deque()
+    scores: deque[np.ndarray] = deque(maxlen=_USUAL)
     for result in inferencer(source):
         now = time.monotonic()
         ticks.append(now)
@@ -144,6 +147,10 @@ def watch(
             ticks.popleft()
         phase, angle = 'nobody', float('nan')
         person = next((one for one in result.people if not one.lost), None)
+        if person is not None:
+            scores.append(person.scores)
+            if is_faint(person.scores, np.stack(scores)):  # who has just left
+                person = None
         if person is not None and person.world is not None:
             phase, angle = counter.add(in_own_axes(person.world), result.time)
         rate = (len(ticks) - 1) / max(now - ticks[0], 1e-3)

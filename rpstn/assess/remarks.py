@@ -19,6 +19,7 @@ from .structures import Note
 SHORTEST = 1.0  # seconds
 SLOWEST = 10.0  # frames per second: of a second's descent ten are few
 _OFTEN = 0.2  # share of the frames
+_AWAY = 0.5  # seconds
 _PARTS = dict(
     head=('nose',),
     shoulders=('left_shoulder', 'right_shoulder'),
@@ -59,6 +60,15 @@ def on_people(counts: Sequence[int], track: Track, tracks: Sequence[Track]) -> l
                 f'Up to {most} people were seen (in {often} of {len(counts)} frames looked at). '
                 f'Only one was followed, {where} in the picture and shown below; '
                 '--box follow:x1,y1,x2,y2 chooses another.',
+            )
+        )
+    times = track.times[(track.scores > 0).any(1)]
+    if (away := float(np.max(np.diff(times), initial=0.0))) > _AWAY:
+        notes.append(
+            Note(
+                'away',
+                f'In between the person is not seen for {away:.1f} s; what goes on then is not '
+                'counted.',
             )
         )
     if len(tracks) > 1:

@@ -74,6 +74,15 @@ def test_which_of_several_people_was_followed(x, where):
     assert where in note.text
 
 
+@pytest.mark.parametrize(('frames', 'away'), [(11, False), (12, True)])
+def test_who_leaves_for_a_moment(frames, away):
+    gone = track()
+    gone.scores[10 : 10 + frames] = 0  # at 25 frames a second
+    notes = kinds(remarks.on_people([1], gone, [gone]))
+    assert ('away' in notes) is away
+    assert not away or 'not seen for 0.5 s' in notes['away'].text
+
+
 def test_lost_and_found_again():
     note = kinds(remarks.on_people([1], track(50), [track(50), track(20)]))['lost']
     assert '50 of 70 frames' in note.text
