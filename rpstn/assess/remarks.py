@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rpstn.choices import KPT_THR
-from rpstn.form.exercises import Exercise, looks_different
+from rpstn.form.exercises import Exercise, looks_different, out_of_position
 from rpstn.form.repetitions import Repetition
 from rpstn.lift.structures import Joints3D, Track
 
@@ -135,21 +135,23 @@ def on_movement(
     """No repetition, another exercise, the view, the vertical.
 
     Args:
-        badly_seen: parts of the body are out of the picture or hidden, so that how the movement
-            looks tells nothing where there is no repetition.
+        badly_seen: parts of the body are out of the picture or hidden.
     """
     title = exercise.title.lower()
     different = looks_different(dict(angles), repetitions, exercise)
     notes = []
     if not repetitions:
-        why = f': the movement {different}' if different else ''
-        if badly_seen:
-            why = ': parts of the body cannot be seen, which is told below'
+        reasons = [
+            f'the movement {different}' if different else '',
+            out_of_position(dict(angles), exercise),
+            'parts of the body cannot be seen, see below' if badly_seen else '',
+        ]
+        why = '; '.join(reason for reason in reasons if reason)
         notes.append(
             Note(
                 'no_repetition',
-                f'No repetition of the exercise ({title}) was found{why}. A repetition counts '
-                'from rest to rest, so the video must show both.',
+                f'No repetition of the exercise ({title}) was found{": " * bool(why)}{why}. A '
+                'repetition counts from rest to rest, so the video must show both.',
                 stops=True,
             )
         )

@@ -162,6 +162,20 @@ def count(angles: dict[str, np.ndarray], times: np.ndarray, exercise: Exercise) 
     return [repetition for repetition in found if turns_there(repetition)]
 
 
+def out_of_position(angles: dict[str, np.ndarray], exercise: Exercise) -> str:
+    """Which angle is not that of the exercise's position in most frames; empty where none is."""
+    for key, (low, high) in exercise.position.items():
+        size = np.abs(angles[key][~np.isnan(angles[key])])
+        if size.size and ((size < low) | (size > high)).mean() > 0.5:
+            angle = angle_of(key)
+            return (
+                f'{angle.title.lower()} is mostly about {np.median(size):.0f}{angle.unit}, in '
+                f'{_with_article(exercise.title.lower())} {low:g} to {high:g}{angle.unit} (is the '
+                'picture turned, or is it another exercise?)'
+            )
+    return ''
+
+
 def looks_different(
     angles: dict[str, np.ndarray], repetitions: Sequence[Repetition], exercise: Exercise
 ) -> str:

@@ -110,6 +110,7 @@ def angles(knee, hip):
         left_knee_flexion=knee * wave,
         right_knee_flexion=knee * wave,
         hip_drop=hip / 2 * wave,
+        trunk_lean=hip / 4 * wave,
     )
 
 
@@ -118,7 +119,10 @@ def test_no_repetition_and_another_exercise():
     assert still['no_repetition'].stops
     assert 'does not look like a squat' in still['no_repetition'].text
     unseen = kinds(remarks.on_movement(angles(5, 5), [], SQUAT, 'oblique', joints(), True))
-    assert 'squat) was found: parts of the body cannot be seen' in unseen['no_repetition'].text
+    assert 'expected 45 or more; parts of the body cannot' in unseen['no_repetition'].text
+    lying = dict(angles(5, 5), trunk_lean=np.linspace(88, 120, 50))
+    turned = kinds(remarks.on_movement(lying, [], SQUAT, 'oblique', joints()))
+    assert 'trunk lean is mostly about 104°, in a squat 0 to 90°' in (turned['no_repetition'].text)
     one = [Repetition(0, 25, 49, False, 1, 0, 1)]
     other = kinds(remarks.on_movement(angles(120, 5), one, SQUAT, 'oblique', joints()))
     assert not other['another_exercise'].stops
