@@ -27,7 +27,7 @@ from rpstn.results import FrameResult
 from rpstn.skeletons import get_skeleton
 from rpstn.video.inputs import Source
 
-from .pictures import write
+from .pictures import fitting, write
 
 _KEPT = 20.0  # seconds of movement that are looked back at, at most
 _OVER = 0.7  # seconds after which a repetition that ended is not looked at again
@@ -50,7 +50,8 @@ class LiveState:
     angle: float
     """Of what is counted by, degrees; NaN where it is not known."""
     worst: str
-    """The most important fault of the last repetition, with its number; empty for none."""
+    """What to do about the most important fault of the last repetition, a colon, and the fault in
+    numbers; empty for none."""
     rate: float
     """Frames per second looked at, over the last second."""
 
@@ -95,7 +96,9 @@ class LiveCounter:
         view = view_of(azimuth(np.stack(self._joints), _SKELETON))
         found = find_faults(angles, [repetition], self.exercise, view, upright=False)
         seen = [one for one in found if one.status in (CONFIRMED, ONCE)]
-        self.worst = f'{seen[0].cue} ({seen[0].reason.partition(": ")[2]})' if seen else ''
+        self.worst = ''
+        if seen:
+            self.worst = f'{seen[0].cue.rstrip(".")}: {seen[0].reason.partition(": ")[2]}'
 
     def _phase(self, angle: np.ndarray, times: np.ndarray) -> str:
         recent = angle[times >= times[-1] - _TREND]
@@ -188,5 +191,7 @@ def draw_state(image: np.ndarray, state: LiveState) -> np.ndarray:
     angle = '' if np.isnan(state.angle) else f' {state.angle:.0f}°'
     write(image, state.phase + angle, (size // 2, size * 5), size)
     if state.worst:
-        write(image, state.worst, (size // 2, image.shape[0] - 2 * size), max(12, size * 2 // 3))
+        cue = state.worst.partition(':')[0]
+        small = fitting(cue, size, image.shape[1] - size)
+        write(image, cue, (size // 2, image.shape[0] - size // 2 - 2 * small), small)
     return image

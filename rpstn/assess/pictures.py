@@ -172,6 +172,12 @@ def write(image: np.ndarray, text: str, place: tuple[int, int], size: int) -> No
     part[:] = 255 * letters + (1 - letters) * 0.35 * part
 
 
+def fitting(text: str, size: int, width: int) -> int:
+    """The size of letters, at most ``size``, in which :func:`write` writes a text on ``width``."""
+    needed = _font(size).getlength(text) + size
+    return max(8, min(size, int(size * width / needed)))
+
+
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
     """Of matplotlib, which has the sign of degrees."""

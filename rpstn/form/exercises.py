@@ -24,6 +24,7 @@ from .ranges import at_moment, load_ranges
 from .repetitions import Counting, Repetition, find_repetitions
 
 FOLDER = DATA / 'exercises'
+_LYING = 60.0  # degrees of trunk lean
 _COMBINED: dict[str, Callable[..., np.ndarray]] = {
     'mean': np.nanmean,
     'min': np.nanmin,
@@ -163,15 +164,18 @@ def count(angles: dict[str, np.ndarray], times: np.ndarray, exercise: Exercise) 
 
 
 def out_of_position(angles: dict[str, np.ndarray], exercise: Exercise) -> str:
-    """Which angle is not that of the exercise's position in most frames; empty where none is."""
+    """Which angle is not that of the exercise's position for most of the time, in words; empty
+    where none is. Of an exercise that is done upright also whether the body lies.
+    """
     for key, (low, high) in exercise.position.items():
         size = np.abs(angles[key][~np.isnan(angles[key])])
-        if size.size and ((size < low) | (size > high)).mean() > 0.5:
+        middle = float(np.median(size)) if size.size else low
+        lies = key == 'trunk_lean' and low == 0 and middle > _LYING
+        if lies or not low <= middle <= high:
             angle = angle_of(key)
             return (
-                f'{angle.title.lower()} is mostly about {np.median(size):.0f}{angle.unit}, in '
-                f'{_with_article(exercise.title.lower())} {low:g} to {high:g}{angle.unit} (is the '
-                'picture turned, or is it another exercise?)'
+                f'{angle.title.lower()} is about {middle:.0f}{angle.unit} for most of the time '
+                '(is the picture turned, or is it another exercise?)'
             )
     return ''
 

@@ -120,9 +120,11 @@ def test_no_repetition_and_another_exercise():
     assert 'does not look like a squat' in still['no_repetition'].text
     unseen = kinds(remarks.on_movement(angles(5, 5), [], SQUAT, 'oblique', joints(), True))
     assert 'expected 45 or more; parts of the body cannot' in unseen['no_repetition'].text
-    lying = dict(angles(5, 5), trunk_lean=np.linspace(88, 120, 50))
-    turned = kinds(remarks.on_movement(lying, [], SQUAT, 'oblique', joints()))
-    assert 'trunk lean is mostly about 104°, in a squat 0 to 90°' in (turned['no_repetition'].text)
+    for lean, exercise, told in ((61, 'squat', True), (59, 'squat', False), (39, 'push_up', True)):
+        body = dict(angles(5, 5), trunk_lean=np.full(50, float(lean)), elbow_flexion=np.zeros(50))
+        found = remarks.on_movement(body, [], load_exercise(exercise), 'oblique', joints())
+        text = kinds(found)['no_repetition'].text
+        assert (f'trunk lean is about {lean}° for most of the time' in text) is told
     one = [Repetition(0, 25, 49, False, 1, 0, 1)]
     other = kinds(remarks.on_movement(angles(120, 5), one, SQUAT, 'oblique', joints()))
     assert not other['another_exercise'].stops
