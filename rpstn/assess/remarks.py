@@ -146,11 +146,11 @@ def on_movement(
             out_of_position(dict(angles), exercise),
             'parts of the body cannot be seen, see below' if badly_seen else '',
         ]
-        why = '; '.join(reason for reason in reasons if reason)
+        why = f': {"; ".join(filter(None, reasons))}' if any(reasons) else ''
         notes.append(
             Note(
                 'no_repetition',
-                f'No repetition of the exercise ({title}) was found{": " * bool(why)}{why}. A '
+                f'No repetition of the exercise ({title}) was found{why}. A '
                 'repetition counts from rest to rest, so the video must show both.',
                 stops=True,
             )

@@ -148,9 +148,8 @@ def in_one_line(assessment: Assessment) -> str:
             return f'nothing to assess: {note.text}'
     partial = sum(one.partial for one in assessment.repetitions)
     whole = len(assessment.repetitions) - partial
-    said = f'{whole} repetition{"" if whole == 1 else "s"}' + f' and {partial} partial' * bool(
-        partial
-    )
+    more = f' and {partial} partial' if partial else ''
+    said = f'{whole} repetition{"" if whole == 1 else "s"}{more}'
     if not assessment.faults:
         return f'{said}, no fault seen'
     first = assessment.faults[0]

@@ -97,7 +97,7 @@ def build_app(jobs: Jobs, door: Door, stopping: Callable[[], bool] = lambda: Fal
                 live.pop().close()
 
     def running() -> LiveSession:
-        for session in live[:]:
+        if session := next(iter(live[:]), None):
             return session
         raise HTTPException(404, 'nothing is being watched')
 
