@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rpstn.deploy.engines import fastest_engine
 from rpstn.form.angles import azimuth, measure_angles, view_of
 from rpstn.form.exercises import count, counting_angle, load_exercise
 from rpstn.form.findings import CONFIRMED, ONCE, find_faults
@@ -22,16 +23,17 @@ from rpstn.inference.inferencer import PoseInferencer
 from rpstn.inference.outputs import Window, WindowClosed
 from rpstn.lift.lifting import lift
 from rpstn.lift.sources import in_own_axes
-from rpstn.lift.structures import Track
+from rpstn.lift.structures import Track, is_faint
 from rpstn.results import FrameResult
 from rpstn.skeletons import get_skeleton
 from rpstn.video.inputs import Source
 
-from .pictures import write
+from .pictures import fitting, write
 
 _KEPT = 20.0  # seconds of movement that are looked back at, at most
 _OVER = 0.7  # seconds after which a repetition that ended is not looked at again
 _TREND = 0.25  # seconds over which the angle is seen to rise or fall
+_USUAL = 100  # frames of a person, which tell how well they are seen
 _STILL = 25.0  # degrees per second: slower is neither down nor up
 _SKELETON = get_skeleton('blazepose33')
 
@@ -49,7 +51,8 @@ class LiveState:
     angle: float
     """Of what is counted by, degrees; NaN where it is not known."""
     worst: str
-    """The most important fault of the last repetition, with its number; empty for none."""
+    """What to do about the most important fault of the last repetition, a colon, and the fault in
+    numbers; empty for none."""
     rate: float
     """Frames per second looked at, over the last second."""
 
@@ -105,7 +108,9 @@ class LiveCounter:
         view = view_of(azimuth(joints, _SKELETON))
         found = find_faults(angles, [repetition], self.exercise, view, upright=False)
         seen = [one for one in found if one.status in (CONFIRMED, ONCE)]
-        self.worst = f'{seen[0].cue} ({seen[0].reason.partition(": ")[2]})' if seen else ''
+        self.worst = ''
+        if seen:
+            self.worst = f'{seen[0].cue.rstrip(".")}: {seen[0].reason.partition(": ")[2]}'
 
     def _lifted(self) -> np.ndarray:
         """(T, 33, 3) as reports have them, or as they came where they cannot be lifted."""
@@ -155,14 +160,19 @@ def watch(
     Args:
         source: opened, see :func:`rpstn.video.inputs.open_input`; of a camera or stream the newest
             frame is taken, and those that come meanwhile are dropped.
-        exercise, device: see :class:`LiveCounter` and :class:`PoseInferencer`.
+        exercise, device: see :class:`LiveCounter` and :class:`PoseInferencer`; what computes is
+            the fastest that is installed.
 
     Raises:
         RPSTNError: the source breaks off, or there is no such exercise.
     """
     counter = LiveCounter(exercise)
-    inferencer = PoseInferencer(device=device, mode='stream', world=True, smooth=True)
+    engine = fastest_engine(device)
+    inferencer = PoseInferencer(
+        device=device, engine=engine, mode='stream', world=True, smooth=True
+    )
     ticks: deque[float] = deque()
+    scores: deque[np.ndarray] = deque(maxlen=_USUAL)
     for result in inferencer(source):
         now = time.monotonic()
         ticks.append(now)
@@ -170,6 +180,10 @@ def watch(
             ticks.popleft()
         phase, angle = 'nobody', float('nan')
         person = next((one for one in result.people if not one.lost), None)
+        if person is not None:
+            scores.append(person.scores)
+            if is_faint(person.scores, np.stack(scores)):  # who has just left
+                person = None
         if person is not None and person.world is not None:
             phase, angle = counter.add(in_own_axes(person.world), result.time, person.keypoints)
         rate = (len(ticks) - 1) / max(now - ticks[0], 1e-3)
@@ -207,5 +221,7 @@ def draw_state(image: np.ndarray, state: LiveState) -> np.ndarray:
     angle = '' if np.isnan(state.angle) else f' {state.angle:.0f}°'
     write(image, state.phase + angle, (size // 2, size * 5), size)
     if state.worst:
-        write(image, state.worst, (size // 2, image.shape[0] - 2 * size), max(12, size * 2 // 3))
+        cue = state.worst.partition(':')[0]
+        small = fitting(cue, size, image.shape[1] - size)
+        write(image, cue, (size // 2, image.shape[0] - size // 2 - 2 * small), small)
     return image

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rpstn.choices import KPT_THR
 from rpstn.drawing import draw_pose
 from rpstn.form.angle_table import angle_of
+from rpstn.form.ranges import at_moment
 from rpstn.skeletons import Skeleton
 
 from .structures import Assessment
@@ -96,10 +97,18 @@ class Painter:
         draw_pose(image, points, scores, self.assessment.meta)
         for key in self._drawn_angles(points):
             corner = _corner(key, track.skeleton)
-            value = self.assessment.angles[key][row]
+            value = self._value(key, row)
             if corner and not np.isnan(value) and (scores[list(corner)] >= KPT_THR).all():
                 outward = points[corner[1], 0] >= np.nanmean(points[:, 0])
                 _draw_angle(image, points[list(corner)], value, outward, self.crop[1])
+
+    def _value(self, key: str, row: int) -> float:
+        """Of a frame; at the bottom of a repetition what the report says of that."""
+        values = self.assessment.angles[key]
+        for repetition in self.assessment.repetitions:
+            if row == repetition.bottom:
+                return at_moment(values, repetition, 'bottom')
+        return float(values[row])
 
     def _drawn_angles(self, points: np.ndarray) -> tuple[str, ...]:
         """Those that are counted by, of both sides where they lie apart."""
@@ -117,7 +126,7 @@ class Painter:
         number, phase = self.assessment.phase(row)
         write(image, f'repetition {number}', (size // 2, size // 2), size)
         write(image, _PHASES[phase], (size // 2, size * 2), size)
-        value = self.assessment.angles[self.key][row] if self.key else np.nan
+        value = self._value(self.key, row) if self.key else np.nan
         if not np.isnan(value):
             title = angle_of(self.key).title.lower()
             write(image, f'{title} {value:.0f}°', (size // 2, size * 7 // 2), size)
@@ -161,6 +170,12 @@ def write(image: np.ndarray, text: str, place: tuple[int, int], size: int) -> No
     part = image[y : y + letters.shape[0], x : x + letters.shape[1]]
     letters = letters[: part.shape[0], : part.shape[1], None].astype(np.float32) / 255
     part[:] = 255 * letters + (1 - letters) * 0.35 * part
+
+
+def fitting(text: str, size: int, width: int) -> int:
+    """The size of letters, at most ``size``, in which :func:`write` writes a text on ``width``."""
+    needed = _font(size).getlength(text) + size
+    return max(8, min(size, int(size * width / needed)))
 
 
 @cache

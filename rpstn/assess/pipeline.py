@@ -140,7 +140,11 @@ class Assessor:
         angles = measure_angles(joints.joints, joints.skeleton, joints.upright)
         view = view_of(azimuth(joints.joints, joints.skeleton))
         repetitions = count(angles, joints.times, self.exercise)
-        notes = [*notes, *remarks.on_movement(angles, repetitions, self.exercise, view, joints)]
+        badly = any(note.kind in ('cut_off', 'hidden') for note in notes)
+        notes = [
+            *notes,
+            *remarks.on_movement(angles, repetitions, self.exercise, view, joints, badly),
+        ]
         # Of squats filmed from the side the classifiers that ship have seen none.
         known = view != 'side' and not any(note.kind == 'another_exercise' for note in notes)
         return replace(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rpstn.choices import KPT_THR
-from rpstn.form.exercises import Exercise, looks_different
+from rpstn.form.exercises import Exercise, looks_different, out_of_position
 from rpstn.form.repetitions import Repetition
 from rpstn.lift.structures import Joints3D, Track
 
@@ -19,6 +19,7 @@ from .structures import Note
 SHORTEST = 1.0  # seconds
 SLOWEST = 10.0  # frames per second: of a second's descent ten are few
 _OFTEN = 0.2  # share of the frames
+_AWAY = 0.5  # seconds
 _SOURCES = dict(
     lifter='Joints were brought into space by the lifter that knows no depth, which has no feet. '
     'Bends seen from the front come out smaller than in joints from which it was learned what is '
@@ -68,6 +69,15 @@ def on_people(counts: Sequence[int], track: Track, tracks: Sequence[Track]) -> l
                 f'Up to {most} people were seen (in {often} of {len(counts)} frames looked at). '
                 f'Only one was followed, {where} in the picture and shown below; '
                 '--box follow:x1,y1,x2,y2 chooses another.',
+            )
+        )
+    times = track.times[(track.scores > 0).any(1)]
+    if (away := float(np.max(np.diff(times), initial=0.0))) > _AWAY:
+        notes.append(
+            Note(
+                'away',
+                f'In between the person is not seen for {away:.1f} s; what goes on then is not '
+                'counted.',
             )
         )
     if len(tracks) > 1:
@@ -129,18 +139,28 @@ def on_movement(
     exercise: Exercise,
     view: str,
     joints: Joints3D,
+    badly_seen: bool = False,
 ) -> list[Note]:
-    """No repetition, another exercise, the view, the vertical."""
+    """No repetition, another exercise, the view, the vertical.
+
+    Args:
+        badly_seen: parts of the body are out of the picture or hidden.
+    """
     title = exercise.title.lower()
     different = looks_different(dict(angles), repetitions, exercise)
     notes = []
     if not repetitions:
+        reasons = [
+            f'the movement {different}' if different else '',
+            out_of_position(dict(angles), exercise),
+            'parts of the body cannot be seen, see below' if badly_seen else '',
+        ]
+        why = f': {"; ".join(filter(None, reasons))}' if any(reasons) else ''
         notes.append(
             Note(
                 'no_repetition',
-                f'No repetition of the exercise ({title}) was found'
-                + (f': the movement {different}' if different else '')
-                + '. A repetition counts from rest to rest, so the video must show both.',
+                f'No repetition of the exercise ({title}) was found{why}. A '
+                'repetition counts from rest to rest, so the video must show both.',
                 stops=True,
             )
         )

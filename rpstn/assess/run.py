@@ -146,8 +146,10 @@ def in_one_line(assessment: Assessment) -> str:
     for note in assessment.notes:
         if note.stops:
             return f'nothing to assess: {note.text}'
-    count = len(assessment.repetitions)
-    said = f'{count} repetition{"s" if count > 1 else ""}'
+    partial = sum(one.partial for one in assessment.repetitions)
+    whole = len(assessment.repetitions) - partial
+    more = f' and {partial} partial' if partial else ''
+    said = f'{whole} repetition{"" if whole == 1 else "s"}{more}'
     if not assessment.faults:
         return f'{said}, no fault seen'
     first = assessment.faults[0]

@@ -2,9 +2,9 @@
 
     rpstn serve
 
-prints its address, which only this machine reaches. Videos are assessed one at a time; videos and
-reports are removed after a while, and all of them when the page is stopped. docs/cli/serve.md tells
-more. Needs: pip install fastapi uvicorn
+prints its address, which only this machine reaches, with the token that lets in. Videos are
+assessed one at a time; videos and reports are removed after a while, and all of them when the page
+is stopped. docs/cli/serve.md tells more. Needs: pip install fastapi uvicorn
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cell
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -45,6 +46,19 @@ def precision_here(engine: str, precision: str) -> str:
     ):
         return precision
     return 'float32'
+
+
+def fastest_engine(device: str = 'cpu') -> str:
+    """The engine that is fastest in float32 of those installed, see docs/performance_mediapipe.md.
+
+    Args:
+        device: as torch names it; on others than the CPU it is torch.
+    """
+    if device == 'cpu' and find_spec('onnx'):
+        for engine, module in (('openvino', 'openvino'), ('onnx', 'onnxruntime')):
+            if find_spec(module):
+                return engine
+    return 'torch'
 
 
 def build_stepper(

@@ -5,8 +5,9 @@ Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cell
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from rpstn.deploy.integer_sums import weight_bits
 from rpstn.errors import first_line
 
 from .export import Exported, require
-from .onnx_graphs import GRAPHS, for_one
+from .onnx_graphs import GRAPHS, WORLD, for_one
 
 if TYPE_CHECKING:
     from openvino import InferRequest, Model
@@ -52,6 +53,10 @@ class ExportedStepper:
     engine: str
     device: str
     """What computes, in words."""
+    has_world: bool
+    """Whether the graphs answer joints in metres, too."""
+    world: np.ndarray
+    """(N, 3 L) of the crops that were looked at last, where they do."""
 
     def __init__(self, exported: Exported, precision: str, threads: int) -> None:
         facts = exported.manifest
@@ -112,12 +117,16 @@ class OnnxStepper(ExportedStepper):
                 )
             except Exception as error:  # its errors have no base class of their own
                 raise _refused(path, 'ONNX Runtime', error) from None
+        self.has_world = all(WORLD in _names(s.get_outputs()) for s in self._sessions.values())
         used = ', '.join(self._sessions['step'].get_providers())
         self.device = f'ONNX Runtime {onnxruntime.__version__}, {used}, {precision}'
 
     def _run(self, graph: str, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         feed = {name: _plain(tensor) for name, tensor in zip(GRAPHS[graph][0], inputs)}
-        heatmaps, features = self._sessions[graph].run(list(GRAPHS[graph][1]), feed)
+        wanted = [*GRAPHS[graph][1], *([WORLD] if self.has_world else [])]
+        heatmaps, features, *world = self._sessions[graph].run(wanted, feed)
+        if world:
+            self.world = world[0]
         return torch.from_numpy(heatmaps), torch.from_numpy(features)
 
 
@@ -156,8 +165,10 @@ class OpenVINOStepper(ExportedStepper):
         self._graphs = {graph: path.read_bytes() for graph, path in self.files.items()}
         self._requests: dict[tuple[str, bool], InferRequest] = {}
         self._taken: dict[str, list[str]] = {}
-        for graph in self.files:
-            self._request(graph, one=True)
+        self.has_world = all(
+            any(WORLD in port.names for port in self._request(graph, one=True).model_outputs)
+            for graph in self.files
+        )
         compiled = self._request('step', one=True).get_compiled_model()
         devices = ', '.join(compiled.get_property('EXECUTION_DEVICES'))
         name = self._core.get_property(devices.split(',')[0], 'FULL_DEVICE_NAME').strip()
@@ -242,6 +253,8 @@ class OpenVINOStepper(ExportedStepper):
             if name in outputs or name in self._taken[graph]:
                 request.set_tensor(name, value)
         request.infer()
+        if self.has_world:
+            self.world = request.get_tensor(WORLD).data.copy()
         heatmaps, features = (answer.data for answer in answers)
         features = torch.from_numpy(features.view(np.int16) if short else features)
         return torch.from_numpy(heatmaps), features.view(self.carried).permute(0, 3, 1, 2)
@@ -318,6 +331,10 @@ def _plain(tensor: Tensor) -> np.ndarray:
     # Copied by NumPy, if at all: for some milliseconds after it has worked, PyTorch's pool of
     # threads waits for more without sleeping, on the cores that the engine needs.
     return np.ascontiguousarray(tensor.numpy())
+
+
+def _names(ports: Sequence[Any]) -> list[str]:
+    return [port.name for port in ports]
 
 
 def _refused(path: Path, engine: str, error: Exception) -> EngineError:

@@ -22,7 +22,9 @@ from torch import Tensor, nn
 
 from rpstn.pose.models.backbone import ClipBackbone
 from rpstn.pose.models.estimator import VideoPoseEstimator
+from rpstn.pose.models.guided_blazepose import GuidedBlazePose
 from rpstn.pose.models.head import RPSTNHead
+from rpstn.pose.world import WorldJoints
 
 from .concatenations import convolve_apart
 from .subpixel import with_subpixels
@@ -40,6 +42,9 @@ GRAPHS = dict(
     clip=(('clips',), ('heatmaps',)),
 )
 """Inputs and outputs of each graph."""
+WORLD = 'world'
+"""A further output of start and step, of models that know joints in metres: (N, 3 L), see
+:class:`rpstn.pose.world.WorldJoints`."""
 
 
 class Normalize(nn.Module):
@@ -82,22 +87,29 @@ class Graph(nn.Module):
         super().__init__()
         self.normalize = Normalize(model.data_preprocessor)
         self.backbone, self.head = model.backbone, model.head
+        guided = any(isinstance(module, GuidedBlazePose) for module in model.modules())
+        self.world = WorldJoints(model) if guided else None
+
+    def and_world(self, maps: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+        """Heatmaps and features, and joints in metres where they are known."""
+        return maps if self.world is None else (*maps, self.world.in_crops())
 
 
 class StartGraph(Graph):
     """The first frame of a person."""
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         """(N, 3, H, W) -> heatmaps (N, K, h, w), features (N, C, h, w)."""
-        return self.head.start(*self.backbone.start(self.normalize(crops)))
+        return self.and_world(self.head.start(*self.backbone.start(self.normalize(crops))))
 
 
 class StepGraph(Graph):
     """Every further frame of a person; the two states are all that is carried."""
 
-    def forward(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, ...]:
         """(N, 3, H, W), (N, K, h, w), (N, C, h, w) -> the next of the last two."""
-        return self.head.step(heatmaps, features, self.backbone.encoder(self.normalize(crops)))
+        encoded = self.backbone.encoder(self.normalize(crops))
+        return self.and_world(self.head.step(heatmaps, features, encoded))
 
 
 class ClipGraph(Graph):
@@ -272,6 +284,8 @@ def trace(model: VideoPoseEstimator, name: str, clip_len: int = 5) -> ModelProto
     if name == 'step':
         example += (torch.zeros(2, model.head.num_joints, *size), torch.zeros(2, channels, *size))
     inputs, outputs = GRAPHS[name]
+    if name != 'clip' and graph.world is not None:
+        outputs = (*outputs, WORLD)
     buffer = io.BytesIO()
     torch.onnx.register_custom_op_symbolic('aten::mT', _matrix_transpose, OPSET)
     torch.onnx.register_custom_op_symbolic('rpstn::dynamic_depthwise_conv', _dynamic_conv, OPSET)

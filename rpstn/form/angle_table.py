@@ -120,6 +120,11 @@ ANGLES: dict[str, Angle] = {
         'above 0 the left knee is bent more', (-90, 90), 'side-to-side difference',
         'difference of two joint angles', 'how the load is shared', sided=False,
     ),
+    'stride': Angle(
+        'Stride', 'those of hip flexion', "the trunk's sagittal plane",
+        '0 both thighs alike, more is one further ahead of the other, whichever', (0, 180),
+        'none', 'difference of two joint angles', 'which leg is ahead', sided=False,
+    ),
     'neck': Angle(
         'Neck', 'middle of hips and shoulders; nose', "the trunk's sagittal plane",
         'about 35 looking ahead, less is looking up, more is chin down', (-40, 110),

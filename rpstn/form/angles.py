@@ -57,6 +57,7 @@ def measure_angles(
     angles['trunk_to_shank'] = angles['trunk_lean'] - angles['shank_lean']
     angles['stance_width'] = _stance(body)
     angles['asymmetry'] = angles['left_knee_flexion'] - angles['right_knee_flexion']
+    angles['stride'] = np.abs(angles['left_hip_flexion'] - angles['right_hip_flexion'])
     angles['neck'] = _towards(body['nose'] - body.shoulders, body.trunk, body.front)
     angles['body_line'] = _mean(
         *(

@@ -141,7 +141,10 @@ class Fields:
             raise self.fail(field, 'a list [lowest, highest] of two numbers')
         return float(ends[0]), float(ends[1])
 
-    def spans(self, field: str) -> dict[str, tuple[float, float]]:
+    def spans(self, field: str, empty: bool = False) -> dict[str, tuple[float, float]]:
+        if empty and field not in self._content:
+            self._taken.add(field)
+            return {}
         inner = self.below(field)
         for name in inner._content:
             Fields(self._path, f'{self._place}{field}.', {name: name}).key(name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from .ranges import at_moment, load_ranges
 from .repetitions import Counting, Repetition, find_repetitions
 
 FOLDER = DATA / 'exercises'
+_LYING = 60.0  # degrees of trunk lean
 _COMBINED: dict[str, Callable[..., np.ndarray]] = {
     'mean': np.nanmean,
     'min': np.nanmin,
@@ -44,6 +45,7 @@ class Exercise:
             outside nothing is counted.
         bottom: angle -> lowest and highest value at the turning point of a repetition.
         looks: angle -> lowest and highest range of movement within a repetition of the exercise.
+        looks_at_bottom: angle -> lowest and highest value at its turning point.
         angles: what a report shows, the most important first.
         rules: faults, the most important first.
         cited: ranges from the literature.
@@ -68,6 +70,7 @@ class Exercise:
     ranges: str = ''
     classifier: str = ''
     distance_classifier: str = ''
+    looks_at_bottom: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def known_exercises() -> tuple[str, ...]:
@@ -103,6 +106,7 @@ def load_exercise(name_or_path: str | os.PathLike) -> Exercise:
         position=fields.spans('position'),
         bottom=fields.spans('bottom'),
         looks=fields.spans('looks'),
+        looks_at_bottom=fields.spans('looks_at_bottom', empty=True),
         angles=fields.keys('angles'),
         rules=tuple(rule.rule() for rule in fields.list('rules')),
         cited=tuple(cited.cited() for cited in fields.list('cited')),
@@ -159,26 +163,51 @@ def count(angles: dict[str, np.ndarray], times: np.ndarray, exercise: Exercise) 
     return [repetition for repetition in found if turns_there(repetition)]
 
 
+def out_of_position(angles: dict[str, np.ndarray], exercise: Exercise) -> str:
+    """Which angle is not that of the exercise's position for most of the time, in words; empty
+    where none is. Of an exercise that is done upright also whether the body lies.
+    """
+    for key, (low, high) in exercise.position.items():
+        size = np.abs(angles[key][~np.isnan(angles[key])])
+        middle = float(np.median(size)) if size.size else low
+        lies = key == 'trunk_lean' and low == 0 and middle > _LYING
+        if lies or not low <= middle <= high:
+            angle = angle_of(key)
+            return (
+                f'{angle.title.lower()} is about {middle:.0f}{angle.unit} for most of the time '
+                '(is the picture turned, or is it another exercise?)'
+            )
+    return ''
+
+
 def looks_different(
     angles: dict[str, np.ndarray], repetitions: Sequence[Repetition], exercise: Exercise
 ) -> str:
     """Why a movement does not look like the exercise, in words; empty where it does.
 
     By the range of movement of each angle of ``exercise.looks``, the median over repetitions, or
-    of the whole recording where there are none.
+    of the whole recording where there are none; and by those of ``exercise.looks_at_bottom``.
     """
     spans = [slice(r.start, r.end + 1) for r in repetitions] or [slice(None)]
-    for key, (low, high) in exercise.looks.items():
-        moved = [_range(angles[key][span]) for span in spans]
-        moved = [value for value in moved if not np.isnan(value)]
-        if moved and not low <= (value := float(np.median(moved))) <= high:
-            unit = angle_of(key).unit
-            wanted = f'{low:g} or more' if value < low else f'{high:g} or less'
-            angle = angle_of(key).title.lower()
-            return (
-                f'does not look like {_with_article(exercise.title.lower())}: {angle} '
-                f'changes by {value:.0f}{unit}, expected {wanted}'
-            )
+    moved = {key: [_range(angles[key][span]) for span in spans] for key in exercise.looks}
+    turned = {
+        key: [at_moment(angles[key], repetition, 'bottom') for repetition in repetitions]
+        for key in exercise.looks_at_bottom
+    }
+    for spans_of, found, verb in (
+        (exercise.looks, moved, 'changes by'),
+        (exercise.looks_at_bottom, turned, 'at the bottom is'),
+    ):
+        for key, (low, high) in spans_of.items():
+            known = [value for value in found[key] if not np.isnan(value)]
+            if known and not low <= (value := float(np.median(known))) <= high:
+                unit = angle_of(key).unit
+                wanted = f'{low:g} or more' if value < low else f'{high:g} or less'
+                angle = angle_of(key).title.lower()
+                return (
+                    f'does not look like {_with_article(exercise.title.lower())}: {angle} '
+                    f'{verb} {value:.0f}{unit}, expected {wanted}'
+                )
     return ''
 
 

@@ -15,7 +15,9 @@ from scipy.ndimage import gaussian_filter1d, median_filter
 
 from rpstn.errors import SettingError
 
-_GAP = 0.5  # seconds without the angle that are bridged; longer ones end what goes on
+# What is without the angle is bridged for so many seconds, or frames, of which a busy machine sees
+# few; longer gaps end what goes on.
+_GAP, _FRAMES = 0.5, 2.5
 _MEDIAN, _SMOOTH = 0.2, 0.08  # seconds: window of the median, sigma of the Gaussian behind it
 _EDGE, _STILL = 0.1, 0.1  # shares of the way and of the top speed at which a phase begins or ends
 _RETURN = 0.5  # share of the angle from which a movement back is a return
@@ -113,9 +115,10 @@ def find_repetitions(angle: np.ndarray, times: np.ndarray, counting: Counting) -
 def _pieces(angle: np.ndarray, times: np.ndarray) -> list[tuple[int, int]]:
     """Runs of frames [begin, stop) in which no two known angles are more than a gap apart."""
     known = np.flatnonzero(np.isfinite(angle))
-    if not len(known):
+    if len(known) < 2:
         return []
-    cuts = np.flatnonzero(np.diff(times[known]) > _GAP)
+    gap = max(_GAP, _FRAMES * float(np.median(np.diff(times))))
+    cuts = np.flatnonzero(np.diff(times[known]) > gap)
     begins, ends = known[np.r_[0, cuts + 1]], known[np.r_[cuts, len(known) - 1]]
     return [(int(begin), int(end) + 1) for begin, end in zip(begins, ends) if end - begin >= 2]
 

@@ -84,8 +84,8 @@ class PoseInferencer:
             :data:`rpstn.inference.answered_joints.ANSWERS`, e.g. ``'coco17'``. Defaults to the
             model's.
         world: whether people's joints are answered in metres, too
-            (:attr:`rpstn.results.PersonResult.world`), at hardly any cost; by engine torch and
-            models built on BlazePose, as RPSTN-Lite is.
+            (:attr:`rpstn.results.PersonResult.world`), at hardly any cost; by models built on
+            BlazePose, as RPSTN-Lite is.
         look_ahead: frames of a file among which the surest is looked for, to begin with it
             (:mod:`rpstn.inference.beginning`), in stream mode, by a finder that says how sure it
             is, as BlazePose's. 0 answers every frame before the next is taken, as of live sources.
@@ -121,8 +121,6 @@ class PoseInferencer:
         check_engine(engine, precision)  # before the model is loaded
         if engine == 'torch' and exported is not None:
             raise SettingError('exported is of engines other than torch')
-        if engine != 'torch' and world:
-            raise SettingError(f'world joints are of engine torch, got {engine}')
         if not math.isfinite(kpt_thr):
             raise SettingError(f'kpt_thr must be a number, got {kpt_thr}')
         parse_box(box)

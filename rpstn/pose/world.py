@@ -10,6 +10,7 @@ Shapes: N people, L = 39 landmarks, K = 33 of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +20,13 @@ from rpstn.errors import SettingError
 
 from .models.blazepose_head import LANDMARKS, NUM_JOINTS
 from .models.guided_blazepose import GuidedBlazePose
+
+
+class World(Protocol):
+    """What knows joints in metres of the crops that have just been looked at."""
+
+    def take(self, rotations: Sequence[float]) -> np.ndarray:
+        """As :meth:`WorldJoints.take`."""
 
 
 class WorldJoints:
@@ -35,10 +43,9 @@ class WorldJoints:
     def __init__(self, model: nn.Module | None) -> None:
         guides = [m for m in model.modules() if isinstance(m, GuidedBlazePose)] if model else []
         if not guides:
-            kind = type(model).__name__ if model is not None else 'an exported graph'
             raise SettingError(
-                'world joints need engine torch and a model built on GuidedBlazePose, such as '
-                f'RPSTN-Lite; got {kind} without'
+                'world joints need a model built on GuidedBlazePose, such as RPSTN-Lite; got '
+                f'{type(model).__name__} without'
             )
         self._head = guides[0].head
         self._codes: list[Tensor] = []
@@ -58,14 +65,54 @@ class WorldJoints:
             (N, K, 3) float64, metres from the middle of the hips, in the image's axes: x right,
             y down, z away from the camera.
         """
+        return _joints(self.in_crops().float().cpu().numpy(), rotations)
+
+    def in_crops(self) -> Tensor:
+        """(N, 3 L) metres in the axes of the crops seen since the last call."""
         codes, self._codes = torch.cat(self._codes), []
-        world = self._head.world(codes).float().cpu().numpy().astype(np.float64)
-        world = world.reshape(-1, LANDMARKS, 3)[: len(rotations), :NUM_JOINTS]
-        return turned_back(world, rotations)
+        return self._head.world(codes).flatten(1)
 
     def close(self) -> None:
         """Listen no more."""
         self._hook.remove()
+
+
+class GraphWorldJoints:
+    """Joints in metres that an exported graph answers beside its heatmaps.
+
+    Args:
+        stepper: whose ``world`` holds them after each step, (N, 3 L) in the axes of the crops.
+
+    Raises:
+        SettingError: its graphs answer none.
+    """
+
+    def __init__(self, stepper: Any) -> None:
+        if not getattr(stepper, 'has_world', False):
+            raise SettingError(
+                'world joints need graphs that answer them: export a model built on '
+                'GuidedBlazePose, such as RPSTN-Lite, again'
+            )
+        self._stepper = stepper
+
+    def take(self, rotations: Sequence[float]) -> np.ndarray:
+        """As :meth:`WorldJoints.take`."""
+        return _joints(self._stepper.world, rotations)
+
+
+def world_of(stepper: object) -> World:
+    """The joints in metres of what takes frames through the recurrence.
+
+    Raises:
+        SettingError: it has none.
+    """
+    model = getattr(stepper, 'model', None)
+    return GraphWorldJoints(stepper) if model is None else WorldJoints(model)
+
+
+def _joints(in_crops: np.ndarray, rotations: Sequence[float]) -> np.ndarray:
+    world = in_crops.astype(np.float64).reshape(-1, LANDMARKS, 3)
+    return turned_back(world[: len(rotations), :NUM_JOINTS], rotations)
 
 
 def turned_back(world: np.ndarray, rotations: Sequence[float]) -> np.ndarray:

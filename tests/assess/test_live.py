@@ -139,4 +139,4 @@ def test_it_counts_in_a_window():
         screen.terminate()
         screen.wait()
     assert done.returncode == 0, done.stderr[-2000:]
-    assert '1 whole repetition; the last: Go down until the thighs are level.' in done.stdout
+    assert '1 whole repetition; the last: Go down until the thighs are level: ' in done.stdout

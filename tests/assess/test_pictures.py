@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from rpstn.assess.pictures import Painter, write
+from rpstn.assess.pictures import Painter, fitting, write
 from rpstn.video.frames import open_frames
 
 FACE = ('nose', 'left_eye', 'right_eye', 'left_mouth', 'right_mouth')
@@ -55,6 +55,15 @@ def test_count_phase_and_angle_are_written(assessment, video):
     with_text, without = painter(image, index), painter(image, index, caption=False)
     changed = (with_text != without).any(-1)
     assert changed[:140, :400].any() and not changed[200:].any()
+
+
+def test_letters_are_as_large_as_fits():
+    image = np.zeros((40, 300, 3), np.uint8)
+    text = 'Go down until the thighs are level'
+    size = fitting(text, 30, 280)
+    write(image, text, (10, 5), size)
+    assert not image[:, 292:].any() and image[:, 250:290].any()
+    assert fitting('Go', 30, 280) == 30 and fitting(text, 30, 1) == 8
 
 
 def test_letters_that_do_not_fit_are_cut_off():

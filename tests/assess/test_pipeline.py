@@ -224,6 +224,24 @@ def test_the_command_line_takes_centimetres(blank, tmp_path, capsys):
     assert capsys.readouterr().err == '--height must be 100 to 250 cm, got 1.75\n'
 
 
+@pytest.mark.slow
+def test_who_leaves_the_picture_does_no_repetition(assessor, tmp_path):
+    """Though they are imagined for some frames, with knees that bend."""
+    source = open_frames(CLIP)
+    images = [frame.image for frame in source]
+    path = tmp_path / 'leaves.mp4'
+    with VideoWriter(path, source.fps, source.size) as writer:
+        for image in [*images[:36], *[np.full_like(images[0], 90)] * 30, *images[36:]]:
+            writer.write(image)
+    found = assessor(open_frames(path))
+    assert [one.partial for one in found.repetitions] == [False]
+    (away,) = [note for note in found.notes if note.kind == 'away']
+    assert 'not seen for 2.' in away.text
+
+
 def test_one_line_names_the_most_important(assessment):
+    one, *others = assessment.repetitions
+    cut = replace(assessment, repetitions=(replace(one, partial=True), *others), findings=())
+    assert in_one_line(cut) == f'{LOOPS - 1} repetition and 1 partial, no fault seen'
     assert in_one_line(assessment).startswith(f'{LOOPS} repetitions; confirmed: repetition')
     assert in_one_line(replace(assessment, findings=())) == f'{LOOPS} repetitions, no fault seen'

@@ -76,6 +76,15 @@ def test_which_of_several_people_was_followed(x, where):
     assert where in note.text
 
 
+@pytest.mark.parametrize(('frames', 'away'), [(11, False), (12, True)])
+def test_who_leaves_for_a_moment(frames, away):
+    gone = track()
+    gone.scores[10 : 10 + frames] = 0  # at 25 frames a second
+    notes = kinds(remarks.on_people([1], gone, [gone]))
+    assert ('away' in notes) is away
+    assert not away or 'not seen for 0.5 s' in notes['away'].text
+
+
 def test_lost_and_found_again():
     note = kinds(remarks.on_people([1], track(50), [track(50), track(20)]))['lost']
     assert '50 of 70 frames' in note.text
@@ -103,6 +112,7 @@ def angles(knee, hip):
         left_knee_flexion=knee * wave,
         right_knee_flexion=knee * wave,
         hip_drop=hip / 2 * wave,
+        trunk_lean=hip / 4 * wave,
     )
 
 
@@ -110,6 +120,13 @@ def test_no_repetition_and_another_exercise():
     still = kinds(remarks.on_movement(angles(5, 5), [], SQUAT, 'oblique', joints()))
     assert still['no_repetition'].stops
     assert 'does not look like a squat' in still['no_repetition'].text
+    unseen = kinds(remarks.on_movement(angles(5, 5), [], SQUAT, 'oblique', joints(), True))
+    assert 'expected 45 or more; parts of the body cannot' in unseen['no_repetition'].text
+    for lean, exercise, told in ((61, 'squat', True), (59, 'squat', False), (39, 'push_up', True)):
+        body = dict(angles(5, 5), trunk_lean=np.full(50, float(lean)), elbow_flexion=np.zeros(50))
+        found = remarks.on_movement(body, [], load_exercise(exercise), 'oblique', joints())
+        text = kinds(found)['no_repetition'].text
+        assert (f'trunk lean is about {lean}° for most of the time' in text) is told
     one = [Repetition(0, 25, 49, False, 1, 0, 1)]
     other = kinds(remarks.on_movement(angles(120, 5), one, SQUAT, 'oblique', joints()))
     assert not other['another_exercise'].stops

@@ -32,6 +32,7 @@ from rpstn.pose.bodies import Body  # noqa: E402
 from rpstn.pose.crops import Cropper  # noqa: E402
 from rpstn.pose.models import propagation  # noqa: E402
 from rpstn.pose.streaming.streaming import TorchStepper  # noqa: E402
+from rpstn.pose.world import world_of  # noqa: E402
 
 from tiny_rpstn import CHANNELS, JOINTS, SIZE, tiny_config  # noqa: E402
 
@@ -211,6 +212,36 @@ def test_lite_is_exported_whole_for_any_batch(lite, batch):
     np.testing.assert_allclose(np.stack(found, 1), wanted, atol=1e-4 * np.abs(wanted).max())
     (found,) = session(exported.file('clip')).run(None, dict(clips=clips[:, :2].numpy()))
     np.testing.assert_allclose(found, wanted[:, :2], atol=1e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(
+    'engine, precision',
+    [
+        ('onnx', 'float32'),
+        ('onnx', 'int8'),
+        pytest.param('openvino', 'float32', marks=pytest.mark.slow),
+    ],
+)
+def test_exported_lite_answers_joints_in_metres_too(lite, engine, precision):
+    """Of several people, in their first frame and after it."""
+    pytest.importorskip(dict(onnx='onnxruntime').get(engine, engine))
+    model, exported = lite
+    clips = torch.stack(upright_clips(model, 2))
+    steppers = TorchStepper(model), build_stepper(exported, engine, precision)
+    expected, found = (in_metres(stepper, clips) for stepper in steppers)
+    assert expected.shape == (3, 2, 33, 3) and np.ptp(expected, axis=2).min() > 1e-3
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def in_metres(stepper, clips):
+    """(T, N, 33, 3) of clips that are followed."""
+    world, found = world_of(stepper), []
+    state = stepper.start(clips[:, 0])
+    found.append(world.take([10.0, 0.0]))
+    for t in range(1, clips.shape[1]):
+        state = stepper.step(clips[:, t], *state)
+        found.append(world.take([10.0, 0.0]))
+    return np.stack(found)
 
 
 def test_lite_in_integers_is_its_propagation_alone(lite):

@@ -1,6 +1,7 @@
 """docs/angles.md shows the tables as they are in the code; this file writes them, too:
 ``python tests/docs/test_angles_page.py``."""
 
+import json
 import re
 from pathlib import Path
 
@@ -60,8 +61,9 @@ def cited() -> str:
 
 def exercise() -> str:
     text = (FOLDER / 'squat.json').read_text(encoding='utf-8')
-    first_rule = text.index('}', text.index('"rules"')) + 1
-    return f'```json\n{text[:first_rule]}\n```'
+    first_rule = text.index('{', text.index('"rules"'))
+    _, end = json.JSONDecoder().raw_decode(text, first_rule)
+    return f'```json\n{text[:end]},\n    ...\n```'
 
 
 TABLES = dict(angles=angles, errors=errors, cited=cited, exercise=exercise)

@@ -81,6 +81,7 @@ def measured(joints, key, upright=True):
         (dict(elbow=75), 'right_elbow_flexion', 75),
         (dict(), 'stance_width', 1),
         (dict(), 'asymmetry', 0),
+        (dict(knee=100, shank=30), 'stride', 0),
         (dict(), 'neck', 45),
         (dict(trunk=10), 'body_line', 10),
         (dict(trunk=-25), 'body_line', -25),
@@ -92,6 +93,16 @@ def measured(joints, key, upright=True):
 )
 def test_known_poses(pose, key, value):
     assert measured(person(**pose), key) == pytest.approx(value, abs=1e-6)
+
+
+def test_stride_is_between_the_thighs_whichever_is_ahead():
+    for ahead in (1, -1):
+        joints = person()
+        for side, degrees in (('left', ahead * 30), ('right', ahead * -20)):
+            swing = np.array([0, -math.cos(math.radians(degrees)), math.sin(math.radians(degrees))])
+            hip, knee = (SKELETON.index(f'{side}_{part}') for part in ('hip', 'knee'))
+            joints[0, knee] = joints[0, hip] + 0.4 * swing
+        assert measured(joints, 'stride') == pytest.approx(50, abs=1e-6)
 
 
 def test_knee_valgus_is_the_turn_of_the_leg_against_the_foot():

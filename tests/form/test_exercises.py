@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rpstn.data.paths import find_data
+from rpstn.data.ui_prmd import FRAMES_PER_SECOND, read_ui_prmd
 from rpstn.errors import RPSTNError
 from rpstn.form.angle_table import angle_of
 from rpstn.form.angles import measure_angles
@@ -167,6 +168,29 @@ def test_simulated_push_ups_are_counted(moving):
         angles, times = moving('push_up', seed)
         found = count(angles, times, load_exercise('push_up'))
         assert 2 <= len(found) <= 9 and all(r.end < n.start for r, n in zip(found, found[1:]))
+
+
+@pytest.mark.parametrize('movement, word', [('m03', ''), ('m05', 'stride at the bottom is ')])
+def test_lunges_by_optical_capture_are_counted_and_told_from_sit_to_stand(movement, word):
+    """Ten in a row; of two people, who were not looked at when thresholds were."""
+    try:
+        folder = find_data(f'ui_prmd_vicon/{movement}.npz').parent
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    lunge, rows = load_exercise('lunge'), {}
+    for one in read_ui_prmd(folder, (movement,)):
+        if one.subject in ('s06', 's07'):
+            rows.setdefault((one.subject, one.correct), []).append(one.joints('blazepose33'))
+    for (subject, correct), parts in rows.items():
+        joints = np.concatenate(parts)
+        angles = measure_angles(joints, 'blazepose33')
+        found = count(angles, np.arange(len(joints)) / FRAMES_PER_SECOND, lunge)
+        assert not any(repetition.partial for repetition in found)
+        # One recording begins in the middle of a lunge, which therefore is none.
+        assert len(found) == 10 - ((movement, subject, correct) == ('m03', 's06', True))
+        said = looks_different(angles, found, lunge)
+        assert bool(said) == bool(word) and word in said
+    assert len(rows) == 4
 
 
 def test_presses_of_a_depth_camera_are_about_ten():

@@ -125,6 +125,15 @@ def test_what_is_no_repetition(ways):
     assert found(*ways) == []
 
 
+@pytest.mark.parametrize('missing, number', [(0, 2), (1, 2), (2, 1)])
+def test_slow_ones_are_counted_at_one_frame_a_second(missing, number):
+    """As a busy machine sees a camera; one frame may be missing, two end what goes on."""
+    angle, times = motion((5, 0), (5, 3), *2 * [(110, 5), (110, 2), (5, 5), (5, 3)], fps=1)
+    kept = np.r_[:9, 9 + missing : len(times)]
+    repetitions = find_repetitions(angle[kept], times[kept], COUNTING)
+    assert len(repetitions) == number and not any(one.partial for one in repetitions)
+
+
 @pytest.mark.parametrize('gap, number', [(0.4, 3), (0.7, 2)])
 def test_short_gaps_are_bridged_and_long_ones_end_what_goes_on(gap, number):
     angle, times = motion(*times_of(5, 110, 3))

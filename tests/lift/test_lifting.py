@@ -51,14 +51,25 @@ def test_nominal_metres_stay_without_a_height():
     assert np.linalg.norm(thigh[0]) == pytest.approx(0.9 * 0.245 * HEIGHT, rel=1e-3)
 
 
-def test_the_lost_are_not_known():
+@pytest.mark.parametrize('share, state', [(1.0, 'lost'), (0.49, 'tracked'), (0.0, 'tracked')])
+def test_the_lost_are_not_known(share, state):
+    """Nor who is seen less than half as well as usual: nobody is there any more."""
     seen = results(squat())
-    seen[20] = replace(seen[20], people=(replace(seen[20].people[0], state='lost'),))
+    person = seen[20].people[0]
+    person = replace(person, scores=share * person.scores, state=state)
+    seen[20] = replace(seen[20], people=(person,))
     track = longest_track(tracks_of(seen))
     joints = lift(track)
     assert np.isnan(joints.joints[20]).all() and (joints.scores[20] == 0).all()
     assert np.isnan(track.keypoints[20]).all()
     assert np.isfinite(joints.joint('left_knee')[[19, 21]]).all()
+
+
+def test_who_is_seen_half_as_well_as_usual_is_there():
+    seen = results(squat())
+    person = seen[20].people[0]
+    seen[20] = replace(seen[20], people=(replace(person, scores=0.51 * person.scores),))
+    assert np.isfinite(longest_track(tracks_of(seen)).keypoints[20]).any()
 
 
 def test_another_source_needs_only_to_be_registered():

@@ -20,7 +20,7 @@ from rpstn.pose.bodies import Body, body_of_box
 from rpstn.pose.models.blazepose_head import BlazePoseHead
 from rpstn.pose.models.guided_blazepose import GuidedBlazePose
 from rpstn.pose.streaming.streaming import StreamingRPSTN
-from rpstn.pose.world import WorldJoints, turned_back
+from rpstn.pose.world import WorldJoints, turned_back, world_of
 from rpstn.results import FrameResult
 from rpstn.skeletons import SKELETONS
 from rpstn.video.frames import Frame
@@ -150,9 +150,12 @@ def test_clips_and_streams_answer_them_when_asked(model, image, tmp_path):
         assert (found.people[0].world is not None) == world
 
 
-def test_other_engines_are_refused_before_anything_is_exported():
-    with pytest.raises(SettingError, match='world joints are of engine torch, got onnx'):
-        PoseInferencer(engine='onnx', world=True)
+def test_graphs_without_them_are_refused():
+    class Stepper:
+        input_size, num_joints = (256, 256), 33
+
+    with pytest.raises(SettingError, match='export a model built on GuidedBlazePose'):
+        world_of(Stepper())
 
 
 def test_other_skeletons_and_plain_values_keep_them():

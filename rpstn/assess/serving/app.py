@@ -2,27 +2,27 @@
 
     GET    /                    the page
     POST   /jobs?name=...       a video, as the body; answers the job
+    GET    /jobs                all of them
     GET    /jobs/ID             the job
     GET    /jobs/ID/files/NAME  one of the results
     DELETE /jobs/ID             removes all of it
     POST   /live?source=...     starts to count from a camera or stream, one at a time
+    GET    /live                what it counts
     GET    /live/pictures       what it sees, JPEG after JPEG
-    GET    /live/events         what it counts, as server-sent events
     DELETE /live                stops
+    GET    /events              both lists, whenever they change, as server-sent events
 
-Other pages that a browser has open must not reach it: requests are refused whose Host is not this
-machine (a name that was made to point here), or whose Origin or Sec-Fetch-Site says that another
-page sent them.
+Who may ask for it: :mod:`rpstn.assess.serving.door`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
+from typing import Any
 
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingResponse
@@ -33,6 +33,8 @@ from rpstn.form.exercises import known_exercises, load_exercise
 from rpstn.lift.scale import HEIGHTS
 
 from ..report import DATA, MARKERS, PAGE, TABLE, VIDEO
+from .door import Door
+from .events import Crowded, Events
 from .jobs import DONE, Full, Job, Jobs, Limits
 from .live_session import LiveSession
 
@@ -55,17 +57,18 @@ _HEADERS = {
     'Referrer-Policy': 'no-referrer',
     'Cache-Control': 'no-store',
 }
-_LOOK, _LOOK_AT_PICTURES = 0.3, 0.03  # seconds between looks at what is watched
+_LOOK_AT_PICTURES = 0.02  # seconds between looks at what is watched
 _LOWEST, _HIGHEST = (round(100 * height) for height in HEIGHTS)  # cm
 _EXERCISE = Query('squat', pattern='^[a-z_]+$', max_length=40)
 
 
-def build_app(jobs: Jobs, port: int) -> FastAPI:
+def build_app(jobs: Jobs, door: Door, stopping: Callable[[], bool] = lambda: False) -> FastAPI:
     """The application.
 
     Args:
         jobs: the queue, closed with it.
-        port: it is served on; other Hosts are refused.
+        door: who is let in.
+        stopping: whether the page is being stopped, which ends what is streamed.
     """
 
     @asynccontextmanager
@@ -75,21 +78,12 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
         await asyncio.to_thread(jobs.close)
 
     app = FastAPI(openapi_url=None, lifespan=lifespan)
-    hosts = {f'{name}:{port}' for name in ('127.0.0.1', 'localhost')}
-    origins = {f'http://{host}' for host in hosts}
 
     @app.middleware('http')
     async def only_this_page(
         request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
-        sent = request.headers
-        if sent.get('host') not in hosts:
-            return Response('another host', 421)
-        if sent.get('origin', next(iter(origins))) not in origins or sent.get(
-            'sec-fetch-site', 'none'
-        ) not in ('none', 'same-origin'):
-            return Response('another page may not ask for this', 403)
-        response = await call_next(request)
+        response = door.answer(request) or await call_next(request)
         response.headers.update(_HEADERS)
         response.headers.setdefault('Content-Security-Policy', _PAGE_POLICY)
         return response
@@ -103,9 +97,15 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
                 live.pop().close()
 
     def running() -> LiveSession:
-        if not live:
-            raise HTTPException(404, 'nothing is being watched')
-        return live[0]
+        if session := next(iter(live[:]), None):
+            return session
+        raise HTTPException(404, 'nothing is being watched')
+
+    def watched() -> dict[str, Any] | None:
+        return next((session.to_dict() for session in live[:]), None)
+
+    events = Events(dict(jobs=jobs.to_list, live=watched), stopping)
+    app.state.events = events
 
     def check_exercise(name: str) -> None:
         if name not in known_exercises():
@@ -182,6 +182,17 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
         jobs.add(job)
         return job.to_dict(jobs.ahead(job))
 
+    @app.get('/events')
+    async def listen() -> StreamingResponse:
+        try:
+            return StreamingResponse(events.listen(), media_type='text/event-stream')
+        except Crowded:
+            raise HTTPException(429, 'too many pages listen') from None
+
+    @app.get('/jobs')
+    def look_at_all() -> list[dict]:
+        return jobs.to_list()
+
     @app.get('/jobs/{number}')
     def look(number: str) -> dict:
         job = known(number)
@@ -204,11 +215,16 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
     @app.post('/live', status_code=201)
     def start_live(
         source: str = Query(min_length=1, max_length=500), exercise: str = _EXERCISE
-    ) -> None:
+    ) -> dict:
         check_exercise(exercise)
         with changing:
             stop_live()
             live.append(LiveSession(source.strip(), exercise))
+            return live[0].to_dict()
+
+    @app.get('/live')
+    def look_at_live() -> dict | None:
+        return watched()
 
     @app.get('/live/pictures')
     async def pictures() -> StreamingResponse:
@@ -216,7 +232,7 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
 
         async def newest() -> AsyncIterator[bytes]:
             seen = 0
-            while True:
+            while not stopping():
                 number, picture = session.picture
                 if number != seen:
                     seen = number
@@ -226,20 +242,6 @@ def build_app(jobs: Jobs, port: int) -> FastAPI:
                 await asyncio.sleep(_LOOK_AT_PICTURES)
 
         return StreamingResponse(newest(), media_type='multipart/x-mixed-replace; boundary=next')
-
-    @app.get('/live/events')
-    async def live_events() -> StreamingResponse:
-        session = running()
-
-        async def changes() -> AsyncIterator[str]:
-            while True:
-                now = session.state
-                yield f'data: {json.dumps(now)}\n\n'
-                if now['ended']:
-                    return
-                await asyncio.sleep(_LOOK)
-
-        return StreamingResponse(changes(), media_type='text/event-stream')
 
     @app.delete('/live', status_code=204)
     def end_live() -> None:

@@ -139,6 +139,12 @@ class Jobs:
             waiting = [one for one in self._jobs.values() if one.state in (WAITING, RUNNING)]
             return waiting.index(job) if job in waiting else 0
 
+    def to_list(self) -> list[dict[str, Any]]:
+        """All jobs, in the order in which they came, for the page."""
+        with self._changed:
+            self._expire()
+            return [job.to_dict(self.ahead(job)) for job in self._jobs.values()]
+
     def close(self) -> None:
         """End, and delete everything."""
         with self._changed:

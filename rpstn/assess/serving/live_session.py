@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 
 _LARGEST = 720  # pixels, of the longer side of a picture that is shown
 _QUALITY = 80  # of JPEG
+_NUMBERS = itertools.count(1)
 
 
 class LiveSession:
@@ -29,11 +31,16 @@ class LiveSession:
         self._process = context.Process(target=_watch, args=(theirs, source, exercise), daemon=True)
         self._process.start()
         theirs.close()
+        self.number = next(_NUMBERS)
         self.picture = 0, b''
         """The newest, JPEG, and how many there were."""
         self.state: dict[str, Any] = dict(text='Opening.', ended=False)
         """What is known: the fields of :class:`rpstn.assess.live.LiveState`, or ``text``."""
         threading.Thread(target=self._receive, name='live', daemon=True).start()
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the page: what is known, and of which session."""
+        return dict(self.state, session=self.number)
 
     def close(self) -> None:
         """End it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import tempfile
 from collections.abc import Callable
@@ -10,8 +11,6 @@ from pathlib import Path
 from rpstn.errors import RPSTNError, SettingError
 
 from .jobs import Jobs, Limits
-
-ADDRESS = '127.0.0.1'
 
 
 def serve(
@@ -22,7 +21,7 @@ def serve(
     Args:
         port: of 127.0.0.1; 0 takes any that is free.
         limits: what is taken.
-        say: takes a line with the address.
+        say: takes a line with the address, and in it the token without which nobody is let in.
 
     Raises:
         SettingError: the port cannot be had.
@@ -32,6 +31,7 @@ def serve(
         import uvicorn
 
         from .app import build_app
+        from .door import ADDRESS, Door
     except ImportError as error:
         raise RPSTNError(f'{error}; rpstn serve needs: pip install fastapi uvicorn') from None
     with socket.socket() as listener:
@@ -42,9 +42,12 @@ def serve(
             raise SettingError(f'--port {port}: cannot be had, {error.strerror}') from None
         port = listener.getsockname()[1]
         with tempfile.TemporaryDirectory(prefix='rpstn-serve-') as folder:
-            app = build_app(Jobs(Path(folder), limits or Limits()), port)
-            say(f'http://{ADDRESS}:{port}/ (Ctrl-C ends; videos and reports are removed then)')
+            door = Door(port, secrets.token_urlsafe(16))
+            jobs = Jobs(Path(folder), limits or Limits())
+            app = build_app(jobs, door, lambda: server.should_exit)
             config = uvicorn.Config(
                 app, log_level='warning', timeout_graceful_shutdown=2, server_header=False
             )
-            uvicorn.Server(config).run(sockets=[listener])
+            server = uvicorn.Server(config)
+            say(f'{door.address} (Ctrl-C ends; videos and reports are removed then)')
+            server.run(sockets=[listener])

@@ -5,15 +5,11 @@ const files = {
   'report.html': 'Report', 'video.mp4': 'Video', 'report.json': 'JSON', 'angles.csv': 'Angles (CSV)',
   'joints.trc': 'Joints (TRC)',
 };
-const LOOK = 500; // milliseconds between looks at a job
-const KEPT = 'jobs'; // their ids, which outlive a reload of the page
+const ASK = 1000; // milliseconds between questions while there is no stream
+const AGAIN = 10000; // and until a stream that was refused is asked for again
 let dropped = null;
 
-function kept() { return JSON.parse(sessionStorage.getItem(KEPT) || '[]'); }
-
-function keep(ids) { sessionStorage.setItem(KEPT, JSON.stringify(ids)); }
-
-function say(text) { $('said').textContent = text; }
+function say(text) { if ($('said').textContent !== text) $('said').textContent = text; }
 
 function element(tag, text, attributes = {}) {
   const made = document.createElement(tag);
@@ -23,6 +19,7 @@ function element(tag, text, attributes = {}) {
 }
 
 function words(job) {
+  if (job.state === 'sent') return 'Being sent.';
   if (job.state === 'waiting') return job.ahead ? `Waiting; ${job.ahead} before it.` : 'Waiting.';
   if (job.state === 'running') {
     return job.seconds ? `Looking: ${job.seconds.toFixed(1)} s of the video so far.` : 'Starting.';
@@ -30,11 +27,11 @@ function words(job) {
   return job.state === 'failed' ? `No report: ${job.text}` : job.text;
 }
 
+function ended(job) { return job.state === 'done' || job.state === 'failed'; }
+
 function show(item, job) {
-  const parts = [element('h3', job.name), element('p', words(job))];
-  if (job.state === 'waiting' || job.state === 'running') {
-    parts.push(element('progress', '', { 'aria-label': `Progress of ${job.name}` }));
-  }
+  const parts = [element('h3', job.name), element('p', words(job), { class: 'words' })];
+  if (!ended(job)) parts.push(element('progress', '', { 'aria-label': `Progress of ${job.name}` }));
   if (job.state === 'done') {
     const links = element('p', '');
     for (const [name, title] of Object.entries(files)) {
@@ -46,37 +43,28 @@ function show(item, job) {
   const remove = element('button', 'Remove', { type: 'button', class: 'plain', 'aria-label': `Remove ${job.name}` });
   remove.addEventListener('click', async () => {
     await fetch(`/jobs/${job.id}`, { method: 'DELETE' });
-    forget(item, job.id);
+    item.remove();
     say(`${job.name} was removed.`);
   });
   parts.push(remove);
   item.replaceChildren(...parts);
 }
 
-function forget(item, id) {
-  item.remove();
-  keep(kept().filter((one) => one !== id));
-}
+const shown = new Map(); // by a job's id what was told of it last, and where it stands
 
-function ended(job) { return job.state === 'done' || job.state === 'failed'; }
-
-// Asked for again and again, as a browser keeps few connections open at a time.
-async function follow(job) {
-  $('none').hidden = true;
-  const item = element('li', '');
-  $('jobs').prepend(item);
-  show(item, job);
-  let shown = JSON.stringify(job);
-  while (!ended(job)) {
-    await new Promise((resolve) => { setTimeout(resolve, LOOK); });
-    const answer = await fetch(`/jobs/${job.id}`).catch(() => null);
-    if (!answer) { say('The page has been stopped.'); return; }
-    if (!answer.ok) { forget(item, job.id); return; }
-    job = await answer.json();
-    if (JSON.stringify(job) === shown) continue; // a button keeps its focus
-    shown = JSON.stringify(job);
-    show(item, job);
-    if (ended(job)) say(`${job.name}: ${words(job)}`);
+function showJobs(jobs) {
+  $('none').hidden = jobs.length > 0;
+  const there = new Set(jobs.map((job) => job.id));
+  for (const [id, { item }] of shown) if (!there.has(id)) { item.remove(); shown.delete(id); }
+  for (const job of jobs) {
+    const before = shown.get(job.id);
+    const item = before ? before.item : element('li', '');
+    shown.set(job.id, { job, item });
+    if (!before) $('jobs').prepend(item);
+    // A button that is pressed or has the focus stays the same one.
+    if (before && before.job.state === job.state) item.querySelector('.words').textContent = words(job);
+    else show(item, job);
+    if (before && ended(job) && !ended(before.job)) say(`${job.name}: ${words(job)}`);
   }
 }
 
@@ -95,18 +83,7 @@ async function send(file) {
     return;
   }
   say(`${file.name} was sent.`);
-  keep([...kept(), said.id]);
-  follow(said);
 }
-
-async function followKept() {
-  for (const id of kept()) {
-    const answer = await fetch(`/jobs/${id}`).catch(() => null);
-    if (answer && answer.ok) follow(await answer.json());
-    else keep(kept().filter((one) => one !== id));
-  }
-}
-followKept();
 
 $('form').addEventListener('submit', async (event) => {
   event.preventDefault();
@@ -131,18 +108,21 @@ for (const kind of ['dragover', 'dragleave', 'drop']) {
   });
 }
 
-let counting = null;
+let watching = null; // the number of what this page has asked to watch
+let live = null; // what was told of it last
 let told = 0;
 
 function stopLive(text) {
-  if (counting) counting.close();
-  counting = null;
+  watching = null;
   $('picture').hidden = $('stop').hidden = true;
   $('picture').removeAttribute('src');
   $('counted').textContent = text;
 }
 
 function showLive(state) {
+  live = state;
+  if (watching === null || (state && state.session < watching)) return;
+  if (!state || state.session > watching) { stopLive('Stopped.'); return; }
   if (state.ended) { stopLive(state.text); return; }
   if (state.text) { $('counted').textContent = state.text; return; }
   const angle = state.angle === null ? '' : `, ${Math.round(state.angle)}°`;
@@ -159,12 +139,37 @@ $('watch').addEventListener('submit', async (event) => {
   const options = new URLSearchParams({ source: $('source').value, exercise: $('exercise').value });
   const answer = await fetch(`/live?${options}`, { method: 'POST' });
   if (!answer.ok) { stopLive('This cannot be watched.'); return; }
+  watching = (await answer.json()).session;
   $('picture').src = `/live/pictures?${Date.now()}`;
   $('picture').hidden = $('stop').hidden = false;
-  counting = new EventSource('/live/events');
-  counting.onmessage = (message) => showLive(JSON.parse(message.data));
+  if (live && live.session === watching) showLive(live); // it was quicker than the answer
 });
 $('stop').addEventListener('click', async () => {
   stopLive('Stopped.');
   await fetch('/live', { method: 'DELETE' });
 });
+
+// One stream tells all; without it the page asks.
+let asking = null;
+
+async function ask() {
+  const answers = await Promise.all([fetch('/jobs'), fetch('/live')]).catch(() => null);
+  if (!answers) say('The page has been stopped.');
+  else if (!answers.every((answer) => answer.ok)) say('Open the address that rpstn serve has printed.');
+  else {
+    showJobs(await answers[0].json());
+    showLive(await answers[1].json());
+  }
+}
+
+function listen() {
+  const stream = new EventSource('/events');
+  stream.addEventListener('jobs', (message) => showJobs(JSON.parse(message.data)));
+  stream.addEventListener('live', (message) => showLive(JSON.parse(message.data)));
+  stream.addEventListener('open', () => { clearInterval(asking); asking = null; });
+  stream.addEventListener('error', () => {
+    asking ??= setInterval(ask, ASK);
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN);
+  });
+}
+listen();

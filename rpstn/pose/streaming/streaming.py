@@ -42,7 +42,7 @@ from ..decoding import decode_heatmaps
 from ..finders import FoundPerson, PersonFinder, WholeFrame
 from ..followed_body import FollowedBody, Follower, box_about
 from ..models.estimator import VideoPoseEstimator
-from ..world import WorldJoints
+from ..world import world_of
 from .checks import check_found, check_frame, check_options, check_place
 from .people import Boxes, FollowedPerson, Stream, Task, by_number, cut_crops, together
 from .steppers import Stepper, TorchStepper, meta_of
@@ -88,7 +88,7 @@ class StreamingRPSTN:
         cropper, decoder: in place of the config's.
         meta: MMPose's data set meta, which results are drawn by. Defaults to the model's, or to
             that of the config's test data.
-        world: answer people's joints in metres, too; torch, and models built on BlazePose.
+        world: answer people's joints in metres, too, of models built on BlazePose.
 
     Raises:
         SettingError: no config, an option out of range, upright crops of joints without hips and
@@ -141,7 +141,7 @@ class StreamingRPSTN:
         self.keep_iou = keep_iou
         self.find_every = find_every
         self.max_lost = max_lost
-        self._world = WorldJoints(getattr(stepper, 'model', None)) if world else None
+        self._world = world_of(stepper) if world else None
         self._streams: dict[Hashable, Stream] = {}
 
     def step(

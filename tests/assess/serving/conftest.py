@@ -5,11 +5,13 @@ import json
 import socket
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 import uvicorn
 
 from rpstn.assess.serving.app import build_app
+from rpstn.assess.serving.door import Door
 from rpstn.assess.serving.jobs import Jobs, Limits
 
 
@@ -20,16 +22,18 @@ class Page:
         self.jobs = Jobs(folder, Limits(**limits))
         listener = socket.create_server(('127.0.0.1', 0))
         self.port = listener.getsockname()[1]
-        self.server = uvicorn.Server(
-            uvicorn.Config(build_app(self.jobs, self.port), log_level='critical')
-        )
+        self.door = Door(self.port, 'secret')
+        self.app = build_app(self.jobs, self.door, lambda: self.server.should_exit)
+        self.server = uvicorn.Server(uvicorn.Config(self.app, log_level='critical'))
         self.thread = threading.Thread(target=self.server.run, args=([listener],))
         self.thread.start()
 
     def ask(self, method, path, body=None, **headers):
-        """Status, headers and body."""
+        """Status, headers and body; with the cookie, unless another is given."""
         connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=120)
-        headers = {name.replace('_', '-'): value for name, value in headers.items()}
+        headers = {'Cookie': f'{self.door.cookie}=secret'} | {
+            name.replace('_', '-'): value for name, value in headers.items()
+        }
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
         found = answer.status, dict(answer.getheaders()), answer.read()
@@ -40,6 +44,16 @@ class Page:
         """The job, or status and detail."""
         status, _, said = self.ask('POST', f'/jobs?{query}', body, **headers)
         return json.loads(said) if status == 201 else (status, json.loads(said)['detail'])
+
+    @contextmanager
+    def listening(self):
+        """What is streamed, line after line, until it is left."""
+        with socket.create_connection(('127.0.0.1', self.port), timeout=30) as connection:
+            head = f'GET /events HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n'
+            cookie = f'Cookie: {self.door.cookie}=secret\r\n\r\n'
+            connection.sendall((head + cookie).encode())
+            with connection.makefile() as lines:
+                yield (line.strip() for line in lines)
 
     def told(self, job):
         """All that is said of a job until it ends."""

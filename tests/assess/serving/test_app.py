@@ -1,17 +1,23 @@
 """The page over HTTP, as a browser asks, and as another page or a hostile client would."""
 
 import errno
+import json
 import multiprocessing
 import os
 import socket
 import threading
 import time
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import pytest
+import uvicorn
 
 from rpstn.assess.serving.jobs import Full, Jobs, Limits, shown
+from rpstn.assess.serving.run import serve
 from rpstn.assess.serving.worker import Task, TaskFailed, Worker
+
+from .conftest import Page
 
 SQUAT = Path(__file__).parents[3] / 'demo/squat.mp4'
 
@@ -76,6 +82,96 @@ def test_other_pages_do_not_reach_it(page, headers, status):
         assert page.ask('POST', '/jobs', b'x', **headers)[0] == status
 
 
+@pytest.mark.parametrize('token', ['', 'secre', 'secret2', 'Secret', 'gehe\xefm'])
+def test_who_was_not_told_the_token_is_refused(page, token):
+    """As another user of this machine is."""
+    cookie = f'{page.door.cookie}={token}'
+    for path in ('/', f'/?token={quote(token)}', '/page/serve.js', '/jobs', '/events'):
+        status, _, body = page.ask('GET', path, Cookie=cookie)
+        assert (status, body) == (403, b'open the whole address that rpstn serve has printed')
+    assert page.ask('POST', '/jobs', b'x', Cookie=cookie)[0] == 403
+    assert page.ask('DELETE', '/live', Cookie=cookie)[0] == 403
+
+
+def test_the_address_that_is_printed_lets_in_once_and_for_all(page):
+    path = page.door.address.partition(str(page.port))[2]
+    status, headers, _ = page.ask('GET', path, Cookie='')
+    cookie = headers['set-cookie']
+    assert (status, headers['location']) == (303, '/')  # the address shows the token no more
+    assert 'HttpOnly' in cookie and 'samesite=strict' in cookie.lower()
+    assert page.ask('GET', '/', Cookie=cookie.partition(';')[0])[0] == 200
+    assert page.ask('GET', path, Cookie='', Sec_Fetch_Site='cross-site')[0] == 403
+
+
+def test_all_that_changes_is_told_in_one_stream(page):
+    with page.listening() as lines:
+        assert next(lines) == 'HTTP/1.1 200 OK'
+        head = dict(line.split(': ', 1) for line in iter(lambda: next(lines), ''))
+        assert head['content-type'].startswith('text/event-stream')
+        events = _events(lines)
+        assert [next(events)[0] for _ in range(2)] == ['jobs', 'live']  # what is, at first
+        job = page.jobs.new('x', {})
+        assert next(events) == ('jobs', 3, page.jobs.to_list())
+        page.jobs.remove(job)
+        assert next(events) == ('jobs', 4, [])
+        assert page.app.state.events.listeners == 1
+    assert _soon(lambda: not page.app.state.events.listeners)  # the tab has gone
+
+
+def _events(lines):
+    """Name, number and content of each."""
+    fields = {}
+    for line in lines:
+        name, _, value = line.partition(': ')
+        if name == 'data':
+            yield fields['event'], int(fields['id']), json.loads(value)
+        fields[name] = value
+
+
+def test_so_many_listen_at_a_time(page, monkeypatch):
+    monkeypatch.setattr('rpstn.assess.serving.events.LISTENERS', 1)
+    with page.listening() as lines:
+        next(lines)
+        assert _soon(lambda: page.app.state.events.listeners == 1)
+        assert page.ask('GET', '/events')[0] == 429
+        assert page.ask('GET', '/jobs')[::2] == (200, b'[]')  # what is asked for in its place
+        assert page.ask('GET', '/live')[::2] == (200, b'null')
+
+
+def test_silence_is_told_of_and_the_end_ends_what_listens(tmp_path, monkeypatch):
+    monkeypatch.setattr('rpstn.assess.serving.events.HEARTBEAT', 0.0)
+    served = Page(tmp_path / 'jobs')
+    with served.listening() as lines:
+        assert ': nothing new' in (next(lines) for _ in range(30))
+        began = time.monotonic()
+        served.close()
+        list(lines)
+    assert time.monotonic() - began < 5 and not served.thread.is_alive()
+
+
+def test_the_command_prints_the_way_in(monkeypatch):
+    servers, said = [], []
+
+    class Server(uvicorn.Server):
+        def __init__(self, config):
+            super().__init__(config)
+            servers.append(self)
+
+    monkeypatch.setattr('uvicorn.Server', Server)
+    thread = threading.Thread(target=serve, args=(0, None, said.append))
+    thread.start()
+    assert _soon(lambda: said and servers[0].started)
+    address = urlsplit(said[0].split()[0])
+    assert len(address.query) > len('token=') + 20
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        head = f'GET /?{address.query} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n'
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b'HTTP/1.1 303 ')
+    servers[0].should_exit = True
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
 def test_its_own_origin_is_known(page):
     assert page.ask('GET', '/', Origin=f'http://localhost:{page.port}')[0] == 200
     for part in ('serve.css', 'serve.js'):
@@ -111,8 +207,8 @@ def test_bounds(page):
 
 def test_an_upload_that_breaks_off_leaves_nothing_and_is_no_error_of_the_page(page, caplog):
     with socket.create_connection(('127.0.0.1', page.port)) as connection:
-        head = f'POST /jobs HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nContent-Length: 999\r\n\r\n'
-        connection.sendall(head.encode() + b'x')
+        head = f'POST /jobs HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\nContent-Length: 999\r\n'
+        connection.sendall(f'{head}Cookie: {page.door.cookie}=secret\r\n\r\n'.encode() + b'x')
         assert _soon(lambda: list(page.jobs.folder.glob('*/video.bin')))
     assert _soon(lambda: not list(page.jobs.folder.glob('*/video.bin')))
     assert not [record for record in caplog.records if record.exc_info]
@@ -137,11 +233,10 @@ def test_one_is_watched_at_a_time_and_never_a_file(page):
     for thread in threads:
         thread.join()
     assert len(set(multiprocessing.active_children()) - before) <= 1  # the file was refused
-    _, headers, body = page.ask('GET', '/live/events')
-    assert headers['content-type'].startswith('text/event-stream')
-    assert 'must be the number of a camera' in body.decode().strip().splitlines()[-1]
-    assert page.ask('GET', '/live/pictures')[::2] == (200, b'')
-    assert page.ask('DELETE', '/live')[0] == 204 and page.ask('GET', '/live/events')[0] == 404
+    assert page.ask('GET', '/live/pictures')[::2] == (200, b'')  # ends when it has ended
+    state = json.loads(page.ask('GET', '/live')[2])
+    assert state['ended'] and 'must be the number of a camera' in state['text']
+    assert page.ask('DELETE', '/live')[0] == 204 and page.ask('GET', '/live/pictures')[0] == 404
 
 
 def test_a_worker_is_ended_while_another_thread_waits_for_it(tmp_path):
