@@ -91,8 +91,8 @@ class TokenRelation(BaseModule):
     G is a Gaussian at the map's own soft peak and a shift, g in (0, 1) how much it counts; both
     come from attention between the joints' tokens. The scales a of the joints start at 0, so that
     the module starts as the identity, as :class:`JRE` does, and can stand wherever that can; the
-    shifts start at 0. To be trained on crops as they will be, occluded and awry ones among them: what can place joints can
-    invent them.
+    shifts start at 0. To be trained on crops as they will be, occluded and awry ones among them:
+    what can place joints can invent them.
 
     With ``temporal`` the joints as the last frame's heatmaps have them are K further tokens, told
     apart by a learned vector, that the others attend to. A first frame has none of them.
