@@ -17,11 +17,10 @@ from torch import Tensor, nn
 
 from rpstn.errors import SettingError
 
-from .relating import check_joints
+from .relating import blend, check_joints
 
 # Of kernels at first, above 0, as below it no gradient comes through the ReLU; and of the middle of
-# those of a joint and itself, so that E is at least as high as M: while it is lower, or flat,
-# scales turn negative, where they raise peaks that are too low, and stay there.
+# those of a joint and itself, so that E is at least as high as M (see blend).
 _LEVEL, _OWN = 0.01, 2.0
 
 
@@ -170,5 +169,5 @@ class PairwiseRelation(BaseModule):
             F.interpolate(maps, size=size, mode='bilinear', align_corners=False)
             for maps in (put.sum(1), logits)
         )
-        gate = self.scale[:, None, None] * logits.sigmoid()
-        return heatmaps + gate * (evidence - heatmaps)
+        scale = self.scale[:, None, None]
+        return blend(heatmaps, evidence, scale, logits.sigmoid(), self.training)

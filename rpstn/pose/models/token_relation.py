@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rpstn.errors import SettingError
 
-from .relating import check_joints
+from .relating import blend, check_joints
 
 
 def soft_peaks(heatmaps: Tensor, sharpness: Tensor | float) -> Tensor:
@@ -139,8 +139,7 @@ class TokenRelation(BaseModule):
         self._start_in_place()
 
     def _start_in_place(self) -> None:
-        # A Gaussian elsewhere than at the peak helps no map at first: the scales then turn
-        # negative, where they raise peaks that are too low, and stay there.
+        # A Gaussian elsewhere than at the peak helps no map at first (see blend).
         nn.init.zeros_(self.answer.weight[:2])
         nn.init.zeros_(self.answer.bias[:2])
 
@@ -183,9 +182,14 @@ class TokenRelation(BaseModule):
             (B, K, 2), x and y from 0, the middle of the map's first cell, to 1, that of its last
             one, and (B, K), a g of the formula.
         """
+        places, gate = self._answers(heatmaps, last)
+        return places, self.scale * gate
+
+    def _answers(self, heatmaps: Tensor, last: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Places (B, K, 2) and g (B, K)."""
         peaks, tokens, _ = self._tokens(heatmaps, last)
         answer = self.answer(self.norm(tokens))
-        return peaks[..., :2] + answer[..., :2], self.scale * answer[..., 2].sigmoid()
+        return peaks[..., :2] + answer[..., :2], answer[..., 2].sigmoid()
 
     def forward(self, heatmaps: Tensor, last: Tensor | None = None) -> Tensor:
         """Z (B, K, h, w) from heatmaps M of the same shape.
@@ -197,7 +201,8 @@ class TokenRelation(BaseModule):
         Raises:
             SettingError: the number of channels is not ``num_joints``.
         """
-        places, gate = self.places(heatmaps, last)
+        places, gate = self._answers(heatmaps, last)
         rows, columns = heatmaps.shape[-2:]
         placed = gaussians(places, (rows, columns), self.sigma)
-        return heatmaps + gate[..., None, None] * (placed - heatmaps)
+        scale = self.scale[:, None, None]
+        return blend(heatmaps, placed, scale, gate[..., None, None], self.training)

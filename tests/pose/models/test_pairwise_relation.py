@@ -83,7 +83,7 @@ def test_starts_as_the_identity(options, training):
 
 @pytest.mark.parametrize('temporal', [False, True])
 def test_gradients(temporal):
-    relation = randomized(num_joints=2, kernel_size=3, stride=2, temporal=temporal)
+    relation = randomized(num_joints=2, kernel_size=3, stride=2, temporal=temporal).eval()
     maps = torch.rand(2, 1, 2, 4, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda m: relation(*m), (maps,))
     relation(*maps).square().sum().backward()
