@@ -5,6 +5,7 @@ import torch
 from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
+from torch import nn
 
 from rpstn.pose import RPSTNHead
 
@@ -31,8 +32,8 @@ def trained(relation: dict | None = dict(type='JRE')) -> RPSTNHead:  # noqa: B00
     """A head in evaluation mode whose norms are no identities."""
     head = build(relation)
     for module in head.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.normal_(module.weight)
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight)
             module.running_mean.normal_(std=0.1)
             module.running_var.uniform_(0.5, 2)
     return head.eval()
@@ -121,6 +122,31 @@ def test_every_frame_gets_a_kernel_from_the_frame_before():
     there, _ = head.step(heatmaps, features[:, 0], features[:, 1])
     back, _ = head.step(heatmaps, features[:, 1], features[:, 0])
     assert not torch.allclose(there, back, atol=1e-3)
+
+
+@pytest.mark.parametrize('norms', ['paper', 'shared', 'none'])
+def test_a_relation_gets_the_last_frames_heatmaps_and_this_ones_features(norms):
+    """M'_t as it was given out and f_{t+1}; of the first frame there is no last one."""
+    seen = []
+
+    class Watching(nn.Module):
+        takes = ('features', 'last')
+
+        def forward(self, heatmaps, features, last):
+            seen.append((features, last))
+            return heatmaps if last is None else heatmaps + last
+
+    head = trained()
+    head.norms, head.relation = norms, Watching()
+    if norms == 'none':
+        head.norm = nn.Identity()
+    features, initial = clip(3)
+    heatmaps = head.propagate((features, initial))
+    assert torch.equal(seen[0][0], features[:, 0]) and seen[0][1] is None
+    for t in (1, 2):
+        assert torch.equal(seen[t][0], head.propagator.embed(features[:, t]))
+        assert torch.equal(seen[t][1], heatmaps[:, t - 1])
+    assert torch.equal(heatmaps[:, 0], head.norm(initial))
 
 
 def test_relation_none_is_norm_alone():
@@ -221,11 +247,11 @@ def test_gradients_reach_every_weight_after_a_few_steps():
         losses.append(loss.item())
         optimizer.step()
     assert losses[-1] < losses[0]
-    norms = (torch.nn.BatchNorm2d,)
+    norms = (nn.BatchNorm2d,)
     before_norm = {
         f'{name}.bias'
         for name, module in model.named_modules()
-        if isinstance(module, (torch.nn.Conv2d, torch.nn.ConvTranspose2d))
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d))
     }
     silent = [
         name
@@ -271,8 +297,8 @@ def released() -> RPSTNHead:
 def test_as_released_the_first_frames_features_are_carried_raw_and_later_ones_embedded():
     head = released()
     for module in head.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.normal_(module.weight)
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight)
             module.running_mean.normal_(std=0.1)
     head.eval()
     features, initial = clip(3)
