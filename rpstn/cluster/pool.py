@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -26,6 +27,8 @@ _OBJECTS = 80 << 20
 """Bytes of Ray's object store, its least: nothing large goes through it."""
 _LONG = 30.0
 """Seconds without any worker after which that is said."""
+_CLOSING = 5.0
+"""Seconds that workers have to tidy up."""
 TaskT = TypeVar('TaskT', contravariant=True)
 AnswerT = TypeVar('AnswerT', covariant=True)
 T = TypeVar('T')
@@ -44,6 +47,9 @@ class Works(Protocol[TaskT, AnswerT]):
 
     def do(self, task: TaskT) -> AnswerT:
         """Do one task."""
+
+    def close(self) -> None:
+        """Leave nothing behind; not called where it is killed."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ def import_ray() -> ModuleType:
     os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
     # Or a lost worker is told in ten lines, on standard output.
     os.environ.setdefault('RAY_DEDUP_LOGS_SKIP_REGEX', '.')
+    # Workers are the work: as important as a plain loop, and not 15 steps below all else.
+    os.environ.setdefault('RAY_worker_niceness', '0')
     # What it is going to do anyway, about which it warns.
     os.environ.setdefault('RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO', '0')
     try:
@@ -118,6 +126,7 @@ def connected(address: str | None, cores: int, gpus: int | None = None) -> Itera
         )
     else:
         settings.update(address=address)
+        _see_that_it_listens(address)
     try:
         with _signals_kept():
             ray.init(**settings)
@@ -130,6 +139,17 @@ def connected(address: str | None, cores: int, gpus: int | None = None) -> Itera
         ray.shutdown()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _see_that_it_listens(address: str) -> None:
+    """Ray would wait for minutes."""
+    host, _, port = address.rpartition('://')[2].rpartition(':')
+    if not host:  # 'auto'
+        return
+    try:
+        socket.create_connection((host.strip('[]'), int(port)), 10.0).close()
+    except (OSError, ValueError) as error:
+        raise ClusterError(f'{address}: no Ray cluster answers ({first_line(error)})') from None
 
 
 @contextmanager
@@ -171,6 +191,9 @@ class _Actor:
 
     def do(self, task: Any) -> Any:
         return self.worker.do(task)
+
+    def close(self) -> None:
+        self.worker.close()
 
 
 class Pool(Generic[T, A]):
@@ -250,6 +273,9 @@ class Pool(Generic[T, A]):
                     else:
                         yield Done(given[0], answer, given[1])
                     idle.append(actor)
+            closing = [actor.close.remote() for actor in idle]
+            if closing:
+                self.ray.wait(closing, num_returns=len(closing), timeout=_CLOSING)
         finally:
             for actor in [*idle, *(actor for actor, _ in self._busy.values())]:
                 self.ray.kill(actor)

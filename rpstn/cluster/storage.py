@@ -167,7 +167,7 @@ class Folder:
         return self.text if self.local is None else str(self.local)
 
     def files(self) -> set[str]:
-        """All files, by their paths below; what a kill has left of half files here is removed."""
+        """All but hidden files, by their paths below; what a kill has left half here is removed."""
         if self.local is None:
             found = tried(self.text, lambda: self.fs.find(self.path))
             return {str(PurePosixPath(path).relative_to(self.path)) for path in found}
@@ -175,7 +175,7 @@ class Folder:
         for folder, _, names in os.walk(self.local):
             remove_partials(folder)
             here = Path(folder).relative_to(self.local)
-            paths |= {(here / name).as_posix() for name in names}
+            paths |= {(here / name).as_posix() for name in names if not name.startswith('.')}
         return paths
 
     def read(self, name: str) -> bytes:

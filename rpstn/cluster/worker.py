@@ -87,7 +87,7 @@ class Worker:
         cv2.setNumThreads(self.threads)
         try:
             self.folder = Folder(self.out)
-            self._scratch = _own_scratch()
+            self._scratch, self._lock = _own_scratch()
             self._look = self.job.load()
         except (RPSTNError, OSError) as error:
             return one_line(error)
@@ -112,6 +112,11 @@ class Worker:
         row['seconds'] = time.perf_counter() - began
         row['memory'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MIB
         return answer
+
+    def close(self) -> None:
+        """Remove what is left of copies."""
+        self._lock.release()
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _do(self, task: Task, scratch: Path) -> Answer:
         video, path = task.video, task.video.source
@@ -150,7 +155,7 @@ def _named(line: str, video: Video, scratch: Path) -> str:
     return hide_passwords(line)
 
 
-def _own_scratch() -> Path:
+def _own_scratch() -> tuple[Path, FolderLock]:
     """A new folder for copies, locked as long as this process lives; those of the dead go."""
     for folder in Path(tempfile.gettempdir()).glob(f'{_SCRATCH}*'):
         try:
@@ -159,5 +164,4 @@ def _own_scratch() -> Path:
             continue
         shutil.rmtree(folder, ignore_errors=True)
     own = Path(tempfile.mkdtemp(prefix=_SCRATCH))
-    FolderLock(own, '')
-    return own
+    return own, FolderLock(own, '')
