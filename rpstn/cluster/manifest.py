@@ -41,6 +41,7 @@ _COLUMNS = dict(
     frames='int64',
     seconds='float64',
     memory='float64',
+    worker='string',
     tries='int64',
     bytes='int64',
     version='string',

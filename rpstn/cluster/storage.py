@@ -103,6 +103,11 @@ def file_name(address: str) -> str:
     return PurePosixPath(address).name
 
 
+def copied(address: str, folder: Path) -> Path:
+    """Where :func:`fetch` puts it."""
+    return folder / (file_name(address) or 'video')
+
+
 def fetch(address: str, folder: Path) -> Path:
     """A copy of a file, in a folder here, by its own name.
 
@@ -117,7 +122,7 @@ def fetch(address: str, folder: Path) -> Path:
             FETCHED_BYTES.check(self.value)
 
     fs, path = open_storage(address)
-    target = folder / (file_name(address) or 'video')
+    target = copied(address, folder)
 
     def get() -> None:
         fs.get_file(path, str(target), callback=Limited())

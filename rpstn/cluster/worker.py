@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ from rpstn.video.inputs import open_input
 from .inputs import Video
 from .jobs import Job, Look
 from .manifest import DONE, FAILED, NOTHING
-from .storage import Folder, fetch, is_address
+from .storage import Folder, copied, fetch, is_address
 
 _SCRATCH = 'rpstn-worker-'
 _MIB = 1 << 20
@@ -110,6 +111,7 @@ class Worker:
         if row.get('error'):
             row['error'] = _named(row['error'], task.video, scratch)
         row['seconds'] = time.perf_counter() - began
+        row['worker'] = f'{socket.gethostname()}:{os.getpid()}'
         row['memory'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MIB
         return answer
 
@@ -150,9 +152,10 @@ def _content(path: str) -> str:
 
 def _named(line: str, video: Video, scratch: Path) -> str:
     """The line, which names the video as it was given, and not its copy."""
-    for path in (*sorted(scratch.glob('video/*')), scratch / 'video', scratch / 'results'):
+    line = hide_passwords(line)
+    for path in (copied(video.source, scratch / 'video'), scratch / 'results'):
         line = line.replace(str(path), video.key)
-    return hide_passwords(line)
+    return line
 
 
 def _own_scratch() -> tuple[Path, FolderLock]:

@@ -9,9 +9,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -132,3 +133,55 @@ def s3(tmp_path_factory) -> Iterator[str]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+def make_slow_job(log: Path, seconds: float = 0.3, settings: dict[str, Any] | None = None) -> Any:
+    """By value, as Ray's processes do not know this module.
+
+    Each line of the log is ``begin`` or ``end``, the process, and the video's name; a video that is
+    called poison ends the process, and one that is called bad cannot be read.
+    """
+    from rpstn.cluster.jobs import Outcome
+    from rpstn.errors import RPSTNError
+
+    given = settings or {}
+
+    def note(*words: object) -> None:
+        with open(log, 'a') as file:
+            file.write(' '.join(map(str, words)) + '\n')
+
+    class SlowJob:
+        tables = True
+        endings = ('.txt', '.more.txt')
+        device = 'cpu'
+
+        def check(self) -> None:
+            pass
+
+        def identity(self) -> tuple[str, dict[str, Any]]:
+            return 'm' * 64, given
+
+        def load(self) -> Any:
+            return look
+
+    def look(video: str, folder: Path) -> Outcome:
+        name = Path(video).stem
+        note('begin', os.getpid(), name)
+        if name == 'poison':
+            os.abort()
+        if name == 'bad':
+            raise RPSTNError(f'{video}: cannot be read')
+        time.sleep(seconds)
+        content = Path(video).read_bytes()
+        (folder / f'{name}.txt').write_bytes(content)
+        note('end', os.getpid(), name)
+        row = [dict(repetition=1)]
+        return Outcome({'.txt': folder / f'{name}.txt'}, len(content), repetitions=row, angles=row)
+
+    return SlowJob()
+
+
+@pytest.fixture(scope='session')
+def slow_job() -> Callable[..., Any]:
+    """:func:`make_slow_job`."""
+    return make_slow_job
