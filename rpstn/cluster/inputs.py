@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from rpstn.errors import RPSTNError, SettingError, one_line
 from rpstn.files import is_stray, natural
@@ -27,6 +28,7 @@ from rpstn.video.inputs import VIDEOS, expand_inputs, is_live, open_input
 from .storage import StorageError, file_name, is_address, open_storage, read_text, tried
 
 _GLOB = re.compile(r'[*?\[]')
+P = TypeVar('P', Path, PurePosixPath)
 
 
 @dataclass(frozen=True)
@@ -88,17 +90,16 @@ def _apart(videos: Iterable[Video], known: Mapping[str, str], errors: list[str])
     """
     used: dict[str, tuple[str, ...]] = {name: () for name in known.values()}
     for video in videos:
+        name = known.get(video.key, video.name)
         if video.key in known:
-            yield replace(video, name=known[video.key])
-            continue
-        name = video.name
-        if used.get(name) == video.folder:
+            used.pop(name, None)
+        elif used.get(name) == video.folder:
             name = '/'.join([*name.split('/')[:-1], file_name(video.source)])
         for folder in reversed(video.above):
             if name not in used:
                 break
             name = f'{folder}/{name}'
-        if name in used or '..' in name.split('/'):
+        if name in used or not {'', '..'}.isdisjoint(name.split('/')):
             errors.append(f'{video.key}: its results have no name of their own')
             continue
         used[name] = video.folder
@@ -191,7 +192,7 @@ def _single(address: str) -> Video:
     return Video(printable(shown), address, '', (*PurePosixPath(place).parts[:-1], name))
 
 
-def _fixed_folder(path: Path | PurePosixPath) -> Path | PurePosixPath:
+def _fixed_folder(path: P) -> P:
     """What lies before the first part with a sign of a glob."""
     kept = path.parent
     while _GLOB.search(str(kept)):

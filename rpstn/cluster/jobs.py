@@ -50,11 +50,13 @@ Look = Callable[[str, Path], Outcome]
 class Job(Protocol):
     """What is done, and how; pickled for the workers, which have the same files."""
 
-    tables: bool
-    """Whether there are repetitions and angles."""
-    endings: tuple[str, ...]
-    """All that names of results may end in."""
-    device: str | None
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """All that names of results may end in."""
+
+    @property
+    def device(self) -> str | None:
+        """Where torch computes, as it was asked for."""
 
     def check(self) -> None:
         """Raise a SettingError where options do not fit each other, or an archive."""
@@ -79,7 +81,6 @@ class InferJob:
     """`rpstn infer`; of the options ``inputs`` and ``out`` are not used."""
 
     options: InferOptions
-    tables = False
 
     @property
     def device(self) -> str | None:
@@ -153,8 +154,11 @@ class AssessJob:
     """`rpstn assess`; of the options ``inputs`` and ``out`` are not used."""
 
     options: AssessOptions
-    tables = True
-    endings = tuple(f'/{name}' for name in FILES)
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Files of the report."""
+        return tuple(f'/{name}' for name in FILES)
 
     @property
     def device(self) -> str | None:

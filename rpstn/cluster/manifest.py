@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rpstn.errors import SettingError
+from rpstn.errors import SettingError, one_line
 
 from .storage import Folder
 
@@ -115,12 +115,12 @@ class Manifest:
         files = set(files)
         self._tables = {name for name in TABLES if f'{name}.parquet' in files}
         if NAME in files:
-            table = _read(folder.read(NAME))
+            table = _read(folder, NAME)
             self._settings = json.loads((table.schema.metadata or {}).get(b'settings', b'{}'))
             self.rows = {row['video']: row for row in table.to_pylist()}
         for part in sorted(name for name in files if name.startswith(f'{PARTS}/')):
             self._parts.append(part)
-            self._take(_read(folder.read(part)).to_pylist())
+            self._take(_read(folder, part).to_pylist())
         self._settings[key] = dict(settings)
         self._flushed = time.monotonic()
 
@@ -224,7 +224,7 @@ class Manifest:
 
         table = pa.Table.from_pylist(rows, pa.schema(_fields(columns)))
         if name in self._tables:
-            old = _read(self.folder.read(f'{name}.parquet'))
+            old = _read(self.folder, f'{name}.parquet', columns)
             others = pc.invert(pc.is_in(old['video'], pa.array(sorted(videos), pa.string())))
             table = pa.concat_tables([old.filter(others), table])
         self.folder.write(f'{name}.parquet', _bytes(table))
@@ -261,8 +261,15 @@ def _bytes(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _read(data: bytes) -> pa.Table:
+def _read(folder: Folder, name: str, columns: Iterable[str] = _COLUMNS) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.read_table(pa.BufferReader(data))
+    data = folder.read(name)
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
+        raise SettingError(f'{folder}/{name}: cannot be read: {one_line(error)}') from None
+    if missing := set(columns) - set(table.column_names):
+        raise SettingError(f'{folder}/{name}: is of something else, it has no {min(missing)}')
+    return table

@@ -25,7 +25,7 @@ TRIES = 3
 """Times that a task is given to a worker, until it is taken to be what kills them."""
 _OBJECTS = 80 << 20
 """Bytes of Ray's object store, its least: nothing large goes through it."""
-_LONG = 30.0
+_LONG = 60.0
 """Seconds without any worker after which that is said."""
 _CLOSING = 5.0
 """Seconds that workers have to tidy up."""

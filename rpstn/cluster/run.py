@@ -155,7 +155,7 @@ def _run(
     threads = max(1, cores // asked) if archive.address is None else 1
     on_gpu = not (job.device or '').startswith('cpu')
     limits = {name: value for name, value in os.environ.items() if name.startswith('RPSTN_MAX_')}
-    make = partial(Worker, job, archive.out, threads, limits)
+    make = partial(Worker, job, manifest.folder.place, threads, limits, os.getcwd())
     progress = ArchiveProgress(len(tasks), say)
 
     def tick() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import socket
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,12 @@ from .jobs import Job, Look
 from .manifest import DONE, FAILED, NOTHING
 from .storage import Folder, copied, fetch, is_address
 
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None  # type: ignore[assignment]
+
 _SCRATCH = 'rpstn-worker-'
-_MIB = 1 << 20
 _CHANGED = 'is another video than the one that was done; add --overwrite to do it again'
 
 
@@ -72,18 +76,26 @@ class Worker:
         out: folder of the results, path or address.
         threads: of the model's engine.
         environment: variables to set, such as limits.
+        here: folder that relative paths of the job begin at, where this machine has it.
     """
 
     def __init__(
-        self, job: Job, out: str, threads: int, environment: Mapping[str, str] | None = None
+        self,
+        job: Job,
+        out: str,
+        threads: int,
+        environment: Mapping[str, str] | None = None,
+        here: str = '.',
     ) -> None:
-        self.job, self.out, self.threads = job, out, threads
+        self.job, self.out, self.threads, self.here = job, out, threads, here
         self.environment = dict(environment or {})
         self._look: Look | None = None
 
     def load(self) -> str:
         """Get ready; the answer is a line on what is wrong with the model or the options."""
         os.environ.update(self.environment)
+        with suppress(OSError):
+            os.chdir(self.here)
         torch.set_num_threads(self.threads)
         cv2.setNumThreads(self.threads)
         try:
@@ -112,7 +124,8 @@ class Worker:
             row['error'] = _named(row['error'], task.video, scratch)
         row['seconds'] = time.perf_counter() - began
         row['worker'] = f'{socket.gethostname()}:{os.getpid()}'
-        row['memory'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MIB
+        if resource is not None:
+            row['memory'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return answer
 
     def close(self) -> None:

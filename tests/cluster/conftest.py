@@ -151,7 +151,6 @@ def make_slow_job(log: Path, seconds: float = 0.3, settings: dict[str, Any] | No
             file.write(' '.join(map(str, words)) + '\n')
 
     class SlowJob:
-        tables = True
         endings = ('.txt', '.more.txt')
         device = 'cpu'
 

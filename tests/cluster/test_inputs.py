@@ -75,6 +75,9 @@ def test_results_stay_in_their_folder():
     videos, errors = find_videos(['s3://b/../../x.mp4', 's3://b/y.mp4'], {})
     assert names(videos) == ['y']
     assert errors == ['s3://b/../../x.mp4: its results have no name of their own']
+    for name in ('../y', '/y', 'a/../../y'):  # in a manifest from elsewhere
+        videos, errors = find_videos(['s3://b/y.mp4'], {'s3://b/y.mp4': name})
+        assert (videos, errors) == ([], ['s3://b/y.mp4: its results have no name of their own'])
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,15 @@ def test_a_kill_while_files_are_replaced_leaves_nothing_half_and_nothing_twice(
     assert not (tmp_path / 'manifest.parts').exists()
 
 
+def test_what_is_no_manifest_is_a_line(tmp_path):
+    (tmp_path / 'manifest.parquet').write_bytes(b'nothing')
+    with pytest.raises(SettingError, match=f'^{tmp_path}/manifest.parquet: cannot be read: '):
+        opened(tmp_path)
+    duckdb.sql(f"copy (select 1 as video) to '{tmp_path}/manifest.parquet'")
+    with pytest.raises(SettingError, match='is of something else, it has no bytes$'):
+        opened(tmp_path)
+
+
 def test_a_row_is_in_the_storage_after_a_second(tmp_path, monkeypatch):
     one = opened(tmp_path)
     one.expect([row('a'), row('b')])
