@@ -16,6 +16,13 @@ from typing import Any
 
 import fsspec
 import pytest
+import torch
+
+import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
+
+from mmengine.config import Config  # isort: skip
+from mmengine.registry import init_default_scope  # isort: skip
+from mmpose.registry import MODELS  # isort: skip
 
 BIN = Path(sys.executable).parent
 
@@ -184,3 +191,14 @@ def make_slow_job(log: Path, seconds: float = 0.3, settings: dict[str, Any] | No
 def slow_job() -> Callable[..., Any]:
     """:func:`make_slow_job`."""
     return make_slow_job
+
+
+@pytest.fixture(scope='session')
+def model(configs, tmp_path_factory) -> list[str]:
+    """Config and random weights, as arguments; 64x64 input, T = 3, 13 joints."""
+    path = tmp_path_factory.mktemp('model') / 'tiny.pth'
+    config = Config.fromfile(configs['tiny'])
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    torch.save(dict(state_dict=MODELS.build(config.model).state_dict()), path)
+    return [str(configs['tiny']), str(path)]

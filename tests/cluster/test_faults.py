@@ -28,6 +28,7 @@ from rpstn.cluster.storage import Folder
 from video_files import encode
 
 ROOT = Path(__file__).parents[2]
+VIDEOS, FRAMES = 8, 80
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('nothing_left')]
 
 
@@ -215,45 +216,44 @@ def start(*words: object) -> subprocess.Popen:
 
 
 @pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_command_that_is_stopped_and_gone_on_with(stop, tmp_path):
+def test_a_command_that_is_stopped_and_gone_on_with(stop, model, tmp_path):
     rng = np.random.default_rng(0)
-    for number in range(4):
+    for number in range(VIDEOS):
         path = tmp_path / f'video{number}.mp4'
-        encode(path, [rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(30)])
+        encode(path, [rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(FRAMES)])
     out = tmp_path / 'out'
-    words = ['infer', tmp_path, '--out', out, '--save', 'csv', '--box', 'frame', '--workers', 1]
+    words = ['infer', *model, tmp_path, '--out', out, '--save', 'csv', '--workers', 1]
     process = start(*words, '--device', 'cpu')
-    first = process.stdout
     thread = when(
-        lambda: len(list(out.glob('*.csv'))) >= 2 or process.poll() is not None,
+        # And a row of one is in the storage, as it is within a second.
+        lambda: len(list(out.glob('*.csv'))) >= 2 and any(out.glob('manifest.parts/0*')),
         lambda: os.killpg(process.pid, stop),
     )
     _, complaint = process.communicate(timeout=400)
     thread.join()
-    assert first is not None
     assert process.returncode == (-9 if stop == signal.SIGKILL else 128 + stop), complaint
     if stop != signal.SIGKILL:
-        assert 'of 4 videos; the same command goes on with the others' in complaint
+        assert f'of {VIDEOS} videos; the same command goes on with the others' in complaint
         assert not (out / 'manifest.parts').exists()
     before = {path: path.stat().st_mtime_ns for path in out.glob('*.csv')}
-    assert 2 <= len(before) < 4
+    assert 2 <= len(before) < VIDEOS
 
     process = start(*words, '--device', 'cpu', '--json')
     said, complaint = process.communicate(timeout=400)
     assert process.returncode == 0, complaint
     summary = json.loads(said.splitlines()[-1])['summary']
-    assert summary['already'] + summary['done'] == 4 and summary['failed'] == 0
-    assert summary['already'] >= (2 if stop != signal.SIGKILL else 1)
+    assert summary['already'] + summary['done'] == VIDEOS and summary['failed'] == 0
+    assert summary['already'] >= 1
     after = {path: path.stat().st_mtime_ns for path in out.glob('*.csv')}
     kept = [path for path, changed in before.items() if after[path] == changed]
     assert len(kept) == summary['already'], 'done once'
     for path in after:
-        assert len(path.read_text().splitlines()) == 1 + 30 * 33
+        assert len(path.read_text().splitlines()) == 1 + FRAMES * 13
     found = duckdb.sql(f"select name, state from '{out}/manifest.parquet' order by 1").fetchall()
-    assert found == [(f'video{number}', 'done') for number in range(4)]
+    assert found == [(f'video{number}', 'done') for number in range(VIDEOS)]
     assert sorted(path.name for path in out.iterdir()) == [
         'manifest.parquet',
-        *(f'video{number}.csv' for number in range(4)),
+        *(f'video{number}.csv' for number in range(VIDEOS)),
     ]
 
 

@@ -2,11 +2,13 @@
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from rpstn.cluster.pool import ClusterError, Pool, connected, shares
+from rpstn.cluster.trainings import map_tasks
 
 pytestmark = pytest.mark.usefixtures('nothing_left')
 
@@ -33,6 +35,7 @@ def toy(folder: Path):
     return Toy
 
 
+@pytest.mark.slow
 def test_every_task_is_done_once_or_given_up_with_its_reason(tmp_path):
     tasks = ['a', 'poison', 'b', 'killed', *(f'task{n}' for n in range(20))]
     ticks = []
@@ -44,6 +47,9 @@ def test_every_task_is_done_once_or_given_up_with_its_reason(tmp_path):
         done = {one.task: one for one in pool.run(tasks, lambda: ticks.append(1))}
         with pytest.raises(ClusterError, match='^no such model$'):
             list(Pool(ray_here, toy(tmp_path / 'none'), workers=1).run(['a']))
+        assert dict(map_tasks(partial(int, base=2), ['1', '10'], 'auto')) == {'1': 1, '10': 2}
+        with pytest.raises(ValueError, match='invalid literal'):
+            dict(map_tasks(int, ['1', 'x', '2'], 'auto'))
     assert sorted(done) == sorted(tasks) and ticks
     for task in set(tasks) - {'poison', 'killed'}:
         assert done[task].answer[0] == task and done[task].tries == 1
