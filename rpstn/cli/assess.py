@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
             raise SettingError(f'--height must be {low:g} to {high:g} cm, got {args.height:g}')
         given['height'] = args.height / 100
     if is_archive(args):
-        from rpstn.cluster.jobs import AssessJob
+        from rpstn.cluster.assess_job import AssessJob
 
         given.update(inputs=(), out=None)
         return run_archive_command(args, args.inputs, AssessJob(AssessOptions(**given)))

@@ -199,7 +199,7 @@ def run(args: argparse.Namespace) -> int:
         cfg_options=parse_settings(args.cfg_options, '--cfg-options'),
     )
     if is_archive(args):
-        from rpstn.cluster.jobs import InferJob
+        from rpstn.cluster.infer_job import InferJob
 
         given.update(inputs=(), out=None)
         return run_archive_command(args, words, InferJob(InferOptions(**given)))

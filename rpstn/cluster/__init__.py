@@ -1,6 +1,6 @@
 """Archives: many videos, on many cores or machines, from and into any storage.
 
-    from rpstn.cluster.jobs import InferJob
+    from rpstn.cluster.infer_job import InferJob
     from rpstn.cluster.run import Archive, run_archive
     from rpstn.inference.options import InferOptions
 

@@ -13,16 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
-import torch
-
 from rpstn.errors import RPSTNError, one_line
 from rpstn.files import sha256
-from rpstn.inference.about import content_sha256
 from rpstn.locks import FolderLock, LockedError
 from rpstn.names import hide_passwords
-from rpstn.video.frames import FrameSource
-from rpstn.video.inputs import open_input
 
 from .inputs import Video
 from .jobs import Job, Look
@@ -96,8 +90,7 @@ class Worker:
         os.environ.update(self.environment)
         with suppress(OSError):
             os.chdir(self.here)
-        torch.set_num_threads(self.threads)
-        cv2.setNumThreads(self.threads)
+        limit_threads(self.threads)
         try:
             self.folder = Folder(self.out)
             self._scratch, self._lock = _own_scratch()
@@ -154,10 +147,23 @@ class Worker:
         return Answer(row, outcome.repetitions, outcome.angles)
 
 
+def limit_threads(count: int) -> None:
+    """Of all that computes in this process."""
+    import cv2
+    import torch
+
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
+
+
 def _content(path: str) -> str:
     """The sha256 of a file, or of the images of one video."""
     if Path(path).is_file():
         return sha256(path)
+    from rpstn.inference.about import content_sha256
+    from rpstn.video.frames import FrameSource
+    from rpstn.video.inputs import open_input
+
     source = open_input(path)
     assert isinstance(source, FrameSource)
     return content_sha256(source)

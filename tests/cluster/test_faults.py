@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rpstn.assess.run import AssessOptions
-from rpstn.cluster.jobs import AssessJob
+from rpstn.cluster.assess_job import AssessJob
 from rpstn.cluster.pool import import_ray
 from rpstn.cluster.run import Archive, run_archive
 from rpstn.cluster.storage import Folder

@@ -9,8 +9,9 @@ import pytest
 from rpstn.assess.run import AssessOptions
 from rpstn.choices import OUTPUTS
 from rpstn.cluster import storage
+from rpstn.cluster.assess_job import AssessJob
+from rpstn.cluster.infer_job import InferJob
 from rpstn.cluster.inputs import find_videos
-from rpstn.cluster.jobs import AssessJob, InferJob
 from rpstn.cluster.run import Archive, run_archive
 from rpstn.cluster.worker import Task, Worker
 from rpstn.errors import SettingError

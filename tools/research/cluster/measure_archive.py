@@ -28,7 +28,7 @@ from pathlib import Path
 import torch
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
-from rpstn.cluster.jobs import InferJob
+from rpstn.cluster.infer_job import InferJob
 from rpstn.cluster.manifest import Manifest
 from rpstn.cluster.run import Archive, run_archive
 from rpstn.cluster.storage import Folder
