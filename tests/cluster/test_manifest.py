@@ -1,5 +1,9 @@
 """The manifest: one row a video, whatever is killed when; read by other tools in a line."""
 
+import ast
+import re
+from pathlib import Path
+
 import duckdb
 import pytest
 
@@ -53,6 +57,18 @@ def test_rows_and_tables_are_read_by_other_tools(tmp_path):
         'manifest.parquet',
         'repetitions.parquet',
     ]
+
+
+def test_the_lines_of_the_documentation_read_them(tmp_path, monkeypatch):
+    one = opened(tmp_path / 'out')
+    one.put(row('a'), repetitions(1), angles(1))
+    one.fold()
+    page = Path(__file__).parents[2] / 'docs/archives.md'
+    (code,) = re.findall(r'```python\n(.*?)```', page.read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    lines = [ast.unparse(one) for one in ast.parse(code).body if isinstance(one, ast.Expr)]
+    answers = [eval(line, dict(duckdb=duckdb)) for line in lines]
+    assert answers == [[('done', 1, 3)], [], [('knee', 91.0)]]
 
 
 @pytest.mark.parametrize('broken', ['repetitions.parquet', 'angles.parquet', 'manifest.parquet'])
