@@ -119,17 +119,18 @@ def run_archive(
         for video in videos:
             before = manifest.rows.get(video.key)
             taken = [f'{video.name}{ending}' for ending in job.endings]
+            there = [name for name in taken if name in files]
+            finished = before is not None and before['state'] in FINISHED
             if video.source in (f'{folder.place}/{name}' for name in taken):
                 said = f'{video.key}: would be overwritten; choose another --out'
                 _refuse(said, rows[video.key], summary, tell)
-            elif before and before['state'] in FINISHED and manifest.is_current(before):
+            elif before and finished and there and manifest.is_current(before):
                 if (before['bytes'], before['version']) == (video.bytes, video.version):
                     summary.already += 1
                 else:
                     tasks.append(Task(video, before['sha256'], archive.overwrite))
-            elif before is None and not archive.overwrite and not files.isdisjoint(taken):
-                there = next(name for name in taken if name in files)
-                said = f'{folder}/{there}: is there already; add --overwrite to replace it'
+            elif before is None and there and not archive.overwrite:
+                said = f'{folder}/{there[0]}: is there already; add --overwrite to replace it'
                 _refuse(said, rows[video.key], summary, tell)
             else:
                 tasks.append(Task(video))
