@@ -28,7 +28,7 @@ from rpstn.cluster.storage import Folder
 from video_files import encode
 
 ROOT = Path(__file__).parents[2]
-VIDEOS, FRAMES = 8, 80
+VIDEOS, FRAMES = 10, 40
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('nothing_left')]
 
 
@@ -223,14 +223,14 @@ def test_a_command_that_is_stopped_and_gone_on_with(stop, model, tmp_path):
         path = tmp_path / f'video{number}.mp4'
         encode(path, [rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(FRAMES)])
     out = tmp_path / 'out'
-    words = ['infer', *model, tmp_path, '--out', out, '--save', 'csv', '--workers', 1]
+    words = ['infer', *model, tmp_path, '--out', out, '--save', 'csv', '--workers', 2]
     process = start(*words, '--device', 'cpu')
     thread = when(
         # And a row of one is in the storage, as it is within a second.
         lambda: len(list(out.glob('*.csv'))) >= 2 and any(out.glob('manifest.parts/0*')),
         lambda: os.killpg(process.pid, stop),
     )
-    _, complaint = process.communicate(timeout=400)
+    _, complaint = process.communicate(timeout=900)
     thread.join()
     assert process.returncode == (-9 if stop == signal.SIGKILL else 128 + stop), complaint
     if stop != signal.SIGKILL:
@@ -240,7 +240,7 @@ def test_a_command_that_is_stopped_and_gone_on_with(stop, model, tmp_path):
     assert 2 <= len(before) < VIDEOS
 
     process = start(*words, '--device', 'cpu', '--json')
-    said, complaint = process.communicate(timeout=400)
+    said, complaint = process.communicate(timeout=900)
     assert process.returncode == 0, complaint
     summary = json.loads(said.splitlines()[-1])['summary']
     assert summary['already'] + summary['done'] == VIDEOS and summary['failed'] == 0
