@@ -31,7 +31,7 @@ $(STAMP): $(wildcard requirements/*.txt) setup.py
 	@echo 'Installing into .venv (a minute or two; more where torch is downloaded first) ...'
 	$(PYTHON) -m venv .venv
 	$(PIP) -r requirements/base.txt -r requirements/export.txt -r requirements/serve.txt \
-		-r requirements/dev.txt
+		-r requirements/cluster.txt -r requirements/dev.txt
 	$(PIP) --no-deps --no-build-isolation -r requirements/openmmlab.txt \
 		-r requirements/mediapipe.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
@@ -54,6 +54,7 @@ pins: $(BIN)/uv  ## renew requirements/*.txt from the .in files; ARGS=--upgrade 
 	$(COMPILE) export.in -o export.txt
 	$(COMPILE) dev.in -o dev.txt
 	$(COMPILE) serve.in -o serve.txt
+	$(COMPILE) cluster.in -o cluster.txt
 	$(COMPILE) docs.in -o docs.txt
 	$(COMPILE) browser.in -o browser.txt
 	$(COMPILE) --no-deps openmmlab.in -o openmmlab.txt

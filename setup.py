@@ -53,6 +53,7 @@ setup(
         'docs': ['mkdocs', 'mkdocs-material', 'mkdocstrings[python]'],
         'export': ['onnx', 'onnxruntime', 'openvino'],
         'serve': ['fastapi', 'uvicorn'],
+        'cluster': ['ray', 'pyarrow<26', 'fsspec', 's3fs>=2024'],
     },
     entry_points={'console_scripts': ['rpstn = rpstn.cli.main:main']},
     classifiers=[

@@ -76,6 +76,8 @@ ROWS = Limit('RPSTN_MAX_ROWS', 5_000_000, 'rows')
 """Of a table, or joints of all people and frames in a file: takes about 2 GB."""
 FRAMES = Limit('RPSTN_MAX_FRAMES', 2_000_000, 'frames')
 """That labels may state of a video, or images in a folder: 18 hours at 30 a second."""
+FETCHED_BYTES = Limit('RPSTN_MAX_FETCHED_BYTES', 1 << 36, 'bytes')
+"""Of a video that is copied from storage elsewhere before it is looked at."""
 NESTING = Limit('RPSTN_MAX_NESTING', 100, 'levels of lists and objects in each other')
 """In JSON."""
 

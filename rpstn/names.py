@@ -24,7 +24,8 @@ _IN_PATH = re.compile(
 )
 # Control characters, ends of lines, and what turns the direction of writing.
 _STEERING = re.compile('[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]')
-_URL = re.compile(r'\b[a-z][a-z0-9+.-]*://[^\s\'"<>]+', re.IGNORECASE)
+# Without a colon at the end, which belongs to the sentence.
+_URL = re.compile(r'\b[a-z][a-z0-9+.-]*://[^\s\'"<>]*[^\s\'"<>:]', re.IGNORECASE)
 
 
 def hide_password(url: str) -> str:

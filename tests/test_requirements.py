@@ -15,7 +15,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / 'requirements'
 NO_DEPENDENCIES = ('openmmlab', 'mediapipe')
-WITH_DEPENDENCIES = ('base', 'export', 'serve', 'dev', 'docs', 'browser')
+WITH_DEPENDENCIES = ('base', 'export', 'serve', 'cluster', 'dev', 'docs', 'browser')
 GROUPS = WITH_DEPENDENCIES + NO_DEPENDENCIES
 PYTHONS = ('3.10', '3.11', '3.12')
 # Nothing else may stand in a line: no hash, index, path, local version, or range.

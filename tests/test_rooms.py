@@ -41,6 +41,7 @@ ROOMS = (
     'inference',
     'assess',
     'apis',
+    'cluster',
     'benchmark',
     'cli',
     '__main__',

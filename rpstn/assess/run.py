@@ -18,7 +18,7 @@ from rpstn.video.inputs import expand_inputs, is_live, open_input
 
 from .live import show
 from .pipeline import Assessor, is_joint_file
-from .report import FILES, write_report
+from .report import FILES, PAGE, write_report
 from .structures import Assessment
 
 ASSESSED, NOTHING = 0, 3
@@ -100,7 +100,7 @@ def assess_all(options: AssessOptions, say: Callable[[str], None] = lambda line:
     status = ASSESSED
     for text in expand_inputs(list(options.inputs), say):
         try:
-            source = None if is_joint_file(text) else _open(text, options.fps)
+            source = None if is_joint_file(text) else open_video(text, options.fps)
             name = Path(text).stem if source is None else source.name
             if names.setdefault(name, text) != text:
                 raise SettingError(
@@ -110,13 +110,9 @@ def assess_all(options: AssessOptions, say: Callable[[str], None] = lambda line:
             if not options.overwrite:
                 refuse_existing(out / name / file for file in FILES)
             began = time.perf_counter()
-            if source is None:
-                reading = dict(fps=options.fps, axes=options.axes, unit=options.unit)
-                assessment = assessor.joints(text, **reading)
-            else:
-                assessment = assessor(source)
-            page = write_report(assessment, source, out / name, options.blur_faces, options.video)
-            say(f'{page}: {in_one_line(assessment)} ({time.perf_counter() - began:.1f} s)')
+            assessment = assess_one(assessor, text, source, options, out / name)
+            took = time.perf_counter() - began
+            say(f'{out / name / PAGE}: {in_one_line(assessment)} ({took:.1f} s)')
             if source is not None and source.damage:
                 errors.append(f'{source.path}: {source.damage}; all else is in the report')
             if not assessment.assessable:
@@ -126,6 +122,30 @@ def assess_all(options: AssessOptions, say: Callable[[str], None] = lambda line:
     if errors:
         raise RPSTNError('\n'.join(errors))
     return status
+
+
+def assess_one(
+    assessor: Assessor, text: str, source: FrameSource | None, options: AssessOptions, folder: Path
+) -> Assessment:
+    """Assess one video, or file of joints, and write its report.
+
+    Args:
+        assessor: made by the options.
+        text: the input.
+        source: the input, opened; None of a file of joints.
+        options: how it is read, and what the report has.
+        folder: of the report.
+
+    Raises:
+        RPSTNError: the input cannot be read. OSError: the report cannot be written.
+    """
+    if source is None:
+        reading = dict(fps=options.fps, axes=options.axes, unit=options.unit)
+        assessment = assessor.joints(text, **reading)
+    else:
+        assessment = assessor(source)
+    write_report(assessment, source, folder, options.blur_faces, options.video)
+    return assessment
 
 
 def _show_all(options: AssessOptions, device: str, say: Callable[[str], None]) -> int:
@@ -156,7 +176,12 @@ def in_one_line(assessment: Assessment) -> str:
     return f'{said}; {first.status}: {first.reason}'
 
 
-def _open(text: str, fps: float | None) -> FrameSource:
+def open_video(text: str, fps: float | None) -> FrameSource:
+    """What is assessed, opened.
+
+    Raises:
+        RPSTNError: it is live, or cannot be read.
+    """
     if is_live(text):
         raise SettingError(
             f'{hide_password(text)}: a report is of a video, not of a live source; --show counts '

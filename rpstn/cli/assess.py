@@ -17,6 +17,9 @@ Of a file of joints there are no pictures and no video. With --show a camera (0,
 (rtsp://...) or a video is shown in a window, with count, phase and the worst fault of the last
 repetition; nothing is written.
 
+With --workers or --cluster it is an archive: many videos at a time, from and into any storage,
+with tables of all repetitions and angles; docs/archives.md.
+
 The exit status is 0, or 3 where there was nothing to assess in a video; its report says why then.
 docs/cli/assess.md tells more.
 """
@@ -25,12 +28,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from rpstn.choices import LIFTERS, UNITS
 from rpstn.errors import SettingError
 
+from .archives import add_archive_options, is_archive, run_archive_command
 from .options import Subparsers
 from .printing import say
 
@@ -47,7 +50,7 @@ def add_parser(subparsers: Subparsers) -> None:
     add('inputs', nargs='+', metavar='VIDEO', help='video, folder or glob')
     add(
         '--out',
-        type=Path,
+        metavar='FOLDER',
         help='folder of the reports, one folder a video in it; left out with --show',
     )
     add(
@@ -96,6 +99,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "camera, as in 'x,-y,-z' (default: x,y,z)",
     )
     add('--unit', choices=UNITS, default='m', help='of a file of joints (default: %(default)s)')
+    add_archive_options(parser)
     add('--device', help='as torch names it (default: cuda where there is one, or cpu)')
     parser.set_defaults(run=run, needs=('rpstn.assess.run',))
 
@@ -114,4 +118,9 @@ def run(args: argparse.Namespace) -> int:
         if not low <= args.height <= high:
             raise SettingError(f'--height must be {low:g} to {high:g} cm, got {args.height:g}')
         given['height'] = args.height / 100
+    if is_archive(args):
+        from rpstn.cluster.assess_job import AssessJob
+
+        given.update(inputs=(), out=None)
+        return run_archive_command(args, args.inputs, AssessJob(AssessOptions(**given)))
     return assess_all(AssessOptions(**given), say)

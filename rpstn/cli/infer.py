@@ -16,6 +16,9 @@ number of a camera, or a URL (rtsp://, http://, ...). Writes, with the input's n
 which appear when they are complete; what is there before is refused, or with --overwrite stays
 until then. Until then they lie, up to date, in OUT/NAME.incomplete, where they stay after Ctrl-C
 or a kill: --resume goes on with them. docs/cli/infer.md tells more.
+
+With --workers or --cluster it is an archive: many videos at a time, from and into any storage,
+with a manifest that the same command goes on from; docs/archives.md.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ from rpstn.choices import (
 )
 from rpstn.errors import SettingError
 
+from .archives import add_archive_options, is_archive, run_archive_command
 from .options import Subparsers, add_cfg_options, count, moment
 from .printing import say
 
@@ -59,7 +63,7 @@ def add_parser(subparsers: Subparsers) -> None:
         help='video, image, folder, glob, camera or URL; before them, CONFIG (NAME.py) and '
         'CHECKPOINT of another model than RPSTN-Lite',
     )
-    add('--out', type=Path, help='folder of the results; may be left out with --show')
+    add('--out', metavar='FOLDER', help='folder of the results; may be left out with --show')
     add(
         '--save',
         nargs='+',
@@ -192,6 +196,7 @@ def add_parser(subparsers: Subparsers) -> None:
         action='store_true',
         help='replace results that are there already; without it they are refused',
     )
+    add_archive_options(parser)
     add_cfg_options(parser)
     parser.set_defaults(run=run, needs=('rpstn.inference.run',))
 
@@ -208,16 +213,24 @@ def run(args: argparse.Namespace) -> int:
     given: dict[str, Any] = {
         field.name: getattr(args, field.name, None) for field in fields(InferOptions)
     }
+    config, checkpoint, words = _model_and_inputs(args.inputs)
     given.update(
-        _model_and_inputs(args.inputs),
+        config=config,
+        checkpoint=checkpoint,
+        inputs=words,
         smooth=smooth,
         cfg_options=parse_settings(args.cfg_options, '--cfg-options'),
     )
+    if is_archive(args):
+        from rpstn.cluster.infer_job import InferJob
+
+        given.update(inputs=(), out=None)
+        return run_archive_command(args, words, InferJob(InferOptions(**given)))
     infer(InferOptions(**given), say)
     return 0
 
 
-def _model_and_inputs(words: list[str]) -> dict[str, Any]:
+def _model_and_inputs(words: list[str]) -> tuple[str | None, str | None, list[str]]:
     """CONFIG and CHECKPOINT, if the words begin with them, and the inputs."""
     config = checkpoint = None
     if words[0].endswith('.py'):
@@ -232,4 +245,4 @@ def _model_and_inputs(words: list[str]) -> dict[str, Any]:
             raise SettingError(
                 f'{text}: no input; CONFIG (NAME.py) and CHECKPOINT come first, in this order'
             )
-    return dict(config=config, checkpoint=checkpoint, inputs=words)
+    return config, checkpoint, words

@@ -51,6 +51,9 @@ OPTIONAL = {
     'openvino': '',
     'fastapi': '',
     'uvicorn': '',
+    'ray': '>=2.9',
+    'pyarrow': '',
+    's3fs': '>=2024',
 }
 """What some parts use where it is installed."""
 

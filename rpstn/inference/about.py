@@ -59,7 +59,7 @@ def about_run(
         stride=args.part.stride,
     )
     if args.finder == 'rtmdet':
-        about['detector'] = [_sha256_or_name(args.det_model), _sha256_or_name(args.det_weights)]
+        about['detector'] = [sha256_or_name(args.det_model), sha256_or_name(args.det_weights)]
     if isinstance(source, FrameSource):
         about['content'] = content_sha256(source)
     return about
@@ -84,7 +84,7 @@ def content_sha256(source: FrameSource) -> str:
         raise UnreadableFrameError(f'{source.path}: cannot be read: {one_line(error)}') from None
 
 
-def _sha256_or_name(text: str | Path | None) -> str | None:
+def sha256_or_name(text: str | Path | None) -> str | None:
     """What tells a file from another; of a name or URL itself."""
     if text is None or not Path(text).is_file():
         return None if text is None else hide_password(str(text))

@@ -114,7 +114,7 @@ def _refuse_address(text: str) -> None:
     if '://' in text and not is_live(text) and not Path(text).exists() and not glob.glob(text):
         raise UnreadableFrameError(
             f'{hide_password(text)}: neither a file nor the address of a stream (rtsp://, rtmp://, '
-            'http://, udp://, tcp://)'
+            'http://, udp://, tcp://); storage (s3://, gs://) is read with --workers'
         )
 
 

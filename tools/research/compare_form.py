@@ -79,6 +79,12 @@ def parse_args() -> argparse.Namespace:
         'tabulates what is there',
     )
     parser.add_argument(
+        '--cluster',
+        metavar='ADDRESS',
+        help='of a Ray cluster (auto for one of this machine), whose tasks the trainings are, '
+        'in place of --processes; its machines have the repository and data at the same places',
+    )
+    parser.add_argument(
         '--work-dir',
         type=Path,
         default=Path('work_dirs/compare_form'),
@@ -259,7 +265,9 @@ def main() -> None:
         TimeRemainingColumn(),
     ) as progress:
         task = progress.add_task('trainings', total=len(order))
-        for experiment, result in run_experiments(order, args.work_dir, args.processes):
+        for experiment, result in run_experiments(
+            order, args.work_dir, args.processes, cluster=args.cluster
+        ):
             row, column, _ = planned[experiment.name]
             results[row].append((column, experiment, result))
             shown = ', '.join(

@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -26,6 +27,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from rpstn.cluster.trainings import map_tasks
 from rpstn.engine.cpu import channels_last
 from rpstn.engine.runner import (
     check_mixed_precision,
@@ -33,7 +35,7 @@ from rpstn.engine.runner import (
     fit_machine,
     use_mixed_precision,
 )
-from rpstn.files import replacing
+from rpstn.files import write_text
 
 
 def rebase(change: str | Path, base: Config) -> Config:
@@ -191,14 +193,20 @@ def run_experiment(experiment: Experiment) -> dict:
 
 
 def run_experiments(
-    experiments: Sequence[Experiment], folder: Path, processes: int, threads: int = 1
+    experiments: Sequence[Experiment],
+    folder: Path,
+    processes: int,
+    threads: int = 1,
+    cluster: str | None = None,
 ) -> Iterator[tuple[Experiment, dict]]:
     """Run what is not done yet, each in one of several processes; yields results as they come.
 
     A result is kept in ``folder`` and is taken from there as long as config and tests are the
     same, so a run that was stopped goes on where it was. Where one fails, or no more results are
     asked for, those under way end and are kept, and the others are left for the next run. With 0
-    processes only what is there is yielded.
+    processes only what is there is yielded. With the address of a Ray cluster they are tasks there,
+    on machines that have this repository and its data at the same places; ``processes`` is not
+    used, and those under way are not kept where one fails.
 
     Raises:
         ValueError: two experiments have the same name.
@@ -223,6 +231,11 @@ def run_experiments(
         return
     if any(experiment.amp for experiment in left):
         check_mixed_precision()
+    if cluster is not None:
+        for experiment, result in map_tasks(partial(_run_in_task, threads), left, cluster, threads):
+            _keep(experiment, folder, result)
+            yield experiment, result
+        return
     with ProcessPoolExecutor(processes, get_context('spawn'), _start, (threads,)) as pool:
         futures = {
             pool.submit(_run_and_keep, experiment, folder): experiment for experiment in left
@@ -255,12 +268,20 @@ def _named(experiment: Experiment) -> Iterator[None]:
 
 
 def _run_and_keep(experiment: Experiment, folder: Path) -> dict:
-    path = _path(experiment, folder)
     with _named(experiment):
         result = run_experiment(experiment)
-        with replacing(path) as partial:
-            partial.write_text(json.dumps(result, indent=1))
+        _keep(experiment, folder, result)
     return result
+
+
+def _keep(experiment: Experiment, folder: Path, result: dict) -> None:
+    write_text(_path(experiment, folder), json.dumps(result, indent=1))
+
+
+def _run_in_task(threads: int, experiment: Experiment) -> dict:
+    _start(threads)
+    with _named(experiment):
+        return run_experiment(experiment)
 
 
 def _start(threads: int) -> None:

@@ -177,6 +177,21 @@ def test_results_are_kept_and_a_failure_names_its_experiment(tiny, tmp_path):
     assert [path.name for path in folder.iterdir()] == ['good.json']
 
 
+@pytest.mark.slow
+def test_trainings_are_tasks_of_a_cluster(tiny, distances, tmp_path):
+    """Of one on this machine: the same results, kept one by one."""
+    from rpstn.cluster.pool import connected
+
+    good = [Experiment(name, tiny, seed=seed, tests=ROTATED) for name, seed in (('a', 0), ('b', 1))]
+    bad = Experiment('bad', tiny, {'model.type': 'NoSuchModel'})
+    with connected(None, cores=2):
+        found = {one.name: told for one, told in run_experiments(good, tmp_path, 1, cluster='auto')}
+        assert found['a']['tests'] == distances['tests'] != found['b']['tests']
+        assert {one.name: told for one, told in run_experiments(good, tmp_path, 0)} == found
+        with pytest.raises(RuntimeError, match='experiment bad: .*NoSuchModel'):
+            list(run_experiments([bad], tmp_path, 1, cluster='auto'))
+
+
 def test_a_config_that_cannot_be_read_is_named_too(tmp_path):
     with pytest.raises(RuntimeError, match='experiment x: FileNotFoundError: .*nowhere.py'):
         list(run_experiments([Experiment('x', 'nowhere.py')], tmp_path, processes=1))
