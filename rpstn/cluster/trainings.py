@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -39,7 +41,9 @@ def map_tasks(
         return function(item)
 
     with connected(address, cores * at_once, gpus=None) as ray:
-        call = ray.remote(num_cpus=cores, max_retries=3)(one)
+        # Modules beside a script are known to it alone.
+        found = dict(env_vars=dict(PYTHONPATH=os.pathsep.join(filter(None, sys.path))))
+        call = ray.remote(num_cpus=cores, max_retries=3, runtime_env=found)(one)
         calls = {call.remote(item): item for item in items}
         try:
             while calls:
