@@ -113,9 +113,7 @@ def draw_cover(
 def mark_hidden(frame: dict, covered: np.ndarray) -> None:
     """Call labelled joints, of ``covered`` (K,) bool, occluded, in place."""
     hidden = covered[None] & (frame['keypoints_visible'] > 0)
-    frame['keypoints_occluded'] = np.maximum(
-        frame['keypoints_occluded'], hidden.astype(np.float32)
-    )
+    frame['keypoints_occluded'] = np.maximum(frame['keypoints_occluded'], hidden.astype(np.float32))
 
 
 @TRANSFORMS.register_module()
@@ -173,7 +171,10 @@ class ClipOccluders(BaseTransform):
                 continue
             shown = self._shown(rng, len(frames))
             covered = np.stack(
-                [covered_joints(occluder, n, keypoints[n], size) & shown[n] for n in range(len(frames))]
+                [
+                    covered_joints(occluder, n, keypoints[n], size) & shown[n]
+                    for n in range(len(frames))
+                ]
             )
             share = ((total | covered) & labelled).sum() / max(labelled.sum(), 1)
             if share <= self.most_covered:
@@ -272,7 +273,12 @@ class SpanOccluders(BaseTransform):
             share * float((box[2:] - box[:2]).max()),
             None if cloudy else frame['img'],
         )
-        draw_cover([frame], occluder, covered_joints(occluder, 0, keypoints[0], size)[None], np.ones(1, bool))
+        draw_cover(
+            [frame],
+            occluder,
+            covered_joints(occluder, 0, keypoints[0], size)[None],
+            np.ones(1, bool),
+        )
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(joints={self.joints!r}, span={self.span}, seed={self.seed})'

@@ -92,9 +92,7 @@ def _path(boxes: np.ndarray, width: int, tall: float) -> np.ndarray:
     return meeting + (number - middle) * speed
 
 
-def _walk(
-    rng: np.random.Generator, body: Proportions, speed: float, frames: int
-) -> PosedSkeleton:
+def _walk(rng: np.random.Generator, body: Proportions, speed: float, frames: int) -> PosedSkeleton:
     """Steps that carry as far as the body moves, on the spot.
 
     Args:

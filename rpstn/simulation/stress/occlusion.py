@@ -92,7 +92,9 @@ class LimbOcclusion(BaseTransform):
                 continue
             for _ in range(_TRIES):
                 picture = span[0]['img'] if rng.random() < 0.5 else None
-                occluder = limb_cover(rng, keypoints[:, ends], person * rng.uniform(*SIZES), picture)
+                occluder = limb_cover(
+                    rng, keypoints[:, ends], person * rng.uniform(*SIZES), picture
+                )
                 covered = np.stack(
                     [covered_joints(occluder, n, keypoints[n], size) for n in range(len(span))]
                 )

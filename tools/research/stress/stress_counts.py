@@ -15,7 +15,6 @@ from rpstn.pose.evaluation.pck import TORSO_OF_DATASET
 from rpstn.skeletons import get_skeleton
 
 from bootstrap import ClipCounts
-
 from stress_run import Clip
 
 THRESHOLD = 0.2
@@ -105,8 +104,10 @@ def share(part: ClipCounts) -> float:
 
 
 def kept(clip: Clip, answer: np.ndarray) -> bool:
-    """Whether the answer of the last frame is about where the labelled person is: in the mean within
-    half of the box's larger side."""
+    """Whether the last frame's answer is about where the labelled person is.
+
+    That is, in the mean over joints, within half of the box's larger side.
+    """
     box = clip.boxes[-1]
     mean = _distance(answer, clip.keypoints, clip.labelled)[-1]
     return bool(mean < 0.5 * (box[2:] - box[:2]).max())

@@ -55,7 +55,9 @@ def occluded(measured: Measured, row: Row, choose: Choice, normalizer: str) -> C
     )
 
 
-def one(measured: Measured, condition: str, row: Row, choose: Choice, normalizer: str) -> ClipCounts:
+def one(
+    measured: Measured, condition: str, row: Row, choose: Choice, normalizer: str
+) -> ClipCounts:
     """Of one condition."""
     answers = measured[condition]
     return counts(answers.clips, answers.found[row], choose, normalizer)
@@ -176,9 +178,7 @@ def crossing_table(measured: Measured) -> str:
 def crossing_differences(measured: Measured) -> str:
     """RPSTN-Lite less the others, where somebody crosses."""
     choices = dict(behind=behind, beside=beside, after=afterwards)
-    return _differences(
-        measured, {name: ('crossing', choose) for name, choose in choices.items()}
-    )
+    return _differences(measured, {name: ('crossing', choose) for name, choose in choices.items()})
 
 
 def blur_table(measured: Measured) -> str:

@@ -65,8 +65,10 @@ class Clip:
 
 @dataclass(frozen=True)
 class Answers:
-    """All rows' answers for all clips under one stress: ``found[row][clip]`` is (N, K, 2), NaN where
-    there is none."""
+    """All rows' answers for all clips under one stress.
+
+    ``found[row][clip]`` is (N, K, 2), NaN where there is none.
+    """
 
     clips: Sequence[Clip]
     found: Mapping[tuple[str, str], Sequence[np.ndarray]]

@@ -38,7 +38,6 @@ from lite_predictors import (  # noqa: E402
     seen_crops,
     streaming_inferencer,
 )
-
 from stress_counts import hidden_joints  # noqa: E402
 from stress_report import (  # noqa: E402
     LENGTHS,
