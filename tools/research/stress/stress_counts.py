@@ -15,9 +15,10 @@ from rpstn.pose.evaluation.pck import TORSO_OF_DATASET
 from rpstn.skeletons import get_skeleton
 
 from bootstrap import ClipCounts
+from lite_evaluation import right_joints
 from stress_run import Clip
 
-THRESHOLD = 0.2
+TORSO = tuple(get_skeleton('jhmdb15').index(name) for name in TORSO_OF_DATASET['jhmdb'])
 Choice = Callable[[Clip], np.ndarray]
 """Which joints (N, K) of a clip are asked for."""
 
@@ -62,30 +63,15 @@ def _until_last(marked: np.ndarray) -> np.ndarray:
     return np.cumsum(marked[::-1])[::-1] > 0 if marked.any() else np.ones_like(marked)
 
 
-def right_joints(clip: Clip, found: np.ndarray, normalizer: str) -> tuple[np.ndarray, np.ndarray]:
-    """As VideoPCK has them.
-
-    Returns:
-        (N, K) joints that lie nearer to their label than 0.2 of the normalizer, and (N,) frames
-        that have one.
-    """
-    if normalizer == 'torso':
-        a, b = (get_skeleton('jhmdb15').index(name) for name in TORSO_OF_DATASET['jhmdb'])
-        size = np.linalg.norm(clip.keypoints[:, a] - clip.keypoints[:, b], axis=-1)
-        size = np.where(clip.labelled[:, [a, b]].all(1), size, 0)
-    else:
-        size = (clip.boxes[:, 2:] - clip.boxes[:, :2]).max(-1)
-    distance = np.linalg.norm(found - clip.keypoints, axis=-1)  # NaN is never near
-    return distance < THRESHOLD * size[:, None], size >= 1
-
-
 def counts(
     clips: Sequence[Clip], found: Sequence[np.ndarray], choose: Choice, normalizer: str
 ) -> ClipCounts:
     """(V, 1): right and counted joints of each clip."""
     right, counted = [], []
     for clip, answer in zip(clips, found, strict=True):
-        near, known = right_joints(clip, answer, normalizer)
+        near, known = right_joints(
+            answer, clip.keypoints, clip.labelled, clip.boxes, normalizer, TORSO
+        )
         chosen = choose(clip) & known[:, None]
         right.append((near & chosen).sum())
         counted.append(chosen.sum())

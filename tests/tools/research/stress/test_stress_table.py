@@ -50,9 +50,7 @@ def sample(clip, found, frame: int) -> dict:
         bboxes=clip.boxes[frame][None],
         keypoints_visible=clip.labelled[frame][None],
     )
-    return dict(
-        img_id=frame, gt_instances=truth, pred_instances=dict(keypoints=found[frame][None])
-    )
+    return dict(img_id=frame, gt_instances=truth, pred_instances=dict(keypoints=found[frame][None]))
 
 
 @pytest.mark.parametrize('normalizer', ['torso', 'bbox'])
@@ -117,9 +115,7 @@ def measured(tool):
     for row in ROWS:
         right = [clip.keypoints for clip in clips]
         if row[0] == 'single frame':
-            right = [
-                np.where(clip.hidden[..., None], np.nan, clip.keypoints) for clip in clips
-            ]
+            right = [np.where(clip.hidden[..., None], np.nan, clip.keypoints) for clip in clips]
         found[row] = [a * np.nan for a in right] if row[0].startswith('MediaPipe') else right
     names = run.stresses('jhmdb15', 0, draws=2)
     return {name: run.Answers(clips, found) for name in names}
