@@ -1,8 +1,8 @@
-# RPSTN behind the shipped model's encoder, which is frozen: relation and propagation are learned
-# from synthetic clips of 8 frames, in minutes on two cores; no files needed but the weights that
-# tools/research/demo_train.py takes from the shipped model.
-_base_ = '../_base_/lite.py'
+# RPSTN behind the shipped model's encoder, which is frozen: relation and propagation learn from
+# synthetic clips, in minutes on two cores (docs/tutorial.md).
+_base_ = '../_base_/athletes.py'
 
+# The shipped model's single-frame part, as tools/research/demo_train.py saves it.
 start = 'work_dirs/demo_train/start.pth'
 model = dict(
     backbone=dict(
@@ -10,40 +10,8 @@ model = dict(
         encoder=dict(frozen=True),
         pretrained=dict(checkpoint=start, joints='penn13')),
     head=dict(num_joints=13, propagator=dict(pretrained=start)))
-
-crop = dict(type='ForEachFrame', transforms=[
-    dict(type='TopdownAffine', input_size=_base_.codec['input_size'])])
-target = dict(type='ForEachFrame', transforms=[dict(type='GenerateTarget', encoder=_base_.codec)])
-# Things come and go before limbs, so that other frames show what they hide.
-occluders = dict(
-    type='ClipOccluders', joints='penn13', prob=1., most=3, limb_share=0.8, passing=0.9)
-upright = dict(type='ClipBody', joints='penn13', padding=1.25)
-athletes = dict(
-    type='SyntheticClipDataset', joints='penn13', image_size=(192, 192),
-    num_frames=8, occluder_prob=0.3, cache_mb=400)
-train_dataloader = dict(
-    batch_size=4, num_workers=1, persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(athletes, num_sequences=160, seed=0, clip_len=8, pipeline=[
-        _base_.load, occluders, dict(upright, scale_factor=(0.95, 1.2), rotate_factor=8.),
-        crop, target, dict(type='PackClipInputs')]))
-whole = dict(
-    _delete_=True, **athletes, clip_len=8, start='fixed', test_mode=True, pipeline=[
-        _base_.load, dict(type='SpanOccluders', joints='penn13', span=4), upright, crop,
-        dict(type='PackClipInputs')])
-val_dataloader = dict(batch_size=4, dataset=dict(whole, num_sequences=12, seed=1))
-test_dataloader = dict(batch_size=4, dataset=dict(whole, num_sequences=60, seed=2))
-
-max_epochs = 4
-train_cfg = dict(max_epochs=max_epochs, val_interval=2)
-optim_wrapper = dict(
-    type='OptimWrapper', optimizer=dict(type='AdamW', lr=5e-4, weight_decay=1e-2),
-    clip_grad=dict(max_norm=1.), paramwise_cfg=dict(
-        norm_decay_mult=0, bias_decay_mult=0, custom_keys={
-            'head.relation': dict(lr_mult=4., decay_mult=0.),
-            'head.propagator.carry': dict(lr_mult=4., decay_mult=0.),
-            'head.propagator.kernel': dict(lr_mult=4., decay_mult=0.)}))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.05, end=20, by_epoch=False),
-    dict(type='CosineAnnealingLR', eta_min=1e-6, T_max=max_epochs, by_epoch=True,
-         convert_to_iter_based=True)]
+# What is new learns faster than what comes from there.
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={
+    'head.relation': dict(lr_mult=4., decay_mult=0.),
+    'head.propagator.carry': dict(lr_mult=4., decay_mult=0.),
+    'head.propagator.kernel': dict(lr_mult=4., decay_mult=0.)}))
