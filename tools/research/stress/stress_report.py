@@ -27,21 +27,21 @@ from stress_counts import (
     share,
     summed,
 )
-from stress_run import BLURS, LONGEST, Answers
+from stress_run import BLURS, LONGEST, WHOLE, Answers
 
 LENGTHS = (1, 5, 10, 20)
 AGES = ((1, 1), (2, 3), (4, 6), (7, 10), (11, 15), (16, 20))
 NORMALIZERS = {'torso': 'torso', 'bbox': 'box'}
 Row = tuple[str, str]
 Measured = Mapping[str, Answers]
-OURS, WHOLE = 'RPSTN-Lite', 'whole frames'
+OURS = 'RPSTN-Lite'
 _KINDS: dict[str, Callable[[int, int], Choice]] = {'hidden': hidden_joints, 'others': other_joints}
 _LOOKS = {'label poses': '--', WHOLE: '-'}
 
 
-def rows_of(measured: Measured) -> list[Row]:
-    """All rows."""
-    return list(measured['clean'].found)
+def rows_of(measured: Measured, condition: str = 'clean') -> list[Row]:
+    """All rows of a condition."""
+    return list(measured[condition].found)
 
 
 def occluded(measured: Measured, row: Row, choose: Choice, normalizer: str) -> ClipCounts:
@@ -194,7 +194,7 @@ def blur_table(measured: Measured) -> str:
                 for name in names
             ),
         ]
-        for row in rows_of(measured)
+        for row in rows_of(measured, names[-1])
     ]
     return format_table(['', 'sees', *header], lines)
 
@@ -206,6 +206,7 @@ def blur_differences(measured: Measured) -> str:
 
 
 def _differences(measured: Measured, columns: Mapping[str, tuple[str, Choice]]) -> str:
+    conditions = [name for name, _ in columns.values()]
     lines = [
         [
             f'less {second[0]}',
@@ -218,7 +219,7 @@ def _differences(measured: Measured, columns: Mapping[str, tuple[str, Choice]]) 
                 for name, choose in columns.values()
             ),
         ]
-        for first, second in pairs(rows_of(measured))
+        for first, second in pairs(rows_of(measured, conditions[-1]))
         for normalizer, shown in NORMALIZERS.items()
     ]
     return format_table(['', 'sees', 'by', *columns], lines)

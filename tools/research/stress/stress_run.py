@@ -21,6 +21,7 @@ from lite_predictors import Predictor
 
 BLURS = (5, 9, 15)
 LONGEST = 20
+WHOLE = 'whole frames'
 Stress = Callable[[dict], dict]
 
 
@@ -109,6 +110,8 @@ def measure(
         clips = [Clip.of(r) for r in results]
         found = {}
         for row, predict in rows.items():
+            if name.startswith('blur') and row[1] != WHOLE:
+                continue  # crops from labels are as they were, and blur hides nothing
             file = folder and folder / f'{_slug(name)}_{_slug(" ".join(row))}.npz'
             found[row] = _read(file, clips) if file and file.is_file() else []
             if not found[row]:

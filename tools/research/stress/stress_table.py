@@ -42,7 +42,6 @@ from stress_counts import hidden_joints  # noqa: E402
 from stress_report import (  # noqa: E402
     LENGTHS,
     OURS,
-    WHOLE,
     Measured,
     age_table,
     blur_differences,
@@ -55,7 +54,7 @@ from stress_report import (  # noqa: E402
     plot,
     rows_of,
 )
-from stress_run import measure, stresses  # noqa: E402
+from stress_run import WHOLE, measure, stresses  # noqa: E402
 
 BEGIN, END = '<!-- stress tables -->', '<!-- end of stress tables -->'
 SINGLE = ('configs/lite/single_lite.py', 'work_dirs/single_lite/epoch_8.pth')
@@ -84,7 +83,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--every', type=int, default=1, help='only every so many clips')
     parser.add_argument('--seed', type=int, default=0, help='of all that is drawn')
     parser.add_argument(
-        '--draws', type=int, default=2, help='limbs hidden in each clip, in turn (default: 2)'
+        '--draws', type=int, default=1, help='limbs hidden in each clip, in turn (default: 1)'
     )
     parser.add_argument('--threads', type=int, default=1, help='of torch (default: %(default)s)')
     parser.add_argument(
@@ -127,10 +126,11 @@ def tables(measured: Measured, args: argparse.Namespace) -> str:
         n: int(occluded(measured, row, hidden_joints(1, n), 'bbox').counted.sum()) for n in LENGTHS
     }
     number = ', '.join(f'{count:,} of {n}' for n, count in hidden.items())
+    limbs = 'one limb' if args.draws == 1 else f'{args.draws} limbs'
     return '\n\n'.join(
         [
             f'PCK@0.2 in percent on {frames} frames of {len(clips)} clips of JHMDB, split 1, '
-            f'`{args.subset}`{some}, seed {args.seed}, {args.draws} limbs a clip, by '
+            f'`{args.subset}`{some}, seed {args.seed}, {limbs} a clip, by '
             f'`tools/research/stress/stress_table.py`.',
             f'![PCK over the length of the occlusion]({args.out.stem}.png)',
             '### Occlusion',

@@ -10,7 +10,7 @@ import pytest
 from rpstn.pose.datasets import find_data
 from rpstn.pose.datasets.metainfo import METAINFO
 from rpstn.pose.evaluation.pck import VideoPCK
-from rpstn.simulation import LimbOcclusion
+from rpstn.simulation import LimbOcclusion, MotionBlur
 
 from lite_evaluation import clip_counts, jhmdb_clips, videos
 from lite_predictors import inferencer_predictor, streaming_inferencer
@@ -118,7 +118,8 @@ def measured(tool):
             right = [np.where(clip.hidden[..., None], np.nan, clip.keypoints) for clip in clips]
         found[row] = [a * np.nan for a in right] if row[0].startswith('MediaPipe') else right
     names = run.stresses('jhmdb15', 0, draws=2)
-    return {name: run.Answers(clips, found) for name in names}
+    whole = {row: answers for row, answers in found.items() if row[1] == 'whole frames'}
+    return {name: run.Answers(clips, whole if name.startswith('blur') else found) for name in names}
 
 
 def table_cells(table: str) -> dict[tuple[str, str], list[str]]:
@@ -143,8 +144,9 @@ def test_tables_and_plot_of_known_answers(tool, measured, tmp_path):
     assert crossing['RPSTN-Lite', 'whole frames'][-3:] == ['4 of 4', '4 of 4', '0.0']
     assert crossing['MediaPipe Pose, full', 'whole frames'][-3:] == ['0 of 4', '0 of 4', '0.0']
     assert crossing['RPSTN-Lite', 'label poses'][-3:] == ['-', '-', '-']
-    for part in (report.age_table, report.blur_table, report.blur_differences):
-        assert len(part(measured).splitlines()) > 5
+    assert list(table_cells(report.blur_table(measured))) == ROWS[2:]
+    assert len(report.blur_differences(measured).splitlines()) == 2 + 2 * 2
+    assert len(report.age_table(measured).splitlines()) == 2 + 5 * 2
     assert len(report.crossing_differences(measured).splitlines()) == 2 + 3 * 2
     report.plot(measured, tmp_path / 'stress.png')
     assert cv2.imread(str(tmp_path / 'stress.png')) is not None
@@ -162,7 +164,7 @@ def test_answers_are_kept_and_read_again(tool, tmp_path):
         calls.append(results['video'])
         return [frame['keypoints'][0] for frame in results['frames']]
 
-    conditions = {'clean': None, 'occlusion 0': LimbOcclusion()}
+    conditions = {'clean': None, 'occlusion 0': LimbOcclusion(), 'blur 5': MotionBlur(5)}
     for _ in range(2):
         answers = dict(run.measure({ROWS[0]: right}, dataset, conditions, 14, tmp_path))
         for clip, found in zip(
@@ -171,6 +173,7 @@ def test_answers_are_kept_and_read_again(tool, tmp_path):
             np.testing.assert_array_equal(clip.keypoints, found)
             assert clip.hidden.any()
         assert not any(clip.hidden.any() for clip in answers['clean'].clips)
+        assert not answers['blur 5'].found, 'on whole frames alone'
     assert len(calls) == 4, 'two clips, as they are and with something over a limb, once'
 
 
