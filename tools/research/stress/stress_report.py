@@ -27,7 +27,7 @@ from stress_counts import (
     share,
     summed,
 )
-from stress_run import BLURS, LONGEST, WHOLE, Answers
+from stress_run import BLURS, LONGEST, WHOLE, Answers, only
 
 LENGTHS = (1, 5, 10, 20)
 AGES = ((1, 1), (2, 3), (4, 6), (7, 10), (11, 15), (16, 20))
@@ -39,9 +39,9 @@ _KINDS: dict[str, Callable[[int, int], Choice]] = {'hidden': hidden_joints, 'oth
 _LOOKS = {'label poses': '--', WHOLE: '-'}
 
 
-def rows_of(measured: Measured, condition: str = 'clean') -> list[Row]:
-    """All rows of a condition."""
-    return list(measured[condition].found)
+def rows_of(measured: Measured) -> list[Row]:
+    """All rows."""
+    return list(measured['clean'].found)
 
 
 def occluded(measured: Measured, row: Row, choose: Choice, normalizer: str) -> ClipCounts:
@@ -183,7 +183,7 @@ def crossing_differences(measured: Measured) -> str:
 
 def blur_table(measured: Measured) -> str:
     """PCK of all joints over the length of the blur."""
-    names = ['clean', *(f'blur {length}' for length in BLURS)]
+    measured = _blurred(measured)
     header = [f'{shown}, {n}' for shown in NORMALIZERS.values() for n in (0, *BLURS)]
     lines = [
         [
@@ -191,22 +191,30 @@ def blur_table(measured: Measured) -> str:
             *(
                 100 * share(one(measured, name, row, every_joint, normalizer))
                 for normalizer in NORMALIZERS
-                for name in names
+                for name in measured
             ),
         ]
-        for row in rows_of(measured, names[-1])
+        for row in rows_of(measured)
     ]
     return format_table(['', 'sees', *header], lines)
 
 
 def blur_differences(measured: Measured) -> str:
     """RPSTN-Lite less the others, over the length of the blur."""
-    names = {'0': 'clean', **{str(length): f'blur {length}' for length in BLURS}}
-    return _differences(measured, {shown: (name, every_joint) for shown, name in names.items()})
+    measured = _blurred(measured)
+    columns = zip(('0', *map(str, BLURS)), measured, strict=True)
+    return _differences(measured, {shown: (name, every_joint) for shown, name in columns})
+
+
+def _blurred(measured: Measured) -> Measured:
+    """No blur and all others, of the same clips and rows."""
+    blurs = {f'blur {length}': measured[f'blur {length}'] for length in BLURS}
+    first = next(iter(blurs.values()))
+    clean = only(measured['clean'], first)
+    return {'clean': Answers(clean.clips, {r: clean.found[r] for r in first.found}), **blurs}
 
 
 def _differences(measured: Measured, columns: Mapping[str, tuple[str, Choice]]) -> str:
-    conditions = [name for name, _ in columns.values()]
     lines = [
         [
             f'less {second[0]}',
@@ -219,7 +227,7 @@ def _differences(measured: Measured, columns: Mapping[str, tuple[str, Choice]]) 
                 for name, choose in columns.values()
             ),
         ]
-        for first, second in pairs(rows_of(measured, conditions[-1]))
+        for first, second in pairs(rows_of(measured))
         for normalizer, shown in NORMALIZERS.items()
     ]
     return format_table(['', 'sees', 'by', *columns], lines)

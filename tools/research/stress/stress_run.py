@@ -75,6 +75,16 @@ class Answers:
     found: Mapping[tuple[str, str], Sequence[np.ndarray]]
 
 
+def only(answers: Answers, others: Answers) -> Answers:
+    """Those of the clips that are among the others'."""
+    names = {clip.video for clip in others.clips}
+    chosen = [number for number, clip in enumerate(answers.clips) if clip.video in names]
+    return Answers(
+        [answers.clips[number] for number in chosen],
+        {row: [found[number] for number in chosen] for row, found in answers.found.items()},
+    )
+
+
 def stresses(joints: str, seed: int, draws: int) -> dict[str, Stress | None]:
     """By name: nothing, the longest occlusion (its beginning is any shorter one), somebody who
     crosses, blur."""
@@ -95,6 +105,7 @@ def measure(
     conditions: Mapping[str, Stress | None],
     every: int = 1,
     folder: Path | None = None,
+    blur_every: int = 1,
 ) -> Iterator[tuple[str, Answers]]:
     """Each condition's answers.
 
@@ -104,13 +115,16 @@ def measure(
         conditions: by name, as :func:`stresses` has them.
         every: only so many clips.
         folder: where answers are kept, and read again from.
+        blur_every: of these clips only so many are blurred.
     """
     for name, stress in conditions.items():
-        results = [(stress(r) if stress else r) for r in videos(dataset, every)]
+        blurred = name.startswith('blur')
+        step = every * blur_every if blurred else every
+        results = [(stress(r) if stress else r) for r in videos(dataset, step)]
         clips = [Clip.of(r) for r in results]
         found = {}
         for row, predict in rows.items():
-            if name.startswith('blur') and row[1] != WHOLE:
+            if blurred and row[1] != WHOLE:
                 continue  # crops from labels are as they were, and blur hides nothing
             file = folder and folder / f'{_slug(name)}_{_slug(" ".join(row))}.npz'
             found[row] = _read(file, clips) if file and file.is_file() else []

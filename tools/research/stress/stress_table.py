@@ -85,6 +85,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--draws', type=int, default=1, help='limbs hidden in each clip, in turn (default: 1)'
     )
+    parser.add_argument(
+        '--blur-every',
+        type=int,
+        default=2,
+        help='of these clips only so many are blurred (default: %(default)s)',
+    )
     parser.add_argument('--threads', type=int, default=1, help='of torch (default: %(default)s)')
     parser.add_argument(
         '--out',
@@ -94,9 +100,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--answers', type=Path, help='folder that keeps the answers')
     args = parser.parse_args()
-    for name in ('every', 'draws'):
-        if getattr(args, name) < 1:
-            parser.error(f'--{name} {getattr(args, name)}: must be at least 1')
+    for name in ('every', 'draws', 'blur_every'):
+        if (value := getattr(args, name)) < 1:
+            parser.error(f'--{name.replace("_", "-")} {value}: must be at least 1')
     return args
 
 
@@ -126,6 +132,7 @@ def tables(measured: Measured, args: argparse.Namespace) -> str:
         n: int(occluded(measured, row, hidden_joints(1, n), 'bbox').counted.sum()) for n in LENGTHS
     }
     number = ', '.join(f'{count:,} of {n}' for n, count in hidden.items())
+    blurred = len(measured['blur 5'].clips)
     limbs = 'one limb' if args.draws == 1 else f'{args.draws} limbs'
     return '\n\n'.join(
         [
@@ -149,7 +156,7 @@ def tables(measured: Measured, args: argparse.Namespace) -> str:
             'RPSTN-Lite less the others:',
             crossing_differences(measured),
             '### Motion blur',
-            'All joints, over the length of the blur in pixels:',
+            f'All joints, over the length of the blur in pixels, {blurred} clips:',
             blur_table(measured),
             'RPSTN-Lite less the others:',
             blur_differences(measured),
@@ -167,7 +174,9 @@ def main() -> int:
     try:
         dataset = jhmdb_clips(args.subset, data_root=args.data_root)
         conditions = stresses(LABELS.name, args.seed, args.draws)
-        for name, answers in measure(predictors(args), dataset, conditions, args.every, folder):
+        for name, answers in measure(
+            predictors(args), dataset, conditions, args.every, folder, args.blur_every
+        ):
             measured[name] = answers
             print(f'{name}: measured, {time.process_time() - began:.0f} s of a core', flush=True)
         plot(measured, args.out.with_suffix('.png'))
