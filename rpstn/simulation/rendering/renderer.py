@@ -136,7 +136,8 @@ def paint_body(
 ) -> None:
     """Paint one frame of a body over a picture (H, W, 3) uint8, in place; see :class:`Scene`."""
     num = num_samples(primitives, frame, shutter, samples)
-    buffers = rasterize(primitives, look, frame, image.shape[1::-1], num, shutter)
+    size = image.shape[1], image.shape[0]
+    buffers = rasterize(primitives, look, frame, size, num, shutter)
     if buffers is None:
         return
     height, width = buffers.code.shape[1:]

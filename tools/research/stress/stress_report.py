@@ -44,11 +44,18 @@ def rows_of(measured: Measured) -> list[Row]:
     return list(measured['clean'].found)
 
 
-def occluded(measured: Measured, row: Row, choose: Choice, normalizer: str) -> ClipCounts:
-    """Of all draws of the occlusion together."""
+def occluded(
+    measured: Measured, row: Row, choose: Choice, normalizer: str, clean: bool = False
+) -> ClipCounts:
+    """Of all draws of the occlusion together; ``clean``: of the same joints without it."""
     return summed(
         [
-            counts(answers.clips, answers.found[row], choose, normalizer)
+            counts(
+                answers.clips,
+                (measured['clean'] if clean else answers).found[row],
+                choose,
+                normalizer,
+            )
             for name, answers in measured.items()
             if name.startswith('occlusion')
         ]
@@ -74,20 +81,18 @@ def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
 
 
 def occlusion_table(measured: Measured, kind: str) -> str:
-    """PCK over the length of the occlusion."""
+    """PCK over the length of the occlusion; last, of the same joints as they are without any."""
     choose = _KINDS[kind]
-    header = [f'{shown}, {n}' for shown in NORMALIZERS.values() for n in LENGTHS]
-    lines = [
-        [
-            *row,
-            *(
-                100 * share(occluded(measured, row, choose(1, length), normalizer))
-                for normalizer in NORMALIZERS
-                for length in LENGTHS
-            ),
-        ]
-        for row in rows_of(measured)
-    ]
+    header = [f'{shown}, {n}' for shown in NORMALIZERS.values() for n in (*LENGTHS, 'undisturbed')]
+    lines = []
+    for row in rows_of(measured):
+        cells = []
+        for normalizer in NORMALIZERS:
+            cells += [
+                share(occluded(measured, row, choose(1, length), normalizer)) for length in LENGTHS
+            ]
+            cells.append(share(occluded(measured, row, choose(1, LONGEST), normalizer, clean=True)))
+        lines.append([*row, *(100 * cell for cell in cells)])
     return format_table(['', 'sees', *header], lines)
 
 
@@ -117,18 +122,8 @@ def age_table(measured: Measured) -> str:
         for normalizer, shown in NORMALIZERS.items():
             hidden = [occluded(measured, row, hidden_joints(*age), normalizer) for age in AGES]
             after = occluded(measured, row, afterwards, normalizer)
-            names = [name for name in measured if name.startswith('occlusion')]
-            undisturbed = summed(
-                [
-                    counts(
-                        measured[name].clips, measured['clean'].found[row], afterwards, normalizer
-                    )
-                    for name in names
-                ]
-            )
-            lines.append(
-                [*row, shown, *(100 * share(part) for part in (*hidden, after, undisturbed))]
-            )
+            before = occluded(measured, row, afterwards, normalizer, clean=True)
+            lines.append([*row, shown, *(100 * share(part) for part in (*hidden, after, before))])
     ages = [str(a) if a == b else f'{a} to {b}' for a, b in AGES]
     return format_table(['', 'sees', 'by', *ages, 'afterwards', 'undisturbed'], lines)
 
