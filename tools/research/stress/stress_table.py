@@ -25,7 +25,8 @@ from rpstn.engine.loading import load_model
 from rpstn.engine.shipped import shipped_files
 from rpstn.errors import RPSTNError
 
-sys.path.append(str(Path(__file__).parents[1]))  # the scripts of tools/research
+# The scripts of tools/research, and those beside this one, however it is loaded.
+sys.path += map(str, Path(__file__).parents[:2])
 
 from evaluate_lite import write_between  # noqa: E402
 from lite_evaluation import jhmdb_clips  # noqa: E402
