@@ -1,5 +1,5 @@
-# A small RPSTN on synthetic clips, trained in minutes on two cores; no files needed.
-# P and F start from the single-frame model of baseline_demo.py (tools/research/demo_train.py).
+# A small RPSTN on synthetic clips, from random weights, in minutes on two cores; no files needed.
+# The tutorial, which starts from trained weights, is configs/tutorial.
 _base_ = ['_base_/default_runtime.py', '_base_/rpstn.py']
 
 codec = dict(type='MSRAHeatmap', input_size=(128, 128), heatmap_size=(32, 32), sigma=1.5)

@@ -1,10 +1,10 @@
-"""Train a small RPSTN on synthetic clips and compare it with its single-frame baseline.
+"""Teach the shipped model's encoder to find hidden joints, on synthetic clips, and see who does.
 
     python tools/research/demo_train.py
 
-Both start from one single-frame model and are then trained alike: the same clips, in the same
-order, for as many epochs, with the same optimizer. Everything is written to
-work_dirs/demo_train.
+RPSTN and its single-frame twin start from the weights that come with the package and are trained
+alike: the same clips, in the same order, for as many epochs, with the same loss and optimizer.
+Everything is written to work_dirs/demo_train.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import copy
 import json
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -25,19 +26,53 @@ from mmengine.runner import Runner
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import rpstn  # noqa: F401 (before MMPose: makes the OpenMMLab stack work)
+from rpstn.checkpoints import read_checkpoint
 from rpstn.drawing import draw_pose
-from rpstn.engine.loading import joint_names
 from rpstn.engine.runner import build_runner, fit_machine
+from rpstn.engine.shipped import shipped_files
 from rpstn.files import replacing, write_text
 from rpstn.pose import VideoPCK
+from rpstn.pose.evaluation.pck import torso_joints
+from rpstn.skeletons import get_skeleton, joint_weights
 from rpstn.tables import format_table
 from rpstn.video.frames import VideoWriter
 
-from figures import plot_curves, plot_relation
+from bootstrap import ClipCounts, paired_bootstrap
+from figures import plot_curves
+from lite_evaluation import right_joints
+from lite_table import difference_text
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
-METRIC = 'bbox_PCK@0.2/mean'
+CONFIGS = Path(__file__).parents[2] / 'configs/tutorial'
+MODELS = {'single frame': 'single', 'RPSTN': 'rpstn'}
+JOINTS = get_skeleton('penn13')
+NORMALIZERS = {'torso': 'torso', 'bbox': 'box'}
+METRIC = 'torso_PCK@0.2/mean'
 ZOOM = 2
+
+
+def save_start(path: Path) -> None:
+    """The shipped model's single-frame part as a checkpoint for the configs: its encoder, and a
+    last layer for the tutorial's joints, each from those of its 33 that it lies on or between."""
+    weights = read_checkpoint(shipped_files('lite')[1])['state_dict']
+    prefix = 'backbone.encoder.'
+    single = {
+        key.removeprefix(prefix): value
+        for key, value in weights.items()
+        if key.startswith(f'{prefix}backbone.')
+    }
+    mix = torch.zeros(JOINTS.num_joints, len(weights['backbone.heatmaps.bias']))
+    for joint, parts in enumerate(joint_weights('blazepose33', JOINTS)):
+        for part, share in parts.items():
+            mix[joint, part] = share
+    for name in ('weight', 'bias'):
+        value = weights[f'backbone.heatmaps.{name}'].float()
+        single[f'head.final_layer.{name}'] = torch.tensordot(mix, value, 1)
+    names = dict(enumerate(JOINTS.joints))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
+        torch.save(
+            dict(state_dict=single, meta=dict(dataset_meta=dict(keypoint_id2name=names))), partial
+        )
 
 
 class ProgressHook(Hook):
@@ -46,7 +81,7 @@ class ProgressHook(Hook):
     def __init__(self, title: str) -> None:
         self.title, self.pck = title, ''
         self.bar = Progress(
-            TextColumn('{task.description:<24}'),
+            TextColumn('{task.description:<14}'),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -68,24 +103,19 @@ class ProgressHook(Hook):
             print(f'{self.title}: epoch {runner.epoch}{self.pck}', flush=True)
 
 
-def train(
-    title: str, config: str, args: argparse.Namespace, name: str, start: Path | None = None
-) -> Runner:
-    """Train one model; P and F of RPSTN, or the whole baseline, start from ``start``."""
-    cfg = Config.fromfile(CONFIGS / config)
+def train(title: str, args: argparse.Namespace) -> Runner:
+    """Train one of both models."""
+    cfg = Config.fromfile(CONFIGS / f'{MODELS[title]}.py')
     cfg.merge_from_dict(args.cfg_options)
-    work_dir, epochs = args.work_dir / name, args.epochs
-    cfg.work_dir = str(work_dir)
+    cfg.work_dir = str(args.work_dir / MODELS[title])
     cfg.log_level = 'ERROR'  # the progress bar says what matters
-    cfg.train_cfg.update(max_epochs=epochs, val_interval=min(cfg.train_cfg.val_interval, epochs))
-    cfg.param_scheduler[1].T_max = epochs
-    cfg.default_hooks.checkpoint.save_best = METRIC
+    cfg.train_cfg.update(
+        max_epochs=args.epochs, val_interval=min(cfg.train_cfg.val_interval, args.epochs)
+    )
+    cfg.param_scheduler[1].T_max = args.epochs
+    start = str(args.work_dir / 'start.pth')
+    cfg.model.backbone.pretrained.checkpoint = cfg.model.head.propagator.pretrained = start
     fit_machine(cfg)
-    if start is not None and cfg.model.type == 'VideoPoseEstimator':
-        single_frame = dict(type='Pretrained', checkpoint=str(start))
-        cfg.model.backbone.update(encoder_init=single_frame, initializer_init=single_frame)
-    elif start is not None:
-        cfg.load_from = str(start)
     runner = build_runner(cfg)
     progress = ProgressHook(title)
     runner.register_hook(progress)
@@ -94,99 +124,121 @@ def train(
     return runner
 
 
-class RelationMean:
-    """Mean relation matrix over everything that passes through a JRE."""
+def evaluate(runner: Runner) -> tuple[dict[str, float], dict[str, dict[str, ClipCounts]]]:
+    """On the test clips: VideoPCK's figures, and by normalizer and by ``visible`` or ``occluded``
+    what they are made of, clip by clip."""
+    metric = VideoPCK(thr=0.2)
+    metric.dataset_meta = runner.test_dataloader.dataset.metainfo
+    clips: dict[str, list[dict]] = {}
+    runner.model.eval()
+    with torch.no_grad():
+        for batch in runner.test_dataloader:
+            samples = [sample.to_dict() for sample in runner.model.test_step(batch)]
+            metric.process({}, samples)
+            for sample, result in zip(samples, metric.results[-len(samples) :], strict=True):
+                clips.setdefault(sample['video'], []).append(result)
+    return metric.compute_metrics(metric.results), counts(metric, list(clips.values()))
 
-    def __init__(self, jre: torch.nn.Module) -> None:
-        self.sum, self.count = 0, 0
-        self.handle = jre.register_forward_hook(self.add)
 
-    def add(self, jre: torch.nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-        relation = jre.relation(inputs[0])
-        self.sum, self.count = self.sum + relation.sum(0), self.count + len(relation)
-
-    def take(self) -> np.ndarray:
-        """The mean so far, (K, K); the hook is removed."""
-        self.handle.remove()
-        return (self.sum / self.count).cpu().numpy()
-
-
-def mean_pose_pck(train_set, test_set) -> dict[str, float]:
-    """Chance level: every joint at its mean place in the box, whatever the image shows."""
-
-    def frames(dataset):
-        return [frame for i in range(len(dataset)) for frame in dataset.get_data_info(i)['frames']]
-
-    def corner_and_size(frame):
-        box = frame['bbox'][0]
-        return box[:2], box[2:] - box[:2]
-
-    places, weights = [], []
-    for frame in frames(train_set):
-        corner, size = corner_and_size(frame)
-        places.append((frame['keypoints'][0] - corner) / size)
-        weights.append(frame['keypoints_visible'][0])
-    mean = np.average(places, axis=0, weights=np.repeat(np.array(weights)[..., None], 2, -1))
-    samples = []
-    for frame in frames(test_set):
-        corner, size = corner_and_size(frame)
-        samples.append(
-            dict(
-                img_id=frame['img_id'],
-                padded=frame['padded'],
-                gt_instances=dict(
-                    bboxes=frame['bbox'],
-                    keypoints=frame['keypoints'],
-                    keypoints_visible=frame['keypoints_visible'],
-                    keypoints_occluded=frame['keypoints_occluded'],
-                ),
-                pred_instances=dict(keypoints=(mean * size + corner)[None]),
+def counts(metric: VideoPCK, clips: Sequence[Sequence[dict]]) -> dict[str, dict[str, ClipCounts]]:
+    """Joints that are right and those that count, by normalizer and by visible or occluded."""
+    torso = torso_joints(metric.dataset_meta, metric.torso, 'counts')
+    found: dict[str, dict[str, ClipCounts]] = {}
+    for normalizer in NORMALIZERS:
+        parts: dict[str, list] = {'visible': [], 'occluded': []}
+        for clip in clips:
+            predicted, keypoints, labelled, occluded, boxes = (
+                np.stack([frame[key] for frame in clip])
+                for key in ('predicted', 'keypoints', 'labelled', 'occluded', 'bbox')
             )
-        )
-    metric = VideoPCK()
-    metric.dataset_meta = test_set.metainfo
-    metric.process({}, samples)
-    return metric.evaluate(len(samples))
+            right, known = right_joints(predicted, keypoints, labelled, boxes, normalizer, torso)
+            for part, chosen in (('visible', ~occluded), ('occluded', occluded)):
+                chosen = labelled & chosen & known[:, None]
+                parts[part].append([(right & chosen).sum(0), chosen.sum(0)])
+        found[normalizer] = {
+            part: ClipCounts(*np.moveaxis(np.array(values), 1, 0)) for part, values in parts.items()
+        }
+    return found
 
 
-def write_video(models: dict[str, torch.nn.Module], dataset, out: Path) -> None:
+def write_video(models: Mapping[str, torch.nn.Module], dataset, out: Path) -> None:
     """Predictions of the models side by side, on the first test sequence of each motion."""
-    first = {}
+    first: dict[str, str] = {}
     for sequence in dataset.sequences:
         first.setdefault(sequence.action, sequence.name)
+    load, occlude, *others = dataset.pipeline.transforms
     width, height = (side * ZOOM for side in dataset.sequences[0].image_size)
     size = width * len(models), height
-    with replacing(out) as partial, VideoWriter(partial, 12.5, size) as video:
+    with replacing(out) as partial, VideoWriter(partial, 6.25, size) as video:
         for index in range(len(dataset)):
-            if dataset.get_data_info(index)['video'] not in first.values():
+            item = dataset.get_data_info(index)
+            if item['video'] not in first.values():
                 continue
-            batch = pseudo_collate([dataset[index]])
+            item = occlude(load(item))
+            images = [frame['img'] for frame in item['frames']]
+            for step in others:
+                item = step(item)
             panels = []
             for name, model in models.items():
                 with torch.no_grad():
-                    samples = model.test_step(copy.deepcopy(batch))
+                    samples = model.test_step(copy.deepcopy(pseudo_collate([item])))
                 panels.append(
                     [
-                        draw_sample(dataset, sample, name)
-                        for sample in samples
-                        if not sample.metainfo['padded']
+                        drawn(image, sample, dataset.metainfo, name)
+                        for image, sample in zip(images, samples, strict=True)
                     ]
                 )
             for row in zip(*panels, strict=True):
                 video.write(np.hstack(row))
 
 
-def draw_sample(dataset, sample, title: str) -> np.ndarray:
+def drawn(image: np.ndarray, sample, meta: dict, title: str) -> np.ndarray:
     """One enlarged frame with the predicted skeleton."""
-    image = dataset.read_frame(sample.metainfo['video'], sample.metainfo['frame_index'])
     image = cv2.resize(image, None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_CUBIC)
     found = sample.pred_instances
-    # Every joint, as PCK counts every one: in a clip's first frame RPSTN is sure of none so soon.
-    draw_pose(
-        image, found.keypoints[0] * ZOOM, found.keypoint_scores[0], dataset.metainfo, kpt_thr=-1
-    )
+    # Every joint, as PCK counts every one.
+    draw_pose(image, found.keypoints[0] * ZOOM, found.keypoint_scores[0], meta, kpt_thr=-1)
     return cv2.putText(
         image, title, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA
+    )
+
+
+def tables(
+    figures: Mapping[str, Mapping[str, float]],
+    parts: Mapping[str, Mapping[str, Mapping[str, ClipCounts]]],
+) -> str:
+    """PCK of both models, and their difference with its interval."""
+    columns = [
+        name.split('/')[1]
+        for name in figures['RPSTN']
+        if name.startswith('bbox') and '/joint/' not in name
+    ]
+    rows = [
+        [name, shown, *(values[f'{normalizer}_PCK@0.2/{column}'] for column in columns)]
+        for normalizer, shown in NORMALIZERS.items()
+        for name, values in figures.items()
+    ]
+    differences = [
+        [
+            shown,
+            *(
+                difference_text(
+                    paired_bootstrap(
+                        *([parts[name][normalizer][part]] for name in ('RPSTN', 'single frame'))
+                    )
+                )
+                for part in ('visible', 'occluded')
+            ),
+        ]
+        for normalizer, shown in NORMALIZERS.items()
+    ]
+    return '\n\n'.join(
+        [
+            format_table(['', 'by', *columns], rows, scale=100),
+            'RPSTN less the single frame, points, with 95 % intervals of a paired bootstrap over '
+            'clips; bold where these exclude 0:',
+            format_table(['by', 'visible', 'occluded'], differences),
+        ]
     )
 
 
@@ -199,7 +251,7 @@ def main() -> None:
     parser.add_argument(
         '--epochs',
         type=int,
-        default=Config.fromfile(CONFIGS / 'rpstn_demo.py').max_epochs,
+        default=Config.fromfile(CONFIGS / 'rpstn.py').max_epochs,
         help='of each training (default: %(default)s)',
     )
     parser.add_argument(
@@ -212,53 +264,23 @@ def main() -> None:
     args = parser.parse_args()
     began, out = time.time(), args.work_dir
 
-    train('single frame, start', 'baseline_demo.py', args, 'start')
-    start = out / 'start' / f'epoch_{args.epochs}.pth'
-    baseline = train('single frame, further', 'baseline_demo.py', args, 'single_frame', start)
-    rpstn_run = train('RPSTN', 'rpstn_demo.py', args, 'rpstn', start)
-
-    relation = RelationMean(rpstn_run.model.head.relation)
-    figures = {'RPSTN': rpstn_run.test(), 'single frame': baseline.test()}
-    test_set = rpstn_run.test_dataloader.dataset
-    figures['mean pose (chance)'] = mean_pose_pck(rpstn_run.train_dataloader.dataset, test_set)
+    save_start(out / 'start.pth')
+    runners = {title: train(title, args) for title in MODELS}
+    figures, parts = {}, {}
+    for title, runner in runners.items():
+        figures[title], parts[title] = evaluate(runner)
     write_text(out / 'pck.json', json.dumps(figures, indent=1))
-    columns = [
-        name.split('/')[1]
-        for name in figures['RPSTN']
-        if name.startswith('bbox') and '/joint/' not in name
-    ]
-    for normalizer in ('torso', 'bbox'):
-        print(
-            f'\nPCK@0.2 of {normalizer}, percent, {len(test_set)} test clips, '
-            'none of whose athletes was trained on'
-        )
-        print(
-            format_table(
-                ['', *columns],
-                [
-                    [name, *(values[f'{normalizer}_PCK@0.2/{column}'] for column in columns)]
-                    for name, values in figures.items()
-                ],
-                scale=100,
-            )
-        )
-    joints = joint_names(test_set.metainfo)
-    plot_relation(relation.take(), joints, out / 'relation.png')
-    plot_curves(
-        {'RPSTN': out / 'rpstn', 'single frame': out / 'single_frame'}, METRIC, out / 'curves.png'
-    )
+    test_set = runners['RPSTN'].test_dataloader.dataset
+    print(f'\nPCK@0.2, percent, {len(test_set)} test clips of athletes that were not trained on:\n')
+    print(f'{tables(figures, parts)}\n')
+    plot_curves({title: out / name for title, name in MODELS.items()}, METRIC, out / 'curves.png')
     write_video(
-        {'single frame': baseline.model, 'RPSTN': rpstn_run.model},
+        {title: runner.model for title, runner in runners.items()},
         test_set,
         out / 'predictions.mp4',
     )
-    print(
-        f'\nRPSTN and the single-frame model went on from one single-frame model of '
-        f'{args.epochs} epochs, {args.epochs} epochs each on the same clips.'
-    )
     for name, what in (
         ('predictions.mp4', 'both models on a test sequence of each motion'),
-        ('relation.png', 'the learned joint-relation matrix'),
         ('curves.png', 'loss and PCK'),
         ('pck.json', 'all figures'),
     ):

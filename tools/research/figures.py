@@ -1,12 +1,11 @@
-"""Pictures of what was trained: curves and joint relations."""
+"""Pictures of what was trained: curves."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from rpstn.drawing import write_figure
@@ -46,25 +45,4 @@ def plot_curves(runs: Mapping[str, str | Path], metric: str, out: str | Path) ->
     for axes in (loss_axes, metric_axes):
         axes.grid(alpha=0.3)
         axes.legend()
-    write_figure(out, figure)
-
-
-def plot_relation(relation: np.ndarray, joints: Sequence[str], out: str | Path) -> None:
-    """A joint relation matrix W_r, rows draw on columns.
-
-    Args:
-        relation: (K, K), rows sum to 1.
-        joints: K names.
-        out: PNG file.
-    """
-    names = [name.replace('_', ' ') for name in joints]
-    figure = Figure(figsize=(7, 6), layout='constrained')
-    axes = figure.subplots()
-    # Most of a row is often its own joint: a root scale keeps the others to be seen.
-    image = axes.imshow(np.sqrt(relation), vmin=0, vmax=1, cmap='viridis')
-    axes.set_xticks(range(len(names)), names, rotation=60, ha='right')
-    axes.set_yticks(range(len(names)), names)
-    axes.set(title='Joint relation, mean over the test clips', xlabel='draws on', ylabel='joint')
-    bar = figure.colorbar(image, ticks=np.sqrt([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]))
-    bar.set_ticklabels(['0', '0.01', '0.05', '0.1', '0.25', '0.5', '1'])
     write_figure(out, figure)

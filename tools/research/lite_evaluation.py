@@ -199,6 +199,38 @@ def clip_counts(metric: VideoPCK, clips: Sequence[list[dict]]) -> dict[str, Clip
     }
 
 
+def right_joints(
+    found: np.ndarray,
+    keypoints: np.ndarray,
+    labelled: np.ndarray,
+    boxes: np.ndarray,
+    normalizer: str,
+    torso: tuple[int, int],
+    thr: float = 0.2,
+) -> tuple[np.ndarray, np.ndarray]:
+    """VideoPCK's verdict on each joint, to be counted in other ways.
+
+    Args:
+        found, keypoints: (N, K, 2), pixels; NaN is never right.
+        labelled: (N, K) bool.
+        boxes: (N, 4).
+        normalizer: ``'torso'`` or ``'bbox'``.
+        torso: the two joints of its diagonal.
+        thr: of the normalizer.
+
+    Returns:
+        (N, K) bool, and (N,) bool, the frames whose normalizer is known.
+    """
+    if normalizer == 'torso':
+        a, b = torso
+        size = np.linalg.norm(keypoints[:, a] - keypoints[:, b], axis=-1)
+        size = np.where(labelled[:, [a, b]].all(1), size, 0)
+    else:
+        size = (boxes[:, 2:4] - boxes[:, :2]).max(-1)
+    near = np.linalg.norm(found - keypoints, axis=-1) < thr * size[:, None]
+    return near, size >= 1
+
+
 def _sample(frame: dict, found: np.ndarray) -> dict:
     return dict(
         img_id=frame['img_id'],

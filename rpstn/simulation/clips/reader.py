@@ -87,7 +87,7 @@ class SyntheticReader:
             keypoints (N, K, 2) float32, labelled and occluded (N, K) bool.
         """
         animation = animate(self)
-        world = np.stack([_joint(animation.skeleton, name) for name in names], 1)
+        world = np.stack([joint_position(animation.skeleton, name) for name in names], 1)
         keypoints = animation.camera.project(world)[0].astype(np.float32)
         scene = animation.scene
         covered = cover_masks(scene.occluders, len(scene), scene.size)
@@ -143,7 +143,8 @@ class CachedReader:
         return _FRAMES.fetch(self.reader, [int(i) for i in indices], self.limit_mb << 20)
 
 
-def _joint(skeleton: PosedSkeleton, name: str) -> np.ndarray:
+def joint_position(skeleton: PosedSkeleton, name: str) -> np.ndarray:
+    """(N, 3) metres, of a joint of a data set."""
     if name == 'belly':
         return 0.35 * skeleton['pelvis'] + 0.65 * skeleton['waist']
     return skeleton[name]

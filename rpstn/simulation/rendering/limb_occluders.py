@@ -18,7 +18,7 @@ from rpstn.skeletons import get_skeleton
 from .occluders import Occluder, random_occluder
 
 _SPRITE = 64  # pixels of the drawn thing's side
-_SIZES = 0.2, 0.4  # of a thing over a limb, in larger sides of the person's box
+SIZES = 0.2, 0.4  # of a thing over a limb, in larger sides of the person's box
 _SEGMENTS = (('shoulder', 'elbow'), ('elbow', 'wrist'), ('hip', 'knee'), ('knee', 'ankle'))
 
 
@@ -80,7 +80,7 @@ def limb_cover(
     return Occluder(image, alpha, matrices)
 
 
-def _covered(
+def covered_joints(
     occluder: Occluder, frame: int, keypoints: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:
     """(K,) bool, joints (K, 2) that lie under the occluder."""
@@ -90,14 +90,15 @@ def _covered(
     return inside & (occluder.mask(frame, size)[at[:, 1], at[:, 0]] > 127)
 
 
-def _stacked(frames: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
+def stacked_joints(frames: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
+    """Joints (N, K, 2) of a clip's one person, and (N, K) bool which of them are labelled."""
     return (
         np.stack([frame['keypoints'][0] for frame in frames]),
         np.stack([frame['keypoints_visible'][0] > 0 for frame in frames]),
     )
 
 
-def _draw(
+def draw_cover(
     frames: Sequence[dict], occluder: Occluder, covered: np.ndarray, shown: np.ndarray
 ) -> None:
     """Paint it in the frames ``shown``, (N,), and mark joints ``covered``, (N, K), in place."""
@@ -106,10 +107,13 @@ def _draw(
             continue
         frame['img'] = np.ascontiguousarray(frame['img'])
         occluder.paint(frame['img'], number)
-        hidden = covered[number][None] & (frame['keypoints_visible'] > 0)
-        frame['keypoints_occluded'] = np.maximum(
-            frame['keypoints_occluded'], hidden.astype(np.float32)
-        )
+        mark_hidden(frame, covered[number])
+
+
+def mark_hidden(frame: dict, covered: np.ndarray) -> None:
+    """Call labelled joints, of ``covered`` (K,) bool, occluded, in place."""
+    hidden = covered[None] & (frame['keypoints_visible'] > 0)
+    frame['keypoints_occluded'] = np.maximum(frame['keypoints_occluded'], hidden.astype(np.float32))
 
 
 @TRANSFORMS.register_module()
@@ -155,7 +159,7 @@ class ClipOccluders(BaseTransform):
             return results
         frames = results['frames']
         size = frames[0]['img'].shape[1::-1]
-        keypoints, labelled = _stacked(frames)
+        keypoints, labelled = stacked_joints(frames)
         boxes = np.stack([frame['bbox'][0] for frame in frames])
         height = float(np.median((boxes[:, 2:] - boxes[:, :2]).max(-1)))
         total = np.zeros(labelled.shape, bool)
@@ -167,12 +171,15 @@ class ClipOccluders(BaseTransform):
                 continue
             shown = self._shown(rng, len(frames))
             covered = np.stack(
-                [_covered(occluder, n, keypoints[n], size) & shown[n] for n in range(len(frames))]
+                [
+                    covered_joints(occluder, n, keypoints[n], size) & shown[n]
+                    for n in range(len(frames))
+                ]
             )
             share = ((total | covered) & labelled).sum() / max(labelled.sum(), 1)
             if share <= self.most_covered:
                 total |= covered
-                _draw(frames, occluder, covered, shown)
+                draw_cover(frames, occluder, covered, shown)
         return results
 
     def _shown(self, rng: np.random.Generator, frames: int) -> np.ndarray:
@@ -196,7 +203,7 @@ class ClipOccluders(BaseTransform):
             return None
         ends = keypoints[:, self.segments[rng.choice(np.flatnonzero(whole))]]
         picture = frames[0]['img'] if rng.random() < 0.5 else None
-        return limb_cover(rng, ends, height * rng.uniform(*_SIZES), picture)
+        return limb_cover(rng, ends, height * rng.uniform(*SIZES), picture)
 
     def _thing(
         self,
@@ -253,8 +260,8 @@ class SpanOccluders(BaseTransform):
 
     def _cover(self, frame: dict, rng: np.random.Generator) -> None:
         order = rng.permutation(len(self.segments))
-        share, cloudy = rng.uniform(*_SIZES), bool(rng.random() < 0.5)
-        keypoints, labelled = _stacked([frame])
+        share, cloudy = rng.uniform(*SIZES), bool(rng.random() < 0.5)
+        keypoints, labelled = stacked_joints([frame])
         whole = [n for n in order if labelled[0, self.segments[n]].all()]
         if not whole:
             return
@@ -266,7 +273,12 @@ class SpanOccluders(BaseTransform):
             share * float((box[2:] - box[:2]).max()),
             None if cloudy else frame['img'],
         )
-        _draw([frame], occluder, _covered(occluder, 0, keypoints[0], size)[None], np.ones(1, bool))
+        draw_cover(
+            [frame],
+            occluder,
+            covered_joints(occluder, 0, keypoints[0], size)[None],
+            np.ones(1, bool),
+        )
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(joints={self.joints!r}, span={self.span}, seed={self.seed})'

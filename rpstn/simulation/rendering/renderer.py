@@ -108,29 +108,10 @@ class Scene:
         )
         if self.shadow is not None:
             _darken(image, self.shadow, frame)
-        self._paint_body(image, frame)
+        paint_body(image, self.primitives, self.look, frame, self.shutter, self.samples)
         for occluder in self.occluders:
             occluder.paint(image, frame)
         return self._grade.apply(image, frame)
-
-    def _paint_body(self, image: np.ndarray, frame: int) -> None:
-        num = num_samples(self.primitives, frame, self.shutter, self.samples)
-        buffers = rasterize(self.primitives, self.look, frame, self.size, num, self.shutter)
-        if buffers is None:
-            return
-        height, width = buffers.code.shape[1:]
-        flat = buffers.code.reshape(-1)
-        hit = np.flatnonzero(flat)
-        # float32 sums over the samples; hits of one pixel lie height * width apart.
-        colour = np.zeros((flat.size, 3), np.float32)
-        colour[hit] = self.look.palette[flat[hit]] * buffers.light.reshape(-1)[hit, None]
-        colour = colour.reshape(num, height, width, 3).sum(0)
-        bare = (buffers.code == 0).sum(0, dtype=np.float32)[..., None]
-        region = image[buffers.y : buffers.y + height, buffers.x : buffers.x + width]
-        colour += bare * region
-        colour *= np.float32(1 / num)
-        np.minimum(colour, 255, out=colour)
-        region[:] = colour
 
     def part_map(self, frame: int) -> np.ndarray:
         """(H, W) uint8, the id of the part that each pixel shows at the middle of the exposure;
@@ -143,6 +124,47 @@ class Scene:
         for occluder in self.occluders:
             out[occluder.mask(frame, self.size) > 127] = 255
         return out
+
+
+def paint_body(
+    image: np.ndarray,
+    primitives: Primitives,
+    look: Appearance,
+    frame: int,
+    shutter: float = 0.0,
+    samples: int = 4,
+) -> None:
+    """Paint one frame of a body over a picture (H, W, 3) uint8, in place; see :class:`Scene`."""
+    num = num_samples(primitives, frame, shutter, samples)
+    size = image.shape[1], image.shape[0]
+    buffers = rasterize(primitives, look, frame, size, num, shutter)
+    if buffers is None:
+        return
+    height, width = buffers.code.shape[1:]
+    flat = buffers.code.reshape(-1)
+    hit = np.flatnonzero(flat)
+    # float32 sums over the samples; hits of one pixel lie height * width apart.
+    colour = np.zeros((flat.size, 3), np.float32)
+    colour[hit] = look.palette[flat[hit]] * buffers.light.reshape(-1)[hit, None]
+    colour = colour.reshape(num, height, width, 3).sum(0)
+    bare = (buffers.code == 0).sum(0, dtype=np.float32)[..., None]
+    region = image[buffers.y : buffers.y + height, buffers.x : buffers.x + width]
+    colour += bare * region
+    colour *= np.float32(1 / num)
+    np.minimum(colour, 255, out=colour)
+    region[:] = colour
+
+
+def body_mask(
+    primitives: Primitives, look: Appearance, frame: int, size: tuple[int, int]
+) -> np.ndarray:
+    """(H, W) bool, the pixels of a picture of ``size`` (width, height) that show the body."""
+    out = np.zeros(size[::-1], bool)
+    buffers = rasterize(primitives, look, frame, size, 1)
+    if buffers is not None:
+        code = buffers.code[0]
+        out[buffers.y : buffers.y + code.shape[0], buffers.x : buffers.x + code.shape[1]] = code > 0
+    return out
 
 
 def _darken(image: np.ndarray, shadow: Shadow, frame: int) -> None:
