@@ -8,9 +8,9 @@ model = dict(
     type='TemporalDistanceRecognizer',
     representation=[
         dict(type='MovementRange', skeleton=skeleton, parts=parts),
-        dict(type='MovementPhases', skeleton=skeleton, parts=parts)],
-    backbone=dict(type='NoBackbone', in_channels=13 * 2 * (2 + 7)),
-    cls_head=dict(type='TemporalHead', num_classes=7, in_channels=13 * 2 * (2 + 7)))
+        dict(type='MovementPhases', skeleton=skeleton, parts=parts, shares=(.5, 1.))],
+    backbone=dict(type='NoBackbone', in_channels=13 * 2 * (2 + 3)),
+    cls_head=dict(type='TemporalHead', num_classes=7, in_channels=13 * 2 * (2 + 3)))
 
 prepare = [
     dict(type='ProjectSkeleton'),
@@ -27,6 +27,6 @@ test_dataloader = dict(
 val_dataloader = test_dataloader
 
 train_cfg = dict(
-    _delete_=True, type='DiscriminantLoop', group='day', between=.5, shrinkage=(.4, .6))
+    _delete_=True, type='DiscriminantLoop', max_epochs=1, group='day', between=.5, shrinkage=(.4, .6))
 param_scheduler = None
 default_hooks = dict(checkpoint=dict(interval=1))

@@ -56,7 +56,9 @@ class DiscriminantLoop(EpochBasedTrainLoop):
     def run_epoch(self) -> None:
         """The pass, and the fit."""
         self.runner.call_hook('before_train_epoch')
-        model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        model = (
+            self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        )
         sizes = [part.out_channels for part in model.representations]
         if len(self.shrinkage) != len(sizes):
             raise SettingError(

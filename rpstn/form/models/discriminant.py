@@ -71,9 +71,7 @@ def fit_discriminant(
     return weights, -0.5 * (weights * centres).sum(1)
 
 
-def join_experts(
-    experts: Sequence[tuple[np.ndarray, np.ndarray]],
-) -> tuple[np.ndarray, np.ndarray]:
+def join_experts(experts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """One linear classifier of the features of several: the geometric mean of what they say.
 
     Args:

@@ -108,7 +108,11 @@ class MovementPhases(Movement):
         self, skeleton: str, shares: Sequence[float] = (0.25, 0.5, 0.75, 1.0), **kwargs: Any
     ) -> None:
         super().__init__(skeleton, **kwargs)
-        if not shares or list(shares) != sorted(set(shares)) or not 0 < shares[0] <= shares[-1] <= 1:
+        if (
+            not shares
+            or list(shares) != sorted(set(shares))
+            or not 0 < shares[0] <= shares[-1] <= 1
+        ):
             raise SettingError(f'shares must rise within 0..1, without 0, got {shares}')
         self.shares = list(shares)
         up = [share for share in self.shares[::-1] if share < 1]
@@ -117,7 +121,9 @@ class MovementPhases(Movement):
     def forward(self, joints: Tensor) -> Tensor:
         moved = self.displacements(joints)
         index = self.phases(joints)
-        return moved.gather(1, index[..., None].expand(-1, -1, moved.shape[2])).flatten(1)[..., None]
+        return moved.gather(1, index[..., None].expand(-1, -1, moved.shape[2])).flatten(1)[
+            ..., None
+        ]
 
     def phases(self, joints: Tensor) -> Tensor:
         """(N, T, V, D) -> (N, P) frames, in the order of time."""

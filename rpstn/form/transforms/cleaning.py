@@ -145,10 +145,7 @@ class CenterSkeleton(BaseTransform):
     """
 
     def __init__(
-        self,
-        unit: float | str = 1.0,
-        feet: str | None = None,
-        footing: Sequence[str] = ('ankle',),
+        self, unit: float | str = 1.0, feet: str | None = None, footing: Sequence[str] = ('ankle',)
     ) -> None:
         if unit != 'body' and (isinstance(unit, str) or unit <= 0):
             raise SettingError(f"unit must be 'body' or a number > 0, got {unit!r}")
@@ -163,13 +160,9 @@ class CenterSkeleton(BaseTransform):
     def transform(self, results: dict) -> dict:
         keypoint = results['keypoint']
         if self._feet:
-            # (parts, M, T, C), of both feet or none: one alone would shift the body to its side.
-            middles = np.stack([keypoint[:, :, pair].mean(2) for pair in self._feet])
-            known = ~np.isnan(middles)
-            count = known.sum(0)
-            total = np.where(known, middles, 0).sum(0)
-            middle = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-            keypoint = keypoint - middle[:, :, None]
+            middles = [keypoint[:, :, pair].mean(2, keepdims=True) for pair in self._feet]
+            known = [middle for middle in middles if not np.isnan(middle).all()]
+            keypoint = keypoint - (known or middles)[0]
         else:
             keypoint = keypoint - np.nanmean(keypoint, axis=(0, 1, 2))
         unit = np.sqrt(np.nanmean(np.square(keypoint))) if self.unit == 'body' else self.unit
@@ -178,6 +171,5 @@ class CenterSkeleton(BaseTransform):
 
     def __repr__(self) -> str:
         return (
-            f'{type(self).__name__}(unit={self.unit!r}, feet={self.feet!r}, '
-            f'footing={self.footing})'
+            f'{type(self).__name__}(unit={self.unit!r}, feet={self.feet!r}, footing={self.footing})'
         )
