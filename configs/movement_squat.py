@@ -1,5 +1,5 @@
-# Days never seen: how far joints go from where they stand, as the camera sees it, and a discriminant
-# that knows of days. Trained in one pass.
+# Days never seen: how far joints go from where they stand, as the camera sees it, and a
+# discriminant that knows of days. Trained in one pass.
 _base_ = '_base_/squats.py'
 
 skeleton = 'mediapipe19'
@@ -27,6 +27,7 @@ test_dataloader = dict(
 val_dataloader = test_dataloader
 
 train_cfg = dict(
-    _delete_=True, type='DiscriminantLoop', max_epochs=1, group='day', between=.5, shrinkage=(.4, .6))
+    _delete_=True, type='DiscriminantLoop', max_epochs=1, group='day', between=.5,
+    shrinkage=(.4, .6))
 param_scheduler = None
 default_hooks = dict(checkpoint=dict(interval=1))

@@ -6,8 +6,9 @@ Rows: distance matrices with four normalizations of the limbs, the coordinates t
 same network, MMAction2's ST-GCN, our network, and our discriminant, which is for squats alone and
 needs one pass. Columns: real squats on the given split and with whole days left out (4 folds), and
 the actions of Penn Action, as they are and with the test set rotated at random. All networks have
-the same data, epochs and batches, and no row looks at its test set before the end. Each training is one experiment, kept in a file: a run that was stopped goes
-on where it was. Figures are accuracies in percent: mean and standard deviation over seeds.
+the same data, epochs and batches, and no row looks at its test set before the end. Each training is
+one experiment, kept in a file: a run that was stopped goes on where it was. Figures are accuracies
+in percent: mean and standard deviation over seeds.
 
 Settings are chosen without the test sets, on parts of the training sets, by the same columns:
 

@@ -1,4 +1,4 @@
-"""A whole movement as one row of numbers: modules (N, T, V, D) -> (N, C, 1), for a linear classifier.
+"""A whole movement as one row of numbers, for a linear classifier: (N, T, V, D) -> (N, C, 1).
 
 N clips, T frames, V joints, D coordinates, C channels. What is computed from a missing joint (NaN)
 is NaN. None of the modules has weights.
