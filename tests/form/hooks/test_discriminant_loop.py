@@ -17,7 +17,7 @@ CONFIG = Path(__file__).parents[3] / 'configs/movement_squat.py'
 def config(work_dir, group='subject'):
     """The stock config on simulated squats; their people are the sessions."""
     cfg = Config.fromfile(CONFIG)
-    for part, count in (('train', 56), ('test', 28)):
+    for part, count in (('train', 35), ('test', 14)):
         loader = cfg[f'{part}_dataloader']
         loader.dataset = dict(
             type='SyntheticSquatDataset',
