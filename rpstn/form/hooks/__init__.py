@@ -2,5 +2,6 @@
 
 from .class_weights import BalancedClassWeightHook
 from .confusion_matrix import ConfusionMatrixHook
+from .discriminant_loop import DiscriminantLoop
 
-__all__ = ['BalancedClassWeightHook', 'ConfusionMatrixHook']
+__all__ = ['BalancedClassWeightHook', 'ConfusionMatrixHook', 'DiscriminantLoop']

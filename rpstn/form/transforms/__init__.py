@@ -12,7 +12,7 @@ from .augmentation import (
     RotateSkeleton,
     StretchSkeleton,
 )
-from .cleaning import CenterSkeleton, CleanSkeleton, FillMissing
+from .cleaning import CenterSkeleton, CleanSkeleton, FillMissing, ProjectSkeleton
 from .sampling import ResampleSkeleton
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     'FillMissing',
     'JitterSkeleton',
     'MirrorSkeleton',
+    'ProjectSkeleton',
     'ResampleSkeleton',
     'RotateSkeleton',
     'StretchSkeleton',

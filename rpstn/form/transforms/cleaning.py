@@ -5,6 +5,8 @@ M persons, T frames, V joints, C coordinates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
@@ -75,6 +77,38 @@ class CleanSkeleton(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class ProjectSkeleton(BaseTransform):
+    """Free the coordinates across the view of the errors of depth that were multiplied into them.
+
+    Where a joint is found in an image and its depth by another sensor, its coordinates x and y are
+    the image's times the depth: every error of depth, noise above all, is in them, too. Divided by
+    the depth of the joint and multiplied by that of the body, they are the image's again.
+
+    Joints that do not lie in front of a camera, as those about the hips, stay as they are.
+
+    Modified key: keypoint (M, T, V, 3), depth last, of either sign.
+    """
+
+    def transform(self, results: dict) -> dict:
+        keypoint = results['keypoint']
+        depth = keypoint[..., 2:]
+        middle = np.nanmedian(depth)
+        spread = keypoint - np.nanmedian(keypoint, axis=(0, 1, 2))
+        size = np.sqrt(np.nanmedian(np.square(spread).sum(-1)))
+        if np.isnan(middle) or abs(middle) <= 2 * size:
+            return results
+        with np.errstate(divide='ignore', invalid='ignore'):
+            seen = keypoint[..., :2] * (middle / depth)
+        behind = depth / middle <= 0.1  # where nothing can be seen: a wrong depth
+        projected = np.concatenate([np.where(behind, np.nan, seen), depth], -1)
+        results['keypoint'] = projected.astype(keypoint.dtype)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
+
+
+@TRANSFORMS.register_module()
 class FillMissing(BaseTransform):
     """Put a value in place of NaN, for networks that know no missing joints, such as ST-GCN.
 
@@ -110,17 +144,25 @@ class CenterSkeleton(BaseTransform):
             joints in pixels.
     """
 
-    def __init__(self, unit: float | str = 1.0, feet: str | None = None) -> None:
+    def __init__(
+        self, unit: float | str = 1.0, feet: str | None = None, footing: Sequence[str] = ('ankle',)
+    ) -> None:
         if unit != 'body' and (isinstance(unit, str) or unit <= 0):
             raise SettingError(f"unit must be 'body' or a number > 0, got {unit!r}")
-        self.unit, self.feet = unit, feet
+        self.unit, self.feet, self.footing = unit, feet, tuple(footing)
         skeleton = None if feet is None else get_skeleton(feet)
-        self._ankles = [skeleton.index(f'{side}_ankle') for side in SIDES] if skeleton else []
+        self._feet = (
+            [[skeleton.index(f'{side}_{part}') for side in SIDES] for part in footing]
+            if skeleton
+            else []
+        )
 
     def transform(self, results: dict) -> dict:
         keypoint = results['keypoint']
-        if self._ankles:
-            keypoint = keypoint - keypoint[:, :, self._ankles].mean(2, keepdims=True)
+        if self._feet:
+            middles = [keypoint[:, :, pair].mean(2, keepdims=True) for pair in self._feet]
+            known = [middle for middle in middles if not np.isnan(middle).all()]
+            keypoint = keypoint - (known or middles)[0]
         else:
             keypoint = keypoint - np.nanmean(keypoint, axis=(0, 1, 2))
         unit = np.sqrt(np.nanmean(np.square(keypoint))) if self.unit == 'body' else self.unit
@@ -128,4 +170,6 @@ class CenterSkeleton(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(unit={self.unit!r}, feet={self.feet!r})'
+        return (
+            f'{type(self).__name__}(unit={self.unit!r}, feet={self.feet!r}, footing={self.footing})'
+        )

@@ -8,7 +8,7 @@ import pytest
 from mmaction.registry import TRANSFORMS
 
 from rpstn.form.geometry.motion import remove_outliers
-from rpstn.form.transforms import CenterSkeleton, CleanSkeleton, FillMissing
+from rpstn.form.transforms import CenterSkeleton, CleanSkeleton, FillMissing, ProjectSkeleton
 from rpstn.pose.datasets import find_data
 from rpstn.skeletons import get_skeleton
 
@@ -228,6 +228,40 @@ def test_about_the_feet_joints_of_the_room_and_about_the_hips_are_the_same_movem
     )
     keypoint[0, 3, skeleton.index('left_ankle')] = np.nan  # where the feet are is not known
     assert np.isnan(transform(dict(keypoint=keypoint))['keypoint'][0, 3]).all()
+
+
+def test_the_first_parts_of_the_feet_that_are_known_stand_for_them():
+    keypoint, skeleton = recording().astype(np.float32), get_skeleton('mediapipe19')
+    transform = CenterSkeleton(feet='mediapipe19', footing=('foot_index', 'ankle'))
+    for part in ('foot_index', 'ankle'):
+        pair = [skeleton.index(f'{side}_{part}') for side in ('left', 'right')]
+        got = transform(dict(keypoint=keypoint))['keypoint']
+        np.testing.assert_allclose(got[:, :, pair].mean(2), 0, atol=1e-4)
+        keypoint[:, :, pair[0]] = np.nan  # one foot alone tells nothing
+
+
+def test_projected_joints_are_free_of_errors_of_depth():
+    rng = np.random.default_rng(0)
+    image = rng.normal(0, 0.2, (1, 30, 19, 2))
+    depth = 300 * (1 + 0.02 * rng.normal(size=(1, 30, 19, 1)))
+    keypoint = np.concatenate([image * depth, depth], -1).astype(np.float32)
+    transform = TRANSFORMS.build(dict(type='ProjectSkeleton'))
+    for sign in (1, -1):  # z away from the camera, or towards it
+        got = transform(dict(keypoint=keypoint * np.float32([1, 1, sign])))['keypoint']
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got[..., :2], image * np.median(depth), rtol=1e-4, atol=1e-3)
+        np.testing.assert_array_equal(got[..., 2], sign * keypoint[..., 2])
+
+
+def test_what_is_behind_or_missing_is_not_projected():
+    keypoint = recording().astype(np.float32)  # about 0, as joints about the hips are
+    got = ProjectSkeleton()(dict(keypoint=keypoint))['keypoint']
+    np.testing.assert_array_equal(got, keypoint)
+    keypoint[..., 2] += 300
+    keypoint[0, 3, 4, 2], keypoint[0, 5, 6] = -20, np.nan
+    got = ProjectSkeleton()(dict(keypoint=keypoint))['keypoint']
+    assert np.isnan(got[0, 3, 4, :2]).all() and np.isnan(got[0, 5, 6]).all()
+    assert np.isnan(got).sum() == 2 + 3
 
 
 def test_units_that_are_none_are_refused():

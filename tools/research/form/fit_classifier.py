@@ -1,6 +1,6 @@
 """Train, calibrate and pack a classifier of exercise form, to be shipped with the package.
 
-    python tools/research/form/fit_classifier.py configs/form_squat.py --name squat \
+    python tools/research/form/fit_classifier.py configs/movement_squat_feet.py --name squat \
         --right 'olympic squat' 'powerlifting squat'
 
 Whole groups of sequences (days by default) are left out in turn; on these, never seen by the

@@ -38,7 +38,7 @@ MAPPING = {
 }
 ROWS = {
     'distance matrices': ('tdm_squat', {'model.representation.limbs': 'full'}, 'squat_distances'),
-    'ours': ('form_squat_feet', {}, 'squat'),
+    'ours': ('movement_squat_feet', {}, 'squat'),
 }
 
 
@@ -46,8 +46,9 @@ def simulated(config: Config) -> Config:
     """The config, trained on simulated squats in place of real ones."""
     for loader in (config.train_dataloader, config.test_dataloader):
         prepare = [dict(step) for step in loader.dataset.prepare]
-        for step in prepare:  # metres in place of centimetres
-            step.update({'max_reach': 2.0} if step['type'] == 'CleanSkeleton' else {'unit': 1.0})
+        metres = {'CleanSkeleton': {'max_reach': 2.0}, 'CenterSkeleton': {'unit': 1.0}}
+        for step in prepare:
+            step.update(metres.get(step['type'], {}))
         loader.dataset = dict(
             type='SyntheticSquatDataset',
             skeleton='mediapipe19',
@@ -58,6 +59,9 @@ def simulated(config: Config) -> Config:
             prepare=prepare,
             pipeline=loader.dataset.pipeline,
         )
+    if 'group' in config.train_cfg:  # people, in place of days
+        config.train_cfg.group = 'subject'
+        config.train_dataloader.dataset.pipeline[-1].meta_keys = ('subject',)
     return config
 
 
