@@ -179,16 +179,18 @@ def tables(rows: Rows, dataset: ClipDataset, args: argparse.Namespace) -> str:
     return '\n\n'.join([*parts, group_table(rows)])
 
 
-def write_between(path: Path, text: str) -> None:
+def write_between(
+    path: Path, text: str, begin: str = BEGIN, end: str = END, title: str = 'Model zoo'
+) -> None:
     """Put the text between the page's two markers; a page of its own where there is none."""
     page = (
-        path.read_text(encoding='utf-8') if path.is_file() else (f'# Model zoo\n\n{BEGIN}\n{END}\n')
+        path.read_text(encoding='utf-8') if path.is_file() else f'# {title}\n\n{begin}\n{end}\n'
     )
-    before, _, rest = page.partition(BEGIN)
-    _, found, after = rest.partition(END)
+    before, _, rest = page.partition(begin)
+    _, found, after = rest.partition(end)
     if not found:
-        raise ModelError(f'{path}: {BEGIN} is there, {END} is not')
-    write_text(path, f'{before}{BEGIN}\n{text}\n{END}{after}')
+        raise ModelError(f'{path}: {begin} or {end} is not there')
+    write_text(path, f'{before}{begin}\n{text}\n{end}{after}')
 
 
 def main() -> int:
