@@ -131,6 +131,38 @@ def test_released_norms_and_non_local_relation_are_exported():
     np.testing.assert_allclose(heatmaps, found[:, 1], atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    'relation',
+    [
+        dict(type='PairwiseRelation', kernel_size=5, temporal=True),
+        dict(
+            type='RelationSequence',
+            relations=[
+                dict(type='JRE', similarity='cosine', temperature=0.1, heads=2, features=CHANNELS),
+                dict(type='TokenRelation', width=16, temporal=True),
+            ],
+        ),
+    ],
+)
+def test_relations_that_look_at_features_and_the_last_frame_are_exported(relation):
+    torch.manual_seed(0)
+    model = build_model(tiny_config(relation=relation))
+    for parameter in model.head.relation.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    clips = crops(3, 3)
+    wanted = expected(model, clips)
+    assert wanted.std() > 1e-3
+    graphs = {name: session(trace(model, name, 3).SerializeToString()) for name in GRAPHS}
+    (found,) = graphs['clip'].run(None, dict(clips=clips.numpy()))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    state = graphs['start'].run(None, dict(crops=clips[:, 0].numpy()))
+    np.testing.assert_allclose(state[0], wanted[:, 0], atol=1e-5)
+    for t in (1, 2):
+        feed = dict(zip(GRAPHS['step'][0], (clips[:, t].numpy(), *state)))
+        state = graphs['step'].run(None, feed)
+        np.testing.assert_allclose(state[0], wanted[:, t], atol=1e-5)
+
+
 @pytest.mark.parametrize('batch', [1, 3])
 def test_the_parts_of_lite_are_exported_for_any_batch(batch):
     config = tiny_config()

@@ -9,6 +9,7 @@ from .estimator import TurnedPoseEstimator, VideoPoseEstimator
 from .guided_blazepose import GuidedBlazePose
 from .head import RPSTNHead
 from .non_local import NonLocalRelation
+from .pairwise_relation import PairwiseRelation
 from .propagation import JRPSP
 from .propagation_ablations import CatPropagator, NoPropagator
 from .relation import JRE, PriorRelation
@@ -32,6 +33,7 @@ __all__ = [
     'JRPSP',
     'NoPropagator',
     'NonLocalRelation',
+    'PairwiseRelation',
     'PriorRelation',
     'RPSTNBackbone',
     'RPSTNHead',

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from rpstn.errors import SettingError
 
 from .propagation import NORMS, Propagator
+from .relating import relate
 
 
 @MODELS.register_module()
@@ -32,7 +33,7 @@ class RPSTNHead(HeatmapHead):
     Args:
         num_joints: K.
         relation: R, K heatmaps -> K heatmaps, e.g. ``dict(type='JRE')``; None
-            leaves it out.
+            leaves it out. One that looks at more gets f_{t+1} and M'_t, too (:func:`relate`).
         propagator: a :class:`Propagator`, e.g. ``dict(type='JRPSP')``.
         channels: C of the frame features. Defaults to 256.
         norm_weight: what the weight of BN starts at. Defaults to 0.05, about the standard
@@ -95,9 +96,16 @@ class RPSTNHead(HeatmapHead):
         if self.decoder is not None:
             self.propagator.check_heatmap_size(tuple(self.decoder.heatmap_size))
 
-    def refine(self, heatmaps: Tensor) -> Tensor:
-        """BN(R(M)), (B, K, h, w) -> (B, K, h, w)."""
-        return self.norm(self.relation(heatmaps))
+    def refine(
+        self, heatmaps: Tensor, features: Tensor | None = None, last: Tensor | None = None
+    ) -> Tensor:
+        """BN(R(M)), (B, K, h, w) -> (B, K, h, w).
+
+        Args:
+            features: of the same frame, (B, C, h, w).
+            last: M' of the frame before, (B, K, h, w); None, there is none.
+        """
+        return self.norm(relate(self.relation, heatmaps, features=features, last=last))
 
     def start(self, features: Tensor, initial: Tensor) -> tuple[Tensor, Tensor]:
         """The recurrence's state after first frames; it is all that is carried on.
@@ -112,7 +120,7 @@ class RPSTNHead(HeatmapHead):
         Returns:
             Heatmaps M'_1 (B, K, h, w) and features f_1 (B, C, h, w).
         """
-        return self.refine(initial), features
+        return self.refine(initial, features), features
 
     def step(self, heatmaps: Tensor, features: Tensor, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """The state after the next frames.
@@ -128,7 +136,7 @@ class RPSTNHead(HeatmapHead):
         following = self.propagator.embed(encoded)
         propagated = self.propagator(heatmaps, features, following)
         propagated = self.norm(propagated) if self.norms == 'shared' else propagated
-        return self.refine(propagated), following
+        return self.refine(propagated, following, heatmaps), following
 
     def propagate(self, feats: tuple[Tensor, Tensor]) -> Tensor:
         """Heatmaps of every frame.

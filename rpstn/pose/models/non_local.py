@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from rpstn.errors import SettingError
 
+from .relating import check_joints
+
 
 def embedded_gaussian(theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
     """softmax(theta^T phi) g, every cell a mean of all cells, without the matrix of all pairs.
@@ -87,11 +89,7 @@ class NonLocalRelation(BaseModule):
         Raises:
             SettingError: the number of channels is not ``num_joints``.
         """
-        if heatmaps.shape[1] != self.num_joints:
-            raise SettingError(
-                f'NonLocalRelation(num_joints={self.num_joints}) takes heatmaps of '
-                f'{self.num_joints} channels, got {tuple(heatmaps.shape)}'
-            )
+        check_joints(self, heatmaps)
         return heatmaps + self.out(
             embedded_gaussian(self.theta(heatmaps), self.phi(heatmaps), self.g(heatmaps))
         )

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from rpstn.errors import SettingError
 
 from .head import RPSTNHead
+from .relating import relate
 
 _SUPPORTED = (HeatmapHead, CPMHead, MSPNHead)
 # Subclasses of HeatmapHead whose output is something else, and one that has its relation inside.
@@ -41,7 +42,8 @@ class RelationHead(BaseHead):
         head: the wrapped head: ``HeatmapHead`` or a subclass with its output, such as
             ``ViPNASHead``, ``CPMHead`` or ``MSPNHead``.
         relation: R, K heatmaps -> K heatmaps, e.g. ``dict(type='JRE')``; ``num_joints`` is
-            the wrapped head's.
+            the wrapped head's. One that looks at features gets the backbone's last feature map; of
+            a head of several stages, the last stage's.
         init_cfg: MMEngine weight initialization, on top of the two parts' own.
 
     Raises:
@@ -73,9 +75,12 @@ class RelationHead(BaseHead):
 
     def _related(self, feats: Features) -> Tensor | list[Tensor]:
         heatmaps = type(self.head).forward(self.head, feats)
+        features = feats
+        while not isinstance(features, Tensor):
+            features = features[-1]
         if isinstance(heatmaps, Tensor):
-            return self.relation(heatmaps)
-        return [*heatmaps[:-1], self.relation(heatmaps[-1])]
+            return relate(self.relation, heatmaps, features=features)
+        return [*heatmaps[:-1], relate(self.relation, heatmaps[-1], features=features)]
 
     def forward(self, feats: Features) -> Tensor | list[Tensor]:
         """Z (B, K, h, w) of a backbone's feature maps; of several stages, the list of theirs."""

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from rpstn.errors import SettingError
 
+from .relating import CONTEXT, relate, takes
+
 
 @MODELS.register_module()
 class RelationSequence(BaseModule):
@@ -63,10 +65,16 @@ class RelationSequence(BaseModule):
             relation.eval()
         return self
 
-    def forward(self, heatmaps: Tensor) -> Tensor:
-        """Heatmaps (B, K, h, w) through every relation, the same shape."""
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What any of them looks at beside the heatmaps, see :func:`relate`."""
+        wanted = {name for relation in self.relations for name in takes(relation)}
+        return tuple(name for name in CONTEXT if name in wanted)
+
+    def forward(self, heatmaps: Tensor, **context: Tensor | None) -> Tensor:
+        """Heatmaps (B, K, h, w) through every relation, the same shape; context as it takes."""
         for relation in self.relations:
-            heatmaps = relation(heatmaps)
+            heatmaps = relate(relation, heatmaps, **context)
         return heatmaps
 
 

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from rpstn.errors import SettingError
 
+from .relating import check_joints
+
 
 def soft_peaks(heatmaps: Tensor, sharpness: Tensor | float) -> Tensor:
     """Where each map's mass lies, and how much of it: x, y, spread and height.
@@ -92,12 +94,17 @@ class TokenRelation(BaseModule):
     trained on crops as they will be, occluded and awry ones among them: what can place joints can
     invent them.
 
+    With ``temporal`` the joints as the last frame's heatmaps have them are K further tokens, told
+    apart by a learned vector, that the others attend to. A first frame has none of them.
+
     Args:
         num_joints: K.
         width: D. Defaults to 64.
         heads: of attention. Defaults to 4.
         layers: of attention. Defaults to 2.
         sigma: of G, in cells; that of the targets. Defaults to 2.
+        temporal: with the last frame's joints, which :class:`RPSTNHead` hands over. Defaults to
+            False.
         init_cfg: MMEngine weight initialization.
 
     Raises:
@@ -111,6 +118,7 @@ class TokenRelation(BaseModule):
         heads: int = 4,
         layers: int = 2,
         sigma: float = 2.0,
+        temporal: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -127,34 +135,56 @@ class TokenRelation(BaseModule):
         self.norm = nn.LayerNorm(width)
         self.answer = nn.Linear(width, 3)
         self.scale = nn.Parameter(torch.zeros(num_joints))
+        self.before = nn.Parameter(torch.randn(width) * 0.5) if temporal else None
 
-    def _tokens(self, heatmaps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Soft peaks (B, K, 4), tokens (B, K, D) and the last attention (B, heads, K, K)."""
-        if heatmaps.shape[1] != self.num_joints:
-            raise SettingError(
-                f'{type(self).__name__}(num_joints={self.num_joints}) takes heatmaps '
-                f'of {self.num_joints} channels, got {tuple(heatmaps.shape)}'
-            )
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What :func:`relate` hands over beside the heatmaps."""
+        return () if self.before is None else ('last',)
+
+    def _tokens(self, heatmaps: Tensor, last: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Soft peaks (B, K, 4), tokens (B, K, D), last attention (B, heads, K, K or 2 K)."""
+        check_joints(self, heatmaps)
         peaks = soft_peaks(heatmaps, self.sharpness)
         tokens = self.embed(2 * peaks - 1) + self.names
+        if self.before is not None and last is not None:
+            were = self.embed(2 * soft_peaks(last, self.sharpness) - 1) + self.names
+            tokens = torch.cat([tokens, were + self.before], dim=1)
         attention = tokens
         for layer in self.layers:
             tokens, attention = layer(tokens)
-        return peaks, tokens, attention
+        return peaks, tokens[:, : self.num_joints], attention[:, :, : self.num_joints]
 
-    def relation(self, heatmaps: Tensor) -> Tensor:
-        """Who informs whom, W_r (B, K, K): the last layer's attention, mean of its heads."""
-        return self._tokens(heatmaps)[2].mean(1)
+    def relation(self, heatmaps: Tensor, last: Tensor | None = None) -> Tensor:
+        """Who informs whom, W_r (B, K, K): the last layer's attention, mean of its heads.
 
-    def forward(self, heatmaps: Tensor) -> Tensor:
+        With the last frame's heatmaps, of the same shape, (B, K, 2 K): its joints' columns come
+        behind.
+        """
+        return self._tokens(heatmaps, last)[2].mean(1)
+
+    def places(self, heatmaps: Tensor, last: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Where to: each joint's answered place and how much of its map that is.
+
+        Returns:
+            (B, K, 2), x and y from 0, the middle of the map's first cell, to 1, that of its last
+            one, and (B, K), a g of the formula.
+        """
+        peaks, tokens, _ = self._tokens(heatmaps, last)
+        answer = self.answer(self.norm(tokens))
+        return peaks[..., :2] + answer[..., :2], self.scale * answer[..., 2].sigmoid()
+
+    def forward(self, heatmaps: Tensor, last: Tensor | None = None) -> Tensor:
         """Z (B, K, h, w) from heatmaps M of the same shape.
+
+        Args:
+            last: the last frame's heatmaps, of the same shape, with ``temporal``; None, there is no
+                last frame.
 
         Raises:
             SettingError: the number of channels is not ``num_joints``.
         """
-        peaks, tokens, _ = self._tokens(heatmaps)
-        answer = self.answer(self.norm(tokens))
+        places, gate = self.places(heatmaps, last)
         rows, columns = heatmaps.shape[-2:]
-        placed = gaussians(peaks[..., :2] + answer[..., :2], (rows, columns), self.sigma)
-        gate = self.scale * answer[..., 2].sigmoid()
+        placed = gaussians(places, (rows, columns), self.sigma)
         return heatmaps + gate[..., None, None] * (placed - heatmaps)

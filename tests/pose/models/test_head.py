@@ -123,6 +123,31 @@ def test_every_frame_gets_a_kernel_from_the_frame_before():
     assert not torch.allclose(there, back, atol=1e-3)
 
 
+@pytest.mark.parametrize('norms', ['paper', 'shared', 'none'])
+def test_a_relation_gets_the_last_frames_heatmaps_and_this_ones_features(norms):
+    """M'_t as it was given out and f_{t+1}; of the first frame there is no last one."""
+    seen = []
+
+    class Watching(nn.Module):
+        takes = ('features', 'last')
+
+        def forward(self, heatmaps, features, last):
+            seen.append((features, last))
+            return heatmaps if last is None else heatmaps + last
+
+    head = trained()
+    head.norms, head.relation = norms, Watching()
+    if norms == 'none':
+        head.norm = nn.Identity()
+    features, initial = clip(3)
+    heatmaps = head.propagate((features, initial))
+    assert torch.equal(seen[0][0], features[:, 0]) and seen[0][1] is None
+    for t in (1, 2):
+        assert torch.equal(seen[t][0], head.propagator.embed(features[:, t]))
+        assert torch.equal(seen[t][1], heatmaps[:, t - 1])
+    assert torch.equal(heatmaps[:, 0], head.norm(initial))
+
+
 def test_relation_none_is_norm_alone():
     head = trained(None)
     _, initial = clip(1)

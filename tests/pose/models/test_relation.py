@@ -5,10 +5,19 @@ import math
 import pytest
 import torch
 from mmpose.registry import MODELS
+from torch import nn
 
 from rpstn.engine.cpu import for_inference
 from rpstn.pose import JRE, PriorRelation
 from rpstn.skeletons import SKELETONS, Skeleton
+
+OPTIONS = [
+    dict(temperature=2.0),
+    dict(similarity='cosine', temperature=0.1),
+    dict(heads=3),
+    dict(features=6),
+    dict(similarity='cosine', temperature=0.5, heads=2, features=6),
+]
 
 
 def random_jre(num_joints: int, seed: int = 0, **options) -> JRE:
@@ -26,15 +35,18 @@ def randomized(jre: JRE, seed: int = 0) -> JRE:
     return jre
 
 
-@pytest.mark.parametrize('kind', [JRE, PriorRelation])
-def test_folded_it_answers_the_same(kind):
-    options = dict(skeleton='penn13') if kind is PriorRelation else {}
+@pytest.mark.parametrize(
+    ('kind', 'options'),
+    [(PriorRelation, dict(skeleton='penn13')), (JRE, {}), *((JRE, some) for some in OPTIONS)],
+)
+def test_folded_it_answers_the_same(kind, options):
     jre, maps = randomized(kind(13, **options)), torch.randn(2, 13, 16, 12).double()
+    context = dict(features=torch.randn(2, 6, 16, 12).double()) if jre.takes else {}
     jre.fold_for_inference()
     assert not jre.folded  # while its batch norm stands apart
     folded = for_inference(jre)
-    assert folded.folded
-    torch.testing.assert_close(folded(maps), jre(maps))
+    assert folded.folded == (jre.heads == 1)
+    torch.testing.assert_close(folded(maps, **context), jre(maps, **context))
 
 
 def test_as_released_it_is_not_folded():
@@ -178,6 +190,124 @@ def test_the_layouts_differ_and_share_their_weights():
 def test_another_layout_names_those_there_are():
     with pytest.raises(ValueError, match=r"'paper', 'released'.*'relased'"):
         JRE(13, layout='relased')
+
+
+# Beyond the paper.
+
+
+@pytest.mark.parametrize('options', OPTIONS)
+def test_options_equal_the_formula_written_out_with_loops(options):
+    joints, cells, channels = 3, 8, options.get('features')
+    jre = random_jre(joints, **options).requires_grad_(False)
+    maps = torch.randn(1, joints, 2, 4, dtype=torch.float64)
+    looked = torch.randn(1, 6, 2, 4, dtype=torch.float64)
+    m = maps[0].flatten(1)
+    length = m.norm(dim=1) if options.get('similarity') == 'cosine' else torch.ones(joints)
+    alike = [
+        [float(m[i] @ m[j] / (length[i] * length[j])) for j in range(joints)] for i in range(3)
+    ]
+    mixed = []
+    for h in range(jre.heads):
+        similar = torch.tensor(alike, dtype=torch.float64)
+        if jre.heads > 1:
+            similar = jre.mixing[h] @ similar
+        if channels:
+            looks = []
+            for k in range(joints):
+                mass = [max(float(value), 0) for value in m[k]]
+                looks.append(
+                    sum(mass[n] * looked[0].flatten(1)[:, n] for n in range(cells)) / sum(mass)
+                )
+            query, key = (
+                [(layer.weight @ look + layer.bias)[32 * h : 32 * h + 32] for look in looks]
+                for layer in (jre.query, jre.key)
+            )
+            for i in range(joints):
+                for j in range(joints):
+                    similar[i, j] += query[i] @ key[j] / math.sqrt(32)
+        if 'temperature' in options:
+            similar = similar / math.exp(float(jre.log_temperature[h]))
+        for i in range(joints):
+            row = [math.exp(float(similar[i, j])) for j in range(joints)]
+            mixed.append(
+                sum(
+                    row[j] / sum(row) * jre.g(maps)[0, h * joints + j].flatten()
+                    for j in range(joints)
+                )
+            )
+    expected = maps + jre.out(torch.stack(mixed).view(1, -1, 2, 4))
+    context = dict(features=looked) if channels else {}
+    torch.testing.assert_close(jre(maps, **context), expected)
+    torch.testing.assert_close(
+        jre.relation(maps, **context).sum(-1), torch.ones(1, joints, dtype=torch.float64)
+    )
+
+
+@pytest.mark.parametrize('options', OPTIONS)
+def test_options_start_as_the_identity_and_learn(options):
+    torch.manual_seed(0)
+    jre = MODELS.build(dict(type='JRE', num_joints=5, **options))
+    maps = torch.rand(2, 5, 8, 8)
+    context = dict(features=torch.randn(2, 6, 8, 8)) if jre.takes else {}
+    assert jre.takes == tuple(context)
+    assert torch.equal(jre(maps, **context), maps)
+    nn.init.normal_(jre.out[1].weight)
+    if jre.query is not None:
+        nn.init.normal_(jre.query.weight)
+    (jre(maps, **context) * torch.randn_like(maps)).sum().backward()
+    for name, parameter in jre.named_parameters():
+        if name not in ('g.bias', 'out.0.bias'):  # which the batch norm takes away
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_the_options_start_from_the_papers_relation():
+    maps = torch.randn(2, 5, 8, 8) / 4
+    paper = JRE(5).relation(maps)
+    torch.testing.assert_close(JRE(5, temperature=1.0).relation(maps), paper)
+    torch.testing.assert_close(JRE(5, heads=4).relation(maps), paper)
+    torch.testing.assert_close(JRE(5, features=6).relation(maps, torch.randn(2, 6, 4, 4)), paper)
+    assert JRE(5).state_dict().keys() == {
+        *(f'{conv}.{kind}' for conv in ('g', 'out.0', 'out.1') for kind in ('weight', 'bias')),
+        *(f'out.1.{name}' for name in ('running_mean', 'running_var', 'num_batches_tracked')),
+    }
+
+
+def test_features_are_looked_at_where_the_joint_is():
+    # Where it is, whatever the features are elsewhere; a coarser map of features serves as well.
+    jre = random_jre(2, features=3)
+    maps = torch.zeros(1, 2, 8, 8, dtype=torch.float64)
+    maps[0, 0, 2, 2] = maps[0, 1, 5, 7] = 1
+    features = torch.randn(1, 3, 8, 8, dtype=torch.float64)
+    other = torch.randn_like(features)
+    for y, x in ((2, 2), (5, 7)):
+        other[..., y, x] = features[..., y, x]
+    assert torch.equal(jre.relation(maps, features), jre.relation(maps, other))
+    other[..., 2, 2] += 1
+    assert not torch.allclose(jre.relation(maps, features), jre.relation(maps, other))
+    coarse = torch.randn(1, 3, 4, 4, dtype=torch.float64)
+    fine = coarse.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(jre.relation(maps, coarse), jre.relation(maps, fine))
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(similarity='cosines'), r"similarity must be one of .*'cosine'.*'cosines'"),
+        (dict(temperature=0), 'temperature must be above 0, got 0'),
+        (dict(heads=0), 'heads must be 1, or more in the layout of the paper, got 0'),
+        (dict(heads=2, layout='released'), 'heads must be 1, or more in the layout'),
+        (dict(features=6), r'features of 6 channels beside the heatmaps, got None'),
+    ],
+)
+def test_options_that_cannot_be(options, message):
+    with pytest.raises(ValueError, match=message) as error:
+        JRE(3, **options)(torch.zeros(1, 3, 4, 4))
+    assert '\n' not in str(error.value)
+
+
+def test_features_of_other_channels_are_refused():
+    with pytest.raises(ValueError, match=r'features of 6 channels.*got \(1, 5, 4, 4\)'):
+        JRE(3, features=6)(torch.zeros(1, 3, 4, 4), torch.zeros(1, 5, 4, 4))
 
 
 # A fixed graph.

@@ -388,6 +388,31 @@ def test_a_wrapped_checkpoint_loads_strictly_and_foreign_weights_are_named():
     assert ours.load_state_dict(relation, strict=False).unexpected_keys == []
 
 
+@pytest.mark.parametrize('name', HEADS)
+def test_a_relation_that_looks_at_features_gets_the_backbones_last(name):
+    ours, feats = wrapped(name, features=C).eval(), features(name)
+    for parameter in ours.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    plain = last(type(ours.head).forward(ours.head, feats))
+    looked = feats[-1][-1] if name == 'mspn' else feats[-1]
+    assert torch.equal(last(ours(feats)), ours.relation(plain, looked))
+
+
+@pytest.mark.parametrize(
+    'relation',
+    [
+        dict(type='PairwiseRelation', kernel_size=5, temporal=True),
+        dict(type='TokenRelation', temporal=True),
+    ],
+)
+def test_a_single_image_has_no_last_frame(relation):
+    ours = seeded(dict(type='RelationHead', head=HEADS['simple'], relation=relation)).eval()
+    nn.init.constant_(ours.relation.scale, 0.5)
+    feats = features()
+    plain = type(ours.head).forward(ours.head, feats)
+    assert torch.equal(ours(feats), ours.relation(plain))
+
+
 def test_number_of_joints_comes_from_the_head():
     assert wrapped().relation.num_joints == wrapped(num_joints=K).relation.num_joints == K
     with pytest.raises(ValueError, match='relation.num_joints=17.*HeatmapHead.out_channels=5'):

@@ -39,6 +39,20 @@ def test_frozen_relations_keep_weights_and_statistics():
     assert all(stays) and not any(learns)
 
 
+def test_every_relation_gets_what_it_takes():
+    relations = [dict(type='TokenRelation', temporal=True), JRE(3, features=4), nn.Conv2d(3, 3, 1)]
+    sequence = RelationSequence(3, relations).eval()
+    assert sequence.takes == ('features', 'last')
+    assert RelationSequence(3, relations[2:]).takes == ()
+    for parameter in sequence.parameters():
+        nn.init.normal_(parameter)
+    maps, last = torch.rand(2, 1, 3, 8, 8)
+    features = torch.randn(1, 4, 8, 8)
+    tokens, jre, conv = sequence.relations
+    expected = conv(jre(tokens(maps, last), features))
+    assert torch.equal(sequence(maps, features=features, last=last), expected)
+
+
 @pytest.mark.parametrize('options', [dict(relations=[]), dict(relations=[JRE(3)], frozen=2)])
 def test_a_sequence_that_cannot_be(options):
     with pytest.raises(ValueError, match='one relation or more, and frozen from 0'):

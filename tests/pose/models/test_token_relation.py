@@ -109,6 +109,39 @@ def test_learns_to_place_a_joint_that_no_map_shows():
     assert float(found[:, 3].median()) > 0.7
 
 
+def test_the_last_frames_joints_are_further_tokens():
+    torch.manual_seed(0)
+    relation = MODELS.build(dict(type='TokenRelation', num_joints=5, width=16, temporal=True))
+    assert relation.takes == ('last',) and TokenRelation(5).takes == ()
+    heatmaps, last = torch.rand(2, 2, 5, 16, 12)
+    assert torch.equal(relation(heatmaps, last), heatmaps)  # the identity at the start
+    torch.nn.init.constant_(relation.scale, 0.5)
+    weights = relation.relation(heatmaps, last)
+    assert weights.shape == (2, 5, 10)
+    assert torch.allclose(weights.sum(-1), torch.ones(2, 5))
+    refined = relation(heatmaps, last)
+    assert not torch.allclose(refined, relation(heatmaps), atol=1e-3)
+    (refined**2).sum().backward()
+    for name, parameter in relation.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+    # Without a last frame it is what its weights make without the option.
+    spatial = TokenRelation(5, width=16)
+    own = {name: value for name, value in relation.state_dict().items() if name != 'before'}
+    spatial.load_state_dict(own)
+    assert torch.equal(relation(heatmaps), spatial(heatmaps))
+
+
+def test_answers_are_drawn_at_their_places():
+    torch.manual_seed(0)
+    relation = TokenRelation(3, width=16)
+    torch.nn.init.constant_(relation.scale, 0.5)
+    heatmaps = torch.rand(1, 3, 16, 12)
+    places, gates = relation.places(heatmaps)
+    drawn = gaussians(places, (16, 12), relation.sigma)
+    expected = heatmaps + gates[..., None, None] * (drawn - heatmaps)
+    assert torch.allclose(relation(heatmaps), expected)
+
+
 def test_other_joints_and_widths_are_refused():
     with pytest.raises(SettingError, match=r'num_joints=5.*got \(1, 4, 8, 8\)'):
         TokenRelation(5)(torch.zeros(1, 4, 8, 8))
