@@ -183,9 +183,7 @@ def write_between(
     path: Path, text: str, begin: str = BEGIN, end: str = END, title: str = 'Model zoo'
 ) -> None:
     """Put the text between the page's two markers; a page of its own where there is none."""
-    page = (
-        path.read_text(encoding='utf-8') if path.is_file() else f'# {title}\n\n{begin}\n{end}\n'
-    )
+    page = path.read_text(encoding='utf-8') if path.is_file() else f'# {title}\n\n{begin}\n{end}\n'
     before, _, rest = page.partition(begin)
     _, found, after = rest.partition(end)
     if not found:

@@ -23,6 +23,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
+from operator import itemgetter
 from pathlib import Path
 
 import torch
@@ -33,6 +34,7 @@ from rpstn.errors import RPSTNError
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 import feature_cache  # noqa: E402
+from ablation_page import write_page  # noqa: E402
 from ablation_rows import read_grid, train_row  # noqa: E402
 from closed_loop import measure_whole  # noqa: E402
 
@@ -90,13 +92,23 @@ def main() -> int:
         feature_cache.claim_folder(features, config)
         training = feature_cache.training_parts(config, args.copies)
         parts = [*training, *feature_cache.whole_parts()]
-        run_all([(p, feature_cache.make_part, (config, features, p)) for p in parts], args.processes)
-        runs = sorted(((row, seed) for row in rows for seed in range(row.seeds)), key=lambda r: r[1])
         run_all(
-            [(f'{row.name}, seed {seed}', train_row, (row, seed, args.work_dir, training))
-             for row, seed in runs],
-            args.processes,
+            [(p, feature_cache.make_part, (config, features, p)) for p in parts], args.processes
         )
+        # Seed by seed, so that a run that is stopped has a whole table.
+        runs = sorted(((row, seed) for row in rows for seed in range(row.seeds)), key=itemgetter(1))
+        jobs = [
+            (f'{row.name}, seed {seed}', train_row, (row, seed, args.work_dir, training))
+            for row, seed in runs
+        ]
+        jobs += [
+            (f'{row.name}, seed {seed}, {part}', measure_whole, (row, seed, args.work_dir, part))
+            for row, seed in runs
+            if row.name in args.whole
+            for part in ('test-occluded', 'test-clean')
+        ]
+        run_all(jobs, args.processes)
+        write_page(read_grid(args.grid), args.grid, args.work_dir, args.out)
     except (RPSTNError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from rpstn.drawing import write_figure
 from rpstn.tables import format_table
 
-from ablation_rows import CURVE, Row, load_run
+from ablation_rows import CURVE, Row, load_run, read_titles
 from bootstrap import ClipCounts, paired_bootstrap
 from closed_loop import load_whole_run
+from evaluate_lite import write_between
 from feature_cache import WholeClips, load_whole
 from lite_table import difference_text
 from plain_carrying import carried, filtered
@@ -31,6 +32,7 @@ from row_measures import (
     to_labels,
 )
 
+BEGIN, END = '<!-- ablations -->', '<!-- end of the ablations -->'
 Counts = dict[tuple[str, str], ClipCounts]
 # column -> data, normalizer, joints
 COLUMNS = {
@@ -115,14 +117,15 @@ def mean_text(values: Sequence[float]) -> str:
     return f'{np.mean(values):.1f}{spread}'
 
 
-def figure_table(results: Sequence[Result]) -> str:
-    """PCK of every row of a group."""
+def figure_table(results: Sequence[Result], more: Sequence[list[str]] = ()) -> str:
+    """PCK of every row of a group, and more lines."""
     return format_table(
         ['', 'seeds', *COLUMNS],
         [
             [r.row.label, str(len(r.runs)), *(mean_text(pck(r.counts(c))) for c in COLUMNS)]
             for r in results
-        ],
+        ]
+        + list(more),
     )
 
 
@@ -235,7 +238,9 @@ def plain_rows(first: Result, videos: dict[str, WholeClips]) -> list[list[str]]:
             if how == 'carried':
                 pieces.append(carried(joints[span], scores[span], setting))
             else:
-                size = float((own.labels['boxes'][begin, 2:] - own.labels['boxes'][begin, :2]).max())
+                size = float(
+                    (own.labels['boxes'][begin, 2:] - own.labels['boxes'][begin, :2]).max()
+                )
                 pieces.append(filtered(joints[span], size, setting, 5.0))
         return counts(np.concatenate(pieces), own)
 
@@ -248,9 +253,7 @@ def plain_rows(first: Result, videos: dict[str, WholeClips]) -> list[list[str]]:
             settings,
             key=lambda s: pck([changed(first.runs[0], 'val-occluded', how, s)['torso', 'all']])[0],
         )
-        runs = [
-            {part: changed(run, part, how, best) for part in videos} for run in first.runs
-        ]
+        runs = [{part: changed(run, part, how, best) for part in videos} for run in first.runs]
         lines.append(
             [
                 f'{name} {best:.2g}',
@@ -296,3 +299,77 @@ def plot_curves(results: Results, groups: dict[str, str], path: Path) -> None:
             axis.set_ylabel(f'PCK@0.2 torso, {joints}' if column == 0 else '')
             axis.grid(alpha=0.3)
     write_figure(path, figure)
+
+
+def plot_reliability(found: dict[str, dict[str, Reliability]], path: Path) -> None:
+    """Of rows, how often joints of a score are right."""
+    figure = Figure(figsize=(3.4 * len(found), 3.4), layout='constrained')
+    for axis, (name, parts) in zip(figure.subplots(1, len(found), squeeze=False)[0], found.items()):
+        axis.plot([0, 1], [0, 1], color='0.7', linewidth=1)
+        for part, curve in parts.items():
+            axis.plot(curve.score, curve.right, marker='o', markersize=3, label=part)
+        axis.set_title(name, fontsize=9)
+        axis.set_xlabel('score')
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=7)
+    figure.axes[0].set_ylabel('share of joints that are right')
+    write_figure(path, figure)
+
+
+def reliability_table(found: dict[str, dict[str, Reliability]]) -> str:
+    """Of rows, mean score, share that is right, and the error of calibration."""
+    return format_table(
+        ['', 'joints', 'number', 'mean score, %', 'right, %', 'error (ECE), points'],
+        [
+            [
+                name,
+                part,
+                str(curve.number),
+                *(f'{100 * value:.1f}' for value in (curve.mean_score, curve.share, curve.error)),
+            ]
+            for name, parts in found.items()
+            for part, curve in parts.items()
+        ],
+    )
+
+
+def group_text(results: Results, name: str, title: str) -> list[str]:
+    """A group's tables; nothing where no row was run."""
+    rows = results.group(name)
+    if not rows:
+        return []
+    first = rows[0].row
+    budget = (
+        f'{first.steps} steps of {first.batch} clips of {first.frames} frames each, from '
+        f'`{first.start or "work_dirs/single_pretrain/epoch_6.pth"}`.'
+    )
+    table = figure_table(rows, plain_rows(rows[0], results.videos) if name == 'single' else [])
+    text = [f'## {title}', budget, table]
+    return [*text, difference_table(rows)] if len(rows) > 1 else text
+
+
+def write_page(rows: Sequence[Row], grid: Path, folder: Path, path: Path) -> None:
+    """Tables and plots of what there is, between the page's markers; plots beside it."""
+    results = Results(rows, folder)
+    titles = read_titles(grid)
+    texts = [text for name, title in titles.items() for text in group_text(results, name, title)]
+    whole = [result for result in results.rows.values() if result.whole]
+    if whole:
+        texts += ['## End to end', whole_table(whole)]
+    found = {
+        f'{result.row.group}: {result.row.label}': calibration(
+            result, results.videos['test-occluded'], 'test-occluded'
+        )
+        for result in whole
+    }
+    if found:
+        plot = path.with_name(f'{path.stem}_reliability.png')
+        plot_reliability(found, plot)
+        texts += ['## Scores', reliability_table(found), f'![Reliability of scores]({plot.name})']
+    missing = [row.name for row in rows if row.name not in results.rows]
+    if missing:
+        texts.append('Not run: ' + ', '.join(missing) + '.')
+    plot = path.with_suffix('.png')
+    plot_curves(results, titles, plot)
+    texts += ['## Learning curves', f'![PCK on validation clips by step]({plot.name})']
+    write_between(path, '\n\n'.join(texts), BEGIN, END, 'Ablations of RPSTN')

@@ -20,13 +20,16 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from rpstn.engine.cpu import for_inference
 from rpstn.errors import SettingError
 from rpstn.files import replacing
 
 import feature_cache
+from feature_cache import TrainingClips
 from head_training import answer, own_weights, start_model, train_head
+from place_fitting import fit_places, peaks_of
 
-CURVE = dict(part='val-occluded', most=12)
+CURVE = dict(part='val-occluded', most=8)
 """What a learning curve is of: the first frames of each video."""
 
 
@@ -68,6 +71,8 @@ class Row:
     batch: int
     frames: int
     seeds: int = 1
+    fit: int = 0
+    """Steps in which a TokenRelation's places are fitted first."""
 
     @property
     def name(self) -> str:
@@ -106,8 +111,15 @@ def read_grid(path: Path, only: Sequence[str] = (), seeds: int = 3) -> list[Row]
             rows.append(Row(group, key, **{**own, 'seeds': min(own.pop('seeds', 1), seeds)}))
     unknown = {*only} - {row.group for row in rows} - {row.name for row in rows}
     if unknown:
-        raise SettingError(f'{path}: no group or row {sorted(unknown)}, only {[r.name for r in rows]}')
+        raise SettingError(
+            f'{path}: no group or row {sorted(unknown)}, only {[r.name for r in rows]}'
+        )
     return [row for row in rows if not only or row.group in only or row.name in only]
+
+
+def read_titles(path: Path) -> dict[str, str]:
+    """Title of each group of a grid."""
+    return {name: group['title'] for name, group in Config.fromfile(path).groups.items()}
 
 
 def train_row(row: Row, seed: int, folder: Path, training: Sequence[str]) -> None:
@@ -125,6 +137,8 @@ def train_row(row: Row, seed: int, folder: Path, training: Sequence[str]) -> Non
     config = row.read()
     model = start_model(config, row.start)
     clips = feature_cache.load_training(features, list(training))
+    if row.fit:
+        _fit(row, model, clips, folder, seed)
     watched = feature_cache.load_whole(features, str(CURVE['part']))
     curve: list[np.ndarray] = []
 
@@ -132,16 +146,15 @@ def train_row(row: Row, seed: int, folder: Path, training: Sequence[str]) -> Non
         curve.append(answer(model, watched, int(CURVE['most'])))
 
     began = time.perf_counter()
-    losses = train_head(
-        model, config, clips, row.frames, row.batch, row.steps, seed, watch
-    )
+    losses = train_head(model, config, clips, row.frames, row.batch, row.steps, seed, watch)
     seconds = time.perf_counter() - began
+    with replacing(path.with_suffix('.pth')) as partial:
+        torch.save(own_weights(model), partial)
+    model = for_inference(model)
     answers = {
         part: answer(model, feature_cache.load_whole(features, part))
         for part in feature_cache.whole_parts()
     }
-    with replacing(path.with_suffix('.pth')) as partial:
-        torch.save(own_weights(model), partial)
     with replacing(path) as partial:
         np.savez_compressed(
             partial,
@@ -151,6 +164,24 @@ def train_row(row: Row, seed: int, folder: Path, training: Sequence[str]) -> Non
             seconds=seconds,
             **answers,
         )
+
+
+def _fit(
+    row: Row, model: nn.Module, clips: Sequence[TrainingClips], folder: Path, seed: int
+) -> None:
+    """Fit the places of the model's relation, a TokenRelation, on its maps of the clips."""
+    relation, codec = model.head.relation, model.head.decoder
+    name = f'{Path(row.config).stem}-{float(relation.sharpness):g}.npy'
+    peaks = peaks_of(model.eval(), relation, clips, folder / 'peaks' / name)
+    fit_places(
+        relation,
+        peaks,
+        clips,
+        float(codec.scale_factor[0]),
+        codec.heatmap_size[0],
+        row.fit,
+        seed=seed,
+    )
 
 
 def load_run(row: Row, seed: int, folder: Path) -> dict[str, np.ndarray] | None:

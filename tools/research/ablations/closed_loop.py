@@ -53,19 +53,14 @@ def measure_whole(row: Row, seed: int, folder: Path, part: str) -> None:
     if run is None:
         return
     checkpoint = assemble(row, seed, folder)
-    predict = inferencer_predictor(
-        streaming_inferencer(checkpoint.with_suffix('.py'), checkpoint)
-    )
+    predict = inferencer_predictor(streaming_inferencer(checkpoint.with_suffix('.py'), checkpoint))
     subset, condition = part.split('-')
     occluder = SpanOccluders(LABELS.name, seed=0) if condition == 'occluded' else None
     joints = [
-        np.stack(list(predict(results)))
-        for results in videos(jhmdb_clips(subset), 1, occluder)
+        np.stack(list(predict(results))) for results in videos(jhmdb_clips(subset), 1, occluder)
     ]
     with replacing(whole_path(row, seed, folder, part)) as partial:
-        np.savez_compressed(
-            partial, joints=np.concatenate(joints), fingerprint=run['fingerprint']
-        )
+        np.savez_compressed(partial, joints=np.concatenate(joints), fingerprint=run['fingerprint'])
 
 
 def load_whole_run(row: Row, seed: int, folder: Path, part: str) -> np.ndarray | None:

@@ -12,7 +12,7 @@ import copy
 import hashlib
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,13 @@ from lite_predictors import LABELS, crop_steps
 
 SUBSETS = ('val', 'test')
 CONDITIONS = ('clean', 'occluded')
+_LABELS = {
+    'keypoints': 'keypoints',
+    'labelled': 'keypoints_visible',
+    'hidden': 'keypoints_occluded',
+    'boxes': 'bbox',
+}
+_CROPS = {'center': 'input_center', 'scale': 'input_scale', 'rotation': 'bbox_rotation'}
 
 
 @dataclass(frozen=True)
@@ -214,38 +221,38 @@ def _training_part(config: Config, model: nn.Module, number: int, seed: int) -> 
 
 def _whole_part(config: Config, model: nn.Module, subset: str, condition: str) -> tuple:
     dataset: ClipDataset = jhmdb_clips(subset)
+    occluder = SpanOccluders(LABELS.name, seed=0) if condition == 'occluded' else None
+    clips = videos(dataset, 1, occluder)
+    return (int(dataset.sequences.lengths().sum()),), whole_samples(config, model, clips)
+
+
+def whole_samples(
+    config: Config, model: nn.Module, clips: Iterable[dict]
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Of each video's frames, read, features (N, C, h, w) and the fields of WholeClips."""
     steps = Compose(crop_steps(config.test_dataloader.dataset.pipeline))
     model = for_inference(model)
-    occluder = SpanOccluders(LABELS.name, seed=0) if condition == 'occluded' else None
-
-    def samples() -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        for results in videos(dataset, 1, occluder):
-            labels = [
-                {
-                    name: np.asarray(frame[name][0])
-                    for name in ('keypoints', 'keypoints_visible', 'keypoints_occluded', 'bbox')
-                }
-                for frame in results['frames']
-            ]
-            packed = steps(results)
-            frames = frames_of([packed['data_samples']])
-            meta = {
-                name: np.stack([np.ravel(frame.metainfo[name]) for frame in frames])
-                for name in ('input_center', 'input_scale', 'bbox_rotation')
-            }
-            own = dict(
-                lengths=np.array([len(frames)]),
-                center=meta['input_center'],
-                scale=meta['input_scale'],
-                rotation=meta['bbox_rotation'][:, 0],
-                keypoints=np.stack([label['keypoints'] for label in labels]),
-                labelled=np.stack([label['keypoints_visible'] > 0 for label in labels]),
-                hidden=np.stack([label['keypoints_occluded'] > 0 for label in labels]),
-                boxes=np.stack([label['bbox'] for label in labels]),
-            )
-            yield _encoded(model, [packed])[0], own
-
-    return (int(dataset.sequences.lengths().sum()),), samples()
+    for results in clips:
+        labels = {
+            own: np.stack([np.asarray(frame[name][0]) for frame in results['frames']])
+            for own, name in _LABELS.items()
+        }
+        packed = steps(results)
+        frames = frames_of([packed['data_samples']])
+        meta = {
+            own: np.stack([np.ravel(frame.metainfo[name]) for frame in frames])
+            for own, name in _CROPS.items()
+        }
+        own = dict(
+            meta,
+            rotation=meta['rotation'][:, 0],
+            lengths=np.array([len(frames)]),
+            keypoints=labels['keypoints'],
+            boxes=labels['boxes'],
+            labelled=labels['labelled'] > 0,
+            hidden=labels['hidden'] > 0,
+        )
+        yield _encoded(model, [packed])[0], own
 
 
 def _seed(seed: int) -> None:

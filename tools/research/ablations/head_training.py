@@ -80,7 +80,9 @@ def targets_of(
     """Heatmaps (B*T, K, h, w) and weights (B*T, K) of joints (B, T, K, 2) in a crop."""
     encoded = [
         codec.encode(frame[None], known[None])
-        for frame, known in zip(joints.reshape(-1, *joints.shape[2:]), weights.reshape(-1, weights.shape[-1]))
+        for frame, known in zip(
+            joints.reshape(-1, *joints.shape[2:]), weights.reshape(-1, weights.shape[-1])
+        )
     ]
     return (
         torch.from_numpy(np.stack([one['heatmaps'] for one in encoded])),
@@ -97,7 +99,7 @@ def train_head(
     steps: int,
     seed: int,
     watch: Callable[[nn.Module], None],
-    looks: int = 6,
+    looks: int = 4,
 ) -> list[float]:
     """The config's loss and optimizer, a warm-up and a cosine; the encoder is never asked.
 

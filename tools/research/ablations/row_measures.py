@@ -24,7 +24,9 @@ THRESHOLD = 0.2
 TORSO = [LABELS.index(name) for name in TORSO_OF_DATASET['jhmdb']]
 
 
-def right_joints(joints: np.ndarray, videos: WholeClips) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def right_joints(
+    joints: np.ndarray, videos: WholeClips
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Which joints (N, K, 2) are right and which count, (N, K) each, by normalizer.
 
     As :class:`rpstn.pose.evaluation.pck.VideoPCK` has it; a frame without an answer, NaN, does not
@@ -43,10 +45,7 @@ def right_joints(joints: np.ndarray, videos: WholeClips) -> dict[str, tuple[np.n
     answered = np.isfinite(joints).all((1, 2))
     distance = np.linalg.norm(joints - truth, axis=-1)
     return {
-        name: (
-            distance < THRESHOLD * size[:, None],
-            labelled & (answered & (size >= 1))[:, None],
-        )
+        name: (distance < THRESHOLD * size[:, None], labelled & (answered & (size >= 1))[:, None])
         for name, size in sizes.items()
     }
 
@@ -90,12 +89,16 @@ class Reliability:
         score: mean of each bin.
         right: share of its joints that are right.
         number: of joints in all bins.
-        error: mean difference of the two, each joint counting alike (ECE).
+        mean_score: of all joints.
+        share: of all joints, that are right.
+        error: mean difference of score and right in a bin (ECE, bins of equally many joints).
     """
 
     score: np.ndarray
     right: np.ndarray
     number: int
+    mean_score: float
+    share: float
     error: float
 
 
@@ -103,7 +106,5 @@ def reliability(scores: np.ndarray, right: np.ndarray, bins: int = 10) -> Reliab
     """Of scores (M,) and whether each joint is right (M,); bins hold equally many joints."""
     scores = scores.clip(0, 1)
     shares, means = calibration_curve(right, scores, n_bins=bins, strategy='quantile')
-    edges = np.percentile(scores, np.linspace(0, 100, bins + 1))
-    number = np.histogram(scores, edges)[0] if len(means) == bins else np.ones(len(means))
-    error = float(np.average(np.abs(shares - means), weights=number))
-    return Reliability(means, shares, len(scores), error)
+    error = float(np.abs(shares - means).mean())
+    return Reliability(means, shares, len(scores), float(scores.mean()), float(right.mean()), error)
