@@ -1,5 +1,7 @@
 """Ablations on cached features: what is cached, trained on it, kept, measured and tabulated."""
 
+import copy
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -306,3 +308,34 @@ def test_fitted_places_are_where_the_others_say():
     off = (found - truth[:, 0]).norm(dim=-1)[hidden, 1]
     assert off.median() < 0.5 * (seen[:, 0, :, :2] - truth[:, 0]).norm(dim=-1)[hidden, 1].median()
     assert (logits[hidden, 1] > 0).float().mean() > 0.8 and relation.scale.min() == 1
+
+
+def test_cached_answers_are_those_of_the_whole_model_on_real_frames():
+    """Also of crops that are turned: JHMDB's, by the shipped model, whose crops are upright."""
+    from rpstn.engine.loading import load_model, read_model
+    from rpstn.engine.shipped import shipped_files
+
+    from feature_cache import WholeClips, whole_samples
+    from head_training import answer
+    from lite_evaluation import jhmdb_clips, videos
+    from lite_predictors import label_predictor
+    from row_measures import to_labels
+
+    try:
+        dataset = jhmdb_clips('val')
+    except FileNotFoundError:
+        pytest.skip('the clips of JHMDB are not here')
+    _, clip = itertools.islice(videos(dataset, 9), 2)  # of somebody lying
+    clip['frames'] = clip['frames'][:5]
+    whole = load_model(*shipped_files('lite'))
+    config = whole.cfg
+    model = read_model(config, shipped_files('lite')[1])[0].eval()
+    ((features, fields),) = whole_samples(config, model, [copy.deepcopy(clip)])
+    labels = {name: fields.pop(name) for name in ('keypoints', 'labelled', 'hidden', 'boxes')}
+    assert np.abs(fields['rotation']).min() > 45
+    found = to_labels(
+        answer(model, WholeClips(features.astype(np.float16), **fields, labels=labels))
+    )
+    expected = np.stack(label_predictor(whole)(clip))
+    # Half a pixel at most, of features in half precision.
+    assert np.abs(found - expected).max() < 0.5 and np.abs(found - expected).mean() < 0.02
