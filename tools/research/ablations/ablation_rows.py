@@ -73,6 +73,8 @@ class Row:
     seeds: int = 1
     fit: int = 0
     """Steps in which a TokenRelation's places are fitted first."""
+    hold: bool = True
+    """Leave what was fitted as it is from then on."""
 
     @property
     def name(self) -> str:
@@ -139,6 +141,7 @@ def train_row(row: Row, seed: int, folder: Path, training: Sequence[str]) -> Non
     clips = feature_cache.load_training(features, list(training))
     if row.fit:
         _fit(row, model, clips, folder, seed)
+        model.head.relation.requires_grad_(not row.hold)
     watched = feature_cache.load_whole(features, str(CURVE['part']))
     curve: list[np.ndarray] = []
 
