@@ -49,7 +49,7 @@ class NonLocalRelation(BaseModule):
     start as PyTorch's convolutions do. Peak memory and time of forward and backward, 8 maps of
     64x64 cells, K = 13, float32, one thread::
 
-        python tools/research/benchmark_relation.py
+        python tools/research/relation/benchmark_relation.py
 
         mmcv.cnn.NonLocal2d   1558 MB   1.83 s
         NonLocalRelation        26 MB   0.54 s

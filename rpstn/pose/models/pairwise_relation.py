@@ -96,10 +96,10 @@ class PairwiseRelation(BaseModule):
                 f'PairwiseRelation(stride={self.stride}) takes heatmaps whose sides are multiples '
                 f'of {self.stride}, got {tuple(heatmaps.shape)}'
             )
-        joints, sent = self.num_joints, heatmaps
+        joints = senders = self.num_joints
+        sent = heatmaps
         if self.temporal and last is not None:
-            sent = torch.cat([heatmaps, last], dim=1)
-        senders = sent.shape[1]
+            sent, senders = torch.cat([heatmaps, last], dim=1), 2 * joints
         pooled = F.avg_pool2d(sent, self.stride)
         put = F.conv2d(
             pooled,

@@ -261,7 +261,9 @@ class JRE(BaseModule):
         related = (relations.to(g.dtype) @ g).flatten(1, 2)
         if self.layout == 'released':
             related = related.transpose(1, 2).contiguous()
-        return heatmaps + self.out(related.view(len(heatmaps), -1, *heatmaps.shape[2:]))
+        # The batch is left open, as an export needs it.
+        size = map(int, heatmaps.shape[2:])
+        return heatmaps + self.out(related.view(-1, self.heads * self.num_joints, *size))
 
 
 @MODELS.register_module()

@@ -5,6 +5,7 @@ import torch
 from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
+from torch import nn
 
 from rpstn.pose import RPSTNHead
 
@@ -31,8 +32,8 @@ def trained(relation: dict | None = dict(type='JRE')) -> RPSTNHead:  # noqa: B00
     """A head in evaluation mode whose norms are no identities."""
     head = build(relation)
     for module in head.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.normal_(module.weight)
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight)
             module.running_mean.normal_(std=0.1)
             module.running_var.uniform_(0.5, 2)
     return head.eval()
@@ -246,11 +247,11 @@ def test_gradients_reach_every_weight_after_a_few_steps():
         losses.append(loss.item())
         optimizer.step()
     assert losses[-1] < losses[0]
-    norms = (torch.nn.BatchNorm2d,)
+    norms = (nn.BatchNorm2d,)
     before_norm = {
         f'{name}.bias'
         for name, module in model.named_modules()
-        if isinstance(module, (torch.nn.Conv2d, torch.nn.ConvTranspose2d))
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d))
     }
     silent = [
         name
@@ -296,8 +297,8 @@ def released() -> RPSTNHead:
 def test_as_released_the_first_frames_features_are_carried_raw_and_later_ones_embedded():
     head = released()
     for module in head.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.normal_(module.weight)
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight)
             module.running_mean.normal_(std=0.1)
     head.eval()
     features, initial = clip(3)

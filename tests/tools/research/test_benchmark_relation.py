@@ -1,4 +1,4 @@
-"""tools/research/benchmark_relation.py: the memory that the non-local block saves."""
+"""tools/research/relation/benchmark_relation.py: the memory that the non-local block saves."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ def test_the_block_needs_a_tenth_of_the_memory_of_the_plain_one():
     done = subprocess.run(
         [
             sys.executable,
-            str(ROOT / 'tools/research/benchmark_relation.py'),
+            str(ROOT / 'tools/research/relation/benchmark_relation.py'),
             '--batch-size',
             '2',
             '--repeats',

@@ -1,4 +1,4 @@
-"""tools/research/show_relation.py, on tiny networks: of clips, of videos and of images."""
+"""tools/research/relation/show_relation.py, on tiny networks: of clips, of videos and of images."""
 
 import json
 from pathlib import Path

@@ -27,13 +27,15 @@ relations = dict(
         seeds=3,
         relation=dict(type='RelationSequence', relations=[jre, tokens]),
     ),
-    placed=dict(label='tokens, places fitted first', relation=placed, seeds=3, fit=500),
+    placed=dict(label='tokens, places fitted', relation=placed, seeds=3, fit=500),
+    unheld=dict(label='the same, then trained as the others', relation=placed, fit=500, hold=False),
 )
 relation_rows = {
     name: dict(
         label=row['label'],
         seeds=row.get('seeds', 1),
         fit=row.get('fit', 0),
+        hold=row.get('hold', True),
         change={'model.head.relation': row['relation'] and dict(row['relation'], _delete_=True)},
     )
     for name, row in relations.items()
@@ -66,7 +68,7 @@ groups = dict(
                 change={'model.head.relation': dict(tokens, temporal=True, _delete_=True)},
             ),
             placed_last=dict(
-                label='the same, places fitted first',
+                label="tokens over the last frame's, places fitted",
                 seeds=3,
                 fit=500,
                 change={'model.head.relation': dict(placed, temporal=True, _delete_=True)},

@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmpose.apis import inference_topdown
+from mmpose.codecs import UDPHeatmap
 from mmpose.registry import DATASETS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from rpstn.checkpoints import ModelError
 from rpstn.engine.configs import config_name
 from rpstn.inference.clips import predict_video
 from rpstn.pose.boxes import FixedBox, FollowedBox, parse_box
+from rpstn.pose.crops import rotate_about
 from rpstn.pose.datasets import ClipDataset
 from rpstn.pose.models.estimator import frames_of
 from rpstn.pose.structures import ClipDataSample
@@ -38,17 +40,25 @@ class RelatedFrame:
     person: PersonResult
     """The joints, and the box that was looked in."""
     relation: np.ndarray
-    """(K, K), W_r: the share that each joint (row) draws on every joint (column)."""
+    """(K, K), W_r: the share that each joint (row) draws on every joint (column); where it draws
+    on the last frame's joints, too, both shares together."""
     occluded: np.ndarray
     """(K,) bool, labelled as hidden; none where the data says nothing about it."""
+    places: np.ndarray | None = None
+    """(K, 2) pixels, where a relation that displaces puts each joint; None, it does not."""
+    gates: np.ndarray | None = None
+    """(K,), how much of the joint's map that is."""
     path: str = ''
     """Of the image, or the video with ``#index``; '' for one that came from memory."""
 
 
-def find_relation(model: nn.Module) -> nn.Module:
+def find_relation(model: nn.Module, which: str | None = None) -> nn.Module:
     """The module of a model that computes W_r: the one with a method ``relation(heatmaps)``.
 
     It may stand inside others, as where several relations follow each other.
+
+    Args:
+        which: of several, its class or its path in the model.
 
     Raises:
         ModelError: there is none, or more than one.
@@ -58,12 +68,15 @@ def find_relation(model: nn.Module) -> nn.Module:
         for name, module in model.named_modules()
         if callable(getattr(type(module), 'relation', None))
     }
-    if len(found) == 1:
-        return next(iter(found.values()))
+    wanted = [m for name, m in found.items() if which in (None, name, type(m).__name__)]
+    if len(wanted) == 1:
+        return wanted[0]
     head = getattr(model, 'head', None)
     relation = getattr(head, 'relation', None)
     if found:
-        what = f'several modules that relate joints: {", ".join(found)}'
+        names = ', '.join(f'{name} ({type(module).__name__})' for name, module in found.items())
+        several = 'several modules that relate joints' if which is None else f'not one {which!r} of'
+        what = f'{several}: {names}: choose by class or path'
     elif relation is None:
         what = f'no relation between joints: its head is {type(head).__name__}'
     else:
@@ -71,7 +84,7 @@ def find_relation(model: nn.Module) -> nn.Module:
     raise ModelError(
         f'{config_name(getattr(model, "cfg", None) or Config())}: the model has '
         f'{what}. W_r is what one module with a method relation(heatmaps) -> '
-        '(B, K, K) gives, such as JRE and PriorRelation in an RPSTNHead or a '
+        '(B, K, K) gives, such as JRE and TokenRelation in an RPSTNHead or a '
         'RelationHead'
     )
 
@@ -84,23 +97,25 @@ class RelationRecorder:
 
     Args:
         model: an MMPose estimator, of clips or of images.
+        which: see :func:`find_relation`.
 
     Raises:
         ModelError: see :func:`find_relation`.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, which: str | None = None) -> None:
         self.model = model
-        self.relation = find_relation(model)
+        self.relation = find_relation(model, which)
         self.frames: list[RelatedFrame] = []
-        self._calls: list[Tensor] = []
+        # Of every call: W_r, and where the module displaces, places and gates.
+        self._calls: list[tuple[Tensor, ...]] = []
 
     def __enter__(self) -> RelationRecorder:
         self._test_cfg = self.model.test_cfg
         self.model.test_cfg = {**self._test_cfg, 'flip_test': False}
         self._handles = [
             self.model.register_forward_pre_hook(lambda *_: self._calls.clear()),
-            self.relation.register_forward_hook(self._keep_matrix),
+            self.relation.register_forward_hook(self._keep_matrix, with_kwargs=True),
             self.model.register_forward_hook(self._keep_frames, with_kwargs=True),
         ]
         return self
@@ -111,20 +126,34 @@ class RelationRecorder:
             handle.remove()
 
     @torch.no_grad()
-    def _keep_matrix(self, relation: nn.Module, inputs: tuple, output: Tensor) -> None:
-        self._calls.append(relation.relation(inputs[0]).float().cpu())
+    def _keep_matrix(
+        self, relation: nn.Module, inputs: tuple, context: dict, output: Tensor
+    ) -> None:
+        matrix = relation.relation(*inputs, **context).float()
+        if matrix.shape[-1] > matrix.shape[-2]:  # the last frame's joints behind this one's
+            matrix = matrix.unflatten(-1, (-1, matrix.shape[-2])).sum(-2)
+        kept = [matrix]
+        if hasattr(relation, 'places'):
+            kept += relation.places(*inputs, **context)
+        self._calls.append(tuple(part.float().cpu() for part in kept))
 
     def _keep_frames(self, model: nn.Module, args: tuple, kwargs: dict, output: list) -> None:
         samples = kwargs['data_samples']
         if isinstance(samples[0], ClipDataSample):
             samples = frames_of(samples)
         # RPSTN calls it T times with B maps, a single-frame head once with all: clip after clip.
-        matrices = torch.stack(self._calls, dim=1).flatten(0, 1).numpy()
-        for sample, matrix in zip(samples, matrices, strict=True):
+        parts = [torch.stack(part, dim=1).flatten(0, 1).numpy() for part in zip(*self._calls)]
+        for sample, matrix, *displaced in zip(samples, *parts, strict=True):
             if not sample.metainfo.get('padded', False):
-                self.frames.append(self._frame(sample, matrix))
+                self.frames.append(self._frame(sample, matrix, *displaced))
 
-    def _frame(self, sample: PoseDataSample, matrix: np.ndarray) -> RelatedFrame:
+    def _frame(
+        self,
+        sample: PoseDataSample,
+        matrix: np.ndarray,
+        places: np.ndarray | None = None,
+        gates: np.ndarray | None = None,
+    ) -> RelatedFrame:
         found, meta = sample.pred_instances, sample.metainfo
         box = np.asarray(sample.gt_instances.bboxes[0])
         person = PersonResult(0, box, found.keypoints[0][:, :2], found.keypoint_scores[0])
@@ -133,8 +162,20 @@ class RelationRecorder:
             person,
             matrix,
             _occluded(sample, len(matrix)),
+            None if places is None else self._in_image(places, meta),
+            gates,
             meta.get('img_path') or '',
         )
+
+    def _in_image(self, places: np.ndarray, meta: dict) -> np.ndarray:
+        """Shares of the map (K, 2) as pixels of the image, as the estimator does with joints."""
+        decoder = self.model.head.decoder
+        cells, unbiased = np.array(decoder.heatmap_size), isinstance(decoder, UDPHeatmap)
+        # From the middle of a map's first cell to that of its last one.
+        points = places * (1 if unbiased else (cells - 1) / cells) - 0.5
+        points = points * meta['input_scale'] + meta['input_center']
+        rotation = float(np.ravel(meta.get('bbox_rotation', 0.0))[0])
+        return rotate_about(points, meta['input_center'], -rotation if unbiased else rotation)
 
 
 def _occluded(sample: PoseDataSample, joints: int) -> np.ndarray:
@@ -152,6 +193,7 @@ def relate_video(
     frames: Iterable[Frame],
     box: str | Sequence[float] = 'follow',
     kpt_thr: float = 0.3,
+    which: str | None = None,
 ) -> list[RelatedFrame]:
     """W_r and joints of every frame of a video, in order.
 
@@ -160,8 +202,9 @@ def relate_video(
         frames: such as :func:`rpstn.video.frames.open_frames` gives.
         box: see :func:`rpstn.pose.boxes.parse_box`.
         kpt_thr: score from which a joint is trusted when following.
+        which: see :func:`find_relation`.
     """
-    with RelationRecorder(model) as recorder:
+    with RelationRecorder(model, which) as recorder:
         if model.cfg.test_dataloader.dataset.pipeline[0].type == 'LoadClip':
             for _ in predict_video(model, frames, box, kpt_thr=kpt_thr):
                 pass
@@ -198,7 +241,9 @@ def dataset_of(config: Config, split: str):
     return DATASETS.build(dataset)
 
 
-def relate_item(model: nn.Module, dataset, item: int, whole: bool = False) -> list[RelatedFrame]:
+def relate_item(
+    model: nn.Module, dataset, item: int, whole: bool = False, which: str | None = None
+) -> list[RelatedFrame]:
     """W_r and joints of the frames of one clip of a data set, or of one of its images.
 
     Args:
@@ -206,6 +251,7 @@ def relate_item(model: nn.Module, dataset, item: int, whole: bool = False) -> li
         dataset: of :func:`dataset_of`.
         item: number of the clip or image.
         whole: all clips of the video that this one is of.
+        which: see :func:`find_relation`.
 
     Raises:
         ModelError: the data set has no such item.
@@ -223,7 +269,7 @@ def relate_item(model: nn.Module, dataset, item: int, whole: bool = False) -> li
             while 0 <= other < len(dataset) and dataset.get_data_info(other)['video'] == video:
                 items.append(other)
                 other += step
-    with RelationRecorder(model) as recorder, torch.no_grad():
+    with RelationRecorder(model, which) as recorder, torch.no_grad():
         for number in sorted(items):
             model.test_step(pseudo_collate([dataset[number]]))
     return sorted(recorder.frames, key=lambda frame: frame.index)

@@ -22,10 +22,12 @@ from rpstn.video.frames import VideoWriter
 
 from related_clip import CutOut, RelatedClip
 from relation_summary import Support, describe, row_entropy, shares
+from relations import RelatedFrame
 
 _COLORS = ('#e8336d', '#7b4fff', '#0097a7', '#c77700')  # of the joints looked at
 _TOP = 5
 _LINES, _VISIBLE = 3, 0.05  # supporters joined to a joint in a frame: how many, from what share
+_FAINT = 0.25  # opacity of an answer that hardly counts
 
 
 def plot_relations(
@@ -57,7 +59,7 @@ def plot_relations(
         frame_axes.imshow(window.draw(image, frame, clip.meta, kpt_thr))
         frame_axes.set_title(f'frame {frame.index}' if over_time else '', fontsize=9)
         _bare(frame_axes)
-        _draw_supports(frame_axes, window.points(frame.person.keypoints), frame.relation, supports)
+        _draw_supports(frame_axes, window, frame, supports)
         shown = _show_matrix(
             relation_axes, frame.relation, clip.joints, norm, rows=place == drawn[0]
         )
@@ -106,7 +108,7 @@ def write_relation_video(
             left.clear()
             left.imshow(window.draw(image, frame, clip.meta, kpt_thr))
             _bare(left)
-            _draw_supports(left, window.points(frame.person.keypoints), frame.relation, supports)
+            _draw_supports(left, window, frame, supports)
             if not right.images:
                 shown = _show_matrix(right, frame.relation, clip.joints, norm)
                 _color_bar(figure, shown, right)
@@ -151,24 +153,43 @@ def _color_bar(figure, image, axes) -> None:
 
 
 def _draw_supports(
-    axes: Axes, points: np.ndarray, relation: np.ndarray, supports: Sequence[Support]
+    axes: Axes, window: CutOut, frame: RelatedFrame, supports: Sequence[Support]
 ) -> None:
-    """Ring each joint, and join it to those it draws on most in this frame, by their shares."""
-    rows = shares(relation)
+    """Ring each joint, and join it to those it draws on most in this frame, by their shares.
+
+    Where the relation displaces, arrows lead from those to the place that they answer, a cross,
+    as opaque as the answer counts.
+    """
+    rows, points = shares(frame.relation), window.points(frame.person.keypoints)
     for support, color in zip(supports, _COLORS):
-        row, start = rows[support.joint], points[support.joint]
+        row, ring = rows[support.joint], points[support.joint]
+        end, opaque = ring, 1.0
+        if frame.places is not None and frame.gates is not None:
+            end = window.points(frame.places[support.joint])
+            opaque = float(np.clip(frame.gates[support.joint], _FAINT, 1))
         for other in [j for j in np.argsort(-row) if j != support.joint][:_LINES]:
             if row[other] >= _VISIBLE:
                 breadth = 6 * row[other] ** 0.5
-                axes.plot(
-                    *np.stack([start, points[other]]).T,
-                    color=color,
-                    lw=breadth,
-                    solid_capstyle='round',
-                    path_effects=[withStroke(linewidth=breadth + 1.2, foreground='white')],
+                axes.annotate(
+                    '',
+                    xy=end,
+                    xytext=points[other],
+                    annotation_clip=False,
+                    arrowprops=dict(
+                        arrowstyle='-' if end is ring else '-|>',
+                        color=color,
+                        alpha=opaque,
+                        lw=breadth,
+                        mutation_scale=8 + 2 * breadth,
+                        shrinkA=0,
+                        shrinkB=0,
+                        path_effects=[withStroke(linewidth=breadth + 1.2, foreground='white')],
+                    ),
                 )
-        axes.scatter(*start, s=70, facecolors='none', edgecolors='white', linewidths=3.5, zorder=4)
-        axes.scatter(*start, s=70, facecolors='none', edgecolors=color, linewidths=2, zorder=5)
+        if end is not ring:
+            axes.scatter(*end, s=60, marker='x', color=color, alpha=opaque, linewidths=2, zorder=6)
+        axes.scatter(*ring, s=70, facecolors='none', edgecolors='white', linewidths=3.5, zorder=4)
+        axes.scatter(*ring, s=70, facecolors='none', edgecolors=color, linewidths=2, zorder=5)
 
 
 def _draw_bars(axes: Axes, support: Support, clip: RelatedClip, color: str) -> None:

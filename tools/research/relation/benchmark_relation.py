@@ -1,7 +1,7 @@
 """Memory and time of the relation modules: forward and backward, each in a process of its own.
 
-    python tools/research/benchmark_relation.py
-    python tools/research/benchmark_relation.py --device cuda --batch-size 32
+    python tools/research/relation/benchmark_relation.py
+    python tools/research/relation/benchmark_relation.py --device cuda --batch-size 32
 
 The first row is MMCV's non-local block, which makes the matrix of all pairs of cells.
 """

@@ -1,7 +1,7 @@
 """Show what the joint relation of a trained model learned: W_r over time, beside the frames.
 
-    python tools/research/show_relation.py configs/rpstn_jhmdb.py best.pth --clip 3 --out out
-    python tools/research/show_relation.py configs/rpstn_jhmdb.py best.pth squat.mp4 --out out
+    python tools/research/relation/show_relation.py CONFIG CHECKPOINT --clip 3 --out out
+    python tools/research/relation/show_relation.py CONFIG CHECKPOINT squat.mp4 --out out
 
 Takes a clip of the config's test data (an image, where the model is one of images), or a video
 file, a folder of images or an image. Writes, with the clip's or the video's name,
@@ -9,11 +9,14 @@ file, a folder of images or an image. Writes, with the clip's or the video's nam
     OUT/NAME.png   frames with joints, W_r below each, and the joints that most support those
                    that are occluded (by the labels; where none is, those with the lowest scores)
     OUT/NAME.mp4   every frame beside its W_r (not of a single image)
-    OUT/NAME.npz   relation (N, K, K), frame, keypoints (N, K, 2), scores, occluded (N, K), joints
+    OUT/NAME.npz   relation (N, K, K), frame, keypoints (N, K, 2), scores, occluded (N, K), joints;
+                   of a relation that displaces also places (N, K, 2), pixels, and gates (N, K)
     OUT/NAME.json  the shares of every joint looked at, and how sharp the relation is
 
 A row of W_r is what its joint draws on: W_r mixes maps that Conv_g made of all joints, and Conv_o
-mixes them again, so that the shares tell of the relation, and not of the whole module.
+mixes them again, so that the shares tell of the relation, and not of the whole module. Of one that
+displaces (TokenRelation, PairwiseRelation) arrows lead from the joints that inform another to
+where they put it, a cross, the more opaque the more it counts.
 """
 
 from __future__ import annotations
@@ -89,6 +92,11 @@ def parse_args() -> argparse.Namespace:
         'may be given several times',
     )
     parser.add_argument(
+        '--relation',
+        metavar='NAME',
+        help='of several relations, which: its class, e.g. TokenRelation, or path in the model',
+    )
+    parser.add_argument(
         '--columns', type=int, default=5, help='frames drawn in the figure (default: %(default)s)'
     )
     parser.add_argument(
@@ -137,7 +145,7 @@ def video_clip(
         return (frame.image for frame in source if frame.index in wanted)
 
     name = source.path.resolve().name if source.path.is_dir() else source.path.stem
-    frames = relate_video(model, source, args.box, args.kpt_thr)
+    frames = relate_video(model, source, args.box, args.kpt_thr, args.relation)
     return name, RelatedClip(
         f'Joint relation $W_r$: {_plain(name)}', frames, images, model.dataset_meta
     )
@@ -146,7 +154,7 @@ def video_clip(
 def dataset_clip(model: torch.nn.Module, args: argparse.Namespace) -> tuple[str, RelatedClip]:
     """Name and contents of a clip, or an image, of the config's data."""
     dataset = dataset_of(model.cfg, args.split)
-    frames = relate_item(model, dataset, args.clip, args.whole)
+    frames = relate_item(model, dataset, args.clip, args.whole, args.relation)
     info = dataset.get_data_info(args.clip)
     if isinstance(dataset, ClipDataset):
         video = info['video']
@@ -171,6 +179,11 @@ def write_numbers(
 ) -> None:
     """The matrices as NPZ, the shares as JSON."""
     relation, joints = clip.relation, clip.joints
+    displaced = {
+        name: np.array([getattr(frame, name) for frame in clip.frames])
+        for name in ('places', 'gates')
+        if getattr(clip.frames[0], name) is not None
+    }
     np.savez_compressed(
         path.with_suffix('.npz'),
         relation=relation,
@@ -179,6 +192,7 @@ def write_numbers(
         keypoints=np.array([frame.person.keypoints for frame in clip.frames]),
         scores=np.array([frame.person.scores for frame in clip.frames]),
         occluded=np.array([frame.occluded for frame in clip.frames]),
+        **displaced,
     )
     path.with_suffix('.json').write_text(
         json.dumps(
@@ -224,7 +238,7 @@ def main() -> None:
         cfg = read_config(args.config)
         cfg.merge_from_dict(args.cfg_options)
         model = load_model(cfg, args.checkpoint, args.device)
-        find_relation(model)  # before anything long
+        find_relation(model, args.relation)  # before anything long
         name, clip = (
             dataset_clip(model, args) if source is None else video_clip(model, args, source)
         )
