@@ -157,7 +157,5 @@ def test_a_joint_that_is_moved_keeps_its_height():
     torch.nn.init.zeros_(relation.answer.weight)
     relation.answer.bias.data = torch.tensor([0.0, 0.0, 20.0])  # all of G, where the peaks are
     moved = relation(heatmaps)
-    torch.testing.assert_close(
-        moved.amax((2, 3)), heatmaps.amax((2, 3)), rtol=0.05, atol=1e-3
-    )
+    torch.testing.assert_close(moved.amax((2, 3)), heatmaps.amax((2, 3)), rtol=0.05, atol=1e-3)
     torch.testing.assert_close(moved, heatmaps, rtol=0, atol=0.05)

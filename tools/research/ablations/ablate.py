@@ -91,7 +91,7 @@ def main() -> int:
         features = args.work_dir / 'features'
         feature_cache.claim_folder(features, config)
         training = feature_cache.training_parts(config, args.copies)
-        parts = [*training, *feature_cache.whole_parts()]
+        parts = [*training, *feature_cache.WHOLE_PARTS]
         run_all(
             [(p, feature_cache.make_part, (config, features, p)) for p in parts], args.processes
         )

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rpstn.drawing import write_figure
+from rpstn.errors import SettingError
 from rpstn.tables import format_table
 
 from ablation_rows import CURVE, Row, load_run, read_titles
@@ -279,7 +280,7 @@ def plot_curves(results: Results, groups: dict[str, str], path: Path) -> None:
                 [counts(to_labels(look), results.videos[part]) for look in run['curve']]
                 for run in result.runs
             ]
-            steps = np.linspace(0, result.row.steps, len(looks[0]))
+            steps = np.linspace(0, result.row.steps, len(looks[0])) if len(looks[0]) > 1 else [0]
             for axis, joints in zip(axes[:, column], ('hidden', 'visible')):
                 values = np.mean(
                     [pck([look['torso', joints] for look in run]) for run in looks], axis=0
@@ -291,6 +292,7 @@ def plot_curves(results: Results, groups: dict[str, str], path: Path) -> None:
                     linestyle='-' if number < 10 else '--',
                     label=result.row.label,
                     linewidth=1.2,
+                    marker='' if len(values) > 1 else 'o',
                 )
         axes[0, column].set_title(groups[name], fontsize=9)
         axes[1, column].set_xlabel('steps')
@@ -351,6 +353,8 @@ def group_text(results: Results, name: str, title: str) -> list[str]:
 def write_page(rows: Sequence[Row], grid: Path, folder: Path, path: Path) -> None:
     """Tables and plots of what there is, between the page's markers; plots beside it."""
     results = Results(rows, folder)
+    if not results.rows:
+        raise SettingError(f'{folder}: no run of these rows is there')
     titles = read_titles(grid)
     texts = [text for name, title in titles.items() for text in group_text(results, name, title)]
     whole = [result for result in results.rows.values() if result.whole]

@@ -75,6 +75,8 @@ class Row:
     """Steps in which a TokenRelation's places are fitted first."""
     hold: bool = True
     """Leave what was fitted as it is from then on."""
+    alone: bool = False
+    """Train the relation alone; all else stays as it started."""
 
     @property
     def name(self) -> str:
@@ -92,6 +94,9 @@ class Row:
         given = dict(asdict(self), model=self.read().model.to_dict())
         for name in ('label', 'seeds'):
             del given[name]
+        # What a row does not use does not count.
+        given = {name: value for name, value in given.items() if name != 'hold' or self.fit}
+        given = {name: value for name, value in given.items() if name != 'alone' or value}
         return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:16]
 
     def path(self, folder: Path, seed: int) -> Path:
@@ -107,7 +112,7 @@ def read_grid(path: Path, only: Sequence[str] = (), seeds: int = 3) -> list[Row]
     """
     rows = []
     for group, given in Config.fromfile(path).groups.to_dict().items():
-        shared = {name: given[name] for name in ('config', 'start', 'steps', 'batch', 'frames')}
+        shared = {name: value for name, value in given.items() if name not in ('title', 'rows')}
         for key, row in given['rows'].items():
             own = dict(shared, **row)
             rows.append(Row(group, key, **{**own, 'seeds': min(own.pop('seeds', 1), seeds)}))
@@ -139,6 +144,9 @@ def train_row(row: Row, seed: int, folder: Path, training: Sequence[str]) -> Non
     config = row.read()
     model = start_model(config, row.start)
     clips = feature_cache.load_training(features, list(training))
+    if row.alone:
+        model.requires_grad_(False)
+        model.head.relation.requires_grad_(True)
     if row.fit:
         _fit(row, model, clips, folder, seed)
         model.head.relation.requires_grad_(not row.hold)
@@ -156,7 +164,7 @@ def train_row(row: Row, seed: int, folder: Path, training: Sequence[str]) -> Non
     model = for_inference(model)
     answers = {
         part: answer(model, feature_cache.load_whole(features, part))
-        for part in feature_cache.whole_parts()
+        for part in feature_cache.WHOLE_PARTS
     }
     with replacing(path) as partial:
         np.savez_compressed(

@@ -35,8 +35,8 @@ from rpstn.simulation import SpanOccluders
 from lite_evaluation import jhmdb_clips, videos
 from lite_predictors import LABELS, crop_steps
 
-SUBSETS = ('val', 'test')
-CONDITIONS = ('clean', 'occluded')
+WHOLE_PARTS = ('val-occluded', 'test-clean', 'test-occluded')
+"""Parts that are measured on."""
 _LABELS = {
     'keypoints': 'keypoints',
     'labelled': 'keypoints_visible',
@@ -98,11 +98,6 @@ def training_parts(config: Config, copies: int) -> list[str]:
         for number, (_, times) in enumerate(training_sets(config))
         for copy_ in range(times * copies)
     ]
-
-
-def whole_parts() -> list[str]:
-    """Names of the parts that are measured on."""
-    return [f'{subset}-{condition}' for subset in SUBSETS for condition in CONDITIONS]
 
 
 def build_model(config: Config) -> nn.Module:

@@ -58,6 +58,7 @@ groups = dict(
         title='Relation, within RPSTN',
         config='configs/lite/rpstn_lite_no_jre.py',
         start='work_dirs/rpstn_lite_no_jre/epoch_8.pth',
+        alone=True,
         steps=150,
         batch=2,
         frames=5,

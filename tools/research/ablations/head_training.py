@@ -115,22 +115,24 @@ def train_head(
             each of ``looks`` equal parts.
 
     Returns:
-        The loss of each step.
+        The loss of each step; none where nothing is to be trained.
     """
+    watch(model.eval())
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trained:
+        return []
     optimizer = build_optim_wrapper(model, config.optim_wrapper).optimizer
     rates = [group['lr'] for group in optimizer.param_groups]
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     model.head.loss_module.clip_len = frames
     batches = draws(clips, frames, batch, seed)
     losses = []
-    watch(model.eval())
     for step in range(steps):
         share = min((step + 1) / max(steps // 20, 1), 1) * (
             0.5 + 0.5 * math.cos(math.pi * step / steps)
         )
         for group, rate in zip(optimizer.param_groups, rates):
             group['lr'] = share * rate
-        model.train()
+        train_what_learns(model)
         features, joints, weights = next(batches)
         targets, known = targets_of(model.head.decoder, joints, weights)
         loss = model.head.loss_module(heatmaps_of(model, features).flatten(0, 1), targets, known)
@@ -142,6 +144,15 @@ def train_head(
         if (step + 1) * looks // steps > step * looks // steps:
             watch(model.eval())
     return losses
+
+
+def train_what_learns(model: nn.Module) -> None:
+    """Training mode, but for modules whose parameters are all frozen: norms keep statistics."""
+    model.train()
+    for module in model.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            module.eval()
 
 
 @torch.no_grad()

@@ -182,20 +182,30 @@ def test_a_run_is_kept_and_not_trained_again(tiny, cached, videos, tmp_path, mon
     import ablation_rows
     import feature_cache
     from ablation_rows import Row
+    from head_training import start_model
 
     monkeypatch.setattr(feature_cache, 'load_whole', lambda folder, part: videos)
     (tmp_path / 'features').symlink_to(cached)
-    change = {'model.head.relation': dict(type='ConvRelation', _delete_=True)}
-    row = Row('relation', 'conv', 'a label', str(tiny), change, None, steps=2, batch=2, frames=3)
+    change = {
+        'model.head.relation': dict(type='ConvRelation', _delete_=True),
+        'model.head.propagator.type': 'CatPropagator',
+    }
+    row = Row('relation', 'conv', 'a label', str(tiny), change, None, 2, 2, 3, alone=True)
     parts = ['train-0-0', 'train-0-1']
     ablation_rows.train_row(row, 0, tmp_path, parts)
     run = ablation_rows.load_run(row, 0, tmp_path)
     assert run['losses'].shape == (2,) and run['curve'].shape == (3, 5, 13, 3)
-    for part in feature_cache.whole_parts():
+    for part in feature_cache.WHOLE_PARTS:
         assert np.isfinite(run[part]).all() and run[part].shape == (5, 13, 3)
     own = torch.load(row.path(tmp_path, 0).with_suffix('.pth'), weights_only=True)
     assert float(own['head.relation.conv.weight'].abs().max()) > 0
     assert not any(key.startswith('backbone.encoder') for key in own)
+    # All else, statistics of norms among it, is as it started.
+    torch.manual_seed(0)
+    started = start_model(row.read(), None).state_dict()
+    assert any(key.endswith('running_mean') for key in own)
+    for key in own.keys() - {'head.relation.conv.weight', 'head.relation.conv.bias'}:
+        assert torch.equal(own[key], started[key]), key
     monkeypatch.setattr(ablation_rows, 'train_head', None)  # would fail if it were trained again
     ablation_rows.train_row(row, 0, tmp_path, parts)
     longer = Row(**{**vars(row), 'steps': 3})
