@@ -64,6 +64,12 @@ groups = dict(
         frames=5,
         rows=dict(
             relation_rows,
+            shipped=dict(
+                label='JRE, then tokens, trained with the rest, 832 steps',
+                change=relation_rows['jre_tokens']['change'],
+                start='work_dirs/rpstn_lite/epoch_8.pth',
+                steps=0,
+            ),
             tokens_last=dict(
                 label="tokens over the last frame's, too",
                 change={'model.head.relation': dict(tokens, temporal=True, _delete_=True)},
@@ -80,7 +86,7 @@ groups = dict(
         title='Propagation, without relation',
         config='configs/lite/rpstn_lite_no_jre.py',
         start=None,
-        steps=250,
+        steps=200,
         batch=2,
         frames=5,
         rows=dict(
