@@ -90,8 +90,8 @@ class TokenRelation(BaseModule):
 
     G is a Gaussian at the map's own soft peak and a shift, g in (0, 1) how much it counts; both
     come from attention between the joints' tokens. The scales a of the joints start at 0, so that
-    the module starts as the identity, as :class:`JRE` does, and can stand wherever that can. To be
-    trained on crops as they will be, occluded and awry ones among them: what can place joints can
+    the module starts as the identity, as :class:`JRE` does, and can stand wherever that can; the
+    shifts start at 0. To be trained on crops as they will be, occluded and awry ones among them: what can place joints can
     invent them.
 
     With ``keep_height`` G is as high as the map it takes the place of, h G in place of G: what is
@@ -145,6 +145,19 @@ class TokenRelation(BaseModule):
         self.answer = nn.Linear(width, 3)
         self.scale = nn.Parameter(torch.zeros(num_joints))
         self.before = nn.Parameter(torch.randn(width) * 0.5) if temporal else None
+        self._start_in_place()
+
+    def _start_in_place(self) -> None:
+        # A Gaussian elsewhere than at the peak helps no map at first: the scales then turn
+        # negative, where they raise peaks that are too low, and stay there.
+        nn.init.zeros_(self.answer.weight[:2])
+        nn.init.zeros_(self.answer.bias[:2])
+
+    def init_weights(self) -> None:
+        """As BaseModule's; shifts start at 0, whatever the ``init_cfg`` of a surrounding head."""
+        super().init_weights()
+        if not self.init_cfg:
+            self._start_in_place()
 
     @property
     def takes(self) -> tuple[str, ...]:

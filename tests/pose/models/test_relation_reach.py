@@ -51,9 +51,10 @@ def trained(relation: dict, joints: int = 4) -> nn.Module:
     torch.manual_seed(0)
     module = MODELS.build(dict(num_joints=joints, **relation)).eval()
     for name, parameter in module.named_parameters():
-        nn.init.normal_(parameter, std=0.5)
         if name in ('scale', 'kernels'):
             nn.init.uniform_(parameter)
+        elif name != 'sharpness':
+            nn.init.normal_(parameter, std=0.1 if 'answer' in name else 0.5)
     return module.requires_grad_(False)
 
 

@@ -11,7 +11,7 @@ from mmpose.structures import PoseDataSample
 from torch import nn
 
 from rpstn.checkpoints import ModelError
-from rpstn.pose import ClipDataSample
+from rpstn.pose import ClipDataSample, TokenRelation
 from rpstn.results import PersonResult
 
 from relation_summary import describe, find_support, own_share, row_entropy
@@ -125,6 +125,48 @@ def test_every_frame_of_every_clip_gets_the_relation_of_its_own_raw_heatmaps():
     assert not np.allclose(expected[10], expected[11], atol=0.01)
 
 
+class AtPeak(nn.Module):
+    """A relation whose answered places are those that the joints are decoded from."""
+
+    num_joints, takes = K, ('last',)
+
+    def relation(self, heatmaps, last):
+        senders = K if last is None else 2 * K
+        return torch.full((len(heatmaps), K, senders), 1 / senders)
+
+    def places(self, heatmaps, last):
+        cells = heatmaps.flatten(2).argmax(-1)
+        shares = torch.stack([cells % 16, cells // 16], -1) / 15
+        return shares, torch.full((len(heatmaps), K), 0.0 if last is None else 1.0)
+
+    def forward(self, heatmaps, last):
+        return heatmaps - heatmaps.amin((2, 3), keepdim=True)  # no joint is decoded below 0
+
+
+@pytest.mark.parametrize('rotation', [0.0, 30.0])
+@torch.no_grad()
+def test_places_lie_in_the_image_where_joints_decoded_from_them_do(rotation):
+    model = video_model(None)
+    model.head.relation, model.head.norm = AtPeak(), nn.Identity()
+    inputs = clip(1)
+    for frame in inputs['data_samples'].frames:
+        frame.set_metainfo(
+            dict(
+                input_center=np.array([50.0, 70.0]),
+                input_scale=np.array([128.0, 128.0]),
+                bbox_rotation=np.array([rotation]),
+            )
+        )
+    with RelationRecorder(model) as recorder:
+        model.test_step(pseudo_collate([inputs]))
+    for t, frame in enumerate(recorder.frames):
+        # The last frame's joints, too, are these joints; decoding shifts by a quarter of a cell.
+        assert frame.relation == pytest.approx(np.full((K, K), 1 / K))
+        assert frame.gates.tolist() == [float(t > 0)] * K
+        np.testing.assert_allclose(frame.places, frame.person.keypoints, atol=2.9)
+    assert np.ptp(recorder.frames[0].places) > 20
+
+
 @torch.no_grad()
 def test_a_relation_head_is_recorded_for_images_without_the_flip_test():
     model = image_model()
@@ -151,8 +193,15 @@ def test_the_relation_is_found_inside_others_and_its_absence_is_told():
     model.head.relation = nn.Sequential(jre, nn.Conv2d(K, K, 1))
     assert find_relation(model) is jre
     model.head.relation = nn.Sequential(jre, video_model(dict(type='JRE')).head.relation)
-    with pytest.raises(ModelError, match=r'several.*head.relation.0, head.relation.1'):
+    with pytest.raises(
+        ModelError, match=r'several.*head.relation.0 \(JRE\), head.relation.1 \(JRE\)'
+    ):
         find_relation(model)
+    assert find_relation(model, 'head.relation.0') is jre
+    with pytest.raises(ModelError, match="not one 'TokenRelation' of: head.relation.0"):
+        find_relation(model, 'TokenRelation')
+    model.head.relation[1] = TokenRelation(K)
+    assert find_relation(model, 'TokenRelation') is model.head.relation[1]
     with pytest.raises(ModelError, match='its relation is Identity'):
         find_relation(video_model(None))
     with pytest.raises(ModelError, match='its head is HeatmapHead'):

@@ -175,6 +175,20 @@ def test_an_image_with_occluded_joints(image_model, tool, tmp_path):
     )
 
 
+@pytest.mark.parametrize('kind', ['TokenRelation', 'PairwiseRelation'])
+def test_where_a_relation_puts_joints_is_drawn(image_model, tool, tmp_path, kind):
+    config, weights = image_model
+    relations = f"type='RelationSequence', relations=[dict(type='JRE'), dict(type='{kind}')]"
+    config.write_text(config.read_text().replace("type='JRE'", relations))
+    torch.save(dict(state_dict=MODELS.build(Config.fromfile(config).model).state_dict()), weights)
+    with pytest.raises(SystemExit, match=rf'head.relation.relations.1 \({kind}\): choose'):
+        tool('show_relation', config, weights, '--out', tmp_path / 'out')
+    tool('show_relation', config, weights, '--relation', kind, '--out', tmp_path / 'out')
+    _, arrays, _ = results(tmp_path / 'out')
+    assert arrays['places'].shape == (1, 17, 2) and arrays['gates'].shape == (1, 17)
+    np.testing.assert_allclose(arrays['relation'].sum(-1), 1, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
