@@ -46,6 +46,7 @@ COLUMNS = {
     'box, visible': ('test-occluded', 'box', 'visible'),
     'box, no occluders': ('test-clean', 'box', 'all'),
 }
+PARTS_MEASURED = sorted({part for part, *_ in COLUMNS.values()})
 _WHOLE = ('test-clean', 'test-occluded')
 
 
@@ -80,7 +81,7 @@ class Results:
     """
 
     def __init__(self, rows: Sequence[Row], folder: Path) -> None:
-        names = sorted({part for part, *_ in COLUMNS.values()})
+        names = PARTS_MEASURED
         self.videos: dict[str, WholeClips] = {
             name: load_whole(folder / 'features', name) for name in names
         }

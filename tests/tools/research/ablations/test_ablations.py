@@ -320,6 +320,7 @@ def test_fitted_places_are_where_the_others_say():
     assert (logits[hidden, 1] > 0).float().mean() > 0.8 and relation.scale.min() == 1
 
 
+@pytest.mark.slow
 def test_cached_answers_are_those_of_the_whole_model_on_real_frames():
     """Also of crops that are turned: JHMDB's, by the shipped model, whose crops are upright."""
     from rpstn.engine.loading import load_model, read_model
@@ -349,3 +350,66 @@ def test_cached_answers_are_those_of_the_whole_model_on_real_frames():
     expected = np.stack(label_predictor(whole)(clip))
     # Half a pixel at most, of features in half precision.
     assert np.abs(found - expected).max() < 0.5 and np.abs(found - expected).mean() < 0.02
+
+
+@pytest.mark.slow
+def test_the_page_tells_what_is_there_and_what_not(videos, tmp_path, monkeypatch):
+    from rpstn.skeletons import get_skeleton
+
+    import ablation_page
+    import closed_loop
+    from ablation_rows import Row, read_grid
+    from closed_loop import whole_path
+
+    monkeypatch.setattr(ablation_page, 'load_whole', lambda folder, part: videos)
+    grid = Path('tools/research/ablations/grid.py')
+    rows = read_grid(grid, ['single/none', 'single/placed', 'single/jre'], seeds=2)
+    # Labels where BlazePose has the joint, and noise: more in the first row.
+    source, target = get_skeleton('blazepose33'), get_skeleton('jhmdb15')
+    rng = np.random.default_rng(0)
+
+    def answers(noise: float) -> np.ndarray:
+        found = rng.uniform(0, 200, (5, 33, 3))
+        for k, name in enumerate(target.joints):
+            if name in source.joints:
+                found[:, source.index(name), :2] = videos.labels['keypoints'][:, k]
+        found[..., :2] += rng.normal(0, noise, (5, 33, 2))
+        found[..., 2] = rng.random((5, 33))
+        return found
+
+    def keep(row: Row, noise: float) -> None:
+        for seed in range(row.seeds):
+            path = row.path(tmp_path, seed)
+            path.parent.mkdir(exist_ok=True)
+            given = {part: answers(noise) for part in ablation_page.PARTS_MEASURED}
+            np.savez(
+                path,
+                fingerprint=row.fingerprint(),
+                curve=np.stack([answers(noise)] * 3),
+                losses=np.ones(4),
+                seconds=1.0,
+                **given,
+            )
+            for part in ('test-clean', 'test-occluded'):
+                path = whole_path(row, seed, tmp_path, part)
+                path.parent.mkdir(exist_ok=True)
+                joints = videos.labels['keypoints'] + rng.normal(0, noise, (5, 15, 2))
+                joints[0] = np.nan
+                np.savez(path, joints=joints, fingerprint=row.fingerprint())
+
+    for row, noise in zip(rows, (200.0, 0.1, 0.1)):
+        if row.key != 'jre':
+            keep(row, noise)
+    assert closed_loop.load_whole_run(rows[0], 0, tmp_path, 'test-clean').shape == (5, 15, 2)
+    page = tmp_path / 'page.md'
+    page.write_text(f'said\n{ablation_page.BEGIN}\n{ablation_page.END}\nby hand\n')
+    ablation_page.write_page(rows, grid, tmp_path, page)
+    text = page.read_text()
+    assert text.startswith('said\n') and text.endswith('by hand\n')
+    assert 'Not run: single/jre.' in text
+    assert (tmp_path / 'page.png').is_file() and (tmp_path / 'page_reliability.png').is_file()
+    lines = [line.split('|') for line in text.splitlines() if 'tokens, places fitted' in line]
+    assert float(lines[0][5].split('±')[0]) > 60 and lines[0][2].strip() == '2'
+    assert lines[1][2].strip().startswith('**+')  # the difference excludes 0
+    with pytest.raises(ablation_page.SettingError, match='no run'):
+        ablation_page.write_page(rows, grid, tmp_path / 'empty', page)
