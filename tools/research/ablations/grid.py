@@ -27,8 +27,9 @@ relations = dict(
         seeds=3,
         relation=dict(type='RelationSequence', relations=[jre, tokens]),
     ),
-    placed=dict(label='tokens, places fitted', relation=placed, seeds=3, fit=500),
-    unheld=dict(label='the same, then trained as the others', relation=placed, fit=500, hold=False),
+    placed=dict(label='tokens, places fitted', relation=placed, seeds=3, fit=500, alone=True),
+    held=dict(label='places fitted, then all else trained', relation=placed, fit=500),
+    unheld=dict(label='places fitted, then all trained', relation=placed, fit=500, hold=False),
 )
 relation_rows = {
     name: dict(
@@ -36,6 +37,7 @@ relation_rows = {
         seeds=row.get('seeds', 1),
         fit=row.get('fit', 0),
         hold=row.get('hold', True),
+        **({'alone': True} if row.get('alone') else {}),
         change={'model.head.relation': row['relation'] and dict(row['relation'], _delete_=True)},
     )
     for name, row in relations.items()
@@ -63,7 +65,7 @@ groups = dict(
         batch=2,
         frames=5,
         rows=dict(
-            relation_rows,
+            {name: row for name, row in relation_rows.items() if name not in ('held', 'unheld')},
             shipped=dict(
                 label='JRE, then tokens, trained with the rest, 832 steps',
                 change=relation_rows['jre_tokens']['change'],

@@ -357,11 +357,12 @@ def test_the_page_tells_what_is_there_and_what_not(videos, tmp_path, monkeypatch
     from rpstn.skeletons import get_skeleton
 
     import ablation_page
+    import ablation_results
     import closed_loop
     from ablation_rows import Row, read_grid
     from closed_loop import whole_path
 
-    monkeypatch.setattr(ablation_page, 'load_whole', lambda folder, part: videos)
+    monkeypatch.setattr(ablation_results, 'load_whole', lambda folder, part: videos)
     grid = Path('tools/research/ablations/grid.py')
     rows = read_grid(grid, ['single/none', 'single/placed', 'single/jre'], seeds=2)
     # Labels where BlazePose has the joint, and noise: more in the first row.
@@ -381,7 +382,7 @@ def test_the_page_tells_what_is_there_and_what_not(videos, tmp_path, monkeypatch
         for seed in range(row.seeds):
             path = row.path(tmp_path, seed)
             path.parent.mkdir(exist_ok=True)
-            given = {part: answers(noise) for part in ablation_page.PARTS_MEASURED}
+            given = {part: answers(noise) for part in ablation_results.PARTS_MEASURED}
             np.savez(
                 path,
                 fingerprint=row.fingerprint(),
