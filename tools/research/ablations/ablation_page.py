@@ -5,6 +5,7 @@ Shapes: N frames, K joints.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def whole_table(results: Sequence[Result]) -> str:
 def plot_curves(results: Results, groups: dict[str, str], path: Path) -> None:
     """Learning curves on val of every row, a panel for each group, hidden joints and others."""
     shown = [name for name in groups if results.group(name)]
-    figure = Figure(figsize=(4.2 * len(shown), 6.4), layout='constrained')
+    figure = Figure(figsize=(4.2 * len(shown), 7.6), layout='constrained')
     axes = figure.subplots(2, len(shown), squeeze=False, sharex='col')
     part = str(CURVE['part'])
     for column, name in enumerate(shown):
@@ -123,23 +124,23 @@ def plot_curves(results: Results, groups: dict[str, str], path: Path) -> None:
                 [counts(to_labels(look), results.videos[part]) for look in run['curve']]
                 for run in result.runs
             ]
-            steps = np.linspace(0, result.row.steps, len(looks[0])) if len(looks[0]) > 1 else [0]
+            style = dict(
+                color=f'C{number % 10}',
+                linestyle='-' if number < 10 else '--',
+                label=result.row.label,
+                linewidth=1.2,
+            )
             for axis, joints in zip(axes[:, column], ('hidden', 'visible')):
                 values = np.mean(
                     [pck([look['torso', joints] for look in run]) for run in looks], axis=0
                 )
-                axis.plot(
-                    steps,
-                    values,
-                    color=f'C{number % 10}',
-                    linestyle='-' if number < 10 else '--',
-                    label=result.row.label,
-                    linewidth=1.2,
-                    marker='' if len(values) > 1 else 'o',
-                )
+                if len(values) > 1:
+                    axis.plot(np.linspace(0, result.row.steps, len(values)), values, **style)
+                else:  # of a row that is not trained by steps
+                    axis.axhline(values[0], **{**style, 'linestyle': ':'})
         axes[0, column].set_title(groups[name], fontsize=9)
         axes[1, column].set_xlabel('steps')
-        axes[1, column].legend(fontsize=6, loc='best')
+        axes[1, column].legend(fontsize=6, loc='upper left', bbox_to_anchor=(0, -0.17))
         for axis, joints in zip(axes[:, column], ('hidden', 'visible')):
             axis.set_ylabel(f'PCK@0.2 torso, {joints}' if column == 0 else '')
             axis.grid(alpha=0.3)
@@ -153,7 +154,7 @@ def plot_reliability(found: dict[str, dict[str, Reliability]], path: Path) -> No
         axis.plot([0, 1], [0, 1], color='0.7', linewidth=1)
         for part, curve in parts.items():
             axis.plot(curve.score, curve.right, marker='o', markersize=3, label=part)
-        axis.set_title(name, fontsize=9)
+        axis.set_title(textwrap.fill(name, 32), fontsize=8)
         axis.set_xlabel('score')
         axis.grid(alpha=0.3)
         axis.legend(fontsize=7)
@@ -221,9 +222,7 @@ def write_page(rows: Sequence[Row], grid: Path, folder: Path, path: Path) -> Non
     if whole:
         texts += ['## End to end', whole_table(whole)]
     found = {
-        f'{result.row.group}: {result.row.label}': calibration(
-            result, results.videos['test-occluded'], 'test-occluded'
-        )
+        f'{result.row.group}: {result.row.label}': calibration(result, results.videos)
         for result in whole
     }
     if found:

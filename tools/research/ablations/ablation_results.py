@@ -21,6 +21,7 @@ from row_measures import (
     Reliability,
     counts,
     label_scores,
+    monotone_map,
     pck,
     reliability,
     right_joints,
@@ -134,18 +135,27 @@ def clip_gains(result: Result, first: Result, part: str = 'test-occluded') -> np
     return shares(result) - shares(first)
 
 
-def calibration(result: Result, videos: WholeClips, part: str) -> dict[str, Reliability]:
-    """Of visible and hidden joints; all seeds together."""
-    scores, rights, hiddens = [], [], []
-    for run in result.runs:
-        right, counted = right_joints(to_labels(run[part]), videos)['torso']
-        scores.append(label_scores(run[part])[counted])
-        rights.append(right[counted])
-        hiddens.append(videos.labels['hidden'][counted])
-    score, right, hidden = map(np.concatenate, (scores, rights, hiddens))
+def calibration(result: Result, videos: dict[str, WholeClips]) -> dict[str, Reliability]:
+    """Of visible and hidden joints of the test clips, and of both by a map fitted on val.
+
+    All seeds together; by torso.
+    """
+
+    def pooled(part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        scores, rights, hiddens = [], [], []
+        for run in result.runs:
+            right, counted = right_joints(to_labels(run[part]), videos[part])['torso']
+            scores.append(label_scores(run[part])[counted])
+            rights.append(right[counted])
+            hiddens.append(videos[part].labels['hidden'][counted])
+        return np.concatenate(scores), np.concatenate(rights), np.concatenate(hiddens)
+
+    mapped = monotone_map(*pooled('val-occluded')[:2]).predict
+    score, right, hidden = pooled('test-occluded')
     return {
-        'visible': reliability(score[~hidden], right[~hidden]),
-        'hidden': reliability(score[hidden], right[hidden]),
+        f'{name}{how}': reliability(values[mask], right[mask])
+        for how, values in (('', score), (', mapped', mapped(score)))
+        for name, mask in (('visible', ~hidden), ('hidden', hidden))
     }
 
 

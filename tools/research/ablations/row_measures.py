@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.calibration import calibration_curve
+from sklearn.isotonic import IsotonicRegression
 
 from rpstn.pose.evaluation.pck import TORSO_OF_DATASET
 from rpstn.skeletons import joint_weights, map_joints
@@ -108,3 +109,8 @@ def reliability(scores: np.ndarray, right: np.ndarray, bins: int = 10) -> Reliab
     shares, means = calibration_curve(right, scores, n_bins=bins, strategy='quantile')
     error = float(np.abs(shares - means).mean())
     return Reliability(means, shares, len(scores), float(scores.mean()), float(right.mean()), error)
+
+
+def monotone_map(scores: np.ndarray, right: np.ndarray) -> IsotonicRegression:
+    """What makes of a score (M,) the share of joints that are right, as it was on these."""
+    return IsotonicRegression(out_of_bounds='clip').fit(scores, right)

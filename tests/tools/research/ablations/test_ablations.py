@@ -275,7 +275,7 @@ def joint_names() -> tuple[str, ...]:
 
 
 def test_reliability_bins_hold_equally_many_and_tell_the_error():
-    from row_measures import reliability
+    from row_measures import monotone_map, reliability
 
     rng = np.random.default_rng(0)
     scores = rng.random(20000)
@@ -283,6 +283,9 @@ def test_reliability_bins_hold_equally_many_and_tell_the_error():
     assert honest.error < 0.02 and len(honest.score) == 10 and honest.number == 20000
     boasting = reliability(scores, rng.random(20000) < scores / 2)
     assert boasting.error == pytest.approx(0.25, abs=0.02)
+    wrong = rng.random(20000) < scores / 2
+    mended = reliability(monotone_map(scores, wrong).predict(scores), wrong)
+    assert mended.error < 0.02
 
 
 def test_joints_are_carried_where_the_score_is_low_and_filtered():
