@@ -43,7 +43,6 @@ relation_rows = {
     for name, row in relations.items()
 }
 
-lite = 'configs/lite/rpstn_lite.py'
 narrow = dict(kernel_channels=32)
 pretrained = 'work_dirs/single_pretrain/epoch_6.pth'
 groups = dict(
@@ -114,9 +113,9 @@ groups = dict(
     ),
     length=dict(
         title='T, of the clips that are trained on',
-        config=lite,
+        config='configs/lite/rpstn_lite_no_jre.py',
         start=None,
-        steps=250,
+        steps=200,
         batch=2,
         frames=5,
         rows={
