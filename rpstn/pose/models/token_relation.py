@@ -169,11 +169,10 @@ class TokenRelation(BaseModule):
     ) -> tuple[Tensor, Tensor | None]:
         """What the tokens are made of: soft peaks (B, K, 4) of maps, and of the last frame's."""
         check_joints(self, heatmaps)
-        wanted = self.before is not None and last is not None
-        return (
-            soft_peaks(heatmaps, self.sharpness),
-            soft_peaks(last, self.sharpness) if wanted else None,
-        )
+        were = None
+        if self.before is not None and last is not None:
+            were = soft_peaks(last, self.sharpness)
+        return soft_peaks(heatmaps, self.sharpness), were
 
     def _tokens(self, peaks: Tensor, were: Tensor | None) -> tuple[Tensor, Tensor]:
         """Tokens (B, K, D), last attention (B, heads, K, K or 2 K)."""
