@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from rpstn.errors import SettingError
 
-from .relating import check_joints
+from .relating import blend, check_joints
 
-_LEVEL = 0.05  # of a kernel at first: below 0 no gradient comes through its ReLU
+# Of kernels at first, above 0, as below it no gradient comes through the ReLU; and of the middle of
+# those of a joint and itself, so that E is at least as high as M (see blend).
+_LEVEL, _OWN = 0.01, 2.0
 
 
 @MODELS.register_module()
@@ -34,7 +36,8 @@ class PairwiseRelation(BaseModule):
 
     and g in (0, 1), of every pooled cell, is the sigmoid of a 1x1 convolution of m, E and the
     maps' heights. E and g are interpolated to M's cells. The scales a of the joints start at 0, so
-    that the module starts as the identity, as :class:`JRE` does, and can stand wherever that can.
+    that the module starts as the identity, as :class:`JRE` does, and can stand wherever that can; E
+    starts as twice the joint's own pooled map, on a low even ground that the others make.
     To be trained on crops as they will be, occluded and awry ones among them: what can place joints
     can invent them.
 
@@ -74,9 +77,12 @@ class PairwiseRelation(BaseModule):
         self.temporal = temporal
         senders = num_joints * (2 if temporal else 1)
         # Sender by sender, its K kernels in order.
-        self.kernels = nn.Parameter(
-            torch.full((senders, num_joints, kernel_size, kernel_size), _LEVEL)
-        )
+        kernels = torch.full((senders, num_joints, kernel_size, kernel_size), _LEVEL)
+        for sender in range(senders):  # the last frame's, too, each of which gets half of W_r
+            kernels[sender, sender % num_joints, kernel_size // 2, kernel_size // 2] = (
+                _OWN * num_joints
+            )
+        self.kernels = nn.Parameter(kernels)
         self.bias = nn.Parameter(torch.zeros(senders, num_joints))
         self.prior = nn.Parameter(torch.zeros(num_joints, senders))
         self.trust = nn.Parameter(torch.zeros(num_joints, senders)) if steered else None
@@ -163,5 +169,5 @@ class PairwiseRelation(BaseModule):
             F.interpolate(maps, size=size, mode='bilinear', align_corners=False)
             for maps in (put.sum(1), logits)
         )
-        gate = self.scale[:, None, None] * logits.sigmoid()
-        return heatmaps + gate * (evidence - heatmaps)
+        scale = self.scale[:, None, None]
+        return blend(heatmaps, evidence, scale, logits.sigmoid(), self.training)

@@ -236,7 +236,8 @@ class JRE(BaseModule):
         dtype = torch.promote_types(heatmaps.dtype, torch.float32)
         maps, features = heatmaps.to(dtype), features.to(dtype)
         if maps.shape[-2:] != features.shape[-2:]:
-            maps = F.adaptive_avg_pool2d(maps, features.shape[-2:])
+            rows, columns = features.shape[-2:]
+            maps = F.adaptive_avg_pool2d(maps, (int(rows), int(columns)))
         mass = maps.clamp(min=0).flatten(2)
         mass = mass / mass.sum(-1, keepdim=True).clamp(min=1e-6)
         return mass @ features.flatten(2).transpose(1, 2)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rpstn.errors import SettingError
 
-from .relating import check_joints
+from .relating import blend, check_joints
 
 
 def soft_peaks(heatmaps: Tensor, sharpness: Tensor | float) -> Tensor:
@@ -91,8 +91,8 @@ class TokenRelation(BaseModule):
     G is a Gaussian at the map's own soft peak and a shift, g in (0, 1) how much it counts; both
     come from attention between the joints' tokens. The scales a of the joints start at 0, so that
     the module starts as the identity, as :class:`JRE` does, and can stand wherever that can; the
-    shifts start at 0. To be trained on crops as they will be, occluded and awry ones among them: what can place joints can
-    invent them.
+    shifts start at 0. To be trained on crops as they will be, occluded and awry ones among them:
+    what can place joints can invent them.
 
     With ``keep_height`` G is as high as the map it takes the place of, h G in place of G: what is
     answered moves a joint, and its score stays that of what is seen.
@@ -148,8 +148,7 @@ class TokenRelation(BaseModule):
         self._start_in_place()
 
     def _start_in_place(self) -> None:
-        # A Gaussian elsewhere than at the peak helps no map at first: the scales then turn
-        # negative, where they raise peaks that are too low, and stay there.
+        # A Gaussian elsewhere than at the peak helps no map at first (see blend).
         nn.init.zeros_(self.answer.weight[:2])
         nn.init.zeros_(self.answer.bias[:2])
 
@@ -219,9 +218,10 @@ class TokenRelation(BaseModule):
         Raises:
             SettingError: the number of channels is not ``num_joints``.
         """
-        places, gate = self.places(heatmaps, last)
+        places, logits = self.answers(*self.peaks(heatmaps, last))
         rows, columns = heatmaps.shape[-2:]
         placed = gaussians(places, (rows, columns), self.sigma)
         if self.keep_height:
             placed = placed * heatmaps.amax((2, 3), keepdim=True)
-        return heatmaps + gate[..., None, None] * (placed - heatmaps)
+        scale, gate = self.scale[:, None, None], logits.sigmoid()[..., None, None]
+        return blend(heatmaps, placed, scale, gate, self.training)

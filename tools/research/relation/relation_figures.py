@@ -174,7 +174,7 @@ def _draw_supports(
                     '',
                     xy=end,
                     xytext=points[other],
-                    annotation_clip=False,
+                    annotation_clip=True,  # a place outside of the picture has no arrow
                     arrowprops=dict(
                         arrowstyle='-' if end is ring else '-|>',
                         color=color,
