@@ -163,9 +163,7 @@ class TokenRelation(BaseModule):
         """What :func:`relate` hands over beside the heatmaps."""
         return () if self.before is None else ('last',)
 
-    def peaks(
-        self, heatmaps: Tensor, last: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
+    def peaks(self, heatmaps: Tensor, last: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """What the tokens are made of: soft peaks (B, K, 4) of maps, and of the last frame's."""
         check_joints(self, heatmaps)
         were = None
@@ -177,9 +175,7 @@ class TokenRelation(BaseModule):
         """Tokens (B, K, D), last attention (B, heads, K, K or 2 K)."""
         tokens = self.embed(2 * peaks - 1) + self.names
         if self.before is not None and were is not None:
-            tokens = torch.cat(
-                [tokens, self.embed(2 * were - 1) + self.names + self.before], dim=1
-            )
+            tokens = torch.cat([tokens, self.embed(2 * were - 1) + self.names + self.before], dim=1)
         attention = tokens
         for layer in self.layers:
             tokens, attention = layer(tokens)
