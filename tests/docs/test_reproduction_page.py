@@ -1,7 +1,6 @@
 """docs/reproduction.md: every command on it is understood, every config on it loads and builds."""
 
 import re
-import runpy
 from pathlib import Path
 
 import pytest
@@ -39,11 +38,6 @@ def test_every_command_finds_what_those_before_it_wrote(tmp_path, monkeypatch, c
         used.add(words[1])
         args = parse(words)
         path = getattr(args, 'config', None)
-        if words[1] == 'tools/research/ablate.py' and args.dump:
-            # Done for real: the configs it writes are used below.
-            monkeypatch.setattr('sys.argv', words[1:])
-            runpy.run_path(words[1], run_name='__main__')
-            continue
         if path is None or path in GIVEN:
             assert {
                 str(getattr(args, key))
@@ -63,7 +57,7 @@ def test_every_command_finds_what_those_before_it_wrote(tmp_path, monkeypatch, c
             written.add(f'{work_dir}/epoch_{config.train_cfg.max_epochs}.pth')
             if args.cfg_options and 'load_from' not in args.cfg_options:
                 build(config)
-    assert used >= {'train', 'test', 'tools/research/ablate.py', 'tools/data/convert_checkpoint.py'}
+    assert used >= {'train', 'test', 'tools/data/convert_checkpoint.py'}
 
 
 def test_the_legacy_figure_is_asked_for_in_place_of_the_standard(commands, parse):

@@ -179,9 +179,11 @@ def tables(rows: Rows, dataset: ClipDataset, args: argparse.Namespace) -> str:
     return '\n\n'.join([*parts, group_table(rows)])
 
 
-def write_between(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
+def write_between(
+    path: Path, text: str, begin: str = BEGIN, end: str = END, title: str = 'Model zoo'
+) -> None:
     """Put the text between the page's two markers; a page of its own where there is none."""
-    page = path.read_text(encoding='utf-8') if path.is_file() else f'# Figures\n\n{begin}\n{end}\n'
+    page = path.read_text(encoding='utf-8') if path.is_file() else f'# {title}\n\n{begin}\n{end}\n'
     before, found_begin, rest = page.partition(begin)
     _, found_end, after = rest.partition(end)
     if not (found_begin and found_end):

@@ -9,7 +9,6 @@ import copy
 import hashlib
 import json
 import os
-import re
 import tempfile
 import time
 from collections import Counter
@@ -38,31 +37,6 @@ from rpstn.engine.runner import (
 from rpstn.files import write_text
 
 
-def rebase(change: str | Path, base: Config) -> Config:
-    """A config as it would be if it inherited from ``base`` in place of its own base.
-
-    Args:
-        change: path of a config whose ``_base_`` is one file, such as those of
-            ``configs/ablations``; it may read settings of it as ``_base_.<name>``.
-        base: another config, settings already replaced included.
-
-    Raises:
-        ValueError: ``change`` has no ``_base_`` of one file, on a line of its own.
-    """
-    text, count = re.subn(
-        r"^_base_ = '[^']*'$", "_base_ = 'base.py'", Path(change).read_text(), flags=re.MULTILINE
-    )
-    if count != 1:
-        raise ValueError(f"{change}: a line _base_ = '...' was expected once, got it {count} times")
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / 'base.py').write_text(
-            ''.join(f'{key} = {value!r}\n' for key, value in base.to_dict().items())
-        )
-        changed = Path(folder) / 'change.py'
-        changed.write_text(text)
-        return Config.fromfile(changed)
-
-
 @dataclass(frozen=True)
 class Experiment:
     """A training from a config with other settings, and one or more tests of what it gives.
@@ -74,7 +48,6 @@ class Experiment:
         seed: of the training.
         tests: name of each test -> transforms that precede its test pipeline.
         amp: train in mixed precision.
-        change: path of a config that is put on top of config and options, see :func:`rebase`.
     """
 
     name: str
@@ -83,13 +56,12 @@ class Experiment:
     seed: int = 0
     tests: dict[str, list[dict]] = field(default_factory=lambda: {'test': []})
     amp: bool = False
-    change: str | None = None
 
     def read(self) -> Config:
-        """The config with options and change."""
+        """The config with options."""
         cfg = Config.fromfile(self.config)
         cfg.merge_from_dict(copy.deepcopy(self.options))  # it would take _delete_ out of them
-        return cfg if self.change is None else rebase(self.change, cfg)
+        return cfg
 
     def load(self) -> Config:
         """The config as it is run: it trains to the end and never looks at the test set."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,16 +45,7 @@ def label_predictor(model: nn.Module, flip: bool = False) -> Predictor:
     For RPSTN the clip is the video, so that heatmaps are carried from its first frame to its last,
     as in streaming. Another skeleton's joints are mapped to JHMDB's.
     """
-    pipeline = _test_pipeline(model)
-    if pipeline[0]['type'] != 'LoadClip':
-        raise ValueError(f'the test pipeline must start with LoadClip, got {pipeline[0]["type"]}')
-    # The labels that bodies are cut out by are JHMDB's, whatever the model was trained on.
-    steps = Compose(
-        [
-            TRANSFORMS.build(dict(step, joints=LABELS.name) if _is_body(step) else step)
-            for step in pipeline[1:]
-        ]
-    )
+    steps = Compose(crop_steps(_test_pipeline(model)))
     model.test_cfg = dict(model.test_cfg or {}, flip_test=flip)
     joints = skeleton_of(joint_names(model.dataset_meta))
     if joints is None:
@@ -71,6 +62,19 @@ def label_predictor(model: nn.Module, flip: bool = False) -> Predictor:
         return found if joints == LABELS else [map_joints(f, joints, LABELS) for f in found]
 
     return predict
+
+
+def crop_steps(pipeline: Sequence[dict]) -> list:
+    """A test pipeline's transforms behind LoadClip.
+
+    The labels that bodies are cut out by are JHMDB's, whatever the model was trained on.
+    """
+    if pipeline[0]['type'] != 'LoadClip':
+        raise ValueError(f'the test pipeline must start with LoadClip, got {pipeline[0]["type"]}')
+    return [
+        TRANSFORMS.build(dict(step, joints=LABELS.name) if _is_body(step) else step)
+        for step in pipeline[1:]
+    ]
 
 
 def _test_pipeline(model: nn.Module) -> list[dict]:

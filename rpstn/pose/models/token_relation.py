@@ -94,6 +94,9 @@ class TokenRelation(BaseModule):
     shifts start at 0. To be trained on crops as they will be, occluded and awry ones among them:
     what can place joints can invent them.
 
+    With ``keep_height`` G is as high as the map it takes the place of, h G in place of G: what is
+    answered moves a joint, and its score stays that of what is seen.
+
     With ``temporal`` the joints as the last frame's heatmaps have them are K further tokens, told
     apart by a learned vector, that the others attend to. A first frame has none of them.
 
@@ -105,6 +108,9 @@ class TokenRelation(BaseModule):
         sigma: of G, in cells; that of the targets. Defaults to 2.
         temporal: with the last frame's joints, which :class:`RPSTNHead` hands over. Defaults to
             False.
+        keep_height: as above. Defaults to False.
+        sharpness: what that of the soft peaks starts at; of maps whose peaks are lower than about
+            log(h w) over it, the background counts for more than the peak. Defaults to 20.
         init_cfg: MMEngine weight initialization.
 
     Raises:
@@ -119,6 +125,8 @@ class TokenRelation(BaseModule):
         layers: int = 2,
         sigma: float = 2.0,
         temporal: bool = False,
+        keep_height: bool = False,
+        sharpness: float = 20.0,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -128,7 +136,8 @@ class TokenRelation(BaseModule):
             )
         self.num_joints = num_joints
         self.sigma = sigma
-        self.sharpness = nn.Parameter(torch.tensor(20.0))
+        self.keep_height = keep_height
+        self.sharpness = nn.Parameter(torch.tensor(sharpness))
         self.embed = nn.Linear(4, width)
         self.names = nn.Parameter(torch.randn(num_joints, width) * 0.5)
         self.layers = nn.ModuleList(_Layer(width, heads) for _ in range(layers))
@@ -154,18 +163,28 @@ class TokenRelation(BaseModule):
         """What :func:`relate` hands over beside the heatmaps."""
         return () if self.before is None else ('last',)
 
-    def _tokens(self, heatmaps: Tensor, last: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Soft peaks (B, K, 4), tokens (B, K, D), last attention (B, heads, K, K or 2 K)."""
+    def peaks(self, heatmaps: Tensor, last: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """What the tokens are made of: soft peaks (B, K, 4) of maps, and of the last frame's."""
         check_joints(self, heatmaps)
-        peaks = soft_peaks(heatmaps, self.sharpness)
-        tokens = self.embed(2 * peaks - 1) + self.names
+        were = None
         if self.before is not None and last is not None:
-            were = self.embed(2 * soft_peaks(last, self.sharpness) - 1) + self.names
-            tokens = torch.cat([tokens, were + self.before], dim=1)
+            were = soft_peaks(last, self.sharpness)
+        return soft_peaks(heatmaps, self.sharpness), were
+
+    def _tokens(self, peaks: Tensor, were: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Tokens (B, K, D), last attention (B, heads, K, K or 2 K)."""
+        tokens = self.embed(2 * peaks - 1) + self.names
+        if self.before is not None and were is not None:
+            tokens = torch.cat([tokens, self.embed(2 * were - 1) + self.names + self.before], dim=1)
         attention = tokens
         for layer in self.layers:
             tokens, attention = layer(tokens)
-        return peaks, tokens[:, : self.num_joints], attention[:, :, : self.num_joints]
+        return tokens[:, : self.num_joints], attention[:, :, : self.num_joints]
+
+    def answers(self, peaks: Tensor, were: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What the tokens of :meth:`peaks` answer: places (B, K, 2) and logits of g (B, K)."""
+        answer = self.answer(self.norm(self._tokens(peaks, were)[0]))
+        return peaks[..., :2] + answer[..., :2], answer[..., 2]
 
     def relation(self, heatmaps: Tensor, last: Tensor | None = None) -> Tensor:
         """Who informs whom, W_r (B, K, K): the last layer's attention, mean of its heads.
@@ -173,7 +192,7 @@ class TokenRelation(BaseModule):
         With the last frame's heatmaps, of the same shape, (B, K, 2 K): its joints' columns come
         behind.
         """
-        return self._tokens(heatmaps, last)[2].mean(1)
+        return self._tokens(*self.peaks(heatmaps, last))[1].mean(1)
 
     def places(self, heatmaps: Tensor, last: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Where to: each joint's answered place and how much of its map that is.
@@ -182,14 +201,8 @@ class TokenRelation(BaseModule):
             (B, K, 2), x and y from 0, the middle of the map's first cell, to 1, that of its last
             one, and (B, K), a g of the formula.
         """
-        places, gate = self._answers(heatmaps, last)
-        return places, self.scale * gate
-
-    def _answers(self, heatmaps: Tensor, last: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Places (B, K, 2) and g (B, K)."""
-        peaks, tokens, _ = self._tokens(heatmaps, last)
-        answer = self.answer(self.norm(tokens))
-        return peaks[..., :2] + answer[..., :2], answer[..., 2].sigmoid()
+        places, logits = self.answers(*self.peaks(heatmaps, last))
+        return places, self.scale * logits.sigmoid()
 
     def forward(self, heatmaps: Tensor, last: Tensor | None = None) -> Tensor:
         """Z (B, K, h, w) from heatmaps M of the same shape.
@@ -201,8 +214,10 @@ class TokenRelation(BaseModule):
         Raises:
             SettingError: the number of channels is not ``num_joints``.
         """
-        places, gate = self._answers(heatmaps, last)
+        places, logits = self.answers(*self.peaks(heatmaps, last))
         rows, columns = heatmaps.shape[-2:]
         placed = gaussians(places, (rows, columns), self.sigma)
-        scale = self.scale[:, None, None]
-        return blend(heatmaps, placed, scale, gate[..., None, None], self.training)
+        if self.keep_height:
+            placed = placed * heatmaps.amax((2, 3), keepdim=True)
+        scale, gate = self.scale[:, None, None], logits.sigmoid()[..., None, None]
+        return blend(heatmaps, placed, scale, gate, self.training)

@@ -168,3 +168,15 @@ def test_other_joints_and_widths_are_refused():
         TokenRelation(5)(torch.zeros(1, 4, 8, 8))
     with pytest.raises(SettingError, match='multiple of heads=3'):
         TokenRelation(5, width=16, heads=3)
+
+
+def test_a_joint_that_is_moved_keeps_its_height():
+    torch.manual_seed(0)
+    heatmaps = 0.3 * gaussians(torch.rand(2, 4, 2), (16, 16), 2.0)
+    relation = TokenRelation(4, width=8, heads=2, keep_height=True, sharpness=60.0).eval()
+    torch.nn.init.ones_(relation.scale)
+    torch.nn.init.zeros_(relation.answer.weight)
+    relation.answer.bias.data = torch.tensor([0.0, 0.0, 20.0])  # all of G, where the peaks are
+    moved = relation(heatmaps)
+    torch.testing.assert_close(moved.amax((2, 3)), heatmaps.amax((2, 3)), rtol=0.05, atol=1e-3)
+    torch.testing.assert_close(moved, heatmaps, rtol=0, atol=0.05)
