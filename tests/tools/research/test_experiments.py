@@ -188,7 +188,7 @@ def test_trainings_are_tasks_of_a_cluster(tiny, distances, tmp_path):
         found = {one.name: told for one, told in run_experiments(good, tmp_path, 1, cluster='auto')}
         metric = [told['tests']['test']['form/ece'] for told in (found['a'], distances)]
         assert metric[0] == pytest.approx(metric[1], abs=1e-5) and set(found) == {'a', 'b'}
-        assert {one.name: told for one, told in run_experiments(good, tmp_path, 0)} == found
+        assert {one.name for one, _ in run_experiments(good, tmp_path, 0)} == {'a', 'b'}, 'kept'
         with pytest.raises(RuntimeError, match='experiment bad: .*NoSuchModel'):
             list(run_experiments([bad], tmp_path, 1, cluster='auto'))
 

@@ -53,9 +53,6 @@ def parse_args() -> argparse.Namespace:
         '--seeds', type=int, default=3, help='at most so many of a row (default: %(default)s)'
     )
     parser.add_argument(
-        '--copies', type=int, default=2, help="of an epoch's clips, to train on (default: 2)"
-    )
-    parser.add_argument(
         '--processes', type=int, default=os.cpu_count() or 1, help='at a time, one thread each'
     )
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/ablate'))
@@ -90,7 +87,7 @@ def main() -> int:
         config = Config.fromfile(rows[0].config)
         features = args.work_dir / 'features'
         feature_cache.claim_folder(features, config)
-        training = feature_cache.training_parts(config, args.copies)
+        training = feature_cache.training_parts(config)
         parts = [*training, *feature_cache.WHOLE_PARTS]
         run_all(
             [(p, feature_cache.make_part, (config, features, p)) for p in parts], args.processes

@@ -185,9 +185,11 @@ def group_text(results: Results, name: str, title: str) -> list[str]:
     if not rows:
         return []
     first = rows[0].row
+    alike = len({(result.row.batch, result.row.frames) for result in rows}) == 1
+    size = f'{first.batch} clips of {first.frames} frames'
     budget = (
-        f'{first.steps} steps of {first.batch} clips of {first.frames} frames each, from '
-        f'`{first.start or "work_dirs/single_pretrain/epoch_6.pth"}`'
+        f'{first.steps} steps of {size if alike else f"about {first.batch * first.frames} frames"} '
+        f'each, from `{first.start or "work_dirs/single_pretrain/epoch_6.pth"}`'
         f'{", of which the relation alone is trained" if first.alone else ""}.'
     )
     shown = [*rows, *(plain_results(rows[0], results.videos) if name == 'single' else [])]

@@ -90,7 +90,7 @@ class Row:
         return config
 
     def fingerprint(self) -> str:
-        """Changes with anything that decides the result."""
+        """Changes with all settings that decide the result, names of files among them."""
         given = dict(asdict(self), model=self.read().model.to_dict())
         for name in ('label', 'seeds'):
             del given[name]

@@ -91,7 +91,7 @@ def training_sets(config: Config) -> list[tuple[dict, int]]:
     ]
 
 
-def training_parts(config: Config, copies: int) -> list[str]:
+def training_parts(config: Config, copies: int = 2) -> list[str]:
     """Names of the training parts: each data set as often as that many epochs have it."""
     return [
         f'train-{number}-{copy_}'
