@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rpstn.errors import SettingError
+from rpstn.form.angle_table import error_of
 from rpstn.form.classifier import FormClassifier, FormPrediction
 from rpstn.form.exercises import Exercise
 from rpstn.form.repetitions import Repetition
@@ -25,22 +28,33 @@ class FormReader:
     """
 
     def __init__(self, exercise: Exercise) -> None:
+        self._rules = exercise.rules
         self._classifier, self._distances = (
             FormClassifier.from_pretrained(name) if name else None
             for name in (exercise.classifier, exercise.distance_classifier)
         )
 
-    def __call__(self, joints: Joints3D, repetitions: Sequence[Repetition]) -> Forms | None:
-        """What they say; None where nothing can be asked."""
+    def __call__(
+        self, joints: Joints3D, repetitions: Sequence[Repetition], view: str
+    ) -> Forms | None:
+        """What they say; None where nothing can be asked.
+
+        A fault whose angle the view does not show is not named by its class either.
+        """
         if self._classifier is None:
             return None
+        unseen = tuple(
+            rule.form_class
+            for rule in self._rules
+            if rule.form_class is not None and math.isinf(error_of(rule.angle, view))
+        )
         found, leaned = [], []
         for number, one in enumerate(repetitions):
             form = marks = None
             part = joints.joints[self._around(repetitions, number, len(joints.joints))]
             try:
                 if not one.partial:
-                    form = self._classifier(part, joints.skeleton)
+                    form = replace(self._classifier(part, joints.skeleton), unseen=unseen)
                     if self._distances is not None:
                         marks = self._distances.leaned_on(part, joints.skeleton)
             except SettingError:  # joints that are not there
@@ -51,7 +65,7 @@ class FormReader:
         if not known:
             return None
         shown = () if self._distances is None else tuple(leaned)
-        whole = self._classifier.whole(known)
+        whole = replace(self._classifier.whole(known), unseen=unseen)
         return Forms(tuple(found), whole, self._classifier.about, shown)
 
     @staticmethod
@@ -73,12 +87,16 @@ def in_words(form: FormPrediction | None) -> str:
     'no depth (70 %); right form: 30 %'
     >>> in_words(FormPrediction({'good': 0.4, 'no depth': 0.6}, 0.7, ('good',)))
     'unsure (most likely no depth, 60 %); right form: 40 %'
+    >>> in_words(FormPrediction({'good': 0.2, 'heels lifting': 0.8}, 0.5, unseen=('heels lifting',)))
+    'unsure (most likely heels lifting, 80 %, not seen from here)'
     """
     if form is None:
         return 'not asked'
     percent = f'{100 * form.probability:.0f} %'
+    unseen = ', not seen from here' if form.best in form.unseen else ''
     known = form.label == form.best
-    said = f'{form.best} ({percent})' if known else f'unsure (most likely {form.best}, {percent})'
+    said = f'({percent})' if known else f'(most likely {form.best}, {percent}{unseen})'
+    said = f'{form.best if known else form.label} {said}'
     if form.right is None:
         return said
     return f'{said}; right form: {100 * form.right:.0f} %'

@@ -155,7 +155,7 @@ class Assessor:
             view=view,
             repetitions=tuple(repetitions),
             findings=tuple(find_faults(angles, repetitions, self.exercise, view, joints.upright)),
-            forms=self._forms(as_seen, repetitions) if known else None,
+            forms=self._forms(as_seen, repetitions, view) if known else None,
         )
 
     def _watch(

@@ -58,6 +58,8 @@ class FormPrediction:
     """The least probability with which a class is named."""
     right_classes: tuple[str, ...] = ()
     """Those of right form; none where the classes say nothing of right and wrong."""
+    unseen: tuple[str, ...] = ()
+    """Those that the view does not show, and that are not named therefore."""
 
     @property
     def best(self) -> str:
@@ -72,7 +74,8 @@ class FormPrediction:
     @property
     def label(self) -> str:
         """The most probable class, or ``'unsure'``."""
-        return self.best if self.probability >= self.unsure_below else 'unsure'
+        named = self.probability >= self.unsure_below and self.best not in self.unseen
+        return self.best if named else 'unsure'
 
     @property
     def right(self) -> float | None:

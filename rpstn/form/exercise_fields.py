@@ -37,6 +37,7 @@ class Rule:
         cue: what a coach would say.
         film: how to film so that it can be seen.
         source: where ``good`` is from.
+        form_class: the class of the exercise's classifier that means this fault, if one does.
     """
 
     fault: str
@@ -49,6 +50,7 @@ class Rule:
     cue: str
     film: str
     source: str
+    form_class: str | None = None
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,7 @@ class Fields:
             cue=self.text('cue'),
             film=self.text('film'),
             source=self.text('source'),
+            form_class=self.text('form_class') if 'form_class' in self._content else None,
         )
         self._taken.add('good')
         self.nothing_else()
