@@ -182,7 +182,7 @@ def _fit(
 ) -> None:
     """Fit the places of the model's relation, a TokenRelation, on its maps of the clips."""
     relation, codec = model.head.relation, model.head.decoder
-    name = f'{Path(row.config).stem}-{float(relation.sharpness):g}.npy'
+    name = f'{Path(row.config).stem}-{float(relation.sharpness.detach()):g}.npy'
     peaks = peaks_of(model.eval(), relation, clips, folder / 'peaks' / name)
     fit_places(
         relation,
