@@ -22,6 +22,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
 from operator import itemgetter
 from pathlib import Path
@@ -30,6 +31,7 @@ import torch
 from mmengine.config import Config
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
+from rpstn.cluster.trainings import map_tasks
 from rpstn.errors import RPSTNError
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
@@ -55,14 +57,27 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--processes', type=int, default=os.cpu_count() or 1, help='at a time, one thread each'
     )
+    parser.add_argument(
+        '--cluster',
+        metavar='ADDRESS',
+        help='of a Ray cluster (auto for one of this machine), whose tasks all is, in place of '
+        '--processes; its machines share the repository, the data and the work folder',
+    )
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/ablate'))
     parser.add_argument('--out', type=Path, default=Path('docs/ablations.md'))
     return parser.parse_args()
 
 
-def run_all(jobs: list[tuple[str, Callable, tuple]], processes: int) -> None:
-    """Run jobs in processes of one thread each, and say of each that it is done."""
+Job = tuple[str, Callable, tuple]
+
+
+def run_all(jobs: list[Job], processes: int, cluster: str | None = None) -> None:
+    """Run jobs in processes or tasks of a cluster, of one thread each; say which are done."""
     if not processes:
+        return
+    if cluster is not None:
+        for (name, *_), _ in map_tasks(partial(_run_in_task, Path.cwd()), jobs, cluster):
+            print(f'{name}: done', flush=True)
         return
     with ProcessPoolExecutor(processes, get_context('spawn'), _start) as pool:
         futures = {pool.submit(call, *given): name for name, call, given in jobs}
@@ -72,6 +87,13 @@ def run_all(jobs: list[tuple[str, Callable, tuple]], processes: int) -> None:
                 print(f'{futures[future]}: done', flush=True)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _run_in_task(folder: Path, job: Job) -> None:
+    os.chdir(folder)
+    _start()
+    _, call, given = job
+    call(*given)
 
 
 def _start() -> None:
@@ -89,12 +111,11 @@ def main() -> int:
         feature_cache.claim_folder(features, config)
         training = feature_cache.training_parts(config)
         parts = [*training, *feature_cache.WHOLE_PARTS]
-        run_all(
-            [(p, feature_cache.make_part, (config, features, p)) for p in parts], args.processes
-        )
+        caching: list[Job] = [(p, feature_cache.make_part, (config, features, p)) for p in parts]
+        run_all(caching, args.processes, args.cluster)
         # Seed by seed, so that a run that is stopped has a whole table.
         runs = sorted(((row, seed) for row in rows for seed in range(row.seeds)), key=itemgetter(1))
-        jobs = [
+        jobs: list[Job] = [
             (f'{row.name}, seed {seed}', train_row, (row, seed, args.work_dir, training))
             for row, seed in runs
         ]
@@ -104,7 +125,7 @@ def main() -> int:
             if row.name in args.whole
             for part in ('test-occluded', 'test-clean')
         ]
-        run_all(jobs, args.processes)
+        run_all(jobs, args.processes, args.cluster)
         write_page(read_grid(args.grid), args.grid, args.work_dir, args.out)
     except (RPSTNError, FileNotFoundError) as error:
         print(error, file=sys.stderr)

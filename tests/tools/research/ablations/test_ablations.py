@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -417,3 +418,19 @@ def test_the_page_tells_what_is_there_and_what_not(videos, tmp_path, monkeypatch
     assert lines[1][2].strip().startswith('**+')  # the difference excludes 0
     with pytest.raises(ablation_page.SettingError, match='no run'):
         ablation_page.write_page(rows, grid, tmp_path / 'empty', page)
+
+
+@pytest.mark.slow
+def test_jobs_are_tasks_of_a_cluster(tmp_path, monkeypatch, capsys):
+    """In the folder that they are asked for in, whose paths the rows name."""
+    from ablate import run_all
+
+    from rpstn.cluster.pool import connected
+
+    monkeypatch.chdir(tmp_path)
+    with connected(None, cores=2):
+        run_all([(name, os.mkdir, (name,)) for name in ('a', 'b')], 1, cluster='auto')
+        with pytest.raises(FileExistsError):
+            run_all([('a', os.mkdir, ('a',))], 1, cluster='auto')
+    assert {path.name for path in tmp_path.iterdir()} == {'a', 'b'}
+    assert sorted(capsys.readouterr().out.split('\n')[:2]) == ['a: done', 'b: done']
