@@ -87,7 +87,8 @@ def in_words(form: FormPrediction | None) -> str:
     'no depth (70 %); right form: 30 %'
     >>> in_words(FormPrediction({'good': 0.4, 'no depth': 0.6}, 0.7, ('good',)))
     'unsure (most likely no depth, 60 %); right form: 40 %'
-    >>> in_words(FormPrediction({'good': 0.2, 'heels lifting': 0.8}, 0.5, unseen=('heels lifting',)))
+    >>> hidden = ('heels lifting',)
+    >>> in_words(FormPrediction({'good': 0.2, 'heels lifting': 0.8}, 0.5, unseen=hidden))
     'unsure (most likely heels lifting, 80 %, not seen from here)'
     """
     if form is None:

@@ -423,9 +423,9 @@ def test_the_page_tells_what_is_there_and_what_not(videos, tmp_path, monkeypatch
 @pytest.mark.slow
 def test_jobs_are_tasks_of_a_cluster(tmp_path, monkeypatch, capsys):
     """In the folder that they are asked for in, whose paths the rows name."""
-    from ablate import run_all
-
     from rpstn.cluster.pool import connected
+
+    from ablate import run_all
 
     monkeypatch.chdir(tmp_path)
     with connected(None, cores=2):
