@@ -56,7 +56,7 @@ class InferJob:
             end=options.end and vars(options.end),
             finder=options.finds,
             save=list(replace(options, out=Path()).outputs),
-            smooth=None if options.smooth is None else dict(options.smooth),
+            smooth=options.smooths,
             exported=options.exported and sha256(options.exported / MANIFEST),
             det_model=sha256_or_name(options.det_model),
             det_weights=sha256_or_name(options.det_weights),
