@@ -180,9 +180,8 @@ def test_a_lock_goes_with_its_process_whatever_children_it_leaves(tmp_path):
     child = os.fork()
     if not child:
         FolderLock(tmp_path, '')
-        grandchild = os.fork()
-        if grandchild:
-            os.write(writes, f'{grandchild}'.encode())
+        if not os.fork():  # who tells once it runs: until then it has what its parent has
+            os.write(writes, f'{os.getpid()}'.encode())
         time.sleep(60)
         os._exit(0)
     grandchild = int(os.read(reads, 20))
