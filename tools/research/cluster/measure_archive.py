@@ -64,7 +64,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--video', type=Path, default=ROOT / 'demo/squat.mp4')
     parser.add_argument('--videos', type=int, default=12, help='copies (default: %(default)s)')
-    parser.add_argument('--frames', type=int, default=48, help='of each (default: %(default)s)')
+    parser.add_argument('--frames', type=int, default=45, help='of each (default: %(default)s)')
     parser.add_argument('--engine', default='openvino', help='default: %(default)s')
     parser.add_argument('--rows', type=int, default=100_000, help='of the manifest')
     parser.add_argument('--json', type=Path, help='file for all that was measured')
