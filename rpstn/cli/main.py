@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from importlib import import_module
 
 from rpstn.cli.printing import say
@@ -75,24 +74,12 @@ def _import(modules: Sequence[str]) -> None:
             raise RPSTNError(f'{error}; `rpstn doctor` tells what to install') from error
 
 
-class _Stop(KeyboardInterrupt):
-    """Tells when it is gone: a finalizer or a callback from C that it is raised in drops it."""
-
-    def __init__(self, gone: Callable[[], None]) -> None:
-        super().__init__()
-        self._gone = gone
-
-    def __del__(self) -> None:
-        self._gone()
-
-
 class _Interrupted:
     """Ctrl-C or SIGTERM, whatever other packages make of it; only the main thread is told."""
 
     def __init__(self) -> None:
         self.status = 0
         """That of a process which a signal ended, once it came."""
-        self._process: int | None = None
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
@@ -106,32 +93,14 @@ class _Interrupted:
 
     @contextmanager
     def noticed(self) -> Iterator[None]:
-        """It is a KeyboardInterrupt, and remembered; and comes again where it is dropped."""
+        """It is a KeyboardInterrupt, and remembered."""
 
         def notice(number: int, _: object) -> None:
             self.status = 128 + number
-            raise _Stop(partial(self._again, number))
-
-        def tell(dropped: 'sys.UnraisableHookArgs') -> None:
-            if not isinstance(dropped.exc_value, _Stop):
-                told(dropped)
+            raise KeyboardInterrupt
 
         with self._handled(notice):
-            self._process = os.getpid()
-            told, sys.unraisablehook = sys.unraisablehook, tell
-            try:
-                yield
-            finally:
-                sys.unraisablehook = told
-                self._process = None
-
-    def _again(self, number: int) -> None:
-        def send() -> None:
-            if self._process == os.getpid():
-                os.kill(self._process, number)
-
-        if self._process == os.getpid():  # and not one of its workers, nor at its end
-            threading.Timer(0.1, send).start()
+            yield
 
     @contextmanager
     def _handled(self, handler: Callable[..., None]) -> Iterator[None]:

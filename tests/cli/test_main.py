@@ -90,34 +90,6 @@ def test_ctrl_c_that_others_make_an_error_of_is_quiet(monkeypatch, capsys):
     assert not capsys.readouterr().err
 
 
-def test_ctrl_c_that_a_finalizer_drops_comes_again(run_python):
-    process = run_python(
-        """
-import signal
-import time
-
-import rpstn.cli.doctor
-from rpstn.cli.main import main
-
-
-class Finalized:
-    def __del__(self):
-        signal.raise_signal(signal.SIGINT)
-
-
-def run(_):
-    Finalized()
-    time.sleep(60)
-    return 0
-
-
-rpstn.cli.doctor.run = run
-sys.exit(main(['doctor']))
-"""
-    )
-    assert process.returncode == 130 and not process.stderr.strip()
-
-
 @pytest.mark.parametrize('seconds', [0.5, 1.0, 2.0, 4.0, 8.0])
 def test_ctrl_c_is_quiet_from_the_first_second_on(tmp_path, seconds):
     process = subprocess.Popen(
