@@ -3,7 +3,7 @@
     python tools/research/cluster/measure_archive.py --out docs/archives.md
 
 In one run, on copies of one video: the plain loop (`rpstn infer`, one video after the other, the
-model loaded before, one thread), archives by one and by two workers of one thread each, and the
+model loaded before, one thread), archives by one and by two workers, of their share of the cores, and the
 plain loop again, whose two figures tell how steady the machine was. Rates are those between the
 end of the first and the last video of each process, so that loading is told apart. Then the
 manifest: a hundred thousand rows, written and folded. Meant for a quiet machine with two cores; it
@@ -161,8 +161,8 @@ def report(ways: list[Way], table: dict[str, float], args: argparse.Namespace) -
     )
     setting = (
         f'{args.videos} videos of {args.frames} frames ({args.video.name}), RPSTN-Lite by '
-        f'{args.engine}, joints as CSV, one thread each; {os.cpu_count()} cores of '
-        f'{platform.machine()}'
+        f'{args.engine}, joints as CSV, the loop of one thread, workers of '
+        f'their share of the cores; {os.cpu_count()} cores of {platform.machine()}'
     )
     starts = [way.whole - args.videos * args.frames / way.rate for way in (one, again)]
     return f"""`tools/research/cluster/measure_archive.py`: {setting}.
