@@ -3,9 +3,9 @@
     python tools/research/cluster/measure_archive.py --out docs/archives.md
 
 In one run, on copies of one video: the plain loop (`rpstn infer`, one video after the other, the
-model loaded before, one thread), archives by one and by two workers, of their share of the cores, and the
-plain loop again, whose two figures tell how steady the machine was. Rates are those between the
-end of the first and the last video of each process, so that loading is told apart. Then the
+model loaded before, one thread), archives by one and by two workers, of their share of the cores,
+and the plain loop again, whose two figures tell how steady the machine was. Rates are those between
+the end of the first and the last video of each process, so that loading is told apart. Then the
 manifest: a hundred thousand rows, written and folded. Meant for a quiet machine with two cores; it
 takes about three minutes there.
 """
