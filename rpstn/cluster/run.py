@@ -38,6 +38,8 @@ class Archive:
         workers: by default as many as there are cores, or GPUs.
         address: of a Ray cluster; None for this machine.
         overwrite: results that other settings have made, or that are of no archive.
+        threads: of each worker's engine; by default its share of this machine's cores, and 1 on a
+            cluster.
     """
 
     inputs: Sequence[str]
@@ -45,6 +47,7 @@ class Archive:
     workers: int | None = None
     address: str | None = None
     overwrite: bool = False
+    threads: int | None = None
 
 
 @dataclass
@@ -153,7 +156,7 @@ def _run(
     """Start the workers, and note what they answer."""
     cores = os.cpu_count() or 1
     asked = archive.workers or cores
-    threads = max(1, cores // asked) if archive.address is None else 1
+    threads = archive.threads or (max(1, cores // asked) if archive.address is None else 1)
     on_gpu = not (job.device or '').startswith('cpu')
     limits = {name: value for name, value in os.environ.items() if name.startswith('RPSTN_MAX_')}
     make = partial(Worker, job, manifest.folder.place, threads, limits, os.getcwd())

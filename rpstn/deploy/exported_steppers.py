@@ -159,6 +159,8 @@ class OpenVINOStepper(ExportedStepper):
             'INFERENCE_NUM_THREADS': threads,
             'NUM_STREAMS': 1,
             'PERF_COUNT': counters,
+            # Or the threads of several processes would all be on the same cores.
+            'ENABLE_CPU_PINNING': False,
         }
         self.carried = dict(f32=torch.float32, bf16=torch.bfloat16)[inside]
         # Kept, as the graph for several people is compiled when they come.

@@ -1,6 +1,9 @@
 """Every engine answers what PyTorch answers, and what cannot be had is said in one line."""
 
+import os
 import shutil
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -104,6 +107,32 @@ def test_answers_are_not_overwritten_by_the_next_call(exported, engine, precisio
     kept = [tensor.clone() for tensor in first]
     stepper.step(clip[2:], *first)
     assert all(torch.equal(a, b) for a, b in zip(first, kept))
+
+
+@pytest.mark.skipif(not hasattr(os, 'sched_getaffinity'), reason='no Linux')
+@pytest.mark.parametrize('engine', ['onnx', 'openvino'])
+def test_what_computes_is_not_bound_to_a_core(exported, engine):
+    # Or several processes that each have one thread would all compute on the same core.
+    pytest.importorskip(dict(onnx='onnxruntime', openvino='openvino')[engine])
+    stepper = build_stepper(exported, engine, threads=1)
+    crops = random_clips((SIZE, SIZE), 2, 1)[0][:1]
+    here, free = threading.get_native_id(), os.sched_getaffinity(0)
+    seen, done = [], threading.Event()
+
+    def watch():
+        while not done.is_set():
+            seen.append(os.sched_getaffinity(here))
+            time.sleep(1e-4)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        for _ in range(40):
+            stepper.start(crops)
+    finally:
+        done.set()
+        watching.join()
+    assert len(seen) > 10 and all(cores == free for cores in seen)
 
 
 @pytest.mark.parametrize('engine', ['onnx', 'openvino'])

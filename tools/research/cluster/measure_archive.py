@@ -3,9 +3,9 @@
     python tools/research/cluster/measure_archive.py --out docs/archives.md
 
 In one run, on copies of one video: the plain loop (`rpstn infer`, one video after the other, the
-model loaded before, one thread), archives by one and by two workers, of their share of the cores,
-and the plain loop again, whose two figures tell how steady the machine was. Rates are those between
-the end of the first and the last video of each process, so that loading is told apart. Then the
+model loaded before), archives by one and by two workers, and the plain loop again; all with engines
+of one thread. The loop's two figures tell how steady the machine was. Rates are those between the
+end of the first and the last video of each process, so that loading is told apart. Then the
 manifest: a hundred thousand rows, written and folded. Meant for a quiet machine with two cores; it
 takes about three minutes there.
 """
@@ -93,7 +93,7 @@ def archive(job: InferJob, videos: list[Path], frames: int, out: Path, workers: 
     """The same videos by workers."""
     rows: list[dict] = []
     began = time.monotonic()
-    given = Archive([str(video) for video in videos], str(out), workers)
+    given = Archive([str(video) for video in videos], str(out), workers, threads=1)
     summary = run_archive(job, given, tell=lambda row: rows.append(dict(row)))
     whole = time.monotonic() - began
     assert summary.done == len(videos), summary
@@ -161,8 +161,8 @@ def report(ways: list[Way], table: dict[str, float], args: argparse.Namespace) -
     )
     setting = (
         f'{args.videos} videos of {args.frames} frames ({args.video.name}), RPSTN-Lite by '
-        f'{args.engine}, joints as CSV, the loop of one thread, workers of '
-        f'their share of the cores; {os.cpu_count()} cores of {platform.machine()}'
+        f'{args.engine}, joints as CSV, engines of one thread each; {os.cpu_count()} cores of '
+        f'{platform.machine()}'
     )
     starts = [way.whole - args.videos * args.frames / way.rate for way in (one, again)]
     return f"""`tools/research/cluster/measure_archive.py`: {setting}.
