@@ -21,5 +21,6 @@ train_dataloader = dict(dataset=dict(datasets=[
 # What is new learns faster than what comes from there.
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={
     'head.relation': dict(lr_mult=4., decay_mult=0.),
+    'head.readout': dict(lr_mult=0., decay_mult=0.),  # the maps' error teaches no places
     'head.propagator.carry': dict(lr_mult=4., decay_mult=0.),
     'head.propagator.kernel': dict(lr_mult=4., decay_mult=0.)}))

@@ -105,5 +105,5 @@ def _example(model: VideoPoseEstimator) -> tuple[torch.Tensor, ...]:
     return (
         torch.zeros(1, 3, height, width, dtype=torch.uint8),
         torch.rand(1, model.head.num_joints, *size) / 10,
-        torch.rand(1, model.head.channels, *size),
+        torch.rand(1, model.head.state_channels, *size),
     )

@@ -85,7 +85,7 @@ def describe(
         input_size=[width, height],
         heatmap_size=[width // stride, height // stride],
         num_joints=model.head.num_joints,
-        channels=model.head.channels,
+        channels=model.head.state_channels,
         clip_len=clip_len,
         joints=joint_names(meta) if meta else None,
         decoder=config.model.head.get('decoder') if config is not None else None,

@@ -282,7 +282,8 @@ def trace(model: VideoPoseEstimator, name: str, clip_len: int = 5) -> ModelProto
     batch = (2, clip_len) if name == 'clip' else (2,)
     example: tuple[Tensor, ...] = (torch.zeros(*batch, 3, height, width, dtype=torch.uint8),)
     if name == 'step':
-        example += (torch.zeros(2, model.head.num_joints, *size), torch.zeros(2, channels, *size))
+        states = (model.head.num_joints, model.head.state_channels)
+        example += tuple(torch.zeros(2, maps, *size) for maps in states)
     inputs, outputs = GRAPHS[name]
     if name != 'clip' and graph.world is not None:
         outputs = (*outputs, WORLD)

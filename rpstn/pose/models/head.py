@@ -35,6 +35,10 @@ class RPSTNHead(HeatmapHead):
         relation: R, K heatmaps -> K heatmaps, e.g. ``dict(type='JRE')``; None
             leaves it out. One that looks at more gets f_{t+1} and M'_t, too (:func:`relate`).
         propagator: a :class:`Propagator`, e.g. ``dict(type='JRPSP')``.
+        readout: a relation of what is answered, of R's kind: A(M'_t) is given out and M'_t is
+            carried on, so that an answer that is wrong is not what the next frame begins with.
+            Such as ``TokenRelation``, which can put a joint where no map has any mass. None, the
+            default: M'_t is given out.
         channels: C of the frame features. Defaults to 256.
         norm_weight: what the weight of BN starts at. Defaults to 0.05, about the standard
             deviation of the paper's targets (0.055 for sigma 2 on 64x64): from 1, batch norm's
@@ -51,6 +55,7 @@ class RPSTNHead(HeatmapHead):
     """
 
     relation: nn.Module
+    readout: nn.Module | None
     propagator: Propagator
     norm: nn.BatchNorm2d | nn.Identity
     decoder: BaseKeypointCodec | None
@@ -60,6 +65,7 @@ class RPSTNHead(HeatmapHead):
         num_joints: int,
         relation: dict | None,
         propagator: dict,
+        readout: dict | None = None,
         channels: int = 256,
         norm_weight: float = 0.05,
         norms: str = 'paper',
@@ -88,6 +94,7 @@ class RPSTNHead(HeatmapHead):
             if relation is None
             else MODELS.build(dict(num_joints=num_joints, **relation))
         )
+        self.readout = readout and MODELS.build(dict(num_joints=num_joints, **readout))
         self.propagator = MODELS.build(dict(num_joints=num_joints, channels=channels, **propagator))
         self.norm = nn.Identity()
         if norms != 'none':
@@ -95,6 +102,11 @@ class RPSTNHead(HeatmapHead):
             nn.init.constant_(self.norm.weight, norm_weight)
         if self.decoder is not None:
             self.propagator.check_heatmap_size(tuple(self.decoder.heatmap_size))
+
+    @property
+    def state_channels(self) -> int:
+        """Channels of the state beside the heatmaps that are given out: C, or C + K."""
+        return self.channels + (self.num_joints if self.readout is not None else 0)
 
     def refine(
         self, heatmaps: Tensor, features: Tensor | None = None, last: Tensor | None = None
@@ -118,28 +130,40 @@ class RPSTNHead(HeatmapHead):
             initial: P(I_1), (B, K, h, w).
 
         Returns:
-            Heatmaps M'_1 (B, K, h, w) and features f_1 (B, C, h, w).
+            Heatmaps M'_1 (B, K, h, w) and features f_1 (B, C, h, w); with a readout A(M'_1), and
+            M'_1 behind the features, (B, C + K, h, w).
         """
-        return self.refine(initial, features), features
+        return self._state(self.refine(initial, features), features)
 
     def step(self, heatmaps: Tensor, features: Tensor, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """The state after the next frames.
 
         Args:
             heatmaps: M'_t, (B, K, h, w).
-            features: f_t, (B, C, h, w).
+            features: f_t, (B, C, h, w); of both what :meth:`start` or this gave.
             encoded: F(I_{t+1}), (B, C, h, w).
 
         Returns:
-            Heatmaps M'_{t+1} (B, K, h, w) and features f_{t+1} (B, C, h, w).
+            Heatmaps M'_{t+1} (B, K, h, w) and features f_{t+1} (B, C, h, w), or as :meth:`start`.
         """
+        if self.readout is not None:
+            features, heatmaps = features.split([self.channels, self.num_joints], dim=1)
         following = self.propagator.embed(encoded)
         propagated = self.propagator(heatmaps, features, following)
         propagated = self.norm(propagated) if self.norms == 'shared' else propagated
-        return self.refine(propagated, following, heatmaps), following
+        return self._state(self.refine(propagated, following, heatmaps), following, heatmaps)
+
+    def _state(
+        self, heatmaps: Tensor, features: Tensor, last: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What is given out of M', and what else is carried on."""
+        if self.readout is None:
+            return heatmaps, features
+        answered = relate(self.readout, heatmaps, features=features, last=last)
+        return answered, torch.cat([features, heatmaps], dim=1)
 
     def propagate(self, feats: tuple[Tensor, Tensor]) -> Tensor:
-        """Heatmaps of every frame.
+        """Heatmaps of every frame, as they are given out.
 
         Args:
             feats: features F(I_t) (B, T, C, h, w) and the first frames'

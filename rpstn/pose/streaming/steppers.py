@@ -25,7 +25,8 @@ class Stepper(Protocol):
 
     ``N`` may change from call to call. Crops are raw, (N, 3, H, W) BGR uint8 on the CPU; the
     normalization belongs to the stepper. What it returns, it also takes: torch's stepper keeps it
-    on its device, all others give float32 on the CPU.
+    on its device, all others give float32 on the CPU. A head with a readout carries its heatmaps on
+    behind the features, whose channels are then C + K.
     """
 
     input_size: tuple[int, int]

@@ -149,6 +149,50 @@ def test_a_relation_gets_the_last_frames_heatmaps_and_this_ones_features(norms):
     assert torch.equal(heatmaps[:, 0], head.norm(initial))
 
 
+class Marking(nn.Module):
+    """A readout that no recurrence could do without being told."""
+
+    takes = ('features', 'last')
+
+    def forward(self, heatmaps, features, last):
+        return 2 * heatmaps + features[:, :K] + (0 if last is None else last)
+
+
+def test_a_readout_is_given_out_and_not_carried_on():
+    head = trained()
+    features, initial = clip(4)
+    carried = head.propagate((features, initial))  # without one
+    head.readout = Marking()
+    last = [None, *carried[:, :-1].unbind(1)]
+    expected = torch.stack(
+        [
+            head.readout(carried[:, t], head.propagator.embed(features[:, t]), last[t])
+            for t in range(4)
+        ],
+        dim=1,
+    )
+    found = head.propagate((features, initial))
+    torch.testing.assert_close(found, expected)
+    assert not torch.allclose(found, carried, atol=1e-2)
+    # Step by step likewise, and the state is as wide as it says.
+    state = head.start(features[:, 0], initial)
+    for t in range(1, 4):
+        assert state[1].shape[1] == head.state_channels == C + K
+        state = head.step(*state, features[:, t])
+        torch.testing.assert_close(state[0], expected[:, t])
+        torch.testing.assert_close(state[1][:, C:], carried[:, t])
+
+
+def test_a_readout_is_built_by_its_config_and_starts_as_nothing():
+    head = build(readout=dict(type='TokenRelation', width=16)).eval()
+    plain = build().eval()
+    head.load_state_dict(plain.state_dict(), strict=False)
+    clips = clip(3)
+    torch.testing.assert_close(head.propagate(clips), plain.propagate(clips))
+    assert plain.readout is None and plain.state_channels == C
+    assert head.readout.num_joints == K and head.state_channels == C + K
+
+
 def test_relation_none_is_norm_alone():
     head = trained(None)
     _, initial = clip(1)

@@ -25,9 +25,8 @@ from rpstn.errors import SettingError
 from rpstn.files import replacing
 
 import feature_cache
-from feature_cache import TrainingClips
 from head_training import answer, own_weights, start_model, train_head
-from place_fitting import fit_places, peaks_of
+from place_fitting import fit_places, peaks_of, placing
 
 CURVE = dict(part='val-occluded', most=8)
 """What a learning curve is of: the first frames of each video."""
@@ -91,7 +90,10 @@ class Row:
 
     def fingerprint(self) -> str:
         """Changes with all settings that decide the result, names of files among them."""
-        given = dict(asdict(self), model=self.read().model.to_dict())
+        model = self.read().model.to_dict()
+        if model['head'].get('readout') is None:
+            model['head'].pop('readout', None)
+        given = dict(asdict(self), model=model)
         for name in ('label', 'seeds'):
             del given[name]
         # What a row does not use does not count.
@@ -148,8 +150,11 @@ def train_row(row: Row, seed: int, folder: Path, training: Sequence[str]) -> Non
         model.requires_grad_(False)
         model.head.relation.requires_grad_(True)
     if row.fit:
-        _fit(row, model, clips, folder, seed)
-        model.head.relation.requires_grad_(not row.hold)
+        fitted = placing(model)
+        name = f'{Path(row.config).stem}-{float(fitted.sharpness.detach()):g}.npy'
+        peaks = peaks_of(model.eval(), fitted, clips, folder / 'peaks' / name)
+        fit_places(fitted, peaks, clips, model.head.decoder, row.fit, seed=seed)
+        fitted.requires_grad_(not row.hold)
     watched = feature_cache.load_whole(features, str(CURVE['part']))
     curve: list[np.ndarray] = []
 
@@ -175,24 +180,6 @@ def train_row(row: Row, seed: int, folder: Path, training: Sequence[str]) -> Non
             seconds=seconds,
             **answers,
         )
-
-
-def _fit(
-    row: Row, model: nn.Module, clips: Sequence[TrainingClips], folder: Path, seed: int
-) -> None:
-    """Fit the places of the model's relation, a TokenRelation, on its maps of the clips."""
-    relation, codec = model.head.relation, model.head.decoder
-    name = f'{Path(row.config).stem}-{float(relation.sharpness.detach()):g}.npy'
-    peaks = peaks_of(model.eval(), relation, clips, folder / 'peaks' / name)
-    fit_places(
-        relation,
-        peaks,
-        clips,
-        float(codec.scale_factor[0]),
-        codec.heatmap_size[0],
-        row.fit,
-        seed=seed,
-    )
 
 
 def load_run(row: Row, seed: int, folder: Path) -> dict[str, np.ndarray] | None:

@@ -75,6 +75,12 @@ groups = dict(
                 label="tokens over the last frame's, too",
                 change={'model.head.relation': dict(tokens, temporal=True, _delete_=True)},
             ),
+            placed_readout=dict(
+                label='tokens behind the recurrence, places fitted',
+                seeds=3,
+                fit=500,
+                change={'model.head.readout': dict(placed, _delete_=True)},
+            ),
             placed_last=dict(
                 label="tokens over the last frame's, places fitted",
                 seeds=3,

@@ -22,12 +22,12 @@ from rpstn.pose.crops import rotate_about
 
 from feature_cache import TrainingClips, WholeClips, as_floats, build_model
 
-_OWN = 'head.relation.'
+_OWN = ('head.relation.', 'head.readout.')
 _ENCODER = 'backbone.encoder.'
 
 
 def start_model(config: Config, checkpoint: str | None) -> nn.Module:
-    """The config's model, with a checkpoint's weights where one is named; a relation may be new.
+    """The config's model, with a checkpoint's weights; relation and readout may be new.
 
     Raises:
         SettingError: the checkpoint is of another model.

@@ -16,8 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmpose.codecs.base import BaseKeypointCodec
 from torch import Tensor, nn
 
+from rpstn.errors import SettingError
 from rpstn.files import replacing
 from rpstn.pose.models.token_relation import TokenRelation
 
@@ -27,16 +29,31 @@ from head_training import heatmaps_of
 _RATE = 1e-3
 
 
+def placing(model: nn.Module) -> TokenRelation:
+    """The relation or the readout of a model, whichever is a TokenRelation.
+
+    Raises:
+        SettingError: neither is.
+    """
+    for part in (model.head.relation, model.head.readout):
+        if isinstance(part, TokenRelation):
+            return part
+    raise SettingError('only a TokenRelation is taught places: the head has none')
+
+
 @torch.no_grad()
 def peaks_of(
-    model: nn.Module, relation: TokenRelation, clips: Sequence[TrainingClips], path: Path
+    model: nn.Module,
+    relation: TokenRelation,
+    clips: Sequence[TrainingClips],
+    path: Path | None = None,
 ) -> Tensor:
-    """Peaks (V, T, K, 4) of a model's maps, of a relation that is still the identity; kept.
+    """Peaks (V, T, K, 4) of a model's maps, of a relation that is still the identity.
 
     Args:
-        path: file of what was found before.
+        path: file that they are kept in; one that is there is read.
     """
-    if path.is_file():
+    if path is not None and path.is_file():
         return torch.from_numpy(np.load(path))
     found = [
         relation.peaks(heatmaps_of(model, as_floats(part.features[i : i + 4])).flatten(0, 1))[0]
@@ -44,8 +61,9 @@ def peaks_of(
         for i in range(0, len(part.features), 4)
     ]
     peaks = torch.cat(found).unflatten(0, (-1, clips[0].features.shape[1]))
-    with replacing(path) as partial:
-        np.save(partial, peaks.numpy())
+    if path is not None:
+        with replacing(path) as partial:
+            np.save(partial, peaks.numpy())
     return peaks
 
 
@@ -53,8 +71,7 @@ def fit_places(
     relation: TokenRelation,
     peaks: Tensor,
     clips: Sequence[TrainingClips],
-    cell: float,
-    side: int,
+    codec: BaseKeypointCodec,
     steps: int,
     batch: int = 128,
     seed: int = 0,
@@ -67,15 +84,15 @@ def fit_places(
         relation: changed in place.
         peaks: of :func:`peaks_of`.
         clips: that they are of.
-        cell: pixels of the crop in a cell of the maps.
-        side: cells of the maps.
+        codec: of the maps.
         batch: S.
     """
     joints, known = (
         torch.from_numpy(np.concatenate([getattr(part, name) for part in clips]))
         for name in ('joints', 'weights')
     )
-    truth = joints / cell / (side - 1)
+    side = codec.heatmap_size[0]
+    truth = joints / float(codec.scale_factor[0]) / (side - 1)
     weights = [*relation.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=_RATE, weight_decay=1e-2)
     generator = torch.Generator().manual_seed(seed)

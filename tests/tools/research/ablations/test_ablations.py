@@ -10,7 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmpose.registry import DATASETS
+from mmpose.registry import DATASETS, KEYPOINT_CODECS
 
 from rpstn.pose.evaluation.pck import VideoPCK
 from rpstn.pose.models.estimator import frames_of
@@ -316,12 +316,39 @@ def test_fitted_places_are_where_the_others_say():
         np.zeros((300, 2, 1)), (truth * 15 * 4).numpy(), np.ones((300, 2, 2), np.float32)
     )
     relation = TokenRelation(2, width=16, heads=2, layers=1, keep_height=True)
-    fit_places(relation, seen, [clips], 4.0, 16, steps=300)
+    codec = KEYPOINT_CODECS.build(
+        dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1)
+    )
+    fit_places(relation, seen, [clips], codec, steps=300)
     with torch.no_grad():
         found, logits = relation.answers(seen[:, 0])
     off = (found - truth[:, 0]).norm(dim=-1)[hidden, 1]
     assert off.median() < 0.5 * (seen[:, 0, :, :2] - truth[:, 0]).norm(dim=-1)[hidden, 1].median()
     assert (logits[hidden, 1] > 0).float().mean() > 0.8 and relation.scale.min() == 1
+
+
+def test_the_readout_alone_is_fitted(tiny, tmp_path, monkeypatch, capsys):
+    import feature_cache
+    import fit_readout
+
+    config = Config.fromfile(tiny)
+    torch.manual_seed(0)
+    trained = feature_cache.build_model(config).state_dict()
+    torch.save(dict(state_dict=trained), tmp_path / 'trained.pth')
+    config.model.head.readout = dict(type='TokenRelation', width=16, keep_height=True)
+    config.dump(tmp_path / 'with.py')
+
+    def fit(config: Path) -> int:
+        given = [config, tmp_path / 'trained.pth', tmp_path / 'out.pth', '--steps', 2]
+        given += ['--work-dir', tmp_path / 'work']
+        monkeypatch.setattr('sys.argv', ['fit_readout.py', *map(str, given)])
+        return fit_readout.main()
+
+    assert fit(tmp_path / 'with.py') == 0
+    fitted = torch.load(tmp_path / 'out.pth', weights_only=True)['state_dict']
+    assert float(fitted['head.readout.scale'].min()) == 1
+    assert all(torch.equal(fitted[key], value) for key, value in trained.items())
+    assert fit(tiny) == 1 and 'the head has none' in capsys.readouterr().err
 
 
 @pytest.mark.slow
