@@ -328,8 +328,9 @@ def test_fitted_places_are_where_the_others_say():
 
 
 def test_the_readout_alone_is_fitted(tiny, tmp_path, monkeypatch, capsys):
-    import feature_cache
     import fit_readout
+
+    import feature_cache
 
     config = Config.fromfile(tiny)
     torch.manual_seed(0)
