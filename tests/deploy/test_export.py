@@ -202,9 +202,10 @@ def lite(tmp_path_factory):
     for conv in (m for m in model.backbone.modules() if isinstance(m, nn.Conv2d)):
         nn.init.kaiming_normal_(conv.weight, mode='fan_in')
     nn.init.uniform_(model.backbone.encoder.backbone.backbone.head.landmarks.bias, 0, 256)
-    jre, tokens = head.relation.relations
+    jre, tokens = head.relation, head.readout
     nn.init.normal_(jre.out[1].weight)
     nn.init.constant_(tokens.scale, 0.5)
+    nn.init.constant_(tokens.sharpness, 5.0)  # these maps are far higher than trained ones
     nn.init.constant_(head.propagator.kernel[-1].weight, 0.5)
     for part in (head.propagator.carry.change, head.propagator.carry.gate):
         nn.init.normal_(part.weight, std=0.1)
