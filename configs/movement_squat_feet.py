@@ -1,5 +1,5 @@
-# movement_squat for joints about the hips, too, as BlazePose answers them: about the feet; trained on
-# simulated squats beside the real ones, as a day of their own. Ships.
+# movement_squat for joints about the hips, too, as BlazePose answers them: about the feet.
+# Simulated squats are trained on beside the real ones, as a day of their own. Ships.
 _base_ = 'movement_squat.py'
 
 feet = dict(type='CenterSkeleton', feet=_base_.skeleton, footing=('foot_index', 'ankle'))

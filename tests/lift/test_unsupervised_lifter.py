@@ -171,7 +171,11 @@ def test_tracks_are_what_infer_saw_in_videos(tmp_path):
     scores[30:36] = 0.1  # hardly seen: two of twenty frames at 10 a second
     rows = np.delete(np.arange(60), [1, 2, 4])  # nobody found; none of these is looked at
     saved = dict(
-        frame=rows, time=rows / 30, person=np.zeros(len(rows), int), joints=SKELETON.joints, fps=30.0
+        frame=rows,
+        time=rows / 30,
+        person=np.zeros(len(rows), int),
+        joints=SKELETON.joints,
+        fps=30.0,
     )
     np.savez(tmp_path / 'a.npz', keypoints=image[rows], scores=scores[rows], **saved)
     np.savez(tmp_path / 'b.npz', keypoints=image[rows], scores=scores[rows] / 2, **saved)

@@ -178,8 +178,7 @@ def main() -> None:
     folds, groups = [], []
     for fold in range(args.folds):
         set_split(
-            config,
-            dict(type='leave_group_out', group=args.group, num_folds=args.folds, fold=fold),
+            config, dict(type='leave_group_out', group=args.group, num_folds=args.folds, fold=fold)
         )
         runner = train(config, work_dir, work_dir / f'fold_{fold}.pth')
         folds.append(predict(runner))
@@ -218,9 +217,7 @@ def main() -> None:
             name=f'form_{args.name}',
             sha256=sha256(partial),
             bytes=partial.stat().st_size,
-            about=dict(
-                sequences=len(labels), simulated=simulated, left_out=args.group, **figures
-            ),
+            about=dict(sequences=len(labels), simulated=simulated, left_out=args.group, **figures),
             calibration=calibration,
             recognizer=packed_config(config, metainfo),
         )
