@@ -179,6 +179,8 @@ def test_tracks_are_what_infer_saw_in_videos(tmp_path):
     )
     np.savez(tmp_path / 'a.npz', keypoints=image[rows], scores=scores[rows], **saved)
     np.savez(tmp_path / 'b.npz', keypoints=image[rows], scores=scores[rows] / 2, **saved)
+    nobody = {key: saved[key][:0] for key in ('frame', 'time', 'person')}
+    np.savez(tmp_path / 'c.npz', keypoints=image[:0], scores=scores[:0], **{**saved, **nobody})
     (track,) = read_tracks(None, None, str(tmp_path))
     seen = np.delete(np.arange(0, 60, 3), [10, 11])
     assert torch.allclose(track, normalize(torch.from_numpy(image[None, seen]))[0], atol=1e-5)

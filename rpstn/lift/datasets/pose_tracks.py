@@ -175,6 +175,9 @@ def _teacher(folder: str) -> Iterator[np.ndarray]:
 
 def _videos(folder: str) -> Iterator[np.ndarray]:
     for file in _archives(folder):
+        with np.load(file) as found:
+            if not len(found['frame']):  # nobody
+                continue
         track = read_track(file)
         joints = map_joints(track.keypoints, track.skeleton, _SKELETON)
         # Frames in which nobody was found are not in the file.
