@@ -149,6 +149,7 @@ ANGLES: dict[str, Angle] = {
     ),
 }
 # fmt: on
+"""Every angle, by its key in :func:`measure_angles` without ``left_`` or ``right_``."""
 
 
 def angle_of(key: str) -> Angle:

@@ -22,9 +22,10 @@ from .structures import Joints3D, LiftError, Track
 
 SOURCES = Registry('source of joints in space', scope='rpstn')
 """By name: ``'blazepose'``, ``'file'``, ``'smpl'``, and what others register."""
-DEFAULT, FOR_2D = 'fused', 'lifter_simulated'
-"""Of a video, by the least error of knee flexion on real video (docs/lift.md), and of joints in the
-image that came without those of the network in metres."""
+DEFAULT = 'fused'
+"""Of a video, by the least error of knee flexion on real video (docs/lift.md)."""
+FOR_2D = 'lifter_simulated'
+"""Of joints in the image that came without those of the network in metres."""
 
 
 class Source(Protocol):

@@ -1,5 +1,6 @@
 """The configs for exercise form: they build, fit their data, and differ in what they compare."""
 
+import json
 from inspect import signature
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
+from rpstn.checkpoints import SHIPPED
 from rpstn.data.paths import find_data
 from rpstn.form import get_skeleton
 from rpstn.simulation.squats.squat_form import SQUAT_CLASSES
@@ -27,13 +29,19 @@ def load(name: str) -> Config:
     return Config.fromfile(ROOT / f'{name}.py')
 
 
+def dataset_of(cfg: Config, part: str) -> Config:
+    """The data set of a part; of several joined, the first."""
+    dataset = cfg[f'{part}_dataloader'].dataset
+    return dataset.datasets[0] if dataset.type == 'ConcatDataset' else dataset
+
+
 def pipelines(cfg: Config) -> dict[str, list[dict]]:
-    return {part: cfg[f'{part}_dataloader'].dataset.pipeline for part in ('train', 'val', 'test')}
+    return {part: dataset_of(cfg, part).pipeline for part in ('train', 'val', 'test')}
 
 
 def skeleton_of(cfg: Config) -> tuple:
     """The skeleton and the unit of the data."""
-    metainfo = DATASETS.get(cfg.train_dataloader.dataset.type).METAINFO
+    metainfo = DATASETS.get(dataset_of(cfg, 'train').type).METAINFO
     return get_skeleton(metainfo['skeleton']), metainfo['unit']
 
 
@@ -65,7 +73,7 @@ def test_every_row_has_both_data_sets():
 def test_everything_named_exists(name):
     cfg = load(name)
     for part, pipeline in pipelines(cfg).items():
-        dataset = cfg[f'{part}_dataloader'].dataset
+        dataset = dataset_of(cfg, part)
         assert DATASETS.get(dataset.type) is not None
         for transform in [*dataset.get('prepare', []), *pipeline]:
             TRANSFORMS.build(transform)  # its arguments, too
@@ -201,7 +209,63 @@ def test_a_step_of_training_and_a_prediction(name):
     assert [sample.gt_label.item() for sample in samples] == [*range(7)]
 
 
+def test_simulated_squats_are_one_day_of_the_training_by_the_classes_of_the_real_ones():
+    cfg = load('movement_squat_feet')
+    for part in ('val', 'test'):
+        assert cfg[f'{part}_dataloader'].dataset.type == 'SkeletonFormDataset'
+    real, simulated = cfg.train_dataloader.dataset.datasets
+    assert real.type == 'SkeletonFormDataset' and simulated.type == 'SyntheticSquatDataset'
+    assert cfg.train_cfg.group == 'day' in simulated.pipeline[-1].meta_keys
+    # The mapping's names exist; those without a like are the ones that the page gives reasons for.
+    assert set(simulated.mapping.values()) <= set(simulated.metainfo.classes)
+    assert set(SQUAT_CLASSES) - simulated.mapping.keys() == {
+        'round back',
+        'warped back',
+        'upwards head',
+        'frontal knee',
+    }
+    dataset = DATASETS.build(simulated)
+    counts = dataset.class_counts()
+    assert {name for name, count in counts.items() if count} == set(simulated.mapping.values())
+    assert set(counts.values()) == {0, 10}
+    assert {dataset[index]['data_samples'].day for index in range(30)} == {'simulated'}
+    # Metres about the feet, y down, as the real ones become.
+    joints = dataset.get_data_info(0)['keypoint'][0]
+    height = np.ptp(joints[0, :, 1])
+    assert 1.2 < height < 2.1 and joints[0, 0, 1] < -1.2
+    saved = json.loads((SHIPPED / 'form_squat.json').read_text())
+    assert tuple(saved['recognizer']['test_dataloader']['dataset']['metainfo']['classes']) == (
+        simulated.metainfo.classes
+    )
+    assert saved['about']['simulated'] == len(dataset)
+
+
 # Real data.
+
+
+def test_no_simulated_squat_is_ever_tested_on(monkeypatch):
+    try:
+        find_data('squat_mediapipe19')
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    monkeypatch.syspath_prepend(str(ROOT.parent / 'tools/research/form'))
+    from fit_classifier import set_split
+
+    cfg = load('movement_squat_feet')
+    for dataset in (*cfg.train_dataloader.dataset.datasets, cfg.test_dataloader.dataset):
+        dataset.prepare = []
+    for fold in (0, None):
+        split = dict(type='leave_group_out', group='day', fold=fold)
+        set_split(cfg, None if fold is None else split)
+        days = {}
+        for part in ('train', 'test'):
+            dataset = DATASETS.build(cfg[f'{part}_dataloader'].dataset)
+            days[part] = [dataset.get_data_info(index)['day'] for index in range(len(dataset))]
+        assert days['train'].count('simulated') == 30 and 'simulated' not in days['test']
+        if fold is None:
+            assert len(days['train']) == len(days['test']) + 30 == 1193
+        else:
+            assert not set(days['train']) & set(days['test'])
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from mmpose.structures import PoseDataSample
 
 from rpstn.errors import SettingError
 from rpstn.lift import Track
+from rpstn.lift.datasets import read_tracks
 from rpstn.lift.lifter_source import LifterJoints
 from rpstn.lift.models.shipped_lifter import lift_video, load_lifter
 from rpstn.lift.models.unsupervised_lifter import WEIGHTS, UnsupervisedLifter
@@ -162,6 +163,27 @@ def test_windows_are_of_one_length_and_normal(labels):
     window = dataset[0]['inputs']
     assert window.shape == (12, 15, 2) and window.dtype == torch.float32
     assert (window[:, 0] == 0).all()
+
+
+def test_tracks_are_what_infer_saw_in_videos(tmp_path):
+    image = 100 * poses(1, 60)[0].numpy()
+    scores = np.full((60, 15), 0.9)
+    scores[30:36] = 0.1  # hardly seen: two of twenty frames at 10 a second
+    rows = np.delete(np.arange(60), [1, 2, 4])  # nobody found; none of these is looked at
+    saved = dict(
+        frame=rows,
+        time=rows / 30,
+        person=np.zeros(len(rows), int),
+        joints=SKELETON.joints,
+        fps=30.0,
+    )
+    np.savez(tmp_path / 'a.npz', keypoints=image[rows], scores=scores[rows], **saved)
+    np.savez(tmp_path / 'b.npz', keypoints=image[rows], scores=scores[rows] / 2, **saved)
+    nobody = {key: saved[key][:0] for key in ('frame', 'time', 'person')}
+    np.savez(tmp_path / 'c.npz', keypoints=image[:0], scores=scores[:0], **{**saved, **nobody})
+    (track,) = read_tracks(None, None, str(tmp_path))
+    seen = np.delete(np.arange(0, 60, 3), [10, 11])
+    assert torch.allclose(track, normalize(torch.from_numpy(image[None, seen]))[0], atol=1e-5)
 
 
 def test_half_of_the_windows_are_simulated(labels, tmp_path):

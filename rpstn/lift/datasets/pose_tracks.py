@@ -24,6 +24,7 @@ from rpstn.errors import BadSequenceError, SettingError
 from rpstn.files import is_stray
 from rpstn.skeletons import SKELETONS, map_joints
 
+from ..files import read_track
 from ..models.views import flipped, normalize
 
 _SKELETON = SKELETONS['lifter15']
@@ -39,16 +40,20 @@ _MPII = dict(
 )  # fmt: skip
 
 
-def read_tracks(penn_action: str | None, teacher: str | None) -> list[Tensor]:
+def read_tracks(
+    penn_action: str | None, teacher: str | None, videos: str | None = None
+) -> list[Tensor]:
     """Normalized joints (T, V, 2), each of one person, 10 frames a second, all joints known.
 
     Args:
         penn_action: folder of Penn Action, or its name below a data root: from each sequence the
             longest run of frames in which all joints are labelled.
         teacher: the same of labels by ``tools/research/label_by_teacher.py``.
+        videos: the same of what ``rpstn infer --save npz`` saw in videos, of one person each.
     """
     tracks = [*_penn_action(penn_action)] if penn_action else []
     tracks += _teacher(teacher) if teacher else []
+    tracks += _videos(videos) if videos else []
     normalized = [normalize(torch.from_numpy(track)[None])[0] for track in tracks]
     return [track for track in normalized if track.abs().max() < _FARTHEST]
 
@@ -71,6 +76,7 @@ class PoseTracks(Dataset):
     Args:
         penn_action: see :func:`read_tracks`.
         teacher: see :func:`read_tracks`.
+        videos: see :func:`read_tracks`.
         frames: T of a window; a shorter track ends in its last frame, repeated.
         windows: length of an epoch.
         turn: standard deviation of a turn of the image, radians.
@@ -88,6 +94,7 @@ class PoseTracks(Dataset):
         self,
         penn_action: str | None = 'penn_action',
         teacher: str | None = None,
+        videos: str | None = None,
         frames: int = 12,
         windows: int = 16000,
         turn: float = 0.05,
@@ -96,9 +103,9 @@ class PoseTracks(Dataset):
         depths: bool = True,
     ) -> None:
         self.metainfo: dict[str, Any] = dict(dataset_name='pose_tracks')
-        self.tracks = read_tracks(penn_action, teacher)
+        self.tracks = read_tracks(penn_action, teacher, videos)
         if not self.tracks:
-            raise SettingError('PoseTracks: no track in penn_action or teacher')
+            raise SettingError('PoseTracks: no track in penn_action, teacher or videos')
         self.frames, self.windows, self.turn, self.scale = frames, windows, turn, scale
         self._lengths = torch.tensor([float(len(track)) for track in self.tracks])
         self.depths = depths
@@ -160,12 +167,34 @@ def _penn_action(root: str) -> Iterator[np.ndarray]:
 
 
 def _teacher(folder: str) -> Iterator[np.ndarray]:
-    for file in sorted(Path(find_data(folder)).rglob('*.npz')):
-        if is_stray(file):
-            continue
+    for file in _archives(folder):
         with np.load(file) as labels:
-            joints = map_joints(labels['keypoints'], 'mediapipe33', _SKELETON)[::_STRIDE]
-            sure = labels['scores'][::_STRIDE].mean(1) > _SURE
-        known = sure & np.isfinite(joints).all((1, 2))
-        if known.mean() >= 0.9 and known.sum() >= _SHORTEST:
-            yield joints[known]
+            keypoints, scores = labels['keypoints'], labels['scores']
+        yield from _sure(map_joints(keypoints, 'mediapipe33', _SKELETON), scores)
+
+
+def _videos(folder: str) -> Iterator[np.ndarray]:
+    for file in _archives(folder):
+        with np.load(file) as found:
+            if not len(found['frame']):  # nobody
+                continue
+        track = read_track(file)
+        joints = map_joints(track.keypoints, track.skeleton, _SKELETON)
+        # Frames in which nobody was found are not in the file.
+        frames = track.frames - track.frames[0]
+        whole = np.full((frames[-1] + 1, *joints.shape[1:]), np.nan, np.float32)
+        scores = np.zeros((len(whole), track.scores.shape[1]))
+        whole[frames], scores[frames] = joints, track.scores
+        yield from _sure(whole, scores)
+
+
+def _archives(folder: str) -> list[Path]:
+    return [file for file in sorted(find_data(folder).rglob('*.npz')) if not is_stray(file)]
+
+
+def _sure(joints: np.ndarray, scores: np.ndarray) -> Iterator[np.ndarray]:
+    """The frames at 10 a second, if nearly all of them are sure."""
+    joints, scores = joints[::_STRIDE], scores[::_STRIDE]
+    known = (scores.mean(1) > _SURE) & np.isfinite(joints).all((1, 2))
+    if known.mean() >= 0.9 and known.sum() >= _SHORTEST:
+        yield joints[known]

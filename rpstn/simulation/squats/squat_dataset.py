@@ -5,7 +5,7 @@ T frames, V skeleton joints.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from .squat import squat_joints
 from .squat_form import SQUAT_CLASSES, SquatForm, SquatStyle, SquatTempo, random_body
 
 PARTS = ('train', 'test')
+SIMULATED = 'simulated'
+"""The day of all simulated squats."""
 
 
 @DATASETS.register_module()
@@ -34,8 +36,9 @@ class SyntheticSquatDataset(SkeletonDataset):
     :class:`JointSensor` sees it. Two data sets of the same arguments are the same, and a sequence
     does not depend on how many others there are. Sequences begin and end standing.
 
-    Groups: ``subject``, of whom none is in both parts, and ``split``, the part. Sequences are
-    made when the data set is built.
+    Groups: ``subject``, of whom none is in both parts, ``split``, the part, and ``day``, which is
+    ``'simulated'`` for all: beside recordings they are a session of their own. Sequences are made
+    when the data set is built.
 
     Args:
         num_sequences: how many.
@@ -47,6 +50,8 @@ class SyntheticSquatDataset(SkeletonDataset):
         fps: frames per second.
         sensor: arguments of :class:`JointSensor`; 8 mm noise, 5 mm bias and 3 % scale
             error by default.
+        mapping: simulated class -> the same among another data set's classes, which ``metainfo``
+            gives; classes that are not in it are left out. None: all, by their own names.
         seed: decides everything.
         kwargs: see :class:`SkeletonDataset`.
 
@@ -65,6 +70,7 @@ class SyntheticSquatDataset(SkeletonDataset):
         skeleton: str = 'cocoplus19',
         fps: float = 30.0,
         sensor: dict | None = None,
+        mapping: Mapping[str, str] | None = None,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -82,6 +88,15 @@ class SyntheticSquatDataset(SkeletonDataset):
                 raise SettingError(f'{field} must be an integer of at least {least}, got {value!r}')
         if not 1 <= fps <= 1000:
             raise SettingError(f'fps must be in [1, 1000], got {fps!r}')
+        self.mapping = dict(zip(SQUAT_CLASSES, SQUAT_CLASSES) if mapping is None else mapping)
+        classes = (kwargs.get('metainfo') or {}).get('classes') or SQUAT_CLASSES
+        if not self.mapping or not (
+            self.mapping.keys() <= set(SQUAT_CLASSES) and set(self.mapping.values()) <= set(classes)
+        ):
+            raise SettingError(
+                f'mapping must be from some of {SQUAT_CLASSES} to some of the classes '
+                f'{tuple(classes)}, got {self.mapping}'
+            )
         if 'skeleton' in (kwargs.get('metainfo') or {}):
             raise SettingError(
                 "the skeleton must be given as 'skeleton', not in 'metainfo', got "
@@ -100,17 +115,18 @@ class SyntheticSquatDataset(SkeletonDataset):
 
     def load_sequences(self) -> Iterator[SkeletonSequence]:
         people = [self._person(number) for number in range(self.num_subjects)]
+        kept = [label for label in SQUAT_CLASSES if label in self.mapping]
         for index in range(self.num_sequences):
-            turn, number = divmod(index, len(SQUAT_CLASSES))
-            subject, label = turn % self.num_subjects, SQUAT_CLASSES[number]
+            turn, number = divmod(index, len(kept))
+            subject, label = turn % self.num_subjects, kept[number]
             person = f'{self.part}_{subject:03d}'
             joints = self._joints(index, label, *people[subject])
             yield SkeletonSequence(
                 f'{person}/{label.replace(" ", "_")}/{index:05d}',
                 f'{type(self).__name__}(seed={self.seed})',
-                label,
+                self.mapping[label],
                 joints[None].astype(np.float32),
-                dict(subject=person, split=self.part),
+                dict(subject=person, split=self.part, day=SIMULATED),
             )
 
     def _rng(self, kind: int, number: int) -> np.random.Generator:

@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from rpstn.errors import SettingError
 from rpstn.form.datasets.waseda import WasedaSquatDataset
 from rpstn.simulation.squats.squat_dataset import SyntheticSquatDataset
 from rpstn.skeletons import get_skeleton, map_joints
@@ -39,6 +40,7 @@ def test_items_are_mmactions_skeleton_format():
         assert item['label'] == i % 7
         assert dataset.metainfo['classes'][i % 7] in item['frame_dir'].replace('_', ' ')
         assert item['subject'] == f'train_{i // 7:03d}' and item['split'] == 'train'
+        assert item['day'] == 'simulated'
         names.add(item['frame_dir'])
     assert len(names) == 14
 
@@ -64,6 +66,18 @@ def test_training_and_test_have_other_people():
             legs.setdefault(item['subject'], set()).add(round(float(thigh), 4))
     assert len(legs) == 20 and all(len(thighs) == 1 for thighs in legs.values())
     assert len(set.union(*legs.values())) == 20  # nobody is in both
+
+
+def test_classes_can_be_those_of_another_data_set():
+    classes = ('no depth', 'other', 'fine')
+    mapping = {'good': 'fine', 'shallowness': 'no depth'}
+    settings = dict(num_sequences=6, repetitions=(1, 1), metainfo=dict(classes=classes))
+    dataset = SyntheticSquatDataset(mapping=mapping, **settings)
+    assert dataset.metainfo['classes'] == classes and not dataset.skipped
+    assert dataset.class_counts() == {'no depth': 3, 'other': 0, 'fine': 3}
+    for wrong in ({'good': 'unheard of'}, {'excellent': 'fine'}, {}):
+        with pytest.raises(SettingError, match='mapping must be from some of'):
+            SyntheticSquatDataset(mapping=wrong, **settings)
 
 
 def test_subjects_can_be_left_out():

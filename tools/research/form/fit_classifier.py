@@ -8,8 +8,9 @@ network that answers, the temperature of its probabilities and the probability a
 which it is unsure: the least one at which `--wanted` of the answers are right. Both are tested
 likewise, on each fold with what the other folds chose. Then the network is trained on everything,
 and packed as rpstn/engine/weights/form_NAME.{pt,json}, which
-rpstn.form.classifier.FormClassifier.from_pretrained(NAME) takes. What has been trained is kept in
-the work folder: a run that was stopped goes on.
+rpstn.form.classifier.FormClassifier.from_pretrained(NAME) takes. Where the config joins data sets,
+the first is the real one; the others, which are simulated, are trained on in every fold and never
+tested on. What has been trained is kept in the work folder: a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -45,6 +46,14 @@ def load(path: str | Path, options: dict) -> Config:
     config.custom_hooks, config.visualizer, config.log_level = [], None, 'WARNING'
     fit_machine(config)
     return config
+
+
+def set_split(config: Config, split: dict | None) -> None:
+    """The same split for training and test, each its part, or none; of joined sets the first's."""
+    for part in ('train', 'test'):
+        dataset = config[f'{part}_dataloader'].dataset
+        first = dataset.datasets[0] if dataset.type == 'ConcatDataset' else dataset
+        first.split = None if split is None else dict(split, part=part)
 
 
 def train(config: Config, work_dir: Path, state: Path) -> Runner:
@@ -168,20 +177,20 @@ def main() -> None:
     work_dir.mkdir(parents=True, exist_ok=True)
     folds, groups = [], []
     for fold in range(args.folds):
-        split = dict(type='leave_group_out', group=args.group, num_folds=args.folds, fold=fold)
-        for part in ('train', 'test'):
-            config[f'{part}_dataloader'].dataset.split = dict(split, part=part)
+        set_split(
+            config, dict(type='leave_group_out', group=args.group, num_folds=args.folds, fold=fold)
+        )
         runner = train(config, work_dir, work_dir / f'fold_{fold}.pth')
         folds.append(predict(runner))
         if args.by:
             data = runner.test_dataloader.dataset
             groups += [data.get_data_info(index)[args.by] for index in range(len(data))]
         print(f'fold {fold}: {(folds[-1][0].argmax(1) == folds[-1][1]).mean():.3f}')
-    for part in ('train', 'test'):
-        config[f'{part}_dataloader'].dataset.split = None
+    set_split(config, None)
     runner = train(config, work_dir, work_dir / 'all.pth')
     metainfo = runner.test_dataloader.dataset.metainfo
     scores, labels = (np.concatenate(parts) for parts in zip(*folds))
+    simulated = len(runner.train_dataloader.dataset) - len(labels)
     temperature = fit_temperature(scores, labels)
     right = [metainfo['classes'].index(name) for name in args.right]
     calibration = dict(
@@ -208,7 +217,7 @@ def main() -> None:
             name=f'form_{args.name}',
             sha256=sha256(partial),
             bytes=partial.stat().st_size,
-            about=dict(sequences=len(labels), left_out=args.group, **figures),
+            about=dict(sequences=len(labels), simulated=simulated, left_out=args.group, **figures),
             calibration=calibration,
             recognizer=packed_config(config, metainfo),
         )

@@ -45,7 +45,8 @@ ROWS = {
 def simulated(config: Config) -> Config:
     """The config, trained on simulated squats in place of real ones."""
     for loader in (config.train_dataloader, config.test_dataloader):
-        prepare = [dict(step) for step in loader.dataset.prepare]
+        given = loader.dataset.datasets[0] if 'datasets' in loader.dataset else loader.dataset
+        prepare = [dict(step) for step in given.prepare]
         metres = {'CleanSkeleton': {'max_reach': 2.0}, 'CenterSkeleton': {'unit': 1.0}}
         for step in prepare:
             step.update(metres.get(step['type'], {}))
@@ -57,7 +58,7 @@ def simulated(config: Config) -> Config:
             part='train' if loader is config.train_dataloader else 'test',
             num_sequences=1400 if loader is config.train_dataloader else 280,
             prepare=prepare,
-            pipeline=loader.dataset.pipeline,
+            pipeline=given.pipeline,
         )
     if 'group' in config.train_cfg:  # people, in place of days
         config.train_cfg.group = 'subject'

@@ -2,8 +2,8 @@
 
 python tools/research/lifter/fit_pose_prior.py --out work_dirs/pose_prior/prior.pth
 
-from Penn Action, single images of MPII and, with --teacher, labels of videos by BlazePose; about
-five minutes on one core.
+from Penn Action, single images of MPII and, with --videos, what `rpstn infer --save npz` saw in
+videos, or with --teacher labels of videos by BlazePose; about five minutes on one core.
 """
 
 from __future__ import annotations
@@ -64,11 +64,12 @@ def main() -> int:
         '--mpii', default='mpii_poses/mpii_poses.npy', help='(default: %(default)s)'
     )
     parser.add_argument('--teacher', help="folder of a teacher's labels")
+    parser.add_argument('--videos', help='folder of joints by rpstn infer')
     parser.add_argument('--steps', type=int, default=2500, help='(default: %(default)s)')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/pose_prior/prior.pth'))
     args = parser.parse_args()
     try:
-        tracks = read_tracks(args.penn_action, args.teacher)
+        tracks = read_tracks(args.penn_action, args.teacher, args.videos)
         flow = fit(torch.cat([*tracks, read_mpii(args.mpii)]), args.steps)
     except (RPSTNError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
