@@ -18,8 +18,6 @@ model = dict(
     head=dict(
         type='RPSTNHead', num_joints=33, channels=channels, norms='none',
         relation=dict(type='JRE'),
-        # Fitted by tools/research/ablations/fit_readout.py; moves joints, makes none surer.
-        readout=dict(type='TokenRelation', keep_height=True, sharpness=60.),
         propagator=dict(
             type='ResidualJRPSP', kernel_channels=32, carry=dict(width=32, stride=2)),
         decoder=codec,

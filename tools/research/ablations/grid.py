@@ -23,9 +23,7 @@ relations = dict(
     pairwise=dict(label='pairwise displacement', relation=dict(type='PairwiseRelation'), seeds=3),
     tokens=dict(label='tokens', relation=tokens, seeds=3),
     jre_tokens=dict(
-        label='JRE, then tokens',
-        seeds=3,
-        relation=dict(type='RelationSequence', relations=[jre, tokens]),
+        label='JRE, then tokens', relation=dict(type='RelationSequence', relations=[jre, tokens])
     ),
     placed=dict(label='tokens, places fitted', relation=placed, seeds=3, fit=500, alone=True),
     held=dict(label='places fitted, then all else trained', relation=placed, fit=500),
@@ -65,6 +63,7 @@ groups = dict(
         frames=5,
         rows=dict(
             {name: row for name, row in relation_rows.items() if name not in ('held', 'unheld')},
+            none=dict(relation_rows['none'], seeds=1),  # of which nothing is trained
             shipped=dict(
                 label='JRE, then tokens, trained with the rest, 832 steps',
                 change=relation_rows['jre_tokens']['change'],
