@@ -75,7 +75,7 @@ class Row:
     hold: bool = True
     """Leave what was fitted as it is from then on."""
     alone: bool = False
-    """Train the relation alone; all else stays as it started."""
+    """Train the relation, or the readout, alone; all else stays as it started."""
 
     @property
     def name(self) -> str:
@@ -148,7 +148,7 @@ def train_row(row: Row, seed: int, folder: Path, training: Sequence[str]) -> Non
     clips = feature_cache.load_training(features, list(training))
     if row.alone:
         model.requires_grad_(False)
-        model.head.relation.requires_grad_(True)
+        (model.head.readout or model.head.relation).requires_grad_(True)
     if row.fit:
         fitted = placing(model)
         name = f'{Path(row.config).stem}-{float(fitted.sharpness.detach()):g}.npy'
