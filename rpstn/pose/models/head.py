@@ -94,7 +94,9 @@ class RPSTNHead(HeatmapHead):
             if relation is None
             else MODELS.build(dict(num_joints=num_joints, **relation))
         )
-        self.readout = readout and MODELS.build(dict(num_joints=num_joints, **readout))
+        self.readout = (
+            None if readout is None else MODELS.build(dict(num_joints=num_joints, **readout))
+        )
         self.propagator = MODELS.build(dict(num_joints=num_joints, channels=channels, **propagator))
         self.norm = nn.Identity()
         if norms != 'none':
