@@ -64,10 +64,11 @@ groups = dict(
         rows=dict(
             {name: row for name, row in relation_rows.items() if name not in ('held', 'unheld')},
             none=dict(relation_rows['none'], seeds=1),  # of which nothing is trained
-            shipped=dict(
-                label='JRE, then tokens, trained with the rest, 832 steps',
-                change=relation_rows['jre_tokens']['change'],
-                start='work_dirs/rpstn_lite/epoch_8.pth',
+            lite=dict(
+                label='JRE, tokens behind the recurrence, as in RPSTN-Lite',
+                config='configs/lite/rpstn_lite.py',
+                change={},
+                start='work_dirs/rpstn_lite/placed.pth',
                 steps=0,
             ),
             tokens_last=dict(
