@@ -1,4 +1,5 @@
-# RPSTN-Lite: from the single-frame model of single_pretrain.py, 8-frame clips.
+# RPSTN-Lite but for its readout (rpstn_lite_readout.py): from the single-frame model of
+# single_pretrain.py, 8-frame clips.
 _base_ = '../_base_/lite_schedule.py'
 
 # Propagation and relation start as the identity, so that every frame starts with that model's
@@ -9,10 +10,7 @@ model = dict(
     backbone=dict(
         encoder=dict(frozen=True),
         pretrained=dict(checkpoint=single, joints='blazepose33')),
-    head=dict(
-        # Fitted by tools/research/ablations/fit_readout.py; moves joints, makes none surer.
-        readout=dict(type='TokenRelation', keep_height=True, sharpness=60.),
-        propagator=dict(pretrained=single)))
+    head=dict(propagator=dict(pretrained=single)))
 # More, and mostly passing, occluders: other frames show what they hide.
 occluders = dict(
     type='ClipOccluders', joints='blazepose33', prob=1., most=4, limb_share=0.8, passing=0.9)
@@ -24,6 +22,5 @@ train_dataloader = dict(dataset=dict(datasets=[
 # What is new learns faster than what comes from there.
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={
     'head.relation': dict(lr_mult=4., decay_mult=0.),
-    'head.readout': dict(lr_mult=0., decay_mult=0.),  # the maps' error teaches no places
     'head.propagator.carry': dict(lr_mult=4., decay_mult=0.),
     'head.propagator.kernel': dict(lr_mult=4., decay_mult=0.)}))

@@ -1,4 +1,4 @@
 # RPSTN-Lite without any relation: propagation alone.
 _base_ = 'rpstn_lite.py'
 
-model = dict(head=dict(relation=None, readout=None))
+model = dict(head=dict(relation=None))

@@ -4,5 +4,4 @@ _base_ = 'rpstn_lite.py'
 
 model = dict(head=dict(
     relation=None,
-    readout=None,
     propagator=dict(_delete_=True, type='NoPropagator', pretrained=_base_.single)))

@@ -32,7 +32,7 @@ PARTS = {
         'head.propagator.reduce': '/propagator/reduce/',
         'head.propagator.kernel': '/propagator/kernel/',
     },
-    'R': {'head.relation': '/relation/'},
+    'R': {'head.relation': '/relation/', 'head.readout': '/readout/'},
     'Conv_d': {'head.propagator.predict': '/propagator/predict/'},
 }
 """Of the step graph: names of modules, and how names of their operators in ONNX begin."""

@@ -98,6 +98,8 @@ def run_archive(
             cannot be had. Videos that fail are in the summary.
         KeyboardInterrupt: with a line on how far it has come.
     """
+    if archive.threads is not None and archive.threads < 1:
+        raise SettingError(f'threads must be 1 or more, got {archive.threads}')
     job.check()
     import_ray()
     folder = Folder(archive.out)

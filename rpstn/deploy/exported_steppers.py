@@ -65,7 +65,7 @@ class ExportedStepper:
         self.num_joints: int = facts['num_joints']
         self.channels: int = facts['channels']
         self.precision, self.threads = precision, threads
-        # What features are between steps; heatmaps stay in float32.
+        # What features, and heatmaps behind them, are between steps; others stay in float32.
         self.carried = torch.float32
         self.files = {
             graph: stored_graph(exported, graph, self.engine, precision)
@@ -136,7 +136,7 @@ class OpenVINOStepper(ExportedStepper):
     What is not in integers is in bfloat16, unless float32 is asked for or the processor has no
     bfloat16. Features enter and leave the graph, and are kept between steps, in that type and
     channels-last, as it has them inside: that spares conversions of C h w numbers in every frame.
-    For one person the step is compiled for a batch of 1, which is faster; for more, on their first
+    Behind them are, with a readout, the heatmaps that are carried on. For one person the step is compiled for a batch of 1, which is faster; for more, on their first
     frames, for any batch.
 
     Args:

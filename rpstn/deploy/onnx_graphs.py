@@ -205,19 +205,33 @@ def _standard(
             )
 
 
-def _declare(proto: ModelProto, inputs: dict[str, Tensor]) -> None:
-    """Give a graph the inputs, float32, that it leaves unused, as NoPropagator leaves the states.
+def _declare(
+    proto: ModelProto, inputs: dict[str, Tensor], outputs: Sequence[tuple[str, Sequence[int]]]
+) -> None:
+    """Give a graph all of its inputs in their order, and its outputs their sizes, in place.
 
-    The exporter drops them; so all models' graphs are fed alike.
+    The exporter drops inputs that are not used, as NoPropagator leaves the states and a head with
+    a readout the heatmaps; so all models' graphs are fed alike. And it does not know the size of
+    what some operators give.
+
+    Args:
+        inputs: an example of each, float32 where it was dropped.
+        outputs: their sizes behind the batch; others stay as they are.
     """
     from onnx import TensorProto, helper
 
-    there = {value.name for value in proto.graph.input}
+    there = {value.name: value for value in proto.graph.input}
     for name, tensor in inputs.items():
         if name not in there:
             shape = ['batch', *tensor.shape[1:]]
-            value = helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-            proto.graph.input.append(value)
+            there[name] = helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+    ordered = [there[name] for name in inputs]
+    del proto.graph.input[:]
+    proto.graph.input.extend(ordered)
+    given = {value.name: value for value in proto.graph.output}
+    for name, sizes in outputs:
+        for dimension, size in zip(given[name].type.tensor_type.shape.dim[1:], sizes):
+            dimension.dim_value = size
 
 
 def for_one(proto: ModelProto) -> None:
@@ -281,9 +295,9 @@ def trace(model: VideoPoseEstimator, name: str, clip_len: int = 5) -> ModelProto
     # Two, as a batch of one could be taken for a constant.
     batch = (2, clip_len) if name == 'clip' else (2,)
     example: tuple[Tensor, ...] = (torch.zeros(*batch, 3, height, width, dtype=torch.uint8),)
+    states = [(maps, *size) for maps in (model.head.num_joints, model.head.state_channels)]
     if name == 'step':
-        states = (model.head.num_joints, model.head.state_channels)
-        example += tuple(torch.zeros(2, maps, *size) for maps in states)
+        example += tuple(torch.zeros(2, *shape) for shape in states)
     inputs, outputs = GRAPHS[name]
     if name != 'clip' and graph.world is not None:
         outputs = (*outputs, WORLD)
@@ -306,7 +320,8 @@ def trace(model: VideoPoseEstimator, name: str, clip_len: int = 5) -> ModelProto
     proto = onnx.load_from_string(buffer.getvalue())
     if any(node.op_type == DYNAMIC_CONV for node in proto.graph.node):
         _standard(proto, channels, model.head.propagator.kernel_size(size), size)
-    _declare(proto, dict(zip(inputs, example)))
+    known = [] if name == 'clip' else list(zip(GRAPHS[name][1], states))
+    _declare(proto, dict(zip(inputs, example)), known)
     convolve_apart(proto)
     onnx.checker.check_model(proto, full_check=True)
     return proto

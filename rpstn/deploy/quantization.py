@@ -20,7 +20,15 @@ from rpstn.pose.streaming.streaming import Stepper
 
 # Over K maps, or beside them, and where a ResNet's stages project their input: little time, and
 # their errors go straight into the answer, or into all that the stage adds to.
-_KEPT_IN_FLOAT = ('/relation/', '/predict', '/heatmaps', '/carry/', '/downsample/', '/world/')
+_KEPT_IN_FLOAT = (
+    '/relation/',
+    '/readout/',
+    '/predict',
+    '/heatmaps',
+    '/carry/',
+    '/downsample/',
+    '/world/',
+)
 # Pixels per cell from which on the layers of an image network are integers. In finer maps there
 # are more values than weights: integers save no time there, and their errors go through all others
 # or, behind the last deconvolutions, straight into the answer.

@@ -152,6 +152,9 @@ def test_form_classes_have_their_row_and_their_limits(assessment):
         'in 74 %',
     )
     assert all(one in limits for one in said)
+    real = {key: value for key, value in about.items() if key != 'simulated'}  # as of others
+    page = render(replace(assessment, forms=replace(forms, about=real)), {}, [])
+    assert '1,163 squats filmed by others. Of' in page and 'simulated ones' not in page
     assert 'nothing here speaks of a round or hollow back' in limits
     assert 'Form class' not in render(replace(assessment, forms=None), {}, [])
 

@@ -97,5 +97,7 @@ def test_what_is_planned_without_any_worker(slow_job, tmp_path):
     assert (out / 'one.txt').read_text() == 'input and result'
     with pytest.raises(SettingError, match='--out must be a folder'):
         run(Archive([f'{out}/one.txt'], str(out / 'two.txt'), 1))
+    with pytest.raises(SettingError, match='threads must be 1 or more, got 0'):
+        run(Archive([f'{out}/two.txt'], str(out), 1, threads=0))
     summary = run(Archive([], str(out), 1))
     assert summary.videos == 0 and Path(out / 'manifest.parquet').exists()

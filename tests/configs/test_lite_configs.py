@@ -105,7 +105,7 @@ def without_weights(cfg: Config) -> Config:
 
 def test_size_and_cost_of_one_streamed_frame():
     image, costs = torch.zeros(1, 3, 256, 256), {}
-    for name in ('rpstn_lite', 'single_lite'):
+    for name in ('rpstn_lite_readout', 'single_lite'):
         model = MODELS.build(without_weights(load(name)).model).eval()
         with torch.no_grad():
             state = model.head.start(*model.backbone.start(image))
@@ -118,7 +118,7 @@ def test_size_and_cost_of_one_streamed_frame():
         assert 3.5e8 < multiply_adds(model.backbone.encoder, image) < 4.5e8
     # By hand: the last layer alone, and S's first two convolutions with their narrower maps.
     assert costs['single_lite'] == 64 * 33 * 64 * 64
-    assert 97 * 32 * 64 * 64 + 32 * 32 * 9 * 62 * 62 < costs['rpstn_lite'] < 1.2e8
+    assert 97 * 32 * 64 * 64 + 32 * 32 * 9 * 62 * 62 < costs['rpstn_lite_readout'] < 1.2e8
 
 
 def test_one_network_gives_features_and_heatmaps():
@@ -326,8 +326,7 @@ def test_the_teachers_clips_are_in_one_part_alone():
 def test_the_twin_differs_in_relation_and_propagation_alone():
     ours, twin = (load(name).to_dict() for name in ('rpstn_lite', 'single_lite'))
     start = ours['model']['backbone']['pretrained']['checkpoint']
-    for part in ('relation', 'readout'):
-        assert twin['model']['head'].pop(part) is None and ours['model']['head'].pop(part)
+    assert twin['model']['head'].pop('relation') is None and ours['model']['head'].pop('relation')
     assert ours['model']['head'].pop('propagator').pop('pretrained') == start
     assert twin['model']['head'].pop('propagator') == dict(type='NoPropagator', pretrained=start)
     assert ours == twin
@@ -344,11 +343,16 @@ def test_the_twin_differs_in_relation_and_propagation_alone():
     assert theirs['head']['decoder'] == ours['head']['decoder']
 
 
-def test_without_jre_differs_in_relations_alone():
+def test_without_jre_differs_in_jre_alone():
     ours, without = (load(name).to_dict() for name in ('rpstn_lite', 'rpstn_lite_no_jre'))
-    for part in ('relation', 'readout'):
-        assert without['model']['head'].pop(part) is None and ours['model']['head'].pop(part)
+    assert ours['model']['head'].pop('relation') and not without['model']['head'].pop('relation')
     assert ours == without
+
+
+def test_what_ships_differs_in_its_readout_alone():
+    ships, trained = (load(name).to_dict() for name in ('rpstn_lite_readout', 'rpstn_lite'))
+    assert ships['model']['head'].pop('readout')['type'] == 'TokenRelation'
+    assert ships == trained and 'readout' not in trained['model']['head']
 
 
 def check_start(single: Config, ours: Config, folder: Path) -> torch.nn.Module:
@@ -370,6 +374,7 @@ def check_start(single: Config, ours: Config, folder: Path) -> torch.nn.Module:
 
 STARTS = {
     'rpstn_lite': 'single_pretrain',
+    'rpstn_lite_readout': 'single_pretrain',
     'rpstn_lite_no_jre': 'single_pretrain',
     'single_lite': 'single_pretrain',
     'rpstn_resnet18': 'single_pretrain_resnet18',

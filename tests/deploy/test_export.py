@@ -193,7 +193,7 @@ def test_the_parts_of_lite_are_exported_for_any_batch(batch):
 @pytest.fixture(scope='module')
 def lite(tmp_path_factory):
     """RPSTN-Lite with random weights that let an image come through, none of its parts idle."""
-    config = Config.fromfile(ROOT / 'configs/lite/rpstn_lite.py')
+    config = Config.fromfile(ROOT / 'configs/lite/rpstn_lite_readout.py')
     config.model.backbone.pretrained = config.model.head.propagator.pretrained = None
     config.model.backbone.encoder.backbone.init_cfg = None
     torch.manual_seed(0)
@@ -237,6 +237,11 @@ def test_lite_is_exported_whole_for_any_batch(lite, batch):
     wanted = expected(model, clips)
     assert wanted.shape == (batch, 3, 33, 64, 64) and wanted[:, 1:].std() > 1e-3
     start, step = (session(exported.file(graph)) for graph in ('start', 'step'))
+    # In their order, though the readout leaves the heatmaps unused, and of known sizes.
+    assert [value.name for value in step.get_inputs()] == list(GRAPHS['step'][0])
+    for graph in (start, step):
+        sizes = [value.shape[1:] for value in graph.get_outputs()[:2]]
+        assert sizes == [[33, 64, 64], [64 + 33, 64, 64]]
     state = start.run(None, dict(crops=clips[:, 0].numpy()))
     found = [state[0]]
     for t in (1, 2):

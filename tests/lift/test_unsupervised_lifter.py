@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData
 from mmpose.registry import DATASETS, METRICS, MODELS
 from mmpose.structures import PoseDataSample
 
-from rpstn.errors import SettingError
+from rpstn.errors import RPSTNError, SettingError
 from rpstn.lift import Track
 from rpstn.lift.datasets import read_tracks
 from rpstn.lift.lifter_source import LifterJoints
@@ -184,6 +184,16 @@ def test_tracks_are_what_infer_saw_in_videos(tmp_path):
     (track,) = read_tracks(None, None, str(tmp_path))
     seen = np.delete(np.arange(0, 60, 3), [10, 11])
     assert torch.allclose(track, normalize(torch.from_numpy(image[None, seen]))[0], atol=1e-5)
+    # Of a video of 60 frames a second every sixth.
+    twice = {**saved, 'time': rows / 60, 'fps': 60.0}
+    np.savez(tmp_path / 'a.npz', keypoints=image[rows], scores=scores[rows], **twice)
+    (track,) = read_tracks(None, None, str(tmp_path))
+    assert torch.allclose(
+        track, normalize(torch.from_numpy(image[None, np.delete(np.arange(0, 60, 6), 5)]))[0]
+    )
+    np.savez(tmp_path / 'stray.npz', other=np.zeros(3))
+    with pytest.raises(RPSTNError, match='stray.npz'):
+        read_tracks(None, None, str(tmp_path))
 
 
 def test_half_of_the_windows_are_simulated(labels, tmp_path):

@@ -1,6 +1,7 @@
-"""Pack a trained model to be shipped with the package.
+r"""Pack a trained model to be shipped with the package.
 
-python tools/research/pack_lite.py configs/lite/rpstn_lite.py work_dirs/rpstn_lite/epoch_8.pth
+python tools/research/pack_lite.py configs/lite/rpstn_lite_readout.py \
+    work_dirs/rpstn_lite/placed.pth
 
 writes rpstn/engine/weights/lite.pt, which loads safely, and lite.json with its config and sha256;
 rpstn.engine.shipped.from_pretrained('lite') loads them.

@@ -28,6 +28,7 @@ from ..files import read_track
 from ..models.views import flipped, normalize
 
 _SKELETON = SKELETONS['lifter15']
+_RATE = 10.0  # frames a second
 _STRIDE = 3  # of 30 frames a second
 _SHORTEST = 4  # frames
 _FARTHEST = 4.0  # trunks from the pelvis: beyond, labels are wrong
@@ -176,7 +177,7 @@ def _teacher(folder: str) -> Iterator[np.ndarray]:
 def _videos(folder: str) -> Iterator[np.ndarray]:
     for file in _archives(folder):
         with np.load(file) as found:
-            if not len(found['frame']):  # nobody
+            if 'frame' in found and not len(found['frame']):  # nobody
                 continue
         track = read_track(file)
         joints = map_joints(track.keypoints, track.skeleton, _SKELETON)
@@ -185,16 +186,17 @@ def _videos(folder: str) -> Iterator[np.ndarray]:
         whole = np.full((frames[-1] + 1, *joints.shape[1:]), np.nan, np.float32)
         scores = np.zeros((len(whole), track.scores.shape[1]))
         whole[frames], scores[frames] = joints, track.scores
-        yield from _sure(whole, scores)
+        apart = np.ptp(track.times) / max(frames[-1], 1)  # seconds from frame to frame
+        yield from _sure(whole, scores, max(1, round(1 / (apart * _RATE))) if apart else 1)
 
 
 def _archives(folder: str) -> list[Path]:
     return [file for file in sorted(find_data(folder).rglob('*.npz')) if not is_stray(file)]
 
 
-def _sure(joints: np.ndarray, scores: np.ndarray) -> Iterator[np.ndarray]:
+def _sure(joints: np.ndarray, scores: np.ndarray, stride: int = _STRIDE) -> Iterator[np.ndarray]:
     """The frames at 10 a second, if nearly all of them are sure."""
-    joints, scores = joints[::_STRIDE], scores[::_STRIDE]
+    joints, scores = joints[::stride], scores[::stride]
     known = (scores.mean(1) > _SURE) & np.isfinite(joints).all((1, 2))
     if known.mean() >= 0.9 and known.sum() >= _SHORTEST:
         yield joints[known]

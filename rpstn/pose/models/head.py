@@ -141,7 +141,7 @@ class RPSTNHead(HeatmapHead):
         """The state after the next frames.
 
         Args:
-            heatmaps: M'_t, (B, K, h, w).
+            heatmaps: M'_t, (B, K, h, w); not looked at with a readout.
             features: f_t, (B, C, h, w); of both what :meth:`start` or this gave.
             encoded: F(I_{t+1}), (B, C, h, w).
 

@@ -2,7 +2,7 @@
 
 A relation takes heatmaps and gives heatmaps of the same shape, and one that looks at more names it:
 ``takes`` is a tuple of keywords of its ``forward``, of ``'features'``, those of the frame, and
-``'last'``, the last frame's heatmaps as the head gave them out. A module without it, PyTorch's
+``'last'``, the last frame's heatmaps as the head carries them on. A module without it, PyTorch's
 ``nn.Identity`` or ``nn.Conv2d`` among them, is called with the heatmaps alone.
 
 Shapes: B maps, K joints, C channels, (h, w) heatmap cells.

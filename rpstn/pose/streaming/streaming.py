@@ -53,9 +53,9 @@ __all__ = ['Stepper', 'StreamingRPSTN', 'TorchStepper']
 class StreamingRPSTN:
     """Poses of people in one or several live videos, frame by frame.
 
-    Of each person the last heatmaps and features are kept, (K + C) h w numbers, and nothing else,
-    so it runs for ever in constant memory. The initializer P sees a person's first frame, the
-    frames after the track was lost, and every N-th frame where that is asked for; all other
+    Of each person the last heatmaps and features are kept, (K + C) h w numbers, or (2 K + C) with a
+    readout, and nothing else, so it runs for ever in constant memory. The initializer P sees a
+    person's first frame, the frames after the track was lost, and every N-th frame where that is asked for; all other
     frames take one pass of the encoder F and one step of the recurrence. Everybody in every
     stream goes through the network in one batch. There is no flip test.
 

@@ -90,8 +90,8 @@ class SyntheticSquatDataset(SkeletonDataset):
             raise SettingError(f'fps must be in [1, 1000], got {fps!r}')
         self.mapping = dict(zip(SQUAT_CLASSES, SQUAT_CLASSES) if mapping is None else mapping)
         classes = (kwargs.get('metainfo') or {}).get('classes') or SQUAT_CLASSES
-        if not self.mapping or not (
-            self.mapping.keys() <= set(SQUAT_CLASSES) and set(self.mapping.values()) <= set(classes)
+        if mapping is not None and not (
+            set() < {*self.mapping} <= {*SQUAT_CLASSES} and {*self.mapping.values()} <= {*classes}
         ):
             raise SettingError(
                 f'mapping must be from some of {SQUAT_CLASSES} to some of the classes '

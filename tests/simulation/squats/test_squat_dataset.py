@@ -78,6 +78,9 @@ def test_classes_can_be_those_of_another_data_set():
     for wrong in ({'good': 'unheard of'}, {'excellent': 'fine'}, {}):
         with pytest.raises(SettingError, match='mapping must be from some of'):
             SyntheticSquatDataset(mapping=wrong, **settings)
+    # Without one the classes asked for are all there is of them, as in any data set.
+    some = SyntheticSquatDataset(num_sequences=7, metainfo=dict(classes=('good', 'shallowness')))
+    assert len(some) == 2
 
 
 def test_subjects_can_be_left_out():

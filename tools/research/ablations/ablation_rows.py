@@ -26,7 +26,7 @@ from rpstn.files import replacing
 
 import feature_cache
 from head_training import answer, own_weights, start_model, train_head
-from place_fitting import fit_places, peaks_of, placing
+from place_fitting import fit_places, peaks_of
 
 CURVE = dict(part='val-occluded', most=8)
 """What a learning curve is of: the first frames of each video."""
@@ -150,7 +150,7 @@ def train_row(row: Row, seed: int, folder: Path, training: Sequence[str]) -> Non
         model.requires_grad_(False)
         (model.head.readout or model.head.relation).requires_grad_(True)
     if row.fit:
-        fitted = placing(model)
+        fitted = model.head.readout or model.head.relation
         name = f'{Path(row.config).stem}-{float(fitted.sharpness.detach()):g}.npy'
         peaks = peaks_of(model.eval(), fitted, clips, folder / 'peaks' / name)
         fit_places(fitted, peaks, clips, model.head.decoder, row.fit, seed=seed)

@@ -66,7 +66,7 @@ groups = dict(
             none=dict(relation_rows['none'], seeds=1),  # of which nothing is trained
             lite=dict(
                 label='JRE, tokens behind the recurrence, as in RPSTN-Lite',
-                config='configs/lite/rpstn_lite.py',
+                config='configs/lite/rpstn_lite_readout.py',
                 change={},
                 start='work_dirs/rpstn_lite/placed.pth',
                 steps=0,

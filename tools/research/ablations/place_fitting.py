@@ -19,7 +19,6 @@ import torch.nn.functional as F
 from mmpose.codecs.base import BaseKeypointCodec
 from torch import Tensor, nn
 
-from rpstn.errors import SettingError
 from rpstn.files import replacing
 from rpstn.pose.models.token_relation import TokenRelation
 
@@ -27,18 +26,6 @@ from feature_cache import TrainingClips, as_floats
 from head_training import heatmaps_of
 
 _RATE = 1e-3
-
-
-def placing(model: nn.Module) -> TokenRelation:
-    """The relation or the readout of a model, whichever is a TokenRelation.
-
-    Raises:
-        SettingError: neither is.
-    """
-    for part in (model.head.relation, model.head.readout):
-        if isinstance(part, TokenRelation):
-            return part
-    raise SettingError('only a TokenRelation is taught places: the head has none')
 
 
 @torch.no_grad()

@@ -349,7 +349,9 @@ def test_the_readout_alone_is_fitted(tiny, tmp_path, monkeypatch, capsys):
     fitted = torch.load(tmp_path / 'out.pth', weights_only=True)['state_dict']
     assert float(fitted['head.readout.scale'].min()) == 1
     assert all(torch.equal(fitted[key], value) for key, value in trained.items())
-    assert fit(tiny) == 1 and 'the head has none' in capsys.readouterr().err
+    assert fit(tiny) == 1 and 'readout must be a TokenRelation' in capsys.readouterr().err
+    torch.save(dict(state_dict=fitted), tmp_path / 'trained.pth')
+    assert fit(tmp_path / 'with.py') == 1 and 'fitted already' in capsys.readouterr().err
 
 
 @pytest.mark.slow
