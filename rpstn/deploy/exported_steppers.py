@@ -136,8 +136,8 @@ class OpenVINOStepper(ExportedStepper):
     What is not in integers is in bfloat16, unless float32 is asked for or the processor has no
     bfloat16. Features enter and leave the graph, and are kept between steps, in that type and
     channels-last, as it has them inside: that spares conversions of C h w numbers in every frame.
-    Behind them are, with a readout, the heatmaps that are carried on. For one person the step is compiled for a batch of 1, which is faster; for more, on their first
-    frames, for any batch.
+    Behind them are, with a readout, the heatmaps that are carried on. For one person the step is
+    compiled for a batch of 1, which is faster; for more, on their first frames, for any batch.
 
     Args:
         exported, precision, threads: see :class:`ExportedStepper`.

@@ -55,9 +55,9 @@ class StreamingRPSTN:
 
     Of each person the last heatmaps and features are kept, (K + C) h w numbers, or (2 K + C) with a
     readout, and nothing else, so it runs for ever in constant memory. The initializer P sees a
-    person's first frame, the frames after the track was lost, and every N-th frame where that is asked for; all other
-    frames take one pass of the encoder F and one step of the recurrence. Everybody in every
-    stream goes through the network in one batch. There is no flip test.
+    person's first frame, the frames after the track was lost, and every N-th frame where that is
+    asked for; all other frames take one pass of the encoder F and one step of the recurrence.
+    Everybody in every stream goes through the network in one batch. There is no flip test.
 
     A person is lost when hardly any joint is certain (:class:`FollowedBox`). P then looks at the
     same place again, and after that wherever the finder says, until somebody is found, who keeps
