@@ -1,13 +1,13 @@
 """Measure `rpstn infer --workers` beside a plain loop, and plan an archive with the figures.
 
-    python tools/research/cluster/measure_archive.py --out docs/archives.md
+    python tools/research/cluster/measure_archive.py --videos 48 --out docs/archives.md
 
 In one run, on copies of one video: the plain loop (`rpstn infer`, one video after the other, the
 model loaded before), archives by one and by two workers, and the plain loop again; all with engines
 of one thread. The loop's two figures tell how steady the machine was. Rates are those between the
 end of the first and the last video of each process, so that loading is told apart. Then the
 manifest: a hundred thousand rows, written and folded. Meant for a quiet machine with two cores; it
-takes about three minutes there.
+takes about four minutes there.
 """
 
 from __future__ import annotations

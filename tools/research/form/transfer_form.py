@@ -2,7 +2,7 @@
 
     python tools/research/form/transfer_form.py
 
-Two networks, the paper's distance matrices (all limbs of one length) and ours, each
+Two classifiers, the paper's distance matrices (all limbs of one length) and ours, each
 
 - trained on simulated squats of the Waseda classes and asked about real ones: of the forms that
   both sets name (see MAPPING), of people it never saw; chance is the share of the most frequent;
@@ -31,6 +31,8 @@ from fit_classifier import load, predict, train
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
 # Waseda's class -> the real set's classes that show the same
+# Both right forms are a good one's like here: asked is whether right is told from wrong. What ours is
+# trained on has to be one of them, see configs/movement_squat_feet.py.
 MAPPING = {
     'good': ('olympic squat', 'powerlifting squat'),
     'inward knee': ('knees caving',),
