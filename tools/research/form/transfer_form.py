@@ -31,8 +31,8 @@ from fit_classifier import load, predict, train
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
 # Waseda's class -> the real set's classes that show the same
-# Both right forms are a good one's like here: asked is whether right is told from wrong. What ours is
-# trained on has to be one of them, see configs/movement_squat_feet.py.
+# Both right forms are a good one's like here, where right is to be told from wrong; what is trained
+# on has to be called one of them, see configs/movement_squat_feet.py.
 MAPPING = {
     'good': ('olympic squat', 'powerlifting squat'),
     'inward knee': ('knees caving',),
