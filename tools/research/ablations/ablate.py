@@ -6,7 +6,7 @@ caches what the frozen encoder of configs/lite/rpstn_lite.py makes of JHMDB's cl
 occluded to train on, whole with and without occluders to measure on; trains the rows of grid.py
 on it, every row of a group with the same budget; and writes docs/ablations.md. Whatever is done
 is kept in the work folder, so that a run that was stopped goes on where it was; the page tells of
-what is there. Needs the checkpoints of docs/training_lite.md, steps 1 to 6.
+what is there. Needs the checkpoints of docs/training_lite.md, steps 1 to 7.
 
     --only single relation/tokens      these groups or rows alone
     --whole relation/none relation/tokens

@@ -6,8 +6,10 @@ Shapes: N frames, K joints.
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import json
+import operator
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -86,6 +88,10 @@ class Row:
         """The config with the change."""
         config = Config.fromfile(self.config)
         config.merge_from_dict(copy.deepcopy(self.change))  # it takes _delete_ out of them
+        for path in self.change:  # but where there was nothing to delete
+            node = functools.reduce(operator.getitem, path.split('.'), config)
+            if isinstance(node, dict):
+                node.pop('_delete_', None)
         return config
 
     def fingerprint(self) -> str:

@@ -227,6 +227,8 @@ def test_the_grid_s_rows_are_read_and_chosen():
     assert gate.read().model.head.propagator.carry is False
     tokens = next(row for row in rows if row.name == 'single/tokens')
     assert tokens.read().model.head.relation == dict(type='TokenRelation')
+    behind = next(row for row in rows if row.name == 'relation/placed_readout')
+    assert '_delete_' not in behind.read().model.head.readout
     assert tokens.fingerprint() == tokens.fingerprint() != gate.fingerprint()
     assert [row.name for row in read_grid(grid, ['single/jre'])] == ['single/jre']
     with pytest.raises(SettingError, match='single/nothing'):
