@@ -7,6 +7,7 @@ import shutil
 import socket
 import tempfile
 import time
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -102,8 +103,9 @@ class Worker:
     def do(self, task: Task) -> Answer:
         """Look at one video; what is wrong with it is in the answer."""
         began = time.perf_counter()
-        scratch = Path(tempfile.mkdtemp(dir=self._scratch))
+        scratch = self._scratch / uuid.uuid4().hex
         try:
+            scratch.mkdir(parents=True)
             answer = self._do(task, scratch)
         except Exception as error:  # one video must not end an archive, whatever it is
             said = one_line(error)
@@ -185,5 +187,10 @@ def _own_scratch() -> tuple[Path, FolderLock]:
         except (LockedError, OSError):  # in use, or another user's
             continue
         shutil.rmtree(folder, ignore_errors=True)
-    own = Path(tempfile.mkdtemp(prefix=_SCRATCH))
-    return own, FolderLock(own, '')
+    # It has its name once it is locked: a worker that starts now would take it for a dead one's.
+    hidden = Path(tempfile.mkdtemp(prefix=f'.{_SCRATCH}'))
+    lock = FolderLock(hidden, '')
+    own = hidden.with_name(hidden.name[1:])
+    hidden.rename(own)
+    lock.path = own / lock.path.name
+    return own, lock

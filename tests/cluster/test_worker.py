@@ -1,6 +1,9 @@
 """One worker and one video, without Ray: copies, names, what is replaced, what is refused."""
 
 import json
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -41,6 +44,21 @@ def test_a_copy_is_looked_at_and_gone_after(worker, web, tmp_path):
     assert answer.row['error'] == f'{address}/bad.mp4?key=***: cannot be read'
     assert answer.row['state'] == 'failed'
     assert [path.name for path in worker._scratch.iterdir()] == ['.lock']
+
+
+def test_workers_that_start_together_leave_each_other_s_copies_alone(tmp_path):
+    """Each clears what dead ones left, of which one that has only just begun is none."""
+    dead = tmp_path / 'rpstn-worker-dead'
+    dead.mkdir()
+    start = 'from rpstn.cluster.worker import _own_scratch'
+    loop = 'for _ in range(100): own, lock = _own_scratch(); assert own.is_dir(); lock.release()'
+    environment = dict(os.environ, TMPDIR=str(tmp_path))
+    running = [
+        subprocess.Popen([sys.executable, '-c', f'{start}\n{loop}'], env=environment)
+        for _ in range(3)
+    ]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    assert not dead.exists()
 
 
 def test_another_video_is_not_taken_for_the_one_that_was_done(worker, tmp_path):
