@@ -80,6 +80,13 @@ class FormReader:
         return slice(first, last + 1)
 
 
+def _percent(probability: float) -> str:
+    """Never 0 or 100: nothing is as sure as that."""
+    if 0.01 <= probability <= 0.99:
+        return f'{100 * probability:.0f} %'
+    return 'under 1 %' if probability < 0.01 else 'above 99 %'
+
+
 def in_words(form: FormPrediction | None) -> str:
     """A class as readers see it.
 
@@ -90,14 +97,16 @@ def in_words(form: FormPrediction | None) -> str:
     >>> hidden = ('heels lifting',)
     >>> in_words(FormPrediction({'good': 0.2, 'heels lifting': 0.8}, 0.5, unseen=hidden))
     'unsure (most likely heels lifting, 80 %, not seen from here)'
+    >>> in_words(FormPrediction({'good': 0.003, 'no depth': 0.997}, 0.6, ('good',)))
+    'no depth (above 99 %); right form: under 1 %'
     """
     if form is None:
         return 'not asked'
-    percent = f'{100 * form.probability:.0f} %'
+    percent = _percent(form.probability)
     unseen = ', not seen from here' if form.best in form.unseen else ''
     known = form.label == form.best
     said = f'({percent})' if known else f'(most likely {form.best}, {percent}{unseen})'
     said = f'{form.best if known else form.label} {said}'
     if form.right is None:
         return said
-    return f'{said}; right form: {100 * form.right:.0f} %'
+    return f'{said}; right form: {_percent(form.right)}'
