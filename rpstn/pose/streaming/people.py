@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rpstn.results import PersonResult
 
+from ..appearance import Appearance
 from ..bodies import Place, middle_of
 from ..crops import Crop
 from ..finders import FoundPerson, PersonFinder
@@ -48,6 +49,8 @@ class FollowedPerson:
     """Whether the person was seen in the last frame."""
     retry: bool = False
     """Whether P is to look where the follower is next."""
+    appearance: Appearance = field(default_factory=Appearance)
+    """What the person looks like, as far as joints tell where the trunk is."""
 
     def found(
         self,

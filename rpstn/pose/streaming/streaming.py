@@ -45,6 +45,7 @@ from ..models.estimator import VideoPoseEstimator
 from ..world import world_of
 from .checks import check_found, check_frame, check_options, check_place
 from .people import Boxes, FollowedPerson, Stream, Task, by_number, cut_crops, together
+from .recognition import found_again, look_at_trunk
 from .steppers import Stepper, TorchStepper, meta_of
 
 __all__ = ['Stepper', 'StreamingRPSTN', 'TorchStepper']
@@ -227,7 +228,10 @@ class StreamingRPSTN:
             if given.get(number) is not None:
                 continue
             if person.state is not None:
-                tasks.append(Task(person, image, self._followed(person, size_of(image))))
+                tasks.append(
+                    found_again(person, stream, self.finder, image, name)
+                    or Task(person, image, self._followed(person, size_of(image)))
+                )
             elif person.retry:
                 tasks.append(Task(person, image, person.follower.current(size_of(image))))
         if stream.index % self.find_every == 0:
@@ -319,6 +323,8 @@ class StreamingRPSTN:
             lost = task.person.found(
                 task, joints, scores, heatmaps[i : i + 1], features[i : i + 1], start
             )
+            if self._parts is not None and not lost:
+                look_at_trunk(task, joints, scores >= self.min_score, self._parts)
             state = 'lost' if lost else 'started' if start else 'tracked'
             # In double precision, so that they are the same after a way through text.
             task.result = PersonResult(

@@ -215,6 +215,54 @@ def test_several_people_are_followed_each_by_the_own_angle(build, show):
     assert recorder.calls == ['start'] * 2 + ['step'] * 7
 
 
+BROWN, GREEN = (30, 40, 80), (40, 70, 30)
+
+
+def dressed(image: np.ndarray, joints: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
+    """The image with a trunk of a colour below the dots, hips to shoulders."""
+    behind = np.zeros_like(image)
+    cv2.fillConvexPoly(behind, np.round(joints[[0, 1, 3, 2]]).astype(np.int32), color)
+    return np.where(image.max(-1, keepdims=True) > 60, image, behind)
+
+
+@pytest.mark.parametrize('same', [False, True], ids=['other clothes', 'same clothes'])
+def test_who_was_passed_is_told_from_the_passer_by_clothes(build, show, same):
+    standing, clothes = person(0, (80, 120), 1.3), BROWN if same else GREEN
+    finder = Seen(seen(standing))
+    finder.any_frame = True
+    stream, recorder = build(finder=finder)
+    for t in range(24):
+        passer = standing + (9 * (t - 3), 0)
+        if t < 4:
+            image = dressed(show(standing), standing, BROWN)
+        elif t < 16:  # the one behind is hidden
+            image = dressed(show(passer), passer, clothes)
+        else:
+            image = dressed(show(standing, passer), standing, BROWN)
+            image = dressed(image, passer, clothes)
+            finder.people = [seen(passer), seen(standing)]
+        (found,) = stream.step(image).people
+        assert found.id == 0 and not found.lost
+        if t == 15:
+            np.testing.assert_allclose(found.keypoints, passer, atol=1)
+    # Of the same clothes nothing tells.
+    np.testing.assert_allclose(found.keypoints, passer if same else standing, atol=1)
+    assert recorder.calls.count('start') == (2 if same else 4)
+
+
+def test_clothes_do_not_take_another_who_is_followed(build, show):
+    left, right = person(0, (80, 120), 1.3), person(0, (200, 120), 1.3)
+    finder = Seen(seen(left), seen(right))
+    finder.any_frame = True
+    stream, recorder = build(finder=finder, max_people=2)
+    for t in range(16):  # the left one changes into what the right one wears, out of the light
+        image = dressed(show(left, right), left, BROWN if t < 4 else GREEN)
+        found = stream.step(dressed(image, right, BROWN)).people
+        assert [one.id for one in found] == [0, 1]
+        np.testing.assert_allclose([one.keypoints for one in found], [left, right], atol=1)
+    assert recorder.calls.count('start') == 2
+
+
 def test_two_who_come_upon_one_person_become_one(build, show):
     joints = person(40)
     stream, _ = build()

@@ -1,0 +1,75 @@
+"""Whether who is followed is still the same person, by the colours of the trunk; and who is.
+
+Shapes: K joints, (H, W) image pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+
+import numpy as np
+
+from rpstn.video.readers import size_of
+
+from ..appearance import colours_of, trunk_of_body, trunk_of_joints
+from ..bodies import Body, BodyJoints, box_of, box_of_body
+from ..boxes import overlap
+from ..finders import PersonFinder
+from .people import FollowedPerson, Stream, Task
+
+ELSEWHERE = 0.5
+"""Radii from the body that is followed to another one, at least."""
+
+
+def look_at_trunk(task: Task, keypoints: np.ndarray, sure: np.ndarray, joints: BodyJoints) -> None:
+    """Take note of what the trunk looks like, where its joints are sure.
+
+    Args:
+        task: of a person who has been looked for.
+        keypoints: (K, 2) found.
+        sure: (K,) bool.
+        joints: which of them the trunk ends at.
+    """
+    if isinstance(task.place, Body) and sure[[*joints.hips, *joints.shoulders]].all():
+        colours = colours_of(task.image, trunk_of_joints(keypoints, joints))
+        task.person.appearance.see(colours, task.place)
+
+
+def found_again(
+    person: FollowedPerson, stream: Stream, finder: PersonFinder, image: np.ndarray, name: Hashable
+) -> Task | None:
+    """Where to go on with a person in whose place another is followed; None while that is right.
+
+    Args:
+        person: who is followed.
+        stream: theirs.
+        finder: is asked, if it sees bodies in any frame, while the colours are others'.
+        image: (H, W, 3) BGR uint8, the next frame.
+        name: of the stream.
+    """
+    if not (person.appearance.doubtful and getattr(finder, 'any_frame', False)):
+        return None
+    current = person.follower.current(size_of(image))
+    if not isinstance(current, Body):
+        return None
+    others = [box_of(other.place) for other in stream.people.values() if other is not person]
+    alike: list[tuple[float, Body]] = []
+    for found in finder.find(image, name):
+        if (
+            found.body is None
+            or not person.appearance.reaches(found.body)
+            or math.dist(found.body.center, current.center) < ELSEWHERE * current.radius
+            or any(overlap(box_of_body(found.body), other) >= 0.3 for other in others)
+        ):
+            continue
+        colours = colours_of(image, trunk_of_body(found.body))
+        if colours is not None and person.appearance.fits_better(colours):
+            alike.append((person.appearance.likeness(colours), found.body))
+    if not alike:
+        return None
+    _, body = max(alike, key=lambda one: one[0])
+    person.appearance.found()
+    person.follower.look_at(body)
+    person.state = None
+    return Task(person, image, body, again=True)
