@@ -56,13 +56,13 @@ def open_outputs(
         stem: of all files, with their folder.
         source: what is looked at.
         meta: MMPose's data set meta.
-        header: what the JSON says of the run.
+        header: what the JSON says of the run, ``kpt_thr`` among it.
     """
     joints = joint_names(meta)
     makers: dict[str, Callable[[Path], AbstractContextManager[Output]]] = dict(
         csv=lambda path: CsvFile(path, joints),
         json=lambda path: PoseJson(path, joints, header),
-        npz=lambda path: NpzFile(path, joints, source.fps, source.size),
+        npz=lambda path: NpzFile(path, joints, source.fps, source.size, header['kpt_thr']),
         coco=CocoJson,
         mmpose=lambda path: MMPoseJson(path, meta),
     )

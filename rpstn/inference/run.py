@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 
 from rpstn.checkpoints import ModelError
+from rpstn.choices import kpt_thr_of
 from rpstn.engine.cpu import keep_freed_memory
 from rpstn.errors import RPSTNError, SettingError, one_line
 from rpstn.files import ExistsError, refuse_existing
@@ -258,6 +259,7 @@ class InferRun:
             mode=inferencer.mode_for(source),
             stride=args.stride,
             smooth=inferencer.smooth,
+            kpt_thr=kpt_thr_of(meta),
             skeleton=meta['skeleton_links'],
         )
         began = time.perf_counter()
@@ -288,7 +290,7 @@ class InferRun:
                 for output in outputs:
                     output.write(result)
                 if drawn:
-                    result.draw(kpt_thr=args.kpt_thr)
+                    result.draw(kpt_thr=inferencer.kpt_thr)
                 for output in drawn:
                     output.write(result)
                 self.done += 1

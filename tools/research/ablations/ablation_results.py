@@ -21,10 +21,10 @@ from row_measures import (
     Reliability,
     counts,
     label_scores,
-    monotone_map,
     pck,
     reliability,
     right_joints,
+    score_knots,
     to_labels,
 )
 
@@ -136,27 +136,33 @@ def clip_gains(result: Result, first: Result, part: str = 'test-occluded') -> np
 
 
 def calibration(result: Result, videos: dict[str, WholeClips]) -> dict[str, Reliability]:
-    """Of visible and hidden joints of the test clips, and of both by a map fitted on val.
+    """Of visible and hidden joints of the test clips: of the peaks, and behind a map.
 
-    All seeds together; by torso.
+    The map is the config's own, of the model that ships, or is fitted on val. All seeds together;
+    by torso.
     """
-
-    def pooled(part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        scores, rights, hiddens = [], [], []
-        for run in result.runs:
-            right, counted = right_joints(to_labels(run[part]), videos[part])['torso']
-            scores.append(label_scores(run[part])[counted])
-            rights.append(right[counted])
-            hiddens.append(videos[part].labels['hidden'][counted])
-        return np.concatenate(scores), np.concatenate(rights), np.concatenate(hiddens)
-
-    mapped = monotone_map(*pooled('val-occluded')[:2]).predict
-    score, right, hidden = pooled('test-occluded')
+    how, knots = ', as it ships', result.row.knots()
+    if knots is None:
+        how, knots = ', mapped', score_knots(*pooled(result.runs, videos, 'val-occluded')[:2])
+    score, right, hidden = pooled(result.runs, videos, 'test-occluded')
     return {
-        f'{name}{how}': reliability(values[mask], right[mask])
-        for how, values in (('', score), (', mapped', mapped(score)))
+        f'{name}{behind}': reliability(values[mask], right[mask])
+        for behind, values in (('', score), (how, np.interp(score, *knots.T)))
         for name, mask in (('visible', ~hidden), ('hidden', hidden))
     }
+
+
+def pooled(
+    runs: Sequence[dict[str, np.ndarray]], videos: dict[str, WholeClips], part: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of a part's joints that count, in all runs (M,): scores, if they are right, if hidden."""
+    scores, rights, hiddens = [], [], []
+    for run in runs:
+        right, counted = right_joints(to_labels(run[part]), videos[part])['torso']
+        scores.append(label_scores(run[part])[counted])
+        rights.append(right[counted])
+        hiddens.append(videos[part].labels['hidden'][counted])
+    return np.concatenate(scores), np.concatenate(rights), np.concatenate(hiddens)
 
 
 def plain_results(first: Result, videos: dict[str, WholeClips]) -> list[Result]:
