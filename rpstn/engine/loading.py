@@ -60,6 +60,7 @@ def load_model(
             f'{config_name(config)}: the model has {joints} joints, its data set '
             f'{len(meta["keypoint_id2name"]) if meta else "does not name any"}'
         )
+    meta = {**meta, **score_meta(getattr(model.head, 'decoder', None))}
     identity = weights_sha256(model.state_dict())
     try:
         model = model.to(device)
@@ -68,7 +69,7 @@ def load_model(
     # Before the rest is attached, as it copies the model.
     model = for_inference(model) if torch.device(device).type == 'cpu' else model.eval()
     model.cfg = config
-    model.dataset_meta = dict(meta, **score_meta(getattr(model.head, 'decoder', None)))
+    model.dataset_meta = meta  # type: ignore[assignment]  # as the next
     model.weights_sha256 = identity  # type: ignore[assignment]  # a name of ours, of no parameter
     return model
 

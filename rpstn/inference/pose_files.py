@@ -50,6 +50,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rpstn.choices import KPT_THR
 from rpstn.files import naming, replacing
 from rpstn.growing_files import GrowingFile
 from rpstn.results import FrameResult, PersonResult
@@ -226,7 +227,12 @@ class NpzFile:
     """
 
     def __init__(
-        self, path: Path, joints: list[str], fps: float, size: tuple[int, int], kpt_thr: float
+        self,
+        path: Path,
+        joints: list[str],
+        fps: float,
+        size: tuple[int, int],
+        kpt_thr: float = KPT_THR,
     ) -> None:
         self.path = path
         count = len(joints)

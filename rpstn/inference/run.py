@@ -14,7 +14,6 @@ import torch
 from rich.console import Console
 
 from rpstn.checkpoints import ModelError
-from rpstn.choices import kpt_thr_of
 from rpstn.engine.cpu import keep_freed_memory
 from rpstn.errors import RPSTNError, SettingError, one_line
 from rpstn.files import ExistsError, refuse_existing
@@ -259,7 +258,6 @@ class InferRun:
             mode=inferencer.mode_for(source),
             stride=args.stride,
             smooth=inferencer.smooth,
-            kpt_thr=kpt_thr_of(meta),
             skeleton=meta['skeleton_links'],
         )
         began = time.perf_counter()
