@@ -355,7 +355,7 @@ def test_what_ships_differs_in_its_readout_and_scores_alone():
     ships, trained = (load(name).to_dict() for name in ('rpstn_lite_readout', 'rpstn_lite'))
     assert ships['model']['head'].pop('readout')['type'] == 'TokenRelation'
     decoder = ships['model']['head']['decoder']
-    assert decoder.pop('type') == 'CalibratedHeatmap' and len(decoder.pop('knots')) == 9
+    assert decoder.pop('type') == 'CalibratedHeatmap' and len(decoder.pop('knots')) == 7
     decoder['type'] = 'MSRAHeatmap'
     assert ships == trained and 'readout' not in trained['model']['head']
 

@@ -73,8 +73,8 @@ def test_who_is_seen_half_as_well_as_usual_is_there():
 
 
 def test_whether_somebody_is_there_is_judged_by_peaks_whatever_the_scores():
-    knots = [(0, 0), (0.2, 0.426), (0.5, 0.895), (1, 1)]
-    calibrated = dict(META, kpt_thr=0.426, score_knots=knots)
+    knots = [(0, 0), (0.2, 0.399), (0.5, 0.895), (1, 1)]
+    calibrated = dict(META, kpt_thr=0.399, score_knots=knots)
     seen = [replace(result, meta=calibrated) for result in results(squat())]
     for frame, share in ((20, 0.49), (21, 0.51)):
         person = seen[frame].people[0]
@@ -85,7 +85,7 @@ def test_whether_somebody_is_there_is_judged_by_peaks_whatever_the_scores():
         seen[frame] = replace(seen[frame], people=(replace(person, scores=scores),))
     track = longest_track(tracks_of(seen))
     assert np.isnan(track.keypoints[20]).all() and np.isfinite(track.keypoints[21]).any()
-    assert track.kpt_thr == 0.426
+    assert track.kpt_thr == 0.399
     assert longest_track(tracks_of(results(squat()))).kpt_thr == 0.2
 
 

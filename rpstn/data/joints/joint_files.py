@@ -141,7 +141,9 @@ def read_arrays(path: Path) -> tuple[Iterator[Joint], dict[str, Any]]:
         )
         width, height = map(int, content.get('image_size', (0, 0)))
     except (TypeError, ValueError, OverflowError) as error:
-        refuse(where, 'all arrays but joints and person', 'numbers', error)
+        refuse(
+            where, 'frame, time, keypoints, scores, fps, kpt_thr and image_size', 'numbers', error
+        )
     if len(wrong):
         refuse(where, 'frame', 'whole numbers', columns['frame'].tolist())
     given: np.ndarray = np.atleast_1d(content.get('joints', ()))

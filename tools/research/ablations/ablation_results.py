@@ -141,28 +141,25 @@ def calibration(result: Result, videos: dict[str, WholeClips]) -> dict[str, Reli
     The map is the config's own, of the model that ships, or is fitted on val. All seeds together;
     by torso.
     """
+
+    def pooled(part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        scores, rights, hiddens = [], [], []
+        for run in result.runs:
+            right, counted = right_joints(to_labels(run[part]), videos[part])['torso']
+            scores.append(label_scores(run[part])[counted])
+            rights.append(right[counted])
+            hiddens.append(videos[part].labels['hidden'][counted])
+        return np.concatenate(scores), np.concatenate(rights), np.concatenate(hiddens)
+
     how, knots = ', as it ships', result.row.knots()
     if knots is None:
-        how, knots = ', mapped', score_knots(*pooled(result.runs, videos, 'val-occluded')[:2])
-    score, right, hidden = pooled(result.runs, videos, 'test-occluded')
+        how, knots = ', mapped', score_knots(*pooled('val-occluded')[:2])
+    score, right, hidden = pooled('test-occluded')
     return {
         f'{name}{behind}': reliability(values[mask], right[mask])
         for behind, values in (('', score), (how, np.interp(score, *knots.T)))
         for name, mask in (('visible', ~hidden), ('hidden', hidden))
     }
-
-
-def pooled(
-    runs: Sequence[dict[str, np.ndarray]], videos: dict[str, WholeClips], part: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of a part's joints that count, in all runs (M,): scores, if they are right, if hidden."""
-    scores, rights, hiddens = [], [], []
-    for run in runs:
-        right, counted = right_joints(to_labels(run[part]), videos[part])['torso']
-        scores.append(label_scores(run[part])[counted])
-        rights.append(right[counted])
-        hiddens.append(videos[part].labels['hidden'][counted])
-    return np.concatenate(scores), np.concatenate(rights), np.concatenate(hiddens)
 
 
 def plain_results(first: Result, videos: dict[str, WholeClips]) -> list[Result]:

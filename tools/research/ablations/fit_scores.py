@@ -1,73 +1,117 @@
-r"""Fit the map from peaks to scores of the model that ships, on validation clips.
+"""Fit the map from peaks to scores of RPSTN-Lite, on validation clips.
 
-python tools/research/ablations/ablate.py --only relation/lite
 python tools/research/ablations/fit_scores.py
 
-prints the knots of CalibratedHeatmap in configs/lite/rpstn_lite_readout.py, fitted to what the
-row's model answered of JHMDB's validation clips with occluders (PCK@0.2 by torso); and the error of
-calibration (ECE, points) of the peaks, of the knots that are in the config, and of those fitted, on
-these clips and on the test clips, which the fit has not seen.
+prints the knots of CalibratedHeatmap for configs/lite/rpstn_lite_readout.py, fitted to what `rpstn
+infer` answers by the weights that ship, of JHMDB's validation clips, whole frames with nothing
+known, as they are and with occluders: whether a joint lies within a fifth of the torso of its
+label. And how far peaks, the scores that the config has, and those by the knots are from that (ECE,
+points), on these clips and on the test clips, which the fit has not seen. A config and a checkpoint
+may be given in place of the model that ships.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
-from rpstn.errors import RPSTNError, SettingError
+from rpstn.errors import RPSTNError
+from rpstn.inference.inferencer import PoseInferencer
+from rpstn.results import peaks_of
+from rpstn.simulation import SpanOccluders
 from rpstn.tables import format_table
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-from ablate import GRID  # noqa: E402
-from ablation_results import pooled  # noqa: E402
-from ablation_rows import load_run, read_grid  # noqa: E402
-from feature_cache import WHOLE_PARTS, load_whole  # noqa: E402
-from row_measures import reliability, score_knots  # noqa: E402
+from lite_evaluation import jhmdb_clips, right_joints, videos  # noqa: E402
+from lite_predictors import LABELS, ClipSource, streaming_inferencer  # noqa: E402
+from row_measures import TORSO, reliability, score_knots  # noqa: E402
+
+FIELDS = ('keypoints', 'keypoints_visible', 'keypoints_occluded', 'bbox')
 
 
-def parse_args() -> argparse.Namespace:
+def answers(
+    inferencer: PoseInferencer, subset: str, occluded: bool, every: int = 1
+) -> dict[str, np.ndarray]:
+    """What is answered of a subset's labelled joints in all of its clips, each (M,).
+
+    Returns:
+        ``peaks`` and ``scores``, and whether the joints are ``right`` and ``hidden``. Frames in
+        which nobody is found have no scores, and are left out.
+    """
+    occluder = SpanOccluders(LABELS.name, seed=0) if occluded else None
+    found: dict[str, list[np.ndarray]] = dict(peaks=[], scores=[], right=[], hidden=[])
+    for results in videos(jhmdb_clips(subset), every, occluder):
+        pairs = zip(results['frames'], inferencer(ClipSource.of(results)), strict=True)
+        seen = [(frame, result) for frame, result in pairs if result.people]
+        if not seen:
+            continue
+        frames, people = [frame for frame, _ in seen], [result.people[0] for _, result in seen]
+        truth, labelled, hidden, boxes = (
+            np.stack([np.asarray(frame[name][0]) for frame in frames]) for name in FIELDS
+        )
+        labelled = labelled > 0
+        joints, scores = (
+            np.stack([getattr(p, n) for p in people]) for n in ('keypoints', 'scores')
+        )
+        right, known = right_joints(joints, truth, labelled, boxes, 'torso', (TORSO[0], TORSO[1]))
+        counted = labelled & known[:, None]
+        values = dict(
+            peaks=peaks_of(scores, seen[0][1].meta), scores=scores, right=right, hidden=hidden > 0
+        )
+        for name, value in values.items():
+            found[name].append(value[counted])
+    return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--row', default='relation/lite', help='default: %(default)s')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/ablate'))
-    return parser.parse_args()
+    parser.add_argument('config', nargs='?')
+    parser.add_argument('checkpoint', nargs='?')
+    parser.add_argument(
+        '--every', type=int, default=1, metavar='N', help='every N-th clip only, for a look'
+    )
+    return parser.parse_args(arguments)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Fits, prints, and returns the exit status."""
-    args = parse_args()
+    args = parse_args(arguments)
     try:
-        (row,) = read_grid(GRID, [args.row])
-        run = load_run(row, 0, args.work_dir)
-        if run is None:
-            raise SettingError(f'{row.path(args.work_dir, 0)}: no run; ablate.py makes it')
-    except RPSTNError as error:
+        inferencer = streaming_inferencer(args.config, args.checkpoint)
+        found = {
+            (subset, occluded): answers(inferencer, subset, occluded, args.every)
+            for subset in ('val', 'test')
+            for occluded in (False, True)
+        }
+    except (RPSTNError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 1
-    features = args.work_dir / 'features'
-    videos = {part: load_whole(features, part) for part in WHOLE_PARTS}
-    found = {part: pooled([run], videos, part) for part in WHOLE_PARTS}
-    fitted = score_knots(*found['val-occluded'][:2])
-    print(f'knots={fitted.tolist()}')
-    maps = {'peaks': np.array([(0, 0), (1, 1)]), 'config': row.knots(), 'fitted': fitted}
-    maps = {name: knots for name, knots in maps.items() if knots is not None}
+    seen = [part for (subset, _), part in found.items() if subset == 'val']
+    knots = score_knots(*(np.concatenate([p[name] for p in seen]) for name in ('peaks', 'right')))
+    print(f'knots={knots.tolist()}')
     lines = []
-    for part, (scores, right, hidden) in found.items():
-        for joints, mask in (('visible', ~hidden), ('hidden', hidden)):
+    for (subset, occluded), part in found.items():
+        part['fitted'] = np.interp(part['peaks'], *knots.T)
+        for joints, mask in (('visible', ~part['hidden']), ('hidden', part['hidden'])):
             if mask.any():
-                curves = [
-                    reliability(np.interp(scores[mask], *knots.T), right[mask])
-                    for knots in maps.values()
+                right = part['right'][mask]
+                shown = [right.mean(), part['scores'][mask].mean()]
+                shown += [
+                    reliability(part[name][mask], right).error
+                    for name in ('peaks', 'scores', 'fitted')
                 ]
-                shown = (curves[0].share, *(curve.error for curve in curves))
-                lines.append([part, joints, str(mask.sum()), *(f'{100 * v:.1f}' for v in shown)])
-    print(format_table(['', 'joints', 'number', 'right, %', *maps], lines))
+                name = f'{subset}, {"with" if occluded else "no"} occluders'
+                lines.append([name, joints, str(len(right)), *(f'{100 * v:.1f}' for v in shown)])
+    heads = ['right, %', 'mean score, %', 'ECE: peaks', 'scores', 'fitted']
+    print(format_table(['', 'joints', 'number', *heads], lines))
     return 0
 
 

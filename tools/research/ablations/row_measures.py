@@ -23,7 +23,7 @@ MODEL = 'blazepose33'
 NORMALIZERS = ('torso', 'box')
 PARTS = ('all', 'visible', 'hidden')
 THRESHOLD = 0.2
-PEAKS = (0, 0.1, KPT_THR, 0.3, 0.4, 0.5, 0.6, 0.8, 1)
+PEAKS = (0, KPT_THR, 0.35, 0.5, 0.65, 0.8, 1)
 LEAST_RISE = 0.001
 TORSO = [LABELS.index(name) for name in TORSO_OF_DATASET['jhmdb']]
 
