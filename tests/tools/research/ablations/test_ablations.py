@@ -308,6 +308,20 @@ def test_rows_are_trained_and_measured_by_peaks_whatever_ships():
     assert none.knots() is None
 
 
+@pytest.mark.slow
+def test_the_map_that_ships_can_be_fitted_again(capsys):
+    """Here of one clip in thirty."""
+    import ast
+
+    import fit_scores
+
+    assert fit_scores.main(['--every', '30']) == 0
+    first, *table = capsys.readouterr().out.splitlines()
+    knots = ast.literal_eval(first.removeprefix('knots='))
+    CalibratedHeatmap((64, 64), (16, 16), 1, knots=knots)
+    assert sum(line.startswith('| val') for line in table) in (2, 3)
+
+
 def test_joints_are_carried_where_the_score_is_low_and_filtered():
     from plain_carrying import carried, filtered
 
