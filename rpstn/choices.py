@@ -1,5 +1,8 @@
 """What a user may choose from by name; light, so that the command line needs no torch for it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 ENGINES = dict(
     torch=('float32', 'bfloat16'),
     onnx=('float32', 'int8'),
@@ -39,10 +42,15 @@ UNITS = ('m', 'cm', 'mm')
 """Of joints in space in files."""
 
 KPT_THR = 0.2
-"""Score from which a joint is drawn and trusted."""
+"""Score from which a joint is drawn and trusted, where scores are heights of heatmaps' peaks."""
 
 LOOK_AHEAD = 32
 """Frames of a file among which the surest is looked for, to begin with it."""
 
 SMOOTH = dict(min_cutoff=2.0, beta=10.0)
 """Settings of the one-euro filter that `rpstn infer` smooths RPSTN-Lite's joints by."""
+
+
+def kpt_thr_of(meta: Mapping[str, Any]) -> float:
+    """Score from which a model's joints are drawn and trusted, by its MMPose's data set meta."""
+    return float(meta.get('kpt_thr', KPT_THR))

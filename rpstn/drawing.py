@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from rpstn.choices import KPT_THR
+from rpstn.choices import kpt_thr_of
 from rpstn.files import WriteError, write_bytes
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def draw_pose(
     scores: np.ndarray,
     meta: Mapping[str, Any],
     box: np.ndarray | None = None,
-    kpt_thr: float = KPT_THR,
+    kpt_thr: float | None = None,
 ) -> np.ndarray:
     """Draw a box, thin, and the joints and limbs whose scores reach the threshold.
 
@@ -79,11 +79,13 @@ def draw_pose(
         meta: MMPose's data set meta: ``skeleton_links`` L pairs, ``skeleton_link_colors``
             (L, 3) and ``keypoint_colors`` (K, 3) RGB.
         box: (4,) x1 y1 x2 y2, pixels.
-        kpt_thr: joints with a lower score, and limbs that end in one, are left out.
+        kpt_thr: joints with a lower score, and limbs that end in one, are left out; by default
+            that of the model, in its meta.
 
     Returns:
         The image.
     """
+    kpt_thr = kpt_thr_of(meta) if kpt_thr is None else kpt_thr
     # Sized by the person, so that small ones can be told from their skeleton.
     extent = max(image.shape[:2]) if box is None else float(max(box[2:] - box[:2]))
     thickness = int(np.clip(round(extent / 100), 1, max(max(image.shape[:2]) // 150, 2)))

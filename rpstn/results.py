@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from rpstn.choices import KPT_THR
 from rpstn.drawing import draw_pose
 
 
@@ -33,13 +32,16 @@ class PersonResult:
     keypoints: np.ndarray
     """(K, 2) x y in image pixels, 0-based; may lie outside of the image."""
     scores: np.ndarray
-    """(K,) heights of the heatmaps' peaks, about 1 where the model is sure."""
+    """(K,) of RPSTN-Lite the share of joints of such a score that are right, see
+    :class:`rpstn.pose.calibration.CalibratedHeatmap`; of other models heights of the heatmaps'
+    peaks, about 1 where the model is sure."""
     state: str = 'tracked'
     """``'started'``: the frame was looked at alone, by the initializer P; ``'tracked'``: the pose
     of the frame before was carried on; ``'lost'``: hardly a joint is sure, and the person is
     searched for again."""
     meta: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """MMPose's data set meta: names, limbs and colours of the joints."""
+    """MMPose's data set meta: names, limbs and colours of the joints; and what their scores are,
+    see :func:`rpstn.pose.calibration.score_meta`."""
     rotation: float = 0.0
     """Degrees by which the crop that was looked at is turned clockwise in the image; 0 of models
     that look at boxes."""
@@ -80,10 +82,11 @@ class PersonResult:
             np.array(plain['world']) if 'world' in plain else None,
         )
 
-    def draw(self, image: np.ndarray, kpt_thr: float = KPT_THR) -> np.ndarray:
+    def draw(self, image: np.ndarray, kpt_thr: float | None = None) -> np.ndarray:
         """Draw box and skeleton on an image (H, W, 3) BGR uint8, in place, and return it.
 
-        Joints with a score below ``kpt_thr`` are left out, see :func:`rpstn.drawing.draw_pose`.
+        Joints with a score below ``kpt_thr``, by default the model's own, are left out, see
+        :func:`rpstn.drawing.draw_pose`.
         """
         meta = self.meta or nameless(len(self.keypoints))
         return draw_pose(image, self.keypoints, self.scores, meta, self.box, kpt_thr)
@@ -150,7 +153,7 @@ class FrameResult:
             meta=meta or {},
         )
 
-    def draw(self, image: np.ndarray | None = None, kpt_thr: float = KPT_THR) -> np.ndarray:
+    def draw(self, image: np.ndarray | None = None, kpt_thr: float | None = None) -> np.ndarray:
         """Draw everybody, in place, and return the image.
 
         Args:
@@ -168,6 +171,20 @@ class FrameResult:
         for person in self.people:
             person.draw(image, kpt_thr)
         return image
+
+
+def peaks_of(scores: np.ndarray, meta: Mapping[str, Any]) -> np.ndarray:
+    """Heights (...) of the heatmaps' peaks that a model has made scores (...) of, up to 1.
+
+    Args:
+        scores: of results.
+        meta: of the same results.
+    """
+    knots = meta.get('score_knots')
+    if knots is None:
+        return scores
+    peaks, shares = np.transpose(knots)
+    return np.where(scores > 0, np.interp(scores, shares, peaks), scores)
 
 
 def nameless(num_joints: int) -> dict[str, Any]:

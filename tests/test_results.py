@@ -71,6 +71,12 @@ def test_everybody_is_drawn_and_nobody_else():
     assert drawn is image and (drawn != alone).any()
     left_out = dataclasses.replace(sure, scores=np.full(15, 0.19), box=np.zeros(4))
     assert not left_out.draw(np.zeros_like(image))[5:, 5:].any()
+    # By the score from which the model's joints are trusted, which the meta says.
+    for threshold, drawn in ((0.19, True), (0.399, False)):
+        own = dataclasses.replace(left_out, meta=dict(META, kpt_thr=threshold))
+        found = FrameResult(0, 0.0, (own,), np.zeros_like(image)).draw()
+        assert found[5:, 5:].any() == drawn
+    assert own.draw(np.zeros_like(image), kpt_thr=0.1)[5:, 5:].any()
     with pytest.raises(ValueError, match='frame 4: an image to draw on is needed'):
         FrameResult(4, 0.0, ()).draw()
 

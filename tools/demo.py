@@ -22,6 +22,7 @@ import numpy as np
 
 from rpstn.apis import PoseInferencer
 from rpstn.assess.run import AssessOptions, assess_all
+from rpstn.choices import KPT_THR
 from rpstn.drawing import draw_pose, write_image
 from rpstn.files import replacing
 from rpstn.inference.options import InferOptions
@@ -80,7 +81,7 @@ def main() -> None:
     infer(options, print)
 
     inferencer = PoseInferencer()  # its joints are MediaPipe's 33 landmarks
-    meta = inferencer.dataset_meta
+    metas = {'RPSTN-Lite': inferencer.dataset_meta}
     results = list(inferencer(CLIP))
     images = [result.image for result in results]
     nobody = np.zeros((len(inferencer.joints), 2)), np.zeros(len(inferencer.joints))
@@ -93,11 +94,13 @@ def main() -> None:
     try:
         with silent(), MediaPipePose() as pose:
             found['MediaPipe Pose'] = [pose(image) for image in images]
+        # Its scores are of another kind.
+        metas['MediaPipe Pose'] = dict(inferencer.dataset_meta, kpt_thr=KPT_THR)
     except ImportError as error:
         print(f'RPSTN-Lite is drawn alone. {error}')
 
     rows = [
-        np.hstack([draw(image, *joints[i], meta, title) for title, joints in found.items()])
+        np.hstack([draw(image, *joints[i], metas[title], title) for title, joints in found.items()])
         for i, image in enumerate(images)
     ]
     video, picture = args.out / CLIP.name, args.out / 'frame.jpg'

@@ -24,7 +24,7 @@ from rpstn.inference.outputs import Window, WindowClosed
 from rpstn.lift.lifting import lift
 from rpstn.lift.sources import in_own_axes
 from rpstn.lift.structures import Track, is_faint
-from rpstn.results import FrameResult
+from rpstn.results import FrameResult, peaks_of
 from rpstn.skeletons import get_skeleton
 from rpstn.video.inputs import Source
 
@@ -172,7 +172,7 @@ def watch(
         device=device, engine=engine, mode='stream', world=True, smooth=True
     )
     ticks: deque[float] = deque()
-    scores: deque[np.ndarray] = deque(maxlen=_USUAL)
+    peaks: deque[np.ndarray] = deque(maxlen=_USUAL)
     for result in inferencer(source):
         now = time.monotonic()
         ticks.append(now)
@@ -181,8 +181,8 @@ def watch(
         phase, angle = 'nobody', float('nan')
         person = next((one for one in result.people if not one.lost), None)
         if person is not None:
-            scores.append(person.scores)
-            if is_faint(person.scores, np.stack(scores)):  # who has just left
+            peaks.append(peaks_of(person.scores, result.meta))
+            if is_faint(peaks[-1], np.stack(peaks)):  # who has just left
                 person = None
         if person is not None and person.world is not None:
             phase, angle = counter.add(in_own_axes(person.world), result.time, person.keypoints)

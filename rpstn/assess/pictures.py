@@ -13,7 +13,6 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from rpstn.choices import KPT_THR
 from rpstn.drawing import draw_pose
 from rpstn.form.angle_table import angle_of
 from rpstn.form.ranges import at_moment
@@ -76,7 +75,8 @@ class Painter:
         track = self.assessment.track
         if track is None:
             return slice(None), slice(None)
-        sure = np.where(track.scores[..., None] >= KPT_THR, track.keypoints, np.nan) * self.scale
+        sure = np.where(track.scores[..., None] >= track.kpt_thr, track.keypoints, np.nan)
+        sure = sure * self.scale
         if np.isnan(sure).all():
             return slice(None), slice(None)
         low, high = np.nanmin(sure, (0, 1)), np.nanmax(sure, (0, 1))
@@ -94,11 +94,12 @@ class Painter:
         track = self.assessment.track
         assert track is not None
         points, scores = self._points(row), track.scores[row]
-        draw_pose(image, points, scores, self.assessment.meta)
+        draw_pose(image, points, scores, self.assessment.meta, kpt_thr=track.kpt_thr)
         for key in self._drawn_angles(points):
             corner = _corner(key, track.skeleton)
             value = self._value(key, row)
-            if corner and not np.isnan(value) and (scores[list(corner)] >= KPT_THR).all():
+            sure = corner and (scores[list(corner)] >= track.kpt_thr).all()
+            if corner and sure and not np.isnan(value):
                 outward = points[corner[1], 0] >= np.nanmean(points[:, 0])
                 _draw_angle(image, points[list(corner)], value, outward, self.crop[1])
 

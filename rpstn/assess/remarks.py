@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rpstn.choices import KPT_THR
 from rpstn.form.exercises import Exercise, looks_different, out_of_position
 from rpstn.form.repetitions import Repetition
 from rpstn.lift.structures import Joints3D, Track
@@ -239,4 +238,4 @@ def _unsure(track: Track) -> dict[str, float]:
     if track.image_size is not None:
         beyond = (track.keypoints < 0) | (track.keypoints > np.array(track.image_size) - 1)
         inside = ~beyond.any(-1)
-    return _shares(track, (track.scores < KPT_THR) & inside)
+    return _shares(track, (track.scores < track.kpt_thr) & inside)

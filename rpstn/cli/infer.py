@@ -152,9 +152,8 @@ def add_parser(subparsers: Subparsers) -> None:
     add(
         '--kpt-thr',
         type=float,
-        default=KPT_THR,
-        help='score from which a joint is drawn, and trusted when following (default: '
-        '%(default)s); the files hold all joints',
+        help="score from which a joint is drawn, and trusted when following (default: the model's "
+        f"own, where its heatmaps' peaks are {KPT_THR}); the files hold all joints",
     )
     add(
         '--fps',

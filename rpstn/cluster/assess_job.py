@@ -45,10 +45,14 @@ class AssessJob:
         replace(self.options, out=Path()).check()
 
     def identity(self) -> tuple[str, dict[str, Any]]:
-        """The model is RPSTN-Lite; of all other weights that come with the package, too."""
+        """The model is RPSTN-Lite; of all other weights that come with the package, too.
+
+        With what describes them: scores are its config's.
+        """
         settings = settings_of(self.options)
         settings['exercise'] = sha256_or_name(str(self.options.exercise))
-        settings['weights'] = {path.stem: sha256(path) for path in sorted(FOLDER.glob('*.pt'))}
+        files = sorted([*FOLDER.glob('*.pt'), *FOLDER.glob('*.json')])
+        settings['weights'] = {path.name: sha256(path) for path in files}
         return sha256(shipped_files('lite')[1]), settings
 
     def load(self) -> Look:

@@ -22,6 +22,7 @@ from rpstn.checkpoints import (
     weights_sha256,
 )
 from rpstn.errors import first_line
+from rpstn.pose.calibration import score_meta
 from rpstn.pose.hooks.relation_swap import restore_swap
 
 from .configs import building, config_name, read_config
@@ -41,7 +42,8 @@ def load_model(
     Returns:
         In evaluation mode; on a CPU rearranged to run fast, for inference only.
         ``cfg`` is the config, ``dataset_meta`` names joints, limbs and their colours as MMPose
-        does; ``weights_sha256`` tells its weights from others.
+        does, and says what scores are (:func:`rpstn.pose.calibration.score_meta`);
+        ``weights_sha256`` tells its weights from others.
 
     Raises:
         ModelError: a file is missing, cannot be read, or one does not fit the other.
@@ -58,6 +60,7 @@ def load_model(
             f'{config_name(config)}: the model has {joints} joints, its data set '
             f'{len(meta["keypoint_id2name"]) if meta else "does not name any"}'
         )
+    meta = {**meta, **score_meta(getattr(model.head, 'decoder', None))}
     identity = weights_sha256(model.state_dict())
     try:
         model = model.to(device)
@@ -66,7 +69,7 @@ def load_model(
     # Before the rest is attached, as it copies the model.
     model = for_inference(model) if torch.device(device).type == 'cpu' else model.eval()
     model.cfg = config
-    model.dataset_meta = meta
+    model.dataset_meta = meta  # type: ignore[assignment]  # as the next
     model.weights_sha256 = identity  # type: ignore[assignment]  # a name of ours, of no parameter
     return model
 

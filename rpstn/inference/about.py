@@ -45,7 +45,7 @@ def about_run(
         exported=args.exported and sha256(args.exported / MANIFEST),
         computed_by=inferencer.engine,
         box=args.box,
-        kpt_thr=args.kpt_thr,
+        kpt_thr=inferencer.kpt_thr,
         mode=inferencer.mode_for(source),
         engine=args.engine,
         people=args.people,

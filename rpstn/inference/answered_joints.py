@@ -91,7 +91,8 @@ class AnsweredJoints:
                 f'no skeleton of rpstn.skeletons: {", ".join(names)}'
             )
         self.source, self.target = source.name, target
-        self.meta = parse_pose_metainfo(ANSWERS[target])
+        scored = {key: meta[key] for key in ('kpt_thr', 'score_knots') if key in meta}
+        self.meta = dict(parse_pose_metainfo(ANSWERS[target]), **scored)
 
     def __call__(self, result: FrameResult) -> FrameResult:
         """The same frame; boxes stay."""

@@ -27,7 +27,7 @@ from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import TRANSFORMS
 
 from rpstn.checkpoints import ModelError
-from rpstn.choices import KPT_THR
+from rpstn.choices import kpt_thr_of
 from rpstn.engine.configs import config_name
 from rpstn.engine.loading import joint_names
 from rpstn.pose.bodies import Body, BodyJoints, Place, body_of_box, box_of, rotation_of
@@ -47,7 +47,7 @@ def predict_video(
     frames: Iterable[Frame],
     box: str | Sequence[float] = 'frame',
     clip_len: int | None = None,
-    kpt_thr: float = KPT_THR,
+    kpt_thr: float | None = None,
     known: Iterable[FrameResult] = (),
     world: bool = False,
 ) -> Iterator[FrameResult]:
@@ -61,7 +61,7 @@ def predict_video(
         box: ``'frame'``, a box of four numbers, or ``'follow'``, see
             :func:`rpstn.pose.boxes.parse_box`.
         clip_len: T. Defaults to that of the config's test data set.
-        kpt_thr: score from which a joint is trusted when following.
+        kpt_thr: score from which a joint is trusted when following; the model's own by default.
         known: what an earlier run over the same frames gave, from the first
             frame on. Clips that are wholly known are not computed again; those that follow come
             out as if the earlier run had gone on.
@@ -74,6 +74,7 @@ def predict_video(
             is asked of another model.
     """
     metres = WorldJoints(model) if world else None
+    kpt_thr = kpt_thr_of(model.dataset_meta) if kpt_thr is None else kpt_thr
     follow, given = parse_box(box)
     dataset = _test_dataset(model.cfg)
     clips = _Clips(dataset.get('pipeline', ()), model.dataset_meta)

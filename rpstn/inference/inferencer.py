@@ -24,7 +24,7 @@ from mmengine.config import Config
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 from rpstn.checkpoints import ModelError
-from rpstn.choices import KPT_THR, LOOK_AHEAD, MODES
+from rpstn.choices import LOOK_AHEAD, MODES, kpt_thr_of
 from rpstn.deploy.engines import build_stepper, check_engine, export_for_engine
 from rpstn.deploy.export import Exported
 from rpstn.engine.loading import joint_names, load_model
@@ -74,7 +74,8 @@ class PoseInferencer:
         mode: ``'auto'``, ``'clip'`` or ``'stream'``.
         box: where a person is, see :func:`rpstn.pose.boxes.parse_box`. Defaults to
             following the joints, from the whole image on.
-        kpt_thr: score from which a joint is trusted when following.
+        kpt_thr: score from which a joint is trusted when following. Defaults to the model's own:
+            0.2 of the peaks of its heatmaps, whatever scores it makes of them.
         smooth: whether joints are smoothed by a one-euro filter, or its settings
             (:class:`rpstn.inference.smoothing.OneEuroFilter`). Off by default.
         stream_options: more of :class:`StreamingRPSTN`: ``finder``,
@@ -106,7 +107,7 @@ class PoseInferencer:
         exported: str | Path | None = None,
         mode: str = 'auto',
         box: str | Sequence[float] = 'follow',
-        kpt_thr: float = KPT_THR,
+        kpt_thr: float | None = None,
         smooth: bool | dict = False,
         stream_options: dict | None = None,
         joints: str | None = None,
@@ -121,11 +122,10 @@ class PoseInferencer:
         check_engine(engine, precision)  # before the model is loaded
         if engine == 'torch' and exported is not None:
             raise SettingError('exported is of engines other than torch')
-        if not math.isfinite(kpt_thr):
+        if kpt_thr is not None and not math.isfinite(kpt_thr):
             raise SettingError(f'kpt_thr must be a number, got {kpt_thr}')
         parse_box(box)
         self.box = box
-        self.kpt_thr = kpt_thr
         self.world = world
         self.look_ahead = look_ahead
         self.smooth = dict(smooth) if isinstance(smooth, dict) else ({} if smooth else None)
@@ -142,6 +142,7 @@ class PoseInferencer:
             config, checkpoint, device if engine == 'torch' else 'cpu'
         )
         self.model = model
+        self.kpt_thr = kpt_thr_of(model.dataset_meta) if kpt_thr is None else kpt_thr
         self.answered = AnsweredJoints(model.dataset_meta, joints) if joints else None
         recurrent = isinstance(model, VideoPoseEstimator)
         if recurrent and looks_upright(model.cfg):
@@ -178,7 +179,7 @@ class PoseInferencer:
         if self.mode != 'clip':
             self.stepper = stepper = self._build_stepper(engine, precision, exported)
             self.streaming = StreamingRPSTN(
-                stepper, model.cfg, min_score=kpt_thr, world=world, **self.stream_options
+                stepper, model.cfg, min_score=self.kpt_thr, world=world, **self.stream_options
             )
         self.engine = getattr(
             self.stepper, 'device', f'PyTorch {torch.__version__} on {device}, float32'

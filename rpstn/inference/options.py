@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from rpstn.choices import KPT_THR, LOOK_AHEAD, OUTPUTS, SAVED, SMOOTH
+from rpstn.choices import LOOK_AHEAD, OUTPUTS, SAVED, SMOOTH
 from rpstn.engine.configs import read_config, replace_settings
 from rpstn.engine.shipped import shipped_files
 from rpstn.errors import SettingError
@@ -51,7 +51,8 @@ class InferOptions:
     start: Moment = Moment(0)
     end: Moment | None = None
     stride: int = 1
-    kpt_thr: float = KPT_THR
+    kpt_thr: float | None = None
+    """Score from which a joint is drawn, and trusted when following; the model's own by default."""
     fps: float | None = None
     engine: str = 'torch'
     """Of :data:`rpstn.choices.ENGINES`."""
@@ -91,7 +92,7 @@ class InferOptions:
             raise SettingError(f'--fps must be above 0 and at most 1000, got {self.fps}')
         if self.look_ahead < 0:
             raise SettingError(f'--look-ahead must be at least 0, got {self.look_ahead}')
-        if not math.isfinite(self.kpt_thr):
+        if self.kpt_thr is not None and not math.isfinite(self.kpt_thr):
             raise SettingError(f'--kpt-thr must be a number, got {self.kpt_thr}')
         if self.engine == 'torch' and self.exported is not None:
             raise SettingError('--exported is of engines other than torch: name one by --engine')

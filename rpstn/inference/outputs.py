@@ -11,7 +11,7 @@ from typing import Protocol
 
 import cv2
 
-from rpstn.choices import OUTPUTS
+from rpstn.choices import OUTPUTS, kpt_thr_of
 from rpstn.drawing import encode_image
 from rpstn.engine.loading import joint_names
 from rpstn.errors import RPSTNError
@@ -58,11 +58,11 @@ def open_outputs(
         meta: MMPose's data set meta.
         header: what the JSON says of the run.
     """
-    joints = joint_names(meta)
+    joints, kpt_thr = joint_names(meta), kpt_thr_of(meta)
     makers: dict[str, Callable[[Path], AbstractContextManager[Output]]] = dict(
         csv=lambda path: CsvFile(path, joints),
-        json=lambda path: PoseJson(path, joints, header),
-        npz=lambda path: NpzFile(path, joints, source.fps, source.size),
+        json=lambda path: PoseJson(path, joints, dict(header, kpt_thr=kpt_thr)),
+        npz=lambda path: NpzFile(path, joints, source.fps, source.size, kpt_thr),
         coco=CocoJson,
         mmpose=lambda path: MMPoseJson(path, meta),
     )

@@ -7,19 +7,20 @@ CSV (NAME.csv): one row per joint, person and frame, with the columns
     person  number of the person, the same through the video
     joint   its name
     x, y    pixels of the video, 0-based, at the centre of a pixel; may lie outside of it
-    score   the height of the heatmap's peak, about 1 where the model is sure; with 0 or less
-            nothing was found, and x, y mean nothing
+    score   by RPSTN-Lite the share of joints of such a score that are right, by other models the
+            height of the heatmap's peak, about 1 where the model is sure; with 0 or less nothing
+            was found, and x, y mean nothing
 
 JSON (NAME.json): the same figures by frame, as one object:
 
-    video, fps, size [width, height], joints [K names], skeleton [pairs of joint indices], and what
-        the caller adds
+    video, fps, size [width, height], joints [K names], skeleton [pairs of joint indices], kpt_thr,
+        and what else the caller adds
     frames  one {frame, time, person, state, box [x1, y1, x2, y2], rotation, keypoints [K times
             [x, y, score]]} per person and frame, each on a line of its own; {frame, time} where
             nobody was found
 
 NPZ (NAME.npz): rows N, one per person and frame: frame (N,), time (N,), person (N,), box (N, 4),
-keypoints (N, K, 2), scores (N, K); and joints (K,), fps, image_size (2,) width and height.
+keypoints (N, K, 2), scores (N, K); and joints (K,), fps, image_size (2,) width and height, kpt_thr.
 
 COCO (NAME.coco.json): COCO's list of keypoint results, {image_id: the frame, category_id: 1,
 keypoints: [x, y, score, ...], score: the mean of those that are not 0}, and the key track_id.
@@ -28,9 +29,12 @@ MMPose (NAME.mmpose.json): what MMPose's demos write of a video, {meta_info, ins
 [{frame_id: the frame, instances: [{keypoints [K [x, y]], keypoint_scores [K], bbox [[x1, y1, x2,
 y2]], bbox_score}]}]}, and the key track_id.
 
-`box` is what the frame was cut out by, before the padding that the config adds; of models that
-look at upright bodies it is the box of the sure joints, and `rotation` the degrees by which the
-crop was turned clockwise. All but the NPZ are whole, readable files after every frame.
+`kpt_thr` is the score from which the model's joints are trusted unless somebody says otherwise; in
+files without it, which older versions wrote, :data:`rpstn.choices.KPT_THR`.
+
+`box` is what the frame was cut out by, before the padding that the config adds; of models that look
+at upright bodies it is the box of the sure joints, and `rotation` the degrees by which the crop was
+turned clockwise. All but the NPZ are whole, readable files after every frame.
 """
 
 from __future__ import annotations
@@ -46,6 +50,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rpstn.choices import KPT_THR
 from rpstn.files import naming, replacing
 from rpstn.growing_files import GrowingFile
 from rpstn.results import FrameResult, PersonResult
@@ -218,9 +223,17 @@ class NpzFile:
         path: of the file.
         joints: K names.
         fps, size: of the video, (width, height).
+        kpt_thr: score from which joints are trusted.
     """
 
-    def __init__(self, path: Path, joints: list[str], fps: float, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        joints: list[str],
+        fps: float,
+        size: tuple[int, int],
+        kpt_thr: float = KPT_THR,
+    ) -> None:
         self.path = path
         count = len(joints)
         self._columns = dict(
@@ -232,7 +245,10 @@ class NpzFile:
             scores=('f4', (count,)),
         )
         self._constants = dict(
-            joints=np.array(joints), fps=np.float64(fps), image_size=np.array(size)
+            joints=np.array(joints),
+            fps=np.float64(fps),
+            image_size=np.array(size),
+            kpt_thr=np.float64(kpt_thr),
         )
         with naming(path):
             self._files = {name: tempfile.TemporaryFile(dir=path.parent) for name in self._columns}

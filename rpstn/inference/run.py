@@ -288,7 +288,7 @@ class InferRun:
                 for output in outputs:
                     output.write(result)
                 if drawn:
-                    result.draw(kpt_thr=args.kpt_thr)
+                    result.draw(kpt_thr=inferencer.kpt_thr)
                 for output in drawn:
                     output.write(result)
                 self.done += 1

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from rpstn.choices import KPT_THR
 from rpstn.data.joints import ToSkeleton, read_joints
 from rpstn.data.joints.joint_people import Person
 from rpstn.data_files import read_json, read_npz
@@ -263,4 +264,5 @@ def _read(
         frames=frames,
         skeleton=get_skeleton(to_skeleton.written),
         image_size=sequence.image_size,
+        kpt_thr=KPT_THR if sequence.kpt_thr is None else sequence.kpt_thr,
     )

@@ -7,16 +7,18 @@ Shapes: T frames, K joints of the image, V joints.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from rpstn.choices import KPT_THR, kpt_thr_of
 from rpstn.errors import RPSTNError, SettingError
-from rpstn.results import FrameResult, PersonResult
+from rpstn.results import FrameResult, PersonResult, peaks_of
 from rpstn.skeletons import Skeleton, skeleton_of
 
-_FAINT = 0.5  # of the usual score
+_FAINT = 0.5  # of the usual height
 
 
 class LiftError(RPSTNError, ValueError):
@@ -76,6 +78,8 @@ class Track:
     world: np.ndarray | None = None
     """(T, K, 3) as :attr:`rpstn.results.PersonResult.world`, NaN where there is none; None where
     the network was not asked for it."""
+    kpt_thr: float = KPT_THR
+    """Score from which a joint is trusted."""
 
 
 def tracks_of(results: Iterable[FrameResult]) -> dict[int, Track]:
@@ -92,11 +96,13 @@ def tracks_of(results: Iterable[FrameResult]) -> dict[int, Track]:
     seen: dict[int, list[tuple[int, float, PersonResult]]] = defaultdict(list)
     size: tuple[int, int] | None = None
     joints: tuple[str, ...] = ()
+    meta: Mapping[str, Any] = {}
     for result in results:
         if result.image is not None:
             size = (result.image.shape[1], result.image.shape[0])
         names = result.meta.get('keypoint_id2name', {})
         joints = joints or tuple(names[k] for k in range(len(names)))
+        meta = result.meta
         for person in result.people:
             seen[person.id].append((result.index, result.time, person))
     if not seen:
@@ -106,7 +112,7 @@ def tracks_of(results: Iterable[FrameResult]) -> dict[int, Track]:
         raise LiftError(
             f'joints must be those of a skeleton of rpstn.skeletons, got {", ".join(joints)}'
         )
-    return {number: _track(rows, skeleton, size) for number, rows in sorted(seen.items())}
+    return {number: _track(rows, skeleton, size, meta) for number, rows in sorted(seen.items())}
 
 
 def longest_track(tracks: dict[int, Track]) -> Track:
@@ -120,26 +126,27 @@ def longest_track(tracks: dict[int, Track]) -> Track:
     return max(tracks.values(), key=lambda track: int((track.scores > 0).any(1).sum()))
 
 
-def is_faint(scores: np.ndarray, usual: np.ndarray) -> np.ndarray:
+def is_faint(peaks: np.ndarray, usual: np.ndarray) -> np.ndarray:
     """Whether a person is seen so much worse than usual that nobody is there.
 
     Whoever has left the picture is imagined for some frames, until they are lost. Where somebody
     is in it this is one of 2,184 frames of filmed squats and push-ups.
 
     Args:
-        scores: (..., K).
+        peaks: (..., K) heights of the heatmaps' peaks, see :func:`rpstn.results.peaks_of`.
         usual: (T, K) of the same person at other moments.
 
     Returns:
         (...) bool.
     """
-    return scores.mean(-1) < _FAINT * float(np.median(usual.mean(-1)))
+    return peaks.mean(-1) < _FAINT * float(np.median(usual.mean(-1)))
 
 
 def _track(
     rows: list[tuple[int, float, PersonResult]],
     skeleton: Skeleton,
     image_size: tuple[int, int] | None,
+    meta: Mapping[str, Any],
 ) -> Track:
     frames, times, people = zip(*rows)
     if not np.isfinite(times).all():
@@ -148,7 +155,8 @@ def _track(
     # Heatmaps' peaks may be a little above 1, and below 0 where there is none.
     scores = np.clip(np.stack([person.scores for person in people]), 0, 1)
     if not lost.all():
-        lost |= is_faint(scores, scores[~lost])
+        peaks = peaks_of(scores, meta)
+        lost |= is_faint(peaks, peaks[~lost])
     scores[lost] = 0
     keypoints = np.stack([person.keypoints for person in people])
     keypoints = np.where(scores[..., None] > 0, keypoints, np.nan)
@@ -164,6 +172,7 @@ def _track(
         skeleton,
         image_size,
         None if all(found is None for found in given) else world,
+        kpt_thr_of(meta),
     )
 
 

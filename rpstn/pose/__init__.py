@@ -1,6 +1,7 @@
 """2D human pose from video: RPSTN and its parts, registered for MMPose configs."""
 
 from . import datasets, transforms  # noqa: F401 (registers them)
+from .calibration import CalibratedHeatmap
 from .crops import Crop, Cropper
 from .evaluation import FrameEvaluator, LegacyPCK, VideoPCK
 from .hooks import ClipVisualizationHook, RelationSwapHook
@@ -42,6 +43,7 @@ __all__ = [
     'BlazePose',
     'BlazePoseDetector',
     'BlazePoseHead',
+    'CalibratedHeatmap',
     'CatPropagator',
     'NoPropagator',
     'JRE',

@@ -15,6 +15,8 @@ from mmpose.codecs import MSRAHeatmap
 from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.codecs.utils import get_heatmap_maximum
 
+from .calibration import CalibratedHeatmap
+
 _LEAST = 1e-10
 """What MMPose clips a map to before its logarithm."""
 
@@ -22,7 +24,8 @@ _LEAST = 1e-10
 def decode_heatmaps(
     codec: BaseKeypointCodec, heatmaps: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What ``codec.decode`` answers, of :class:`MSRAHeatmap` faster.
+    """What ``codec.decode`` answers, faster of :class:`MSRAHeatmap` and of
+    :class:`CalibratedHeatmap`.
 
     Args:
         codec: any of MMPose's for heatmaps.
@@ -31,15 +34,16 @@ def decode_heatmaps(
     Returns:
         (1, K, 2) or more numbers to a joint, input pixels, and scores (1, K).
     """
-    if type(codec) is not MSRAHeatmap:
+    if type(codec) not in (MSRAHeatmap, CalibratedHeatmap):
         return codec.decode(heatmaps)
-    cells, scores = get_heatmap_maximum(heatmaps)
+    cells, peaks = get_heatmap_maximum(heatmaps)
     # Of a map without a positive value the cell is (-1, -1), which no refinement takes for inside.
     columns, rows = cells.astype(int).T
     if codec.unbiased:
         cells += _taylor_steps(heatmaps, columns, rows, codec.blur_kernel_size)
     else:
         cells += _quarter_steps(heatmaps, columns, rows)
+    scores = codec.shares(peaks) if isinstance(codec, CalibratedHeatmap) else peaks
     return cells[None] * codec.scale_factor, scores[None]
 
 

@@ -1,5 +1,7 @@
 """What is drawn on the frames, and which faces are not seen any more."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -20,6 +22,18 @@ def test_small_videos_are_enlarged_and_the_person_is_in_the_crop(assessment):
     inside = assessment.track.keypoints[assessment.track.scores >= 0.2] * painter.scale
     assert (inside >= (columns.start, rows.start)).all()
     assert (inside <= (columns.stop, rows.stop)).all()
+
+
+def test_what_is_drawn_is_trusted_by_the_models_own_threshold(assessment):
+    image = np.full((426, 240, 3), 128, np.uint8)
+    track = assessment.track
+    assert 0.2 < track.kpt_thr < 1
+    fainter = replace(track, scores=np.full_like(track.scores, track.kpt_thr - 0.01))
+    hidden, drawn = (
+        Painter(replace(assessment, track=one))(image, int(track.frames[0]), caption=False)
+        for one in (fainter, replace(fainter, kpt_thr=0.2))
+    )
+    assert (hidden == 128).all() and (drawn != 128).any()
 
 
 def test_faces_are_blurred_and_nothing_else(assessment, video):

@@ -62,6 +62,13 @@ def test_hidden_is_not_cut_off():
     assert 'cut_off' not in notes
 
 
+def test_what_is_hidden_is_judged_by_the_models_own_threshold():
+    seen = track()
+    seen.scores[:, SKELETON.index('nose')] = 0.3
+    assert 'hidden' not in kinds(remarks.on_picture(seen, 25))
+    assert 'hidden' in kinds(remarks.on_picture(replace(seen, kpt_thr=0.399), 25))
+
+
 def test_few_frames_a_second():
     assert 'few_frames' in kinds(remarks.on_picture(track(fps=8), 8))
     assert 'few_frames' not in kinds(remarks.on_picture(track(fps=12.5), 12.5))

@@ -1,5 +1,6 @@
 """RPSTN-Lite: its size, one network for P and F, any backbone, the configs."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from mmpose.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
 from torch.utils.flop_counter import FlopCounterMode
 
 from rpstn.engine.loading import joint_names
+from rpstn.engine.shipped import shipped_files
 from rpstn.skeletons import get_skeleton
 
 ROOT = Path(__file__).parents[2]
@@ -349,10 +351,19 @@ def test_without_jre_differs_in_jre_alone():
     assert ours == without
 
 
-def test_what_ships_differs_in_its_readout_alone():
+def test_what_ships_differs_in_its_readout_and_scores_alone():
     ships, trained = (load(name).to_dict() for name in ('rpstn_lite_readout', 'rpstn_lite'))
     assert ships['model']['head'].pop('readout')['type'] == 'TokenRelation'
+    decoder = ships['model']['head']['decoder']
+    assert decoder.pop('type') == 'CalibratedHeatmap' and len(decoder.pop('knots')) == 7
+    decoder['type'] = 'MSRAHeatmap'
     assert ships == trained and 'readout' not in trained['model']['head']
+
+
+def test_the_config_that_ships_is_the_one_in_the_package():
+    config, _ = shipped_files()
+    ships = json.loads(json.dumps(load('rpstn_lite_readout').model.head.decoder))
+    assert config.model.head.decoder == ships
 
 
 def check_start(single: Config, ours: Config, folder: Path) -> torch.nn.Module:

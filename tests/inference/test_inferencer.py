@@ -1,6 +1,7 @@
 """PoseInferencer: modes, typed results, engines, memory; and MMPose's own inferencers."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -15,9 +16,12 @@ from torch import nn
 
 from rpstn.apis import FrameResult, PersonResult, PoseInferencer
 from rpstn.checkpoints import ModelError
+from rpstn.inference.about import about_run
 from rpstn.inference.clips import predict_video
+from rpstn.inference.options import InferOptions
 from rpstn.inference.outputs import DrawnFile
 from rpstn.inference.pose_files import CsvFile, NpzFile, PoseJson
+from rpstn.inference.run_folder import RunError, RunFolder
 from rpstn.pose.boxes import BoxError
 from rpstn.pose.finders import BlazePoseFinder, PersonFinder, WholeFrame, build_finder
 from rpstn.pose.streaming.streaming import StreamingRPSTN
@@ -135,6 +139,65 @@ def test_answers_in_another_skeleton(models, video):
         PoseInferencer(checkpoint='mine.pth')
     with pytest.raises(ModelError, match="joints must be of jhmdb15, .* got 'coco18'"):
         PoseInferencer(*models['rpstn_demo'], joints='coco18')
+
+
+@pytest.fixture(scope='module')
+def calibrated(models, tmp_path_factory) -> list[str]:
+    """The same RPSTN, whose scores are behind a map."""
+    config = Config.fromfile(models['rpstn_demo'][0])
+    config.model.head.decoder.update(type='CalibratedHeatmap', knots=KNOTS)
+    path = tmp_path_factory.mktemp('calibrated') / 'calibrated.py'
+    config.dump(path)
+    return [str(path), models['rpstn_demo'][1]]
+
+
+KNOTS = [[0, 0], [0.01, 0.3], [0.1, 0.8], [1, 0.9]]
+
+
+@pytest.mark.parametrize('mode', ['clip', 'stream'])
+def test_scores_are_behind_the_models_map_and_all_else_is_as_without(
+    models, calibrated, video, mode
+):
+    plain, ours = (PoseInferencer(*m, mode=mode) for m in (models['rpstn_demo'], calibrated))
+    threshold = float(np.interp(0.2, *np.transpose(KNOTS)))
+    assert (plain.kpt_thr, ours.kpt_thr) == (0.2, threshold)
+    for before, after in zip(plain(video), ours(video), strict=True):
+        (peaks,), (scores,) = before.scores, after.scores
+        expected = np.where(peaks > 0, np.interp(peaks, *np.transpose(KNOTS)), peaks)
+        np.testing.assert_array_equal(scores, expected)
+        np.testing.assert_array_equal(before.keypoints, after.keypoints)
+        (one,), (other,) = before.people, after.people
+        np.testing.assert_array_equal(one.box, other.box)
+        assert one.state == other.state
+        assert before.meta['kpt_thr'] == 0.2 and after.meta['kpt_thr'] == threshold
+        assert other.meta['score_knots'] == KNOTS
+
+
+def test_a_threshold_that_is_asked_for_is_taken(calibrated, video):
+    asked = PoseInferencer(*calibrated, mode='stream', kpt_thr=0.5, joints='coco17')
+    assert asked.kpt_thr == asked.streaming.min_score == 0.5
+    (result, *_) = asked(video)
+    assert result.meta['kpt_thr'] == asked.dataset_meta['kpt_thr'] == pytest.approx(0.811, abs=1e-3)
+
+
+def test_a_run_with_other_scores_is_not_gone_on_with(models, calibrated, video, tmp_path):
+    options, source = InferOptions([str(video)]), open_frames(video)
+    plain, ours = (
+        about_run(options, PoseInferencer(*m, mode='stream'), str(video), source)
+        for m in (models['rpstn_demo'], calibrated)
+    )
+    with closing(RunFolder(tmp_path, 'noise', plain)) as folder, folder:
+        folder.write(FrameResult(0, 0.0, ()))
+    with closing(RunFolder(tmp_path, 'noise', plain, resume=True)) as folder:
+        assert folder.known == 1
+    with pytest.raises(RunError, match='the interrupted run had another config'):
+        RunFolder(tmp_path, 'noise', ours, resume=True)
+
+
+def test_the_shipped_model_trusts_joints_as_it_did():
+    inferencer = PoseInferencer()
+    assert inferencer.kpt_thr == inferencer.streaming.min_score == 0.399
+    assert inferencer.streaming.follower().min_score == 0.399
 
 
 def test_what_is_known_is_gone_on_from(models, video):

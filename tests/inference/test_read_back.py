@@ -31,9 +31,9 @@ def write(folder, skeleton: str, time=lambda frame: frame / FPS) -> None:
     names = joint_names(meta)
     folder.mkdir(parents=True)
     with (
-        PoseJson(folder / 'a.json', names, dict(fps=FPS, size=SIZE)) as plain,
+        PoseJson(folder / 'a.json', names, dict(fps=FPS, size=SIZE, kpt_thr=0.399)) as plain,
         CsvFile(folder / 'a.csv', names) as table,
-        NpzFile(folder / 'a.npz', names, FPS, SIZE) as arrays,
+        NpzFile(folder / 'a.npz', names, FPS, SIZE, 0.399) as arrays,
         MMPoseJson(folder / 'a.mmpose.json', meta) as mmpose,
         CocoJson(folder / 'a.coco.json') as coco,
     ):
@@ -58,6 +58,7 @@ def test_what_infer_writes_is_read_as_it_was(tmp_path, skeleton, file, person):
             expected[frame - 10] = np.where(scores[:, None] > 0, points, np.nan)
     found = read_joints(tmp_path / f'in/a.{file}', person)
     np.testing.assert_allclose(found.keypoints, expected, atol=0.0051)
+    assert found.kpt_thr == (0.399 if file in ('json', 'npz') else None)
     assert found.joints == (None if file == 'coco.json' else joints)
     assert (found.unread, found.remarks) == ((), ())
     if file in ('json', 'csv', 'npz'):

@@ -133,6 +133,9 @@ def test_joints_in_the_image_become_a_track_for_those_who_lift(tmp_path):
     write(path, numbers, fps=np.float64(25), image_size=np.array([640, 480]))
     track = read_track(path)
     assert track.image_size == (640, 480) and track.world is None
+    assert track.kpt_thr == 0.2, 'as of files that older versions wrote'
+    write(tmp_path / 'new.npz', numbers, fps=np.float64(25), kpt_thr=np.float64(0.399))
+    assert read_track(tmp_path / 'new.npz').kpt_thr == 0.399
     np.testing.assert_allclose(track.keypoints[:, KNEE], numbers[:, KNEE], atol=1e-4)
     with pytest.raises(LiftError, match='two coordinates: they need a source'):
         JointFile()(path)

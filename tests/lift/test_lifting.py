@@ -8,7 +8,7 @@ import pytest
 
 from rpstn.errors import SettingError
 from rpstn.lift import SOURCES, Joints3D, LiftError, Track, lift, longest_track, tracks_of
-from rpstn.results import FrameResult, PersonResult
+from rpstn.results import FrameResult, PersonResult, peaks_of
 
 from squat_bodies import HEIGHT, SKELETON, joints_of, rotation, squat
 
@@ -70,6 +70,23 @@ def test_who_is_seen_half_as_well_as_usual_is_there():
     person = seen[20].people[0]
     seen[20] = replace(seen[20], people=(replace(person, scores=0.51 * person.scores),))
     assert np.isfinite(longest_track(tracks_of(seen)).keypoints[20]).any()
+
+
+def test_whether_somebody_is_there_is_judged_by_peaks_whatever_the_scores():
+    knots = [(0, 0), (0.2, 0.399), (0.5, 0.895), (1, 1)]
+    calibrated = dict(META, kpt_thr=0.399, score_knots=knots)
+    seen = [replace(result, meta=calibrated) for result in results(squat())]
+    for frame, share in ((20, 0.49), (21, 0.51)):
+        person = seen[frame].people[0]
+        peaks = share * person.scores.clip(0, 1)
+        scores = np.interp(peaks, *np.transpose(knots))
+        np.testing.assert_allclose(peaks_of(scores, calibrated), peaks, atol=1e-12)
+        assert peaks_of(scores, META) is scores
+        seen[frame] = replace(seen[frame], people=(replace(person, scores=scores),))
+    track = longest_track(tracks_of(seen))
+    assert np.isnan(track.keypoints[20]).all() and np.isfinite(track.keypoints[21]).any()
+    assert track.kpt_thr == 0.399
+    assert longest_track(tracks_of(results(squat()))).kpt_thr == 0.2
 
 
 def test_another_source_needs_only_to_be_registered():

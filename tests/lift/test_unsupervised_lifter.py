@@ -191,6 +191,11 @@ def test_tracks_are_what_infer_saw_in_videos(tmp_path):
     assert torch.allclose(
         track, normalize(torch.from_numpy(image[None, np.delete(np.arange(0, 60, 6), 5)]))[0]
     )
+    # A mean of 0.7 is sure where scores are peaks, and is not where they are calibrated.
+    for kpt_thr, number in ((0.2, 2), (0.399, 1)):
+        about = dict(scores=0.7 * np.ones((57, 15)), kpt_thr=kpt_thr)
+        np.savez(tmp_path / 'd.npz', keypoints=image[rows], **about, **saved)
+        assert len(read_tracks(None, None, str(tmp_path))) == number
     np.savez(tmp_path / 'stray.npz', other=np.zeros(3))
     with pytest.raises(RPSTNError, match='stray.npz'):
         read_tracks(None, None, str(tmp_path))

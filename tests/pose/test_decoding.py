@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from mmpose.codecs import MSRAHeatmap, UDPHeatmap
 
+from rpstn.pose.calibration import CalibratedHeatmap
 from rpstn.pose.decoding import decode_heatmaps
 
 SIZE = 24, 32  # rows, columns
@@ -19,7 +20,9 @@ def bells(centers: np.ndarray, noise: float = 0.0) -> np.ndarray:
 
 
 def codec(unbiased: bool, kind: type = MSRAHeatmap) -> MSRAHeatmap:
-    options = dict(unbiased=unbiased) if kind is MSRAHeatmap else {}
+    options = dict(unbiased=unbiased) if issubclass(kind, MSRAHeatmap) else {}
+    if kind is CalibratedHeatmap:
+        options['knots'] = [(0, 0), (0.2, 0.4), (1, 0.9)]
     return kind((4 * SIZE[1], 4 * SIZE[0]), SIZE[::-1], sigma=2, **options)
 
 
@@ -46,15 +49,17 @@ MAPS = dict(
 )
 
 
+@pytest.mark.parametrize('kind', [MSRAHeatmap, CalibratedHeatmap])
 @pytest.mark.parametrize('unbiased', [False, True])
 @pytest.mark.parametrize('name', MAPS)
-def test_it_is_what_mmpose_answers(name, unbiased):
+def test_it_is_what_mmpose_answers(name, unbiased, kind):
     maps = MAPS[name]
-    before, decoder = maps.copy(), codec(unbiased)
+    before, decoder = maps.copy(), codec(unbiased, kind)
     joints, scores = decoder.decode(maps)
     ours, our_scores = decode_heatmaps(decoder, maps)
     assert ours.shape == joints.shape and ours.dtype == joints.dtype
     np.testing.assert_array_equal(our_scores, scores)
+    assert our_scores.dtype == scores.dtype
     np.testing.assert_array_equal(maps, before)
     if unbiased:  # sums in another order
         np.testing.assert_allclose(ours, joints, atol=2e-3)

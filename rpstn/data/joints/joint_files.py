@@ -25,7 +25,7 @@ SUFFIXES = (JSON, *TABLES, ARRAYS, MARKERS)
 ENDINGS = (*SUFFIXES, '.mmpose.json', '.coco.json')
 """What follows the name of a sequence, the first of them where a sequence has several files: the
 last two of ``rpstn infer`` say neither the frame rate nor, COCO's, the joints."""
-_FACTS = ('joints', 'fps', 'image_size', 'box')
+_FACTS = ('joints', 'fps', 'image_size', 'kpt_thr', 'box')
 
 
 def ending(path: Path) -> str:
@@ -101,10 +101,10 @@ def read_arrays(path: Path) -> tuple[Iterator[Joint], dict[str, Any]]:
 
     A row is a frame; or, as ``rpstn infer`` writes it, a person in a frame, with ``frame`` (N,)
     and perhaps ``time`` (N,) and ``person`` (N,). Perhaps ``scores`` (N, V), ``joints`` (V,)
-    names, ``fps``, ``image_size`` (width, height).
+    names, ``fps``, ``image_size`` (width, height), ``kpt_thr``.
 
     Returns:
-        The joints; and ``fps``, ``image_size`` and the arrays that are ``unread``.
+        The joints; and ``fps``, ``image_size``, ``kpt_thr`` and the arrays that are ``unread``.
     """
     where = str(path)
     try:
@@ -136,10 +136,14 @@ def read_arrays(path: Path) -> tuple[Iterator[Joint], dict[str, Any]]:
         )
         frames = columns['frame'].astype(int)
         wrong = frames[frames != columns['frame'].astype(float)]
-        fps = float(content['fps']) if 'fps' in content else None
+        fps, kpt_thr = (
+            float(content[name]) if name in content else None for name in ('fps', 'kpt_thr')
+        )
         width, height = map(int, content.get('image_size', (0, 0)))
     except (TypeError, ValueError, OverflowError) as error:
-        refuse(where, 'frame, time, keypoints, scores, fps and image_size', 'numbers', error)
+        refuse(
+            where, 'frame, time, keypoints, scores, fps, kpt_thr and image_size', 'numbers', error
+        )
     if len(wrong):
         refuse(where, 'frame', 'whole numbers', columns['frame'].tolist())
     given: np.ndarray = np.atleast_1d(content.get('joints', ()))
@@ -157,7 +161,7 @@ def read_arrays(path: Path) -> tuple[Iterator[Joint], dict[str, Any]]:
     )
     unread = sorted(content.keys() - shapes.keys() - {*_FACTS})
     size = (width, height) if 'image_size' in content else None
-    return rows, dict(fps=fps, image_size=size, unread=unread)
+    return rows, dict(fps=fps, image_size=size, kpt_thr=kpt_thr, unread=unread)
 
 
 def _in_pixels(sequence: JointSequence) -> JointSequence:

@@ -1,8 +1,8 @@
 """Joints from JSON files.
 
 A sequence is a list of frames, or an object whose ``frames`` is that list, with, as far as known,
-``joints`` (names), ``fps`` and ``size`` [width, height], as ``rpstn infer`` writes it; or what
-MMPose's inferencers write (``instance_info``). A frame is one of
+``joints`` (names), ``fps``, ``size`` [width, height] and ``kpt_thr``, as ``rpstn infer`` writes it;
+or what MMPose's inferencers write (``instance_info``). A frame is one of
 
     [[x, y], ...]  or  [[x, y, z], ...]  or  [[x, y, z, score], ...]      joints in a fixed order
     {joint: [x, y], ...}, the points as above                             joints by name
@@ -91,8 +91,8 @@ def read_json(path: Path) -> tuple[Iterator[Joint], dict[str, Any]]:
     """All joints of a JSON file of one sequence.
 
     Returns:
-        The joints; and ``fps`` and ``image_size``, each None where the file does not tell, and
-        what is ``unread``, complete when the joints are.
+        The joints; and ``fps``, ``image_size`` and ``kpt_thr``, each None where the file does not
+        tell, and what is ``unread``, complete when the joints are.
 
     Raises:
         BadSkeletonError: naming the frame and the field, some of it on the way.
@@ -116,8 +116,10 @@ def read_json(path: Path) -> tuple[Iterator[Joint], dict[str, Any]]:
         joints = _mmpose_names(head)
     if joints and not (isinstance(joints, list) and all(isinstance(j, str) for j in joints)):
         refuse(where, 'joints', 'a list of names', joints)
-    if fps is not None and not is_number(fps):
-        refuse(where, 'fps', 'a number', repr(fps))
+    kpt_thr = head.get('kpt_thr')
+    for name, value in (('fps', fps), ('kpt_thr', kpt_thr)):
+        if value is not None and not is_number(value):
+            refuse(where, name, 'a number', repr(value))
     if size is not None:
         ints = isinstance(size, list) and [type(side) is int and side > 0 for side in size]
         if ints != [True, True]:
@@ -129,7 +131,7 @@ def read_json(path: Path) -> tuple[Iterator[Joint], dict[str, Any]]:
         for index, frame in enumerate(frames)
         for row in reader.read(frame, index, f'{path}: frames[{index}]')
     )
-    return rows, dict(fps=fps, image_size=size, unread=reader.unread)
+    return rows, dict(fps=fps, image_size=size, kpt_thr=kpt_thr, unread=reader.unread)
 
 
 def _is_people(content: Any) -> bool:

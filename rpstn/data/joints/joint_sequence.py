@@ -60,6 +60,8 @@ class JointSequence:
     fps: float | None = None
     image_size: tuple[int, int] | None = None
     """(width, height) in pixels."""
+    kpt_thr: float | None = None
+    """Score from which joints are trusted; None where the file does not tell."""
     unread: tuple[str, ...] = ()
     """Columns of the file that nothing here reads."""
     remarks: tuple[str, ...] = ()
@@ -88,6 +90,7 @@ def lay_out(
     min_score: float = 0.0,
     fps: float | None = None,
     image_size: tuple[int, int] | None = None,
+    kpt_thr: float | None = None,
     unread: Iterable[str] = (),
 ) -> JointSequence:
     """The joints of one person, which may come in any order, by frame and joint.
@@ -101,7 +104,7 @@ def lay_out(
             has it, or ``'most'`` for who has the most joints. None: there must be just one.
         min_score: a joint whose score is not above it is missing.
         fps: where None, it follows from the times of the frames.
-        image_size, unread: of the result.
+        image_size, kpt_thr, unread: of the result.
 
     Raises:
         BadSkeletonError: naming the place, the field, what was allowed and what came.
@@ -168,6 +171,7 @@ def lay_out(
         _names(path, joints),
         fps,
         image_size,
+        kpt_thr,
         tuple(unread),
         (_MIXED,) if change_places(points, chosen) else (),
     )

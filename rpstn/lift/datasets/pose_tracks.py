@@ -17,6 +17,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from rpstn.choices import KPT_THR
 from rpstn.data.paths import find_data
 from rpstn.data.penn_action import read_penn_labels
 from rpstn.data_files import read_npz
@@ -32,7 +33,8 @@ _RATE = 10.0  # frames a second
 _STRIDE = 3  # of 30 frames a second
 _SHORTEST = 4  # frames
 _FARTHEST = 4.0  # trunks from the pelvis: beyond, labels are wrong
-_SURE = 0.5  # mean score of a teacher's joints
+_SURE = 0.5  # mean score of a teacher's joints, or height of peaks
+_RIGHT = 0.75  # mean of calibrated scores; takes the same frames, but for 2 %
 # The joints of ../shared/data/mpii_poses; the head is its mean of upper neck and head top.
 _MPII = dict(
     head=9, left_shoulder=11, left_elbow=12, left_wrist=13, right_shoulder=14, right_elbow=15,
@@ -187,16 +189,19 @@ def _videos(folder: str) -> Iterator[np.ndarray]:
         scores = np.zeros((len(whole), track.scores.shape[1]))
         whole[frames], scores[frames] = joints, track.scores
         apart = np.ptp(track.times) / max(frames[-1], 1)  # seconds from frame to frame
-        yield from _sure(whole, scores, max(1, round(1 / (apart * _RATE))) if apart else 1)
+        stride = max(1, round(1 / (apart * _RATE))) if apart else 1
+        yield from _sure(whole, scores, stride, _SURE if track.kpt_thr == KPT_THR else _RIGHT)
 
 
 def _archives(folder: str) -> list[Path]:
     return [file for file in sorted(find_data(folder).rglob('*.npz')) if not is_stray(file)]
 
 
-def _sure(joints: np.ndarray, scores: np.ndarray, stride: int = _STRIDE) -> Iterator[np.ndarray]:
+def _sure(
+    joints: np.ndarray, scores: np.ndarray, stride: int = _STRIDE, least: float = _SURE
+) -> Iterator[np.ndarray]:
     """The frames at 10 a second, if nearly all of them are sure."""
     joints, scores = joints[::stride], scores[::stride]
-    known = (scores.mean(1) > _SURE) & np.isfinite(joints).all((1, 2))
+    known = (scores.mean(1) > least) & np.isfinite(joints).all((1, 2))
     if known.mean() >= 0.9 and known.sum() >= _SHORTEST:
         yield joints[known]

@@ -29,13 +29,14 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
-from rpstn.choices import KPT_THR
+from rpstn.choices import kpt_thr_of
 from rpstn.errors import SettingError
 from rpstn.results import FrameResult, PersonResult
 from rpstn.video.readers import size_of
 
 from ..bodies import Body, BodyJoints, Place, body_of_box, box_of, rotation_of
 from ..boxes import FollowedBox, overlap
+from ..calibration import score_meta
 from ..crops import Crop, Cropper
 from ..datasets.boxes import has_area
 from ..decoding import decode_heatmaps
@@ -79,8 +80,8 @@ class StreamingRPSTN:
         max_people: so many are followed at a time in each stream; more only if boxes of more
             are given.
         reset_every: run P on every N-th frame of a person.
-        min_score: joints with a lower score count as uncertain. With ``-inf`` nobody is
-            ever lost.
+        min_score: joints with a lower score count as uncertain; by default the model's own, see
+            :func:`rpstn.pose.calibration.score_meta`. With ``-inf`` nobody is ever lost.
         keep_iou: the crop stays where it is while the box of the last joints overlaps it
             by this much (intersection over union); 1 moves it in every frame. Upright crops
             always move.
@@ -104,7 +105,7 @@ class StreamingRPSTN:
         finder: PersonFinder | None = None,
         max_people: int = 1,
         reset_every: int | None = None,
-        min_score: float = KPT_THR,
+        min_score: float | None = None,
         keep_iou: float = 0.7,
         find_every: int = 1,
         max_lost: int = 50,
@@ -132,13 +133,14 @@ class StreamingRPSTN:
                 f'takes {tuple(stepper.input_size)}'
             )
         self.decoder = decoder
-        self.meta = meta or meta_of(config, stepper.num_joints)
+        meta = meta or meta_of(config, stepper.num_joints)
+        self.meta = dict(meta, **score_meta(decoder))
         names = [self.meta['keypoint_id2name'][k] for k in range(stepper.num_joints)]
         self._parts = BodyJoints.of(names) if cropper.upright else None
         self.finder = finder or WholeFrame()
         self.max_people = max_people
         self.reset_every = reset_every
-        self.min_score = min_score
+        self.min_score = kpt_thr_of(self.meta) if min_score is None else min_score
         self.keep_iou = keep_iou
         self.find_every = find_every
         self.max_lost = max_lost

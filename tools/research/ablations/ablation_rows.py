@@ -85,14 +85,22 @@ class Row:
         return f'{self.group}/{self.key}'
 
     def read(self) -> Config:
-        """The config with the change."""
+        """The config with the change, and with the heights of peaks as scores."""
         config = Config.fromfile(self.config)
         config.merge_from_dict(copy.deepcopy(self.change))  # it takes _delete_ out of them
         for path in self.change:  # but where there was nothing to delete
             node = functools.reduce(operator.getitem, path.split('.'), config)
             if isinstance(node, dict):
                 node.pop('_delete_', None)
+        decoder = config.model.head.decoder
+        if decoder.pop('knots', None) is not None:
+            decoder.type = 'MSRAHeatmap'
         return config
+
+    def knots(self) -> np.ndarray | None:
+        """Of the map from peaks to scores that the config has; None where it has none."""
+        knots = Config.fromfile(self.config).model.head.decoder.get('knots')
+        return None if knots is None else np.array(knots)
 
     def fingerprint(self) -> str:
         """Changes with all settings that decide the result, names of files among them."""

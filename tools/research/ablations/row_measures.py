@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import lsq_linear
 from sklearn.calibration import calibration_curve
-from sklearn.isotonic import IsotonicRegression
 
+from rpstn.choices import KPT_THR
 from rpstn.pose.evaluation.pck import TORSO_OF_DATASET
 from rpstn.skeletons import joint_weights, map_joints
 
@@ -22,6 +23,8 @@ MODEL = 'blazepose33'
 NORMALIZERS = ('torso', 'box')
 PARTS = ('all', 'visible', 'hidden')
 THRESHOLD = 0.2
+PEAKS = (0, KPT_THR, 0.35, 0.5, 0.65, 0.8, 1)
+LEAST_RISE = 0.001
 TORSO = [LABELS.index(name) for name in TORSO_OF_DATASET['jhmdb']]
 
 
@@ -111,6 +114,14 @@ def reliability(scores: np.ndarray, right: np.ndarray, bins: int = 10) -> Reliab
     return Reliability(means, shares, len(scores), float(scores.mean()), float(right.mean()), error)
 
 
-def monotone_map(scores: np.ndarray, right: np.ndarray) -> IsotonicRegression:
-    """What makes of a score (M,) the share of joints that are right, as it was on these."""
-    return IsotonicRegression(out_of_bounds='clip').fit(scores, right)
+def score_knots(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Knots (n, 2) of a map from scores (M,) to the share of joints (M,) that are right.
+
+    Of all that rise and have :data:`PEAKS` the one of least squares;
+    :class:`rpstn.pose.calibration.CalibratedHeatmap` takes them.
+    """
+    hats = np.stack([np.interp(scores, PEAKS, hat) for hat in np.eye(len(PEAKS))[1:]], axis=1)
+    steps = np.tril(np.ones((len(PEAKS) - 1,) * 2))
+    rises = lsq_linear(hats @ steps, right.astype(float), bounds=(LEAST_RISE, 1)).x
+    most = 1 - LEAST_RISE * np.arange(len(rises))[::-1]
+    return np.array([(0, 0), *zip(PEAKS[1:], np.minimum(rises.cumsum(), most).round(3))])

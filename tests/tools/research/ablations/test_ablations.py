@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, KEYPOINT_CODECS
 
+from rpstn.pose.calibration import CalibratedHeatmap
 from rpstn.pose.evaluation.pck import VideoPCK
 from rpstn.pose.models.estimator import frames_of
 
@@ -278,7 +279,7 @@ def joint_names() -> tuple[str, ...]:
 
 
 def test_reliability_bins_hold_equally_many_and_tell_the_error():
-    from row_measures import monotone_map, reliability
+    from row_measures import reliability, score_knots
 
     rng = np.random.default_rng(0)
     scores = rng.random(20000)
@@ -287,8 +288,38 @@ def test_reliability_bins_hold_equally_many_and_tell_the_error():
     boasting = reliability(scores, rng.random(20000) < scores / 2)
     assert boasting.error == pytest.approx(0.25, abs=0.02)
     wrong = rng.random(20000) < scores / 2
-    mended = reliability(monotone_map(scores, wrong).predict(scores), wrong)
+    knots = score_knots(scores, wrong)
+    CalibratedHeatmap((64, 64), (16, 16), 1, knots=knots.tolist())  # or they are refused
+    mended = reliability(np.interp(scores, *knots.T), wrong)
     assert mended.error < 0.02
+    knots = score_knots(scores, np.ones(20000))  # as steep as can be, and still rising
+    assert (np.diff(knots, axis=0) > 0).all() and knots[-1, 1] == 1
+
+
+def test_rows_are_trained_and_measured_by_peaks_whatever_ships():
+    from ablate import GRID
+    from ablation_rows import read_grid
+
+    (lite,) = read_grid(GRID, ['relation/lite'])
+    decoder = lite.read().model.head.decoder
+    assert decoder.type == 'MSRAHeatmap' and 'knots' not in decoder
+    assert lite.knots()[1].tolist() == [0.2, 0.399]
+    (none,) = read_grid(GRID, ['relation/none'])
+    assert none.knots() is None
+
+
+@pytest.mark.slow
+def test_the_map_that_ships_can_be_fitted_again(capsys):
+    """Here of one clip in thirty."""
+    import ast
+
+    import fit_scores
+
+    assert fit_scores.main(['--every', '30']) == 0
+    first, *table = capsys.readouterr().out.splitlines()
+    knots = ast.literal_eval(first.removeprefix('knots='))
+    CalibratedHeatmap((64, 64), (16, 16), 1, knots=knots)
+    assert sum(line.startswith('| val') for line in table) in (2, 3)
 
 
 def test_joints_are_carried_where_the_score_is_low_and_filtered():
