@@ -6,13 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rpstn.pose.appearance import (
-    BINS,
-    Appearance,
-    colours_of,
-    trunk_of_body,
-    trunk_of_joints,
-)
+from rpstn.pose.appearance import BINS, Appearance, colours_of, trunk_of_body, trunk_of_joints
 from rpstn.pose.bodies import Body, BodyJoints
 
 HERE = Body(np.array([100.0, 80.0]), 40.0)

@@ -230,10 +230,8 @@ class StreamingRPSTN:
             if given.get(number) is not None:
                 continue
             if person.state is not None:
-                tasks.append(
-                    found_again(person, stream, self.finder, image, name)
-                    or Task(person, image, self._followed(person, size_of(image)))
-                )
+                elsewhere = found_again(person, stream, self.finder, image, name)
+                tasks.append(elsewhere or Task(person, image, self._followed(person, image)))
             elif person.retry:
                 tasks.append(Task(person, image, person.follower.current(size_of(image))))
         if stream.index % self.find_every == 0:
@@ -271,8 +269,8 @@ class StreamingRPSTN:
         """Where to look for who is in a box (4,), or is such a body if that is known."""
         return (body or body_of_box(box)) if self.cropper.upright else box
 
-    def _followed(self, person: FollowedPerson, size: tuple[int, int]) -> Place:
-        place = person.follower.current(size)
+    def _followed(self, person: FollowedPerson, image: np.ndarray) -> Place:
+        place = person.follower.current(size_of(image))
         if isinstance(place, Body) or isinstance(person.place, Body):
             return place  # at once, as in training
         return person.place if overlap(place, person.place) >= self.keep_iou else place
