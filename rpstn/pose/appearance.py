@@ -53,7 +53,9 @@ class Appearance:
 
     def __init__(self) -> None:
         self._kept: np.ndarray | None = None
+        self._seen: np.ndarray | None = None  # last
         self._last = 0.0
+        self._frames = 0
         self._strange = 0
         self.body: Body | None = None
 
@@ -71,6 +73,7 @@ class Appearance:
             return
         if self._kept is None:
             self._kept = colours
+        self._seen, self._frames = colours, self._frames + 1
         self._last = self.likeness(colours)
         self._strange = 0 if self._last >= self.ALIKE else self._strange + 1
         if self._strange > self.MOST:
@@ -92,6 +95,19 @@ class Appearance:
     def fits_better(self, colours: np.ndarray) -> bool:
         """Whether somebody of these colours is rather the person than who was seen last."""
         return self.likeness(colours) > max(self._last + self.BETTER, self.LEAST)
+
+    def misses(self, other: Appearance) -> bool:
+        """Whether who was seen last as another is rather this person, who has been somebody else
+        for a while."""
+        return (
+            self._strange >= self.PATIENCE
+            and other._seen is not None
+            and self.fits_better(other._seen)
+        )
+
+    def outlasts(self, other: Appearance) -> bool:
+        """Whether another has been seen only since this person has been somebody else."""
+        return other._frames <= self._strange
 
     def found(self) -> None:
         """The person is followed again."""

@@ -6,13 +6,14 @@ Shapes: K joints, (H, W) image pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
+from itertools import permutations
 
 import numpy as np
 
 from rpstn.video.readers import size_of
 
-from ..appearance import colours_of, trunk_of_body, trunk_of_joints
+from ..appearance import Appearance, colours_of, trunk_of_body, trunk_of_joints
 from ..bodies import Body, BodyJoints, box_of, box_of_body
 from ..boxes import overlap
 from ..finders import PersonFinder
@@ -73,3 +74,26 @@ def found_again(
     person.follower.look_at(body)
     person.state = None
     return Task(person, image, body, again=True)
+
+
+def exchanged(stream: Stream, given: Collection[int]) -> Stream:
+    """The stream, in which people who have come to go by each other's numbers have got their own.
+
+    That is, two who are each more like the other has been; or one who is more like somebody new, as
+    where the finder has taken who was passed for a newcomer.
+
+    Args:
+        stream: of several people.
+        given: numbers of those whom the caller knows; they keep them.
+    """
+    people = [p for p in stream.people.values() if p.state is not None and p.id not in given]
+    for one, other in permutations(people, 2):
+        mine, others = one.appearance, other.appearance
+        new = mine.outlasts(others)
+        if mine.misses(others) and (new or others.misses(mine)):
+            one.id, other.id = other.id, one.id
+            one.appearance, other.appearance = Appearance() if new else others, mine
+            mine.found()
+            others.found()
+    stream.people = {person.id: person for person in stream.people.values()}
+    return stream

@@ -46,7 +46,7 @@ from ..models.estimator import VideoPoseEstimator
 from ..world import world_of
 from .checks import check_found, check_frame, check_options, check_place
 from .people import Boxes, FollowedPerson, Stream, Task, by_number, cut_crops, together
-from .recognition import found_again, look_at_trunk
+from .recognition import exchanged, found_again, look_at_trunk
 from .steppers import Stepper, TorchStepper, meta_of
 
 __all__ = ['Stepper', 'StreamingRPSTN', 'TorchStepper']
@@ -214,7 +214,7 @@ class StreamingRPSTN:
         self, name: Hashable, image: np.ndarray, given: Mapping[int, Place | None]
     ) -> list[Task]:
         """Who is to be looked for, and where."""
-        stream = self._streams.setdefault(name, Stream())
+        stream = exchanged(self._streams.setdefault(name, Stream()), given)
         self.finder.observe(image, name)
         tasks: list[Task] = []
         for number, asked in given.items():

@@ -263,6 +263,42 @@ def test_clothes_do_not_take_another_who_is_followed(build, show):
     assert recorder.calls.count('start') == 2
 
 
+def test_who_was_passed_gets_the_own_number_back_from_a_newcomer(build, show):
+    standing = person(0, (80, 120), 1.3)
+    finder = Seen(seen(standing))
+    finder.any_frame = True
+    stream, _ = build(finder=finder, max_people=2)
+    for t in range(24):
+        passer = standing + (9 * (t - 3), 0)
+        if t < 4:
+            image = dressed(show(standing), standing, BROWN)
+        elif t < 16:
+            image = dressed(show(passer), passer, GREEN)
+            finder.people = [seen(passer)]
+        else:
+            image = dressed(dressed(show(standing, passer), standing, BROWN), passer, GREEN)
+            finder.people = [seen(passer), seen(standing)]
+        found = {one.id: one.keypoints for one in stream.step(image).people}
+        if t == 16:  # who comes out from behind is new
+            np.testing.assert_allclose([found[0], found[1]], [passer, standing], atol=1)
+    np.testing.assert_allclose([found[0], found[1]], [standing, passer], atol=1)
+
+
+@pytest.mark.parametrize('given', [False, True], ids=['followed', 'given'])
+def test_two_who_have_changed_places_get_their_numbers_back(build, show, given):
+    left, right = person(0, (70, 120), 1.3), person(0, (230, 120), 1.3)
+    stream, _ = build(finder=Seen(seen(left), seen(right)), max_people=2)
+    people = {0: body(left), 1: body(right)}
+    for t in range(12):
+        clothes = (BROWN, GREEN) if t < 4 else (GREEN, BROWN)  # as after they crossed
+        image = dressed(dressed(show(left, right), left, clothes[0]), right, clothes[1])
+        found = {
+            one.id: one.keypoints for one in stream.step(image, people if given else None).people
+        }
+    last = [left, right] if given else [right, left]
+    np.testing.assert_allclose([found[0], found[1]], last, atol=1)
+
+
 def test_two_who_come_upon_one_person_become_one(build, show):
     joints = person(40)
     stream, _ = build()
