@@ -20,7 +20,7 @@ from .bodies import Body, BodyJoints
 BINS = (6, 10, 10)
 """Of lightness, green to red, and blue to yellow."""
 RANGES = (0, 256, 78, 178, 78, 178)
-"""Of OpenCV's 8-bit CIELAB; stronger colours than these are hardly seen on clothes."""
+"""Of OpenCV's 8-bit CIELAB; stronger colours count as the strongest of these."""
 PIXELS = 2500
 """Of the trunk's surroundings that are looked at, about; of larger ones only some."""
 FEWEST = 20
@@ -34,6 +34,7 @@ class Appearance:
 
     Attributes:
         body: where the person was when the colours were the person's last.
+        strange_for: frames since they have been another's.
     """
 
     ALIKE = 0.6
@@ -53,33 +54,38 @@ class Appearance:
 
     def __init__(self) -> None:
         self._kept: np.ndarray | None = None
-        self._seen: np.ndarray | None = None  # last
+        self._seen: np.ndarray | None = None  # in the last frame
         self._last = 0.0
-        self._frames = 0
         self._strange = 0
+        self.strange_for = 0
         self.body: Body | None = None
 
     @property
     def doubtful(self) -> bool:
         """Whether it is time to look about for the person."""
         late = self._strange - self.PATIENCE
-        return late >= 0 and late % self.PAUSE == 0
+        return self._seen is not None and late >= 0 and late % self.PAUSE == 0
 
     def see(self, colours: np.ndarray | None, body: Body) -> None:
-        """Take note of a frame's colours (:func:`colours_of`), those of a body; of None nothing is
-        known.
+        """Take note of the next frame's colours (:func:`colours_of`), those of a body; None where
+        they are not known.
         """
+        self._seen = colours
+        self.strange_for += self.strange_for > 0
         if colours is None:
             return
         if self._kept is None:
             self._kept = colours
-        self._seen, self._frames = colours, self._frames + 1
         self._last = self.likeness(colours)
-        self._strange = 0 if self._last >= self.ALIKE else self._strange + 1
-        if self._strange > self.MOST:
-            self._kept, self._strange = colours, 0
-        elif not self._strange:
+        if self._last >= self.ALIKE:
             self._kept = (1 - self.RATE) * self._kept + self.RATE * colours
+            self.found()
+        else:
+            self._strange += 1
+            self.strange_for = max(self.strange_for, 1)
+        if self._strange > self.MOST:
+            self._kept = colours
+            self.found()
         if not self._strange:
             self.body = body
 
@@ -97,21 +103,18 @@ class Appearance:
         return self.likeness(colours) > max(self._last + self.BETTER, self.LEAST)
 
     def misses(self, other: Appearance) -> bool:
-        """Whether who was seen last as another is rather this person, who has been somebody else
-        for a while."""
+        """Whether who is seen as another is rather this person, who has been somebody else for a
+        while."""
         return (
-            self._strange >= self.PATIENCE
+            self._seen is not None
             and other._seen is not None
+            and self._strange >= self.PATIENCE
             and self.fits_better(other._seen)
         )
 
-    def outlasts(self, other: Appearance) -> bool:
-        """Whether another has been seen only since this person has been somebody else."""
-        return other._frames <= self._strange
-
     def found(self) -> None:
         """The person is followed again."""
-        self._strange = 0
+        self._strange = self.strange_for = 0
 
 
 def trunk_of_joints(keypoints: np.ndarray, joints: BodyJoints) -> np.ndarray:
@@ -147,7 +150,7 @@ def colours_of(image: np.ndarray, corners: np.ndarray) -> np.ndarray | None:
         image: (H, W, 3) BGR uint8.
 
     Returns:
-        None where hardly any of it is in the image, or its colours are too strong for the bins.
+        None where hardly any of it is in the image.
     """
     height, width = image.shape[:2]
     low = np.maximum(np.floor(corners.min(0)), 0).astype(int)
@@ -161,7 +164,7 @@ def colours_of(image: np.ndarray, corners: np.ndarray) -> np.ndarray | None:
     cv2.fillConvexPoly(inside, outline, 1)
     if inside.sum() < FEWEST:
         return None
-    colours = cv2.cvtColor(part, cv2.COLOR_BGR2LAB)
-    counts = cv2.calcHist([colours], [0, 1, 2], inside, BINS, RANGES)
-    total = counts.sum()
-    return counts / total if total >= FEWEST / 2 else None
+    lowest, highest = np.reshape(RANGES, (3, 2)).T
+    colours = np.clip(cv2.cvtColor(part, cv2.COLOR_BGR2LAB), lowest, highest - 1)
+    counts = cv2.calcHist([colours.astype(np.uint8)], [0, 1, 2], inside, BINS, RANGES)
+    return counts / counts.sum()

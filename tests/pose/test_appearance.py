@@ -49,6 +49,14 @@ def test_what_is_outside_of_the_image_says_nothing():
     np.testing.assert_array_equal(colours_of(plain(BLUE), SQUARE - 30), colours(BLUE))
 
 
+@pytest.mark.parametrize('color', [(46, 16, 200), (200, 60, 30), (60, 150, 0), (0, 255, 220)])
+def test_strong_colours_are_colours(color):
+    one = Appearance()
+    one.see(colours(color), HERE)
+    assert one.likeness(colours(color)) == pytest.approx(1)
+    assert one.likeness(colours(GREY)) == 0
+
+
 def test_likeness_is_bhattacharyyas():
     one = Appearance()
     assert one.likeness(colours(BLUE)) == 0
@@ -72,8 +80,11 @@ def test_one_looks_about_while_colours_are_others_and_then_gets_used_to_them():
     assert looks == list(range(3, 51, 4))
     assert one.fits_better(colours(BLUE)) and not one.fits_better(colours(GREY))
     one.see(None, HERE)
+    assert not one.doubtful and one.strange_for == Appearance.MOST + 1
     one.see(colours(RED), HERE)
-    assert not one.doubtful and one.likeness(colours(RED)) == pytest.approx(1)
+    assert (
+        not one.doubtful and one.strange_for == 0 and one.likeness(colours(RED)) == pytest.approx(1)
+    )
 
 
 def test_one_who_comes_back_is_no_longer_looked_for():

@@ -22,6 +22,7 @@ from ..bodies import Place, middle_of
 from ..crops import Crop
 from ..finders import FoundPerson, PersonFinder
 from ..followed_body import Follower
+from .checks import check_found
 
 Boxes = Sequence[Place | None] | Mapping[int, Place | None]
 """Of people 0, 1, ..., or by number; None for who has left."""
@@ -49,6 +50,8 @@ class FollowedPerson:
     """Whether the person was seen in the last frame."""
     retry: bool = False
     """Whether P is to look where the follower is next."""
+    since: int = 0
+    """Frame of the stream in which the person was new."""
     appearance: Appearance = field(default_factory=Appearance)
     """What the person looks like, as far as joints tell where the trunk is."""
 
@@ -118,20 +121,25 @@ class Stream:
     """Ids given so far."""
     told: Sequence[FoundPerson] | None = None
     """Who is in the next frame, where the finder was asked before."""
+    found: tuple[int, Sequence[FoundPerson]] = (-1, ())
+    """The frame that was searched last, and who is in it."""
 
     def add(self, follower: Follower, place: Place, number: int | None = None) -> FollowedPerson:
         """A new person, looked for at a place, by default with an id not used before."""
         number = self.named if number is None else number
         self.named = max(self.named, number + 1)
-        self.people[number] = FollowedPerson(number, follower, place)
+        self.people[number] = FollowedPerson(number, follower, place, since=self.index)
         return self.people[number]
 
     def seen(
         self, finder: PersonFinder, image: np.ndarray, name: Hashable
     ) -> Sequence[FoundPerson]:
-        """Who is in a frame (H, W, 3), as was told, or as the finder says."""
-        told, self.told = self.told, None
-        return finder.find(image, name) if told is None else told
+        """Who is in the next frame (H, W, 3), as was told, or as the finder says, asked once."""
+        if self.found[0] != self.index:
+            seen = finder.find(image, name) if self.told is None else self.told
+            check_found(seen, finder)
+            self.found, self.told = (self.index, seen), None
+        return self.found[1]
 
     def take(
         self,

@@ -5,7 +5,8 @@
         for person in stream.step(frame).people:
             print(person.id, person.keypoints, person.scores)
 
-RPSTN only looks back: (heatmaps, features) of the last frame is all that a step takes of the past.
+RPSTN only looks back: (heatmaps, features) of the last frame is all that a step takes of the past
+(and, to tell people apart, the colours of their trunks: :mod:`.recognition`).
 
 Where the crop has moved between two frames, the maps are carried on as they are, though they lie
 in the old crop. That is what the network saw in training, where every frame is cut out by a box of
@@ -44,7 +45,7 @@ from ..finders import FoundPerson, PersonFinder, WholeFrame
 from ..followed_body import FollowedBody, Follower, box_about
 from ..models.estimator import VideoPoseEstimator
 from ..world import world_of
-from .checks import check_found, check_frame, check_options, check_place
+from .checks import check_frame, check_options, check_place
 from .people import Boxes, FollowedPerson, Stream, Task, by_number, cut_crops, together
 from .recognition import exchanged, found_again, look_at_trunk
 from .steppers import Stepper, TorchStepper, meta_of
@@ -56,7 +57,7 @@ class StreamingRPSTN:
     """Poses of people in one or several live videos, frame by frame.
 
     Of each person the last heatmaps and features are kept, (K + C) h w numbers, or (2 K + C) with a
-    readout, and nothing else, so it runs for ever in constant memory. The initializer P sees a
+    readout, and two histograms of colours, so it runs for ever in constant memory. P sees a
     person's first frame, the frames after the track was lost, and every N-th frame where that is
     asked for; all other frames take one pass of the encoder F and one step of the recurrence.
     Everybody in every stream goes through the network in one batch. There is no flip test.
@@ -85,7 +86,7 @@ class StreamingRPSTN:
         keep_iou: the crop stays where it is while the box of the last joints overlaps it
             by this much (intersection over union); 1 moves it in every frame. Upright crops
             always move.
-        find_every: frames between two searches for people.
+        find_every: frames between two searches for people, but for who is missed by colours.
         max_lost: frames after which a lost person is given up.
         cropper, decoder: in place of the config's.
         meta: MMPose's data set meta, which results are drawn by. Defaults to the model's, or to
@@ -250,7 +251,6 @@ class StreamingRPSTN:
             return []
         last = np.tile(size_of(image), 2) - 1
         seen = stream.seen(self.finder, image, name)
-        check_found(seen, self.finder)
         boxes = np.clip(np.reshape([person.box for person in seen], (-1, 4)), 0, last)
         boxes = boxes.astype(np.float32)
         taken = [box_of(task.place) for task in tasks]
@@ -323,8 +323,6 @@ class StreamingRPSTN:
             lost = task.person.found(
                 task, joints, scores, heatmaps[i : i + 1], features[i : i + 1], start
             )
-            if self._parts is not None and not lost:
-                look_at_trunk(task, joints, scores >= self.min_score, self._parts)
             state = 'lost' if lost else 'started' if start else 'tracked'
             # In double precision, so that they are the same after a way through text.
             task.result = PersonResult(
@@ -344,6 +342,8 @@ class StreamingRPSTN:
         return crop.to_image(keypoints[0][:, :2]), scores[0]
 
     def _answer(self, stream: Stream, image: np.ndarray, tasks: Sequence[Task]) -> FrameResult:
+        for task in tasks:
+            look_at_trunk(task, self.min_score, self._parts)
         people = stream.without_doubles(tasks)
         stream.give_up({task.person.id for task in tasks}, self.max_lost)
         stream.index += 1

@@ -286,7 +286,7 @@ def test_who_was_passed_gets_the_own_number_back_from_a_newcomer(build, show):
 
 @pytest.mark.parametrize('given', [False, True], ids=['followed', 'given'])
 def test_two_who_have_changed_places_get_their_numbers_back(build, show, given):
-    left, right = person(0, (70, 120), 1.3), person(0, (230, 120), 1.3)
+    left, right = person(0, (100, 120), 1.3), person(0, (220, 120), 1.3)
     stream, _ = build(finder=Seen(seen(left), seen(right)), max_people=2)
     people = {0: body(left), 1: body(right)}
     for t in range(12):
@@ -297,6 +297,59 @@ def test_two_who_have_changed_places_get_their_numbers_back(build, show, given):
         }
     last = [left, right] if given else [right, left]
     np.testing.assert_allclose([found[0], found[1]], last, atol=1)
+
+
+def test_a_newcomer_far_away_takes_no_number(build, show):
+    left, right = person(0, (60, 120), 1.1), person(0, (260, 120), 1.1)
+    stream, _ = build(finder=Seen(seen(left)), max_people=2)
+    for t in range(
+        20
+    ):  # the left one stays, in another light; who comes is dressed as that one was
+        image = dressed(show(left), left, BROWN if t < 5 else GREEN)
+        if t >= 10:
+            image = dressed(show(left, right), left, GREEN)
+            image = dressed(image, right, BROWN)
+            stream.finder.people = [seen(left), seen(right)]
+        found = {one.id: one.keypoints for one in stream.step(image).people}
+    np.testing.assert_allclose([found[0], found[1]], [left, right], atol=1)
+
+
+def test_who_was_there_before_is_no_newcomer_however_seldom_the_trunk_is_seen(build, show):
+    left, right = person(0, (100, 120), 1.3), person(0, (220, 120), 1.3)
+    stream, _ = build(finder=Seen(seen(left), seen(right)), max_people=2)
+    for t in range(20):
+        covered = right.copy()
+        if 1 <= t < 12:
+            covered[2] = covered[4]  # a shoulder
+        image = dressed(show(left, covered), left, BROWN if t < 6 else GREEN)
+        found = {one.id: one.keypoints for one in stream.step(dressed(image, right, BROWN)).people}
+    np.testing.assert_allclose([found[0], found[1]], [left, right], atol=1)
+
+
+def test_one_looks_about_only_where_the_trunk_is_seen_and_once_a_frame(build, show):
+    class Counting(Seen):
+        any_frame, calls = True, 0
+
+        def find(self, image, stream):
+            self.calls += 1
+            return super().find(image, stream)
+
+    people = [person(0, (x, 120), 1.3) for x in (100, 220)]
+    finder = Counting(*map(seen, people))
+    stream, _ = build(finder=finder, max_people=2)
+    asked = []
+    for t in range(16):
+        shown = [one.copy() for one in people]
+        for one in shown if t >= 9 else ():
+            one[2] = one[4]
+        image = show(*shown)
+        for one in people:
+            image = dressed(image, one, BROWN if t < 4 else GREEN)
+        before = finder.calls
+        stream.step(image)
+        asked.append(finder.calls - before)
+    # Both have other colours from the frame 4 on, and were seen so for three frames before 7.
+    assert asked == [1, *[0] * 6, 1, *[0] * 8]
 
 
 def test_two_who_come_upon_one_person_become_one(build, show):
