@@ -16,7 +16,7 @@ from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.pose.streaming.streaming import Stepper
 
 SURE = 0.3
-"""The score from which `rpstn infer` draws a joint."""
+"""Peak of a heatmap from which a joint counts as sure."""
 Decode = Callable[[np.ndarray], np.ndarray]
 
 

@@ -30,7 +30,7 @@ MMPose (NAME.mmpose.json): what MMPose's demos write of a video, {meta_info, ins
 y2]], bbox_score}]}]}, and the key track_id.
 
 `kpt_thr` is the score from which the model's joints are trusted unless somebody says otherwise; in
-files without it, which older versions wrote, :data:`rpstn.choices.KPT_THR`.
+files without it, as all others are, and those of older versions, :data:`rpstn.choices.KPT_THR`.
 
 `box` is what the frame was cut out by, before the padding that the config adds; of models that look
 at upright bodies it is the box of the sure joints, and `rotation` the degrees by which the crop was

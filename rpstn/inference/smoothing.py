@@ -88,8 +88,9 @@ def _smoothing(cutoff: float | np.ndarray, elapsed: float) -> float | np.ndarray
 class Smoother:
     """Filters the joints of everybody in a video, each person by a filter of their own.
 
-    Someone who was lost, or not there for longer than ``patience``, starts anew, with the
-    unfiltered joints: the filter would drag them in from where they were.
+    Someone who was lost, or not there for longer than ``patience``, or is found elsewhere, further
+    away than the own box is large, starts anew, with the unfiltered joints: the filter would drag
+    them in from where they were.
 
     Args:
         patience: seconds.
@@ -100,26 +101,28 @@ class Smoother:
         OneEuroFilter(**kwargs)  # refuses settings that cannot be before the first frame
         self.patience = patience
         self.kwargs = kwargs
-        self._filters: dict[int, tuple[float, OneEuroFilter]] = {}
+        self._filters: dict[int, tuple[float, np.ndarray, OneEuroFilter]] = {}
 
     def __call__(self, result: FrameResult) -> FrameResult:
         """The same frame with smoothed joints; boxes and scores stay."""
         people = []
         for person in result.people:
-            seen, smooth = self._filters.pop(person.id, (-math.inf, None))
+            nobody = -math.inf, person.keypoints, None
+            seen, last, smooth = self._filters.pop(person.id, nobody)
             if person.state == 'lost':
                 people.append(person)
                 continue
-            if smooth is None or result.time - seen > self.patience:
-                smooth = OneEuroFilter(**self.kwargs)
-            self._filters[person.id] = (result.time, smooth)
             size = float(np.max(person.box[2:] - person.box[:2]))
+            way = np.median(np.linalg.norm(person.keypoints - last, axis=1))
+            if smooth is None or result.time - seen > self.patience or way > size:
+                smooth = OneEuroFilter(**self.kwargs)
+            self._filters[person.id] = (result.time, person.keypoints, smooth)
             joints = smooth(person.keypoints, result.time, size).astype(person.keypoints.dtype)
             people.append(dataclasses.replace(person, keypoints=joints))
         # Who has left is forgotten: a stream of hours sees many.
         self._filters = {
-            number: (seen, kept)
-            for number, (seen, kept) in self._filters.items()
-            if result.time - seen <= self.patience
+            number: kept
+            for number, kept in self._filters.items()
+            if result.time - kept[0] <= self.patience
         }
         return dataclasses.replace(result, people=tuple(people))

@@ -91,9 +91,9 @@ def score_meta(decoder: BaseKeypointCodec | None) -> dict[str, Any]:
     Returns:
         ``kpt_thr``: the score of a joint whose peak is :data:`rpstn.choices.KPT_THR`. A score
         reaches it if and only if the peak, in single precision, reaches that: joints are trusted
-        all the same whatever map is behind the peaks. ``score_knots``: of that map, if any, by
+        all the same whatever map is behind the peaks. ``score_knots``: of that map, or None, by
         which :func:`rpstn.results.peaks_of` finds the peaks again.
     """
     if not isinstance(decoder, CalibratedHeatmap):
-        return dict(kpt_thr=KPT_THR)
+        return dict(kpt_thr=KPT_THR, score_knots=None)
     return dict(kpt_thr=float(decoder.shares(KPT_THR)), score_knots=decoder.knots.tolist())

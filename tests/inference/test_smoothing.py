@@ -139,6 +139,14 @@ def test_each_person_has_a_filter_that_is_new_after_a_gap_or_a_loss():
     assert places(smoother(frame(7, (0, 40, 'started'), (3, 5, 'tracked')))) == [40, 5]
 
 
+def test_who_is_found_elsewhere_is_not_dragged_there():
+    for x, found in ((69, None), (72, 72)):  # along the diagonal; the box is 100
+        smoother = Smoother()
+        smoother(frame(0, (0, 0, 'started')))
+        (place,) = places(smoother(frame(1, (0, x, 'tracked'))))
+        assert place == found if found else 0 < place < x
+
+
 def test_who_has_left_is_forgotten():
     smoother = Smoother()
     for index in range(300):

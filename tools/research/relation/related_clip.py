@@ -81,7 +81,7 @@ class CutOut:
         return (points - self.low) * self.scale
 
     def draw(
-        self, image: np.ndarray, frame: RelatedFrame, meta: dict, kpt_thr: float
+        self, image: np.ndarray, frame: RelatedFrame, meta: dict, kpt_thr: float | None
     ) -> np.ndarray:
         """(h, w, 3) RGB with the joints."""
         cut = self.cut(image)

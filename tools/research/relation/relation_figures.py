@@ -35,7 +35,7 @@ def plot_relations(
     supports: Sequence[Support],
     out: str | Path,
     columns: int = 5,
-    kpt_thr: float = 0.1,
+    kpt_thr: float | None = None,
 ) -> None:
     """Frames, W_r with each on one colour scale, and who supports the joints looked at.
 
@@ -44,7 +44,7 @@ def plot_relations(
         supports: of :func:`relation_summary.find_support`; the first four are drawn.
         out: PNG or PDF file.
         columns: n, at even distances.
-        kpt_thr: joints with a lower score are left out of the pictures.
+        kpt_thr: joints with a lower score are left out of the pictures; by default the model's.
     """
     supports = supports[: len(_COLORS)]
     drawn, window = clip.spread(columns), CutOut(clip)
@@ -91,7 +91,11 @@ def _lay_out(columns: int, wide: float, over_time: bool):
 
 
 def write_relation_video(
-    clip: RelatedClip, supports: Sequence[Support], out: Path, fps: float, kpt_thr: float = 0.1
+    clip: RelatedClip,
+    supports: Sequence[Support],
+    out: Path,
+    fps: float,
+    kpt_thr: float | None = None,
 ) -> None:
     """Every frame with its joints, beside its W_r, as MP4."""
     window = CutOut(clip)

@@ -192,7 +192,7 @@ def relate_video(
     model: nn.Module,
     frames: Iterable[Frame],
     box: str | Sequence[float] = 'follow',
-    kpt_thr: float = 0.3,
+    kpt_thr: float | None = None,
     which: str | None = None,
 ) -> list[RelatedFrame]:
     """W_r and joints of every frame of a video, in order.
@@ -201,7 +201,7 @@ def relate_video(
         model: of :func:`rpstn.engine.loading.load_model`.
         frames: such as :func:`rpstn.video.frames.open_frames` gives.
         box: see :func:`rpstn.pose.boxes.parse_box`.
-        kpt_thr: score from which a joint is trusted when following.
+        kpt_thr: score from which a joint is trusted when following; by default the model's.
         which: see :func:`find_relation`.
     """
     with RelationRecorder(model, which) as recorder:

@@ -107,8 +107,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--kpt-thr',
         type=float,
-        default=0.1,
-        help='score from which a joint is drawn, and trusted when following (default: %(default)s)',
+        help="score from which a joint is drawn, and trusted when following (default: the model's)",
     )
     parser.add_argument(
         '--fps',
