@@ -317,8 +317,8 @@ def test_a_few_steps_lower_every_loss(start, request):
     model = estimator(weights).train()
     batch = training_batch(model)
     before = losses_of(model, batch)
-    optimizer = OptimWrapper(torch.optim.Adam(model.parameters(), lr=1e-4))
-    for _ in range(6):
+    optimizer = OptimWrapper(torch.optim.Adam(model.parameters(), lr=3e-5))
+    for _ in range(12):
         model.train_step(batch, optimizer)
     after = losses_of(model, batch)
     for name in ('loss_heatmap', 'loss_kpt', 'loss_vis'):
