@@ -42,7 +42,7 @@ REST = 'dynamic convolution and the rest'
 def multiply_adds(model: VideoPoseEstimator) -> dict[str, float]:
     """Multiply-adds of convolutions and products in one step, by part and ``'all'``."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        StepGraph(model)(*_example(model))
+        StepGraph(copy.deepcopy(model))(*_example(model))
     counts = {
         name.removeprefix('StepGraph.'): sum(operators.values()) // 2
         for name, operators in counter.get_flop_counts().items()

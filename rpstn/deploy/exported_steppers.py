@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from rpstn.deploy.integer_sums import weight_bits
 from rpstn.errors import first_line
 
 from .export import Exported, require
-from .onnx_graphs import GRAPHS, WORLD, for_one
+from .onnx_graphs import GRAPHS, REGRESSED, for_one
 
 if TYPE_CHECKING:
     from openvino import InferRequest, Model
@@ -53,10 +53,9 @@ class ExportedStepper:
     engine: str
     device: str
     """What computes, in words."""
-    has_world: bool
-    """Whether the graphs answer joints in metres, too."""
-    world: np.ndarray
-    """(N, 3 L) of the crops that were looked at last, where they do."""
+    regressed: dict[str, np.ndarray]
+    """What the graphs answer beside :data:`GRAPHS`, of the crops that were looked at last; their
+    names are there from the beginning."""
 
     def __init__(self, exported: Exported, precision: str, threads: int) -> None:
         facts = exported.manifest
@@ -84,6 +83,12 @@ class ExportedStepper:
 
     def _run(self, graph: str, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
+
+    def _expect(self, outputs: Sequence[str]) -> None:
+        """Of all graphs. What one of them lacks, as older exports do, is not answered."""
+        self.regressed = {
+            name: np.empty(0) for name in REGRESSED if outputs.count(name) == len(self.files)
+        }
 
     def _check(self, crops: Tensor) -> None:
         width, height = self.input_size
@@ -117,16 +122,16 @@ class OnnxStepper(ExportedStepper):
                 )
             except Exception as error:  # its errors have no base class of their own
                 raise _refused(path, 'ONNX Runtime', error) from None
-        self.has_world = all(WORLD in _names(s.get_outputs()) for s in self._sessions.values())
+        ports = [port.name for s in self._sessions.values() for port in s.get_outputs()]
+        self._expect(ports)
         used = ', '.join(self._sessions['step'].get_providers())
         self.device = f'ONNX Runtime {onnxruntime.__version__}, {used}, {precision}'
 
     def _run(self, graph: str, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         feed = {name: _plain(tensor) for name, tensor in zip(GRAPHS[graph][0], inputs)}
-        wanted = [*GRAPHS[graph][1], *([WORLD] if self.has_world else [])]
-        heatmaps, features, *world = self._sessions[graph].run(wanted, feed)
-        if world:
-            self.world = world[0]
+        wanted = [*GRAPHS[graph][1], *self.regressed]
+        heatmaps, features, *more = self._sessions[graph].run(wanted, feed)
+        self.regressed = dict(zip(self.regressed, more))
         return torch.from_numpy(heatmaps), torch.from_numpy(features)
 
 
@@ -167,10 +172,8 @@ class OpenVINOStepper(ExportedStepper):
         self._graphs = {graph: path.read_bytes() for graph, path in self.files.items()}
         self._requests: dict[tuple[str, bool], InferRequest] = {}
         self._taken: dict[str, list[str]] = {}
-        self.has_world = all(
-            any(WORLD in port.names for port in self._request(graph, one=True).model_outputs)
-            for graph in self.files
-        )
+        ports = [self._request(graph, one=True).model_outputs for graph in self.files]
+        self._expect([name for found in ports for port in found for name in port.names])
         compiled = self._request('step', one=True).get_compiled_model()
         devices = ', '.join(compiled.get_property('EXECUTION_DEVICES'))
         name = self._core.get_property(devices.split(',')[0], 'FULL_DEVICE_NAME').strip()
@@ -255,8 +258,7 @@ class OpenVINOStepper(ExportedStepper):
             if name in outputs or name in self._taken[graph]:
                 request.set_tensor(name, value)
         request.infer()
-        if self.has_world:
-            self.world = request.get_tensor(WORLD).data.copy()
+        self.regressed = {name: request.get_tensor(name).data.copy() for name in self.regressed}
         heatmaps, features = (answer.data for answer in answers)
         features = torch.from_numpy(features.view(np.int16) if short else features)
         return torch.from_numpy(heatmaps), features.view(self.carried).permute(0, 3, 1, 2)
@@ -333,10 +335,6 @@ def _plain(tensor: Tensor) -> np.ndarray:
     # Copied by NumPy, if at all: for some milliseconds after it has worked, PyTorch's pool of
     # threads waits for more without sleeping, on the cores that the engine needs.
     return np.ascontiguousarray(tensor.numpy())
-
-
-def _names(ports: Sequence[Any]) -> list[str]:
-    return [port.name for port in ports]
 
 
 def _refused(path: Path, engine: str, error: Exception) -> EngineError:

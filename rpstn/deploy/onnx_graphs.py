@@ -20,11 +20,12 @@ import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 
+from rpstn.pose.alignment import ALIGNMENT, alignment_points
 from rpstn.pose.models.backbone import ClipBackbone
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.pose.models.guided_blazepose import GuidedBlazePose
 from rpstn.pose.models.head import RPSTNHead
-from rpstn.pose.world import WorldJoints
+from rpstn.pose.world import WORLD, WorldJoints
 
 from .concatenations import convolve_apart
 from .subpixel import with_subpixels
@@ -42,9 +43,9 @@ GRAPHS = dict(
     clip=(('clips',), ('heatmaps',)),
 )
 """Inputs and outputs of each graph."""
-WORLD = 'world'
-"""A further output of start and step, of models that know joints in metres: (N, 3 L), see
-:class:`rpstn.pose.world.WorldJoints`."""
+REGRESSED = (WORLD, ALIGNMENT)
+"""Further outputs of start and step, of models built on BlazePose: (N, 3 L) and (N, 4), see
+:mod:`rpstn.pose.world` and :mod:`rpstn.pose.alignment`."""
 
 
 class Normalize(nn.Module):
@@ -77,7 +78,7 @@ class Graph(nn.Module):
     """What is exported: of raw crops, with the model's own normalization.
 
     Args:
-        model: in evaluation mode.
+        model: in evaluation mode; a copy, as it is listened to from then on.
     """
 
     backbone: ClipBackbone
@@ -87,12 +88,20 @@ class Graph(nn.Module):
         super().__init__()
         self.normalize = Normalize(model.data_preprocessor)
         self.backbone, self.head = model.backbone, model.head
-        guided = any(isinstance(module, GuidedBlazePose) for module in model.modules())
-        self.world = WorldJoints(model) if guided else None
+        guides = [module for module in model.modules() if isinstance(module, GuidedBlazePose)]
+        self.world = WorldJoints(model) if guides else None
+        self._landmarks = torch.empty(0)
+        for guide in guides:
+            guide.head.landmarks.register_forward_hook(self._keep)
 
-    def and_world(self, maps: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
-        """Heatmaps and features, and joints in metres where they are known."""
-        return maps if self.world is None else (*maps, self.world.in_crops())
+    def _keep(self, module: nn.Module, inputs: tuple, landmarks: Tensor) -> None:
+        self._landmarks = landmarks
+
+    def and_regressed(self, maps: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+        """Heatmaps and features, and what else is known."""
+        if self.world is None:
+            return maps
+        return (*maps, self.world.in_crops(), alignment_points(self._landmarks))
 
 
 class StartGraph(Graph):
@@ -100,7 +109,7 @@ class StartGraph(Graph):
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         """(N, 3, H, W) -> heatmaps (N, K, h, w), features (N, C, h, w)."""
-        return self.and_world(self.head.start(*self.backbone.start(self.normalize(crops))))
+        return self.and_regressed(self.head.start(*self.backbone.start(self.normalize(crops))))
 
 
 class StepGraph(Graph):
@@ -109,7 +118,7 @@ class StepGraph(Graph):
     def forward(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, ...]:
         """(N, 3, H, W), (N, K, h, w), (N, C, h, w) -> the next of the last two."""
         encoded = self.backbone.encoder(self.normalize(crops))
-        return self.and_world(self.head.step(heatmaps, features, encoded))
+        return self.and_regressed(self.head.step(heatmaps, features, encoded))
 
 
 class ClipGraph(Graph):
@@ -300,7 +309,7 @@ def trace(model: VideoPoseEstimator, name: str, clip_len: int = 5) -> ModelProto
         example += tuple(torch.zeros(2, *shape) for shape in states)
     inputs, outputs = GRAPHS[name]
     if name != 'clip' and graph.world is not None:
-        outputs = (*outputs, WORLD)
+        outputs = (*outputs, *REGRESSED)
     buffer = io.BytesIO()
     torch.onnx.register_custom_op_symbolic('aten::mT', _matrix_transpose, OPSET)
     torch.onnx.register_custom_op_symbolic('rpstn::dynamic_depthwise_conv', _dynamic_conv, OPSET)

@@ -97,7 +97,8 @@ def _checked(result: FrameResult, numbers: Mapping[int, int], more: int) -> Fram
 def _places_after(
     result: FrameResult, size: tuple[int, int], streaming: StreamingRPSTN
 ) -> dict[int, Place]:
-    """Where to go on looking for the people of the last frame of an earlier run."""
+    """Where to go on looking for the people of the last frame of an earlier run, by their joints:
+    results do not hold what alignment said."""
     places: dict[int, Place] = {}
     for person in result.people:
         follower = streaming.follower()

@@ -28,6 +28,12 @@ class FollowedBody:
     last. With many joints unsure the radius does not shrink. With hardly any sure the person counts
     as lost, as by :class:`FollowedBox`.
 
+    Where BlazePose's regression says where the body is (:mod:`.alignment`), radius and direction
+    are not the joints': whatever is sure, they go half of the way to what it says, the radius by no
+    more than a tenth down or a third up. It knows how large somebody is whose legs are hidden or
+    outside of the crop. The hips stay the joints', which somebody who crosses takes along less
+    easily.
+
     Args:
         joints: which of them are hips and shoulders.
         place: to start with; the whole image by default.
@@ -39,6 +45,8 @@ class FollowedBody:
 
     MAX_SHIFT, MAX_TURN = 0.5, math.pi / 4
     MOST_SHRUNK, MOST_GROWN = 0.995, 4 / 3
+    MOST_SHRUNK_ALIGNED = 0.9
+    """At a time, where alignment tells the radius."""
     LEAST_TRUNK = 0.15
     """Of the radius, from hips to shoulders; shorter ones give no direction."""
     WIDEST_HIPS = 0.6
@@ -80,18 +88,25 @@ class FollowedBody:
         self.body = Body(center, radius, self.body.angle)
         return self.body
 
-    def update(self, keypoints: np.ndarray, scores: np.ndarray) -> None:
-        """Take note of the joints (K, 2) that were found last, with their scores (K,)."""
+    def update(
+        self, keypoints: np.ndarray, scores: np.ndarray, aligned: Body | None = None
+    ) -> None:
+        """Take note of the joints (K, 2) that were found last, with their scores (K,), and of the
+        body that alignment says, where it does."""
         sure = sure_joints(keypoints, scores, self.min_score)
         last, self._last = self._last, (keypoints, sure)
         if too_few(int(sure.sum()), len(sure), self.min_share):
             self.body = None
         elif self.body is None:
             self.body = self.joints.body(keypoints, sure)
+            if self.body is not None and aligned is not None:
+                self.body = Body(self.body.center, aligned.radius, aligned.angle)
         elif last is None:
-            self.body = self._shown(self.body, keypoints, sure, self._hips(keypoints, sure))
+            self.body = self._shown(
+                self.body, keypoints, sure, self._hips(keypoints, sure), aligned
+            )
         else:
-            self.body = self._followed(self.body, keypoints, sure, *last)
+            self.body = self._followed(self.body, keypoints, sure, *last, aligned)
 
     def _followed(
         self,
@@ -100,6 +115,7 @@ class FollowedBody:
         sure: np.ndarray,
         last: np.ndarray,
         last_sure: np.ndarray,
+        aligned: Body | None,
     ) -> Body:
         """The body that follows another, by the joints of this frame and of the last."""
         center = self._hips(keypoints, sure, self.WIDEST_HIPS * before.radius)
@@ -110,21 +126,30 @@ class FollowedBody:
                 center = center + np.median(keypoints[both] - last[both], axis=0)
         way = center - before.center
         far = math.hypot(*way) / (self.MAX_SHIFT * before.radius)
-        found = self._shown(before, keypoints, sure, before.center + way / max(far, 1))
-        turn = _wrapped(found.angle - before.angle)
+        found = self._shown(before, keypoints, sure, before.center + way / max(far, 1), aligned)
+        radius, turn = found.radius, _wrapped(found.angle - before.angle)
+        least = self.MOST_SHRUNK
+        if aligned is not None:
+            radius, turn = math.sqrt(before.radius * radius), turn / 2
+            least = self.MOST_SHRUNK_ALIGNED
         return Body(
             found.center,
-            min(
-                max(found.radius, before.radius * self.MOST_SHRUNK), before.radius * self.MOST_GROWN
-            ),
+            min(max(radius, before.radius * least), before.radius * self.MOST_GROWN),
             _wrapped(before.angle + min(max(turn, -self.MAX_TURN), self.MAX_TURN)),
         )
 
     def _shown(
-        self, before: Body, keypoints: np.ndarray, sure: np.ndarray, center: np.ndarray | None
+        self,
+        before: Body,
+        keypoints: np.ndarray,
+        sure: np.ndarray,
+        center: np.ndarray | None,
+        aligned: Body | None,
     ) -> Body:
-        """The body as the sure joints show it, and where they do not, as it was before."""
+        """The body as alignment or the sure joints show it, and where they do not, as before."""
         center = before.center if center is None else center
+        if aligned is not None:
+            return Body(center, aligned.radius, aligned.angle)
         radius = circle_radius(keypoints[sure], center)
         if sure.sum() < self.most * len(sure):
             radius = max(radius, before.radius)

@@ -21,6 +21,9 @@ from rpstn.errors import SettingError
 from .models.blazepose_head import LANDMARKS, NUM_JOINTS
 from .models.guided_blazepose import GuidedBlazePose
 
+WORLD = 'world'
+"""What a stepper's ``regressed`` calls them."""
+
 
 class World(Protocol):
     """What knows joints in metres of the crops that have just been looked at."""
@@ -81,14 +84,14 @@ class GraphWorldJoints:
     """Joints in metres that an exported graph answers beside its heatmaps.
 
     Args:
-        stepper: whose ``world`` holds them after each step, (N, 3 L) in the axes of the crops.
+        stepper: whose ``regressed`` holds them after each step, (N, 3 L) in the axes of the crops.
 
     Raises:
         SettingError: its graphs answer none.
     """
 
     def __init__(self, stepper: Any) -> None:
-        if not getattr(stepper, 'has_world', False):
+        if WORLD not in getattr(stepper, 'regressed', {}):
             raise SettingError(
                 'world joints need graphs that answer them: export a model built on '
                 'GuidedBlazePose, such as RPSTN-Lite, again'
@@ -97,7 +100,7 @@ class GraphWorldJoints:
 
     def take(self, rotations: Sequence[float]) -> np.ndarray:
         """As :meth:`WorldJoints.take`."""
-        return _joints(self._stepper.world, rotations)
+        return _joints(self._stepper.regressed[WORLD], rotations)
 
 
 def world_of(stepper: object) -> World:

@@ -28,6 +28,7 @@ from rpstn.deploy.sample_clips import random_clips, read_clips  # noqa: E402
 from rpstn.deploy.subpixel import SubpixelDeconv, is_doubling, with_subpixels  # noqa: E402
 from rpstn.engine.cpu import for_inference  # noqa: E402 (after what may be missing)
 from rpstn.files import sha256  # noqa: E402
+from rpstn.pose.alignment import ALIGNMENT  # noqa: E402
 from rpstn.pose.bodies import Body  # noqa: E402
 from rpstn.pose.crops import Cropper  # noqa: E402
 from rpstn.pose.models import propagation  # noqa: E402
@@ -247,9 +248,9 @@ def test_lite_is_exported_whole_for_any_batch(lite, batch):
     for t in (1, 2):
         state = step.run(None, dict(zip(GRAPHS['step'][0], (clips[:, t].numpy(), *state))))
         found.append(state[0])
-    np.testing.assert_allclose(np.stack(found, 1), wanted, atol=1e-4 * np.abs(wanted).max())
+    np.testing.assert_allclose(np.stack(found, 1), wanted, atol=3e-4 * np.abs(wanted).max())
     (found,) = session(exported.file('clip')).run(None, dict(clips=clips[:, :2].numpy()))
-    np.testing.assert_allclose(found, wanted[:, :2], atol=1e-4 * np.abs(wanted).max())
+    np.testing.assert_allclose(found, wanted[:, :2], atol=3e-4 * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize(
@@ -269,6 +270,41 @@ def test_exported_lite_answers_joints_in_metres_too(lite, engine, precision):
     expected, found = (in_metres(stepper, clips) for stepper in steppers)
     assert expected.shape == (3, 2, 33, 3) and np.ptp(expected, axis=2).min() > 1e-3
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize('engine', ['onnx', pytest.param('openvino', marks=pytest.mark.slow)])
+@pytest.mark.parametrize('people', [1, 2])
+def test_exported_lite_says_where_bodies_are_too(lite, engine, people):
+    pytest.importorskip(dict(onnx='onnxruntime').get(engine, engine))
+    model, exported = lite
+    clips = torch.stack(upright_clips(model, 2))[:people]
+    steppers = TorchStepper(model), build_stepper(exported, engine, 'float32')
+    states = [stepper.start(clips[:, 0]) for stepper in steppers]
+    for t in range(1, clips.shape[1] + 1):
+        expected, found = (np.asarray(stepper.regressed[ALIGNMENT]) for stepper in steppers)
+        assert expected.shape == (people, 4)
+        np.testing.assert_allclose(found, expected, atol=0.02)  # pixels
+        if t < clips.shape[1]:
+            states = [s.step(clips[:, t], *state) for s, state in zip(steppers, states)]
+
+
+def test_what_one_of_the_graphs_does_not_answer_is_not_asked_for(lite, tmp_path):
+    """As in an export of before there was such an answer."""
+    _, exported = lite
+    older = shutil.copytree(exported.folder, tmp_path / 'older')
+    proto = onnx.load(older / 'step.onnx')
+    kept = [port for port in proto.graph.output if port.name != ALIGNMENT]
+    assert len(kept) == len(proto.graph.output) - 1
+    del proto.graph.output[:]
+    proto.graph.output.extend(kept)
+    onnx.save(proto, older / 'step.onnx')
+    before, now = (sha256(folder / 'step.onnx') for folder in (exported.folder, older))
+    manifest = older / 'export.json'
+    manifest.write_text(manifest.read_text().replace(before, now))
+    stepper = build_stepper(Exported.open(older), 'onnx', 'float32')
+    assert set(stepper.regressed) == {'world'}
+    stepper.start(torch.zeros(1, 3, 256, 256, dtype=torch.uint8))
+    assert stepper.regressed['world'].shape == (1, 117)
 
 
 def in_metres(stepper, clips):

@@ -18,10 +18,10 @@ from torch import Tensor
 from rpstn.results import PersonResult
 
 from ..appearance import Appearance
-from ..bodies import Place, middle_of
+from ..bodies import Body, Place, middle_of
 from ..crops import Crop
 from ..finders import FoundPerson, PersonFinder
-from ..followed_body import Follower
+from ..followed_body import FollowedBody, Follower
 from .checks import check_found
 
 Boxes = Sequence[Place | None] | Mapping[int, Place | None]
@@ -63,6 +63,7 @@ class FollowedPerson:
         heatmaps: Tensor,
         features: Tensor,
         started: bool,
+        aligned: Body | None = None,
     ) -> bool:
         """Take note of a frame; returns whether the person is lost in it.
 
@@ -73,7 +74,10 @@ class FollowedPerson:
         self.rough = task.rough or (self.rough and not started and self.follower.lost)
         self.place = task.place
         self.age = 0 if started else self.age
-        self.follower.update(joints, scores)
+        if aligned is not None and isinstance(self.follower, FollowedBody):
+            self.follower.update(joints, scores, aligned)
+        else:
+            self.follower.update(joints, scores)
         lost = self.follower.lost
         if lost:
             self.missed += 1

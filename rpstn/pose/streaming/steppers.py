@@ -5,18 +5,22 @@ Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cell
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import get_ident
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from mmengine.config import Config
 from mmengine.model import ImgDataPreprocessor
 from mmpose.apis.inference import dataset_meta_from_config
-from torch import Tensor
+from torch import Tensor, nn
 
 from rpstn.results import nameless
 
+from ..alignment import ALIGNMENT, alignment_points
 from ..models.estimator import VideoPoseEstimator
+from ..models.guided_blazepose import GuidedBlazePose
 
 
 @runtime_checkable
@@ -27,6 +31,10 @@ class Stepper(Protocol):
     normalization belongs to the stepper. What it returns, it also takes: torch's stepper keeps it
     on its device, all others give float32 on the CPU. A head with a readout carries its heatmaps on
     behind the features, whose channels are then C + K.
+
+    Of models built on BlazePose ``regressed`` says more of the crops looked at last, by name: where
+    bodies are (:mod:`rpstn.pose.alignment`), and, of exported graphs, joints in metres
+    (:mod:`rpstn.pose.world`).
     """
 
     input_size: tuple[int, int]
@@ -57,17 +65,38 @@ class TorchStepper:
         self.input_size = (width, height)
         self.heatmap_size = (width // stride, height // stride)
         self.num_joints = backbone.num_joints
+        self.regressed: dict[str, Tensor] = {}
+        self._guides = [m for m in model.modules() if isinstance(m, GuidedBlazePose)]
 
     @torch.inference_mode()
     def start(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.start`: P and F."""
-        return self.model.head.start(*self.model.backbone.start(self._normalized(crops)))
+        with self._listening():
+            return self.model.head.start(*self.model.backbone.start(self._normalized(crops)))
 
     @torch.inference_mode()
     def step(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.step`: F alone."""
-        encoded = self.model.backbone.encoder(self._normalized(crops))
+        with self._listening():
+            encoded = self.model.backbone.encoder(self._normalized(crops))
         return self.model.head.step(heatmaps, features, encoded)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Keep what BlazePose regresses meanwhile, in this thread, as others may use the model."""
+        self.regressed = {}
+        thread = get_ident()
+
+        def keep(module: nn.Module, inputs: tuple, landmarks: Tensor) -> None:
+            if get_ident() == thread:
+                self.regressed[ALIGNMENT] = alignment_points(landmarks)
+
+        hooks = [guide.head.landmarks.register_forward_hook(keep) for guide in self._guides]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def _normalized(self, crops: Tensor) -> Tensor:
         # MMEngine's part of the preprocessor: device, channel order, mean and std.

@@ -10,9 +10,8 @@ RPSTN only looks back: (heatmaps, features) of the last frame is all that a step
 
 Where the crop has moved between two frames, the maps are carried on as they are, though they lie
 in the old crop. That is what the network saw in training, where every frame is cut out by a box of
-its own, and what makes a stream equal to a clip. (Warped into the new crop, features lose too much
-by being resampled.) The crop rather stays where it is until the person has moved; an upright one
-follows at once.
+its own. (Warped into the new crop, features lose too much by being resampled.) The crop rather
+stays where it is until the person has moved; an upright one follows at once.
 
 Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
 """
@@ -35,6 +34,7 @@ from rpstn.errors import SettingError
 from rpstn.results import FrameResult, PersonResult
 from rpstn.video.readers import size_of
 
+from ..alignment import aligned_bodies
 from ..bodies import Body, BodyJoints, Place, body_of_box, box_of, rotation_of
 from ..boxes import FollowedBox, overlap
 from ..calibration import score_meta
@@ -318,17 +318,17 @@ class StreamingRPSTN:
             heatmaps, features = self.stepper.step(images, *before)
         turned = [rotation_of(task.place) for task in tasks]
         world = self._world.take(turned) if self._world else [None] * len(tasks)
+        aligned = aligned_bodies(self.stepper, crops) if self._parts else [None] * len(tasks)
         for i, (task, crop) in enumerate(zip(tasks, crops)):
             joints, scores = self._decode(heatmaps[i], crop)
             lost = task.person.found(
-                task, joints, scores, heatmaps[i : i + 1], features[i : i + 1], start
+                task, joints, scores, heatmaps[i : i + 1], features[i : i + 1], start, aligned[i]
             )
             state = 'lost' if lost else 'started' if start else 'tracked'
-            # In double precision, so that they are the same after a way through text.
             task.result = PersonResult(
                 task.person.id,
                 box_about(task.place, joints, scores, self.min_score, size_of(task.image)),
-                joints.astype(np.float64),
+                joints.astype(np.float64),  # so that they are the same after a way through text
                 scores.astype(np.float64),
                 state,
                 self.meta,
