@@ -196,8 +196,8 @@ def test_a_run_with_other_scores_is_not_gone_on_with(models, calibrated, video, 
 
 def test_the_shipped_model_trusts_joints_as_it_did():
     inferencer = PoseInferencer()
-    assert inferencer.kpt_thr == inferencer.streaming.min_score == 0.399
-    assert inferencer.streaming.follower().min_score == 0.399
+    assert inferencer.kpt_thr == inferencer.streaming.min_score == 0.329
+    assert inferencer.streaming.follower().min_score == 0.329
 
 
 def test_what_is_known_is_gone_on_from(models, video):
