@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from rpstn.pose.alignment import ALIGNMENT, alignment_points
 from rpstn.pose.models.backbone import ClipBackbone
 from rpstn.pose.models.estimator import VideoPoseEstimator
-from rpstn.pose.models.guided_blazepose import GuidedBlazePose
+from rpstn.pose.models.guided_blazepose import guides_of
 from rpstn.pose.models.head import RPSTNHead
 from rpstn.pose.world import WORLD, WorldJoints
 
@@ -88,7 +88,7 @@ class Graph(nn.Module):
         super().__init__()
         self.normalize = Normalize(model.data_preprocessor)
         self.backbone, self.head = model.backbone, model.head
-        guides = [module for module in model.modules() if isinstance(module, GuidedBlazePose)]
+        guides = guides_of(model)
         self.world = WorldJoints(model) if guides else None
         self._landmarks = torch.empty(0)
         for guide in guides:

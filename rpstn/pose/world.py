@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from rpstn.errors import SettingError
 
 from .models.blazepose_head import LANDMARKS, NUM_JOINTS
-from .models.guided_blazepose import GuidedBlazePose
+from .models.guided_blazepose import guides_of
 
 WORLD = 'world'
 """What a stepper's ``regressed`` calls them."""
@@ -44,7 +44,7 @@ class WorldJoints:
     """
 
     def __init__(self, model: nn.Module | None) -> None:
-        guides = [m for m in model.modules() if isinstance(m, GuidedBlazePose)] if model else []
+        guides = guides_of(model) if model else []
         if not guides:
             raise SettingError(
                 'world joints need a model built on GuidedBlazePose, such as RPSTN-Lite; got '

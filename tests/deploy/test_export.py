@@ -80,7 +80,8 @@ def expected(model, clips: torch.Tensor) -> np.ndarray:
         model.data_preprocessor, dict(inputs=list(clips.flatten(0, 1)))
     )['inputs']
     with torch.inference_mode():
-        return model(images.unflatten(0, clips.shape[:2]), None, mode='tensor').numpy()
+        images = images.to(next(model.parameters()).dtype).unflatten(0, clips.shape[:2])
+        return model(images, None, mode='tensor').numpy()
 
 
 @pytest.mark.parametrize('batch', [1, 3])
@@ -235,7 +236,8 @@ def upright_clips(model, count: int) -> list[torch.Tensor]:
 def test_lite_is_exported_whole_for_any_batch(lite, batch):
     model, exported = lite
     clips = torch.stack(upright_clips(model, batch))
-    wanted = expected(model, clips)
+    # In double precision, so that the graphs' own rounding is all that is measured.
+    wanted = expected(copy.deepcopy(model).double(), clips)
     assert wanted.shape == (batch, 3, 33, 64, 64) and wanted[:, 1:].std() > 1e-3
     start, step = (session(exported.file(graph)) for graph in ('start', 'step'))
     # In their order, though the readout leaves the heatmaps unused, and of known sizes.
@@ -248,9 +250,9 @@ def test_lite_is_exported_whole_for_any_batch(lite, batch):
     for t in (1, 2):
         state = step.run(None, dict(zip(GRAPHS['step'][0], (clips[:, t].numpy(), *state))))
         found.append(state[0])
-    np.testing.assert_allclose(np.stack(found, 1), wanted, atol=3e-4 * np.abs(wanted).max())
+    np.testing.assert_allclose(np.stack(found, 1), wanted, atol=1e-4 * np.abs(wanted).max())
     (found,) = session(exported.file('clip')).run(None, dict(clips=clips[:, :2].numpy()))
-    np.testing.assert_allclose(found, wanted[:, :2], atol=3e-4 * np.abs(wanted).max())
+    np.testing.assert_allclose(found, wanted[:, :2], atol=1e-4 * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize(

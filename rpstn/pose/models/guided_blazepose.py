@@ -12,11 +12,16 @@ from __future__ import annotations
 import torch
 from mmengine.model import BaseModule
 from mmpose.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from .blazepose import BlazePose
 from .blazepose_head import INPUT_SIZE, LANDMARKS, NUM_JOINTS, BlazePoseHead
 from .token_relation import gaussians
+
+
+def guides_of(model: nn.Module) -> list[GuidedBlazePose]:
+    """Those that a model holds, as it is when it is run."""
+    return [module for module in model.modules() if isinstance(module, GuidedBlazePose)]
 
 
 @MODELS.register_module()

@@ -20,7 +20,7 @@ from rpstn.results import nameless
 
 from ..alignment import ALIGNMENT, alignment_points
 from ..models.estimator import VideoPoseEstimator
-from ..models.guided_blazepose import GuidedBlazePose
+from ..models.guided_blazepose import guides_of
 
 
 @runtime_checkable
@@ -66,7 +66,7 @@ class TorchStepper:
         self.heatmap_size = (width // stride, height // stride)
         self.num_joints = backbone.num_joints
         self.regressed: dict[str, Tensor] = {}
-        self._guides = [m for m in model.modules() if isinstance(m, GuidedBlazePose)]
+        self._guides = guides_of(model)
 
     @torch.inference_mode()
     def start(self, crops: Tensor) -> tuple[Tensor, Tensor]:

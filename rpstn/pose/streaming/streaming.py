@@ -318,7 +318,7 @@ class StreamingRPSTN:
             heatmaps, features = self.stepper.step(images, *before)
         turned = [rotation_of(task.place) for task in tasks]
         world = self._world.take(turned) if self._world else [None] * len(tasks)
-        aligned = aligned_bodies(self.stepper, crops) if self._parts else [None] * len(tasks)
+        aligned = aligned_bodies(self.stepper, crops)
         for i, (task, crop) in enumerate(zip(tasks, crops)):
             joints, scores = self._decode(heatmaps[i], crop)
             lost = task.person.found(
