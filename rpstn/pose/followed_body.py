@@ -122,7 +122,9 @@ class FollowedBody:
         if center is None:
             both = sure & last_sure
             center = before.center
-            if both.any():
+            if aligned is not None:
+                center = (center + aligned.center) / 2
+            elif both.any():
                 center = center + np.median(keypoints[both] - last[both], axis=0)
         way = center - before.center
         far = math.hypot(*way) / (self.MAX_SHIFT * before.radius)
