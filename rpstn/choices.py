@@ -47,9 +47,6 @@ KPT_THR = 0.2
 LOOK_AHEAD = 32
 """Frames of a file among which the surest is looked for, to begin with it."""
 
-SMOOTH = dict(min_cutoff=2.0, beta=10.0)
-"""Settings of the one-euro filter that `rpstn infer` smooths RPSTN-Lite's joints by."""
-
 
 def kpt_thr_of(meta: Mapping[str, Any]) -> float:
     """Score from which a model's joints are drawn and trusted, by its MMPose's data set meta."""

@@ -38,7 +38,6 @@ from rpstn.choices import (
     OUTPUTS,
     PRECISIONS,
     SAVED,
-    SMOOTH,
 )
 from rpstn.errors import SettingError
 
@@ -122,9 +121,10 @@ def add_parser(subparsers: Subparsers) -> None:
         '--smooth',
         nargs='*',
         metavar='KEY=VALUE',
-        help='smooth the joints, by a one-euro filter that looks back only; settings: '
-        'min_cutoff=1 (Hz), beta=5, derivative_cutoff=1 (Hz), or off (default: off; by RPSTN-Lite '
-        f'in stream mode {" ".join(f"{key}={value:g}" for key, value in SMOOTH.items())})',
+        help='smooth the joints: of files by the frames before and after, of live sources by a '
+        'one-euro filter, which looks back only; with its settings (min_cutoff=2 (Hz), beta=10, '
+        'derivative_cutoff=1 (Hz)) by that in files, too; or off (default: on by RPSTN-Lite in '
+        'stream mode, else off)',
     )
     add(
         '--look-ahead',

@@ -10,14 +10,13 @@ Results are typed: :class:`rpstn.results.FrameResult`.
 
 from __future__ import annotations
 
-import functools
 import math
 import tempfile
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from mmengine.config import Config
@@ -45,7 +44,8 @@ from rpstn.video.readahead import read_ahead
 
 from .answered_joints import AnsweredJoints
 from .clips import predict_video
-from .smoothing import Smoother
+from .kernel_smoother import KernelSmoother
+from .one_euro import OneEuroSmoother
 from .streams import stream_video
 
 
@@ -76,8 +76,10 @@ class PoseInferencer:
             following the joints, from the whole image on.
         kpt_thr: score from which a joint is trusted when following. Defaults to the model's own:
             0.2 of the peaks of its heatmaps, whatever scores it makes of them.
-        smooth: whether joints are smoothed by a one-euro filter, or its settings
-            (:class:`rpstn.inference.smoothing.OneEuroFilter`). Off by default.
+        smooth: whether joints are smoothed: of files by the frames before and after
+            (:mod:`rpstn.inference.kernel_smoother`), which come a third of a second late, of live
+            sources by a one-euro filter, which looks back only; or this filter's settings, for
+            all sources (:class:`rpstn.inference.one_euro.OneEuroFilter`). Off by default.
         stream_options: more of :class:`StreamingRPSTN`: ``finder``,
             ``max_people``, ``reset_every``, ... RPSTN-Lite finds people by BlazePose's detector
             where no finder is given.
@@ -108,7 +110,7 @@ class PoseInferencer:
         mode: str = 'auto',
         box: str | Sequence[float] = 'follow',
         kpt_thr: float | None = None,
-        smooth: bool | dict = False,
+        smooth: bool | dict[str, float] = False,
         stream_options: dict | None = None,
         joints: str | None = None,
         world: bool = False,
@@ -128,10 +130,10 @@ class PoseInferencer:
         self.box = box
         self.world = world
         self.look_ahead = look_ahead
-        self.smooth = dict(smooth) if isinstance(smooth, dict) else ({} if smooth else None)
+        self.smooth = smooth
         self.stream_options = dict(stream_options or {})
         try:
-            Smoother(**self.smooth or {})  # refuses settings that cannot be
+            OneEuroSmoother(**self._one_euro())  # refuses settings that cannot be
         except TypeError as error:
             raise SettingError(f'smooth: {first_line(error)}') from None
         if config is None and checkpoint is None:
@@ -213,14 +215,25 @@ class PoseInferencer:
             return self.mode
         return 'stream' if source.live else 'clip'
 
-    def finisher(self) -> Callable[[FrameResult], FrameResult]:
-        """What :meth:`raw` results go through, in order: a new filter, and the joints asked for."""
-        steps: list[Callable[[FrameResult], FrameResult]] = []
-        if self.smooth is not None:
-            steps.append(Smoother(**self.smooth))
-        if self.answered is not None:
-            steps.append(self.answered)
-        return lambda result: functools.reduce(lambda done, step: step(done), steps, result)
+    def smoothing(self, live: bool) -> dict[str, Any] | None:
+        """What joints of a source are smoothed by: name and settings of the filter, if any."""
+        if not self.smooth:
+            return None
+        if live or isinstance(self.smooth, dict):
+            return dict(filter='one_euro', **self._one_euro())
+        return dict(filter='kernel')
+
+    def _one_euro(self) -> dict[str, float]:
+        return self.smooth if isinstance(self.smooth, dict) else {}
+
+    def finish(self, results: Iterable[FrameResult], live: bool = False) -> Iterator[FrameResult]:
+        """:meth:`raw` results of a source, smoothed, and with the joints asked for."""
+        smoothing = self.smoothing(live)
+        if smoothing is not None and smoothing['filter'] == 'kernel':
+            results = KernelSmoother()(results)
+        elif smoothing is not None:
+            results = map(OneEuroSmoother(**self._one_euro()), results)
+        return map(self.answered, results) if self.answered else iter(results)
 
     def __call__(
         self, source: str | int | Path | Source, part: Part = WHOLE
@@ -243,12 +256,12 @@ class PoseInferencer:
         """
         if not isinstance(source, (FrameSource, LiveSource)):
             source = open_input(source, part=part)
-        yield from map(self.finisher(), self.raw(source))
+        yield from self.finish(self.raw(source), source.live)
         if isinstance(source, FrameSource) and source.damage:
             warnings.warn(f'{source.path}: {source.damage}', stacklevel=2)
 
     def raw(self, source: Source, known: Iterable[FrameResult] = ()) -> Iterator[FrameResult]:
-        """As calling it, before :meth:`finisher`.
+        """As calling it, before :meth:`finish`.
 
         Args:
             source: that is opened.

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from rpstn.choices import LOOK_AHEAD, OUTPUTS, SAVED, SMOOTH
+from rpstn.choices import LOOK_AHEAD, OUTPUTS, SAVED
 from rpstn.engine.configs import read_config, replace_settings
 from rpstn.engine.shipped import shipped_files
 from rpstn.errors import SettingError
@@ -43,7 +43,7 @@ class InferOptions:
     """Of :data:`rpstn.choices.MODES`."""
     reset_every: int | None = None
     smooth: Mapping[str, float] | bool | None = None
-    """Settings of the one-euro filter, or whether there is one; see :attr:`smooths`."""
+    """Whether joints are smoothed, or settings of the one-euro filter; see :attr:`smooths`."""
     look_ahead: int = LOOK_AHEAD
     """Frames of a file among which the surest is looked for, to begin with it."""
     joints: str | None = None
@@ -127,11 +127,11 @@ class InferOptions:
         return self.finder
 
     @property
-    def smooths(self) -> bool | dict:
-        """Settings of the filter, or whether there is one: by default of RPSTN-Lite's streams."""
+    def smooths(self) -> bool | dict[str, float]:
+        """What :class:`PoseInferencer` takes; by default RPSTN-Lite's streams are smoothed."""
         if self.smooth is None:
-            return dict(SMOOTH) if self.config is None and self.mode != 'clip' else False
-        return self.smooth if isinstance(self.smooth, bool) else dict(self.smooth)
+            return self.config is None and self.mode != 'clip'
+        return self.smooth if isinstance(self.smooth, bool) else dict(self.smooth) or True
 
     @property
     def part(self) -> Part:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from rpstn.locks import LockedError
 from rpstn.names import hide_password, printable
 from rpstn.pose.boxes import BoxError
 from rpstn.pose.finders import build_finder
+from rpstn.results import FrameResult
 from rpstn.video.frames import FrameSource
 from rpstn.video.inputs import Source, expand_inputs, is_live, open_input
 from rpstn.video.live import LiveSource
@@ -60,7 +61,8 @@ class InferRun:
         self.options, self.say = options, say
         self.console = Console(stderr=True)
         self.errors: list[str] = []
-        self.done, self.took = 0, 0.0  # frames of the present input, and seconds
+        # Frames of the present input, kept for --resume and done with, and seconds.
+        self.kept, self.done, self.took = 0, 0, 0.0
 
     def run(self) -> None:
         """Do it; see :func:`infer`."""
@@ -195,7 +197,7 @@ class InferRun:
     def _infer_into(
         self, folder: RunFolder | None, inferencer: PoseInferencer, text: str, source: Source
     ) -> None:
-        self.done, closed = 0, False
+        self.kept, self.done, closed = 0, 0, False
         try:
             with folder or nullcontext():
                 self._look(inferencer, source, folder)
@@ -214,15 +216,15 @@ class InferRun:
             # What a live stream has shown until it broke off is a result.
         except KeyboardInterrupt:
             if not source.live or not self.done:
-                if folder is None or not self.done:
+                if folder is None or not self.kept:
                     self._discard(folder)
                     raise KeyboardInterrupt('stopped; nothing was written') from None
                 raise KeyboardInterrupt(
-                    f'stopped after {self.done} frames, which are in {folder.folder}; with '
+                    f'stopped after {self.kept} frames, which are in {folder.folder}; with '
                     '--resume the run goes on'
                 ) from None
         except OSError as error:
-            if folder is None or not self.done:
+            if folder is None or not self.kept:
                 self._discard(folder)
                 raise
             raise self._kept(error, source, folder) from error
@@ -236,7 +238,7 @@ class InferRun:
     def _kept(self, error: OSError, source: Source, folder: RunFolder) -> RPSTNError:
         """What is said where results cannot be written, on a full disk for one."""
         then = '' if source.live else '; with --resume the run goes on'
-        return RPSTNError(f'{one_line(error)}; {self.done} frames are in {folder.folder}{then}')
+        return RPSTNError(f'{one_line(error)}; {self.kept} frames are in {folder.folder}{then}')
 
     def _discard(self, folder: RunFolder | None) -> None:
         """Leave nothing of a run that came to nothing, but what an earlier one had reached."""
@@ -257,11 +259,10 @@ class InferRun:
             box=args.box,
             mode=inferencer.mode_for(source),
             stride=args.stride,
-            smooth=inferencer.smooth,
+            smooth=inferencer.smoothing(source.live),
             skeleton=meta['skeleton_links'],
         )
         began = time.perf_counter()
-        finish = inferencer.finisher()
         with ExitStack() as stack:
             outputs: list[Output] = []
             drawn: list[Output] = []
@@ -281,10 +282,8 @@ class InferRun:
                 drawn.append(stack.enter_context(Window(source)))
             step = stack.enter_context(ProgressLine(self.console, source))
             known = () if folder is None else folder.results(inferencer.model.dataset_meta)
-            for result in inferencer.raw(source, known):
-                if folder is not None:
-                    folder.write(result)
-                result = finish(result)
+            raw = self._noted(inferencer.raw(source, known), folder)
+            for result in inferencer.finish(raw, source.live):
                 for output in outputs:
                     output.write(result)
                 if drawn:
@@ -294,6 +293,16 @@ class InferRun:
                 self.done += 1
                 self.took = time.perf_counter() - began
                 step(self.done / self.took)
+
+    def _noted(
+        self, results: Iterable[FrameResult], folder: RunFolder | None
+    ) -> Iterator[FrameResult]:
+        """The same, each of which is kept for ``--resume`` as it comes."""
+        for result in results:
+            if folder is not None:
+                folder.write(result)
+            self.kept += 1
+            yield result
 
     def _report(self, source: Source, out: Path, closed: bool) -> None:
         files = ', '.join(str(out / name) for name in self._names(source))

@@ -122,7 +122,9 @@ def test_what_cannot_be_decoded_is_warned_of(models, tmp_path):
 
 def test_answers_in_another_skeleton(models, video):
     own = list(PoseInferencer(*models['rpstn_demo'], kpt_thr=-9)(video))
-    inferencer = PoseInferencer(*models['rpstn_demo'], kpt_thr=-9, joints='coco17', smooth=True)
+    inferencer = PoseInferencer(
+        *models['rpstn_demo'], kpt_thr=-9, joints='coco17', smooth=dict(min_cutoff=2)
+    )
     assert inferencer.joints == list(get_skeleton('coco17').joints)
     assert len(inferencer.dataset_meta['keypoint_colors']) == 17
     penn = get_skeleton('penn13')
@@ -415,7 +417,6 @@ def test_memory_does_not_grow_with_the_length_of_a_stream(tmp_path):
                 yield Frame(t, t / 25, np.full((96, 256, 3), rng.integers(255), np.uint8))
 
     source = Endless(Path('endless'), 25.0, (256, 96), 0)
-    finish = inferencer.finisher()
     used = []
     with (
         CsvFile(tmp_path / 'a.csv', list('abc')) as table,
@@ -423,8 +424,7 @@ def test_memory_does_not_grow_with_the_length_of_a_stream(tmp_path):
         NpzFile(tmp_path / 'a.npz', list('abc'), 25.0, (256, 96)) as arrays,
         DrawnFile(tmp_path / 'a.avi', source, 25.0) as drawn,
     ):
-        for result in inferencer.raw(source):
-            result = finish(result)
+        for result in inferencer(source):
             for file in (table, text, arrays):
                 file.write(result)
             result.draw()

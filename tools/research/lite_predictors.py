@@ -19,16 +19,17 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmpose.registry import TRANSFORMS
 from torch import nn
 
-from rpstn.choices import SMOOTH
 from rpstn.engine.loading import joint_names
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.skeletons import get_skeleton, map_joints, skeleton_of
-from rpstn.video.frames import DEFAULT_FPS, Frame, FrameSource
+from rpstn.video.frames import Frame, FrameSource
 
 from mediapipe_pose import SOURCE, MediaPipePose
 
 LABELS = get_skeleton('jhmdb15')
+FPS = 30.0
+"""Frames per second of JHMDB's videos."""
 # From the frames of one video, as LoadClip and occluders leave them, to joints (K, 2) of each, NaN
 # where there is no answer.
 Predictor = Callable[[dict], Iterable[np.ndarray]]
@@ -96,7 +97,7 @@ class ClipSource(FrameSource):
         """Those of a clip, and nothing else of it."""
         images = tuple(frame['img'] for frame in results['frames'])
         size = images[0].shape[1::-1]
-        return cls(Path(results['video']), DEFAULT_FPS, size, len(images), decoded=images)
+        return cls(Path(results['video']), FPS, size, len(images), decoded=images)
 
     def __iter__(self) -> Iterator[Frame]:
         return (Frame(i, i / self.fps, image) for i, image in enumerate(self.decoded))
@@ -124,7 +125,7 @@ def streaming_inferencer(
     inferencer = PoseInferencer(config, checkpoint)
     options: dict[str, Any] = {}
     if isinstance(inferencer.model, VideoPoseEstimator):
-        options.update(mode='stream', smooth=dict(SMOOTH))
+        options.update(mode='stream', smooth=True)
     if tuple(inferencer.joints) != LABELS.joints:
         options['joints'] = LABELS.name
     return PoseInferencer(config, checkpoint, **options) if options else inferencer

@@ -6,17 +6,17 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from rpstn.choices import SMOOTH
 from rpstn.engine.loading import load_model
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.pose.finders import MotionFinder
 from rpstn.pose.models.blazepose_tflite import TFLiteError
 from rpstn.skeletons import get_skeleton, map_joints
-from rpstn.video.frames import DEFAULT_FPS, open_frames
+from rpstn.video.frames import open_frames
 
 from blazepose_alone import SIDES, BlazePoseAlone, body_crop
 from lite_evaluation import jhmdb_clips, videos
 from lite_predictors import (
+    FPS,
     ClipSource,
     frame_milliseconds,
     inferencer_predictor,
@@ -51,9 +51,10 @@ def frames_of(clip: dict, number: int) -> dict:
 def test_whole_frames_are_answered_as_the_file_is_and_no_label_is_seen(clip):
     inferencer = streaming_inferencer()
     assert inferencer.mode == 'stream'
-    file = open_frames(clip['reader'].path, fps=DEFAULT_FPS)
-    told = PoseInferencer(joints='jhmdb15', smooth=SMOOTH)
-    expected = [result.keypoints[0] for result in islice(told(file), 5)]
+    file = open_frames(clip['reader'].path, fps=FPS)
+    told = PoseInferencer(joints='jhmdb15', smooth=True)
+    first = told.finish(islice(told.raw(file), 5))
+    expected = [result.keypoints[0] for result in first]
     blind = dict(
         video=clip['video'], frames=[dict(img=frame['img']) for frame in clip['frames'][:5]]
     )
@@ -105,7 +106,7 @@ def test_whole_frames_are_answered_in_jhmdbs_joints(tmp_path, skeleton, clip):
     results = frames_of(clip, 2)
     expected = [
         map_joints(result.people[0].keypoints, skeleton, 'jhmdb15')
-        for result in PoseInferencer(*files, mode='stream', smooth=SMOOTH)(ClipSource.of(results))
+        for result in PoseInferencer(*files, mode='stream', smooth=True)(ClipSource.of(results))
     ]
     np.testing.assert_array_equal(list(inferencer_predictor(inferencer)(results)), expected)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rpstn.inference.smoothing import OneEuroFilter
+from rpstn.inference.one_euro import OneEuroFilter
 from rpstn.video.frames import DEFAULT_FPS
 
 

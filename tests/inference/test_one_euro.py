@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rpstn.inference.smoothing import OneEuroFilter, Smoother
+from rpstn.inference.one_euro import OneEuroFilter, OneEuroSmoother
 from rpstn.results import FrameResult, PersonResult
 
 
@@ -100,7 +100,7 @@ def test_is_the_same_at_any_resolution():
 )
 def test_settings_that_cannot_be(settings, says):
     with pytest.raises(ValueError, match=says):
-        Smoother(**settings)
+        OneEuroSmoother(**settings)
 
 
 def test_time_has_to_go_on():
@@ -128,7 +128,7 @@ def places(result: FrameResult) -> list[float]:
 
 
 def test_each_person_has_a_filter_that_is_new_after_a_gap_or_a_loss():
-    smoother = Smoother(patience=0.5)
+    smoother = OneEuroSmoother(patience=0.5)
     assert places(smoother(frame(0, (0, 10, 'started'), (3, 90, 'started')))) == [10, 90]
     first, second = places(smoother(frame(1, (0, 20, 'tracked'), (3, 80, 'started'))))
     assert 10 < first < 20 and 80 < second < 90
@@ -141,14 +141,14 @@ def test_each_person_has_a_filter_that_is_new_after_a_gap_or_a_loss():
 
 def test_who_is_found_elsewhere_is_not_dragged_there():
     for x, found in ((69, None), (72, 72)):  # along the diagonal; the box is 100
-        smoother = Smoother()
+        smoother = OneEuroSmoother()
         smoother(frame(0, (0, 0, 'started')))
         (place,) = places(smoother(frame(1, (0, x, 'tracked'))))
         assert place == found if found else 0 < place < x
 
 
 def test_who_has_left_is_forgotten():
-    smoother = Smoother()
+    smoother = OneEuroSmoother()
     for index in range(300):
         smoother(frame(index, (index, 1, 'started')))
     assert len(smoother._filters) < 10

@@ -40,7 +40,7 @@ class OneEuroFilter:
     """
 
     def __init__(
-        self, min_cutoff: float = 1.0, beta: float = 5.0, derivative_cutoff: float = 1.0
+        self, min_cutoff: float = 2.0, beta: float = 10.0, derivative_cutoff: float = 1.0
     ) -> None:
         for name, value in (('min_cutoff', min_cutoff), ('derivative_cutoff', derivative_cutoff)):
             if not (math.isfinite(value) and value > 0):
@@ -85,8 +85,8 @@ def _smoothing(cutoff: float | np.ndarray, elapsed: float) -> float | np.ndarray
     return 1 / (1 + 1 / (2 * np.pi * cutoff * elapsed))
 
 
-class Smoother:
-    """Filters the joints of everybody in a video, each person by a filter of their own.
+class OneEuroSmoother:
+    """Filters the joints of everybody in a stream, each person by a filter of their own.
 
     Someone who was lost, or not there for longer than ``patience``, or is found elsewhere, further
     away than the own box is large, starts anew, with the unfiltered joints: the filter would drag
