@@ -2,9 +2,10 @@
 
 In a video's very first frame somebody may be covered, half outside, or less plain to see than a
 bystander, and who is begun with wrongly is followed wrongly. Of files the next frames can be had.
-If the finder is not sure of the first frame it looks at some of the others, too; who is seen most
-surely in all of them together is begun with where that is plain, and followed from there to the
-first frame, backwards, and to the last.
+If the finder is not sure of the first frame it looks at some of the others, too, and the network at
+all whom it finds: where a jacket was taken for somebody, or a body is turned the wrong way, few
+joints are sure. Who is seen most surely in all of these frames together is begun with where that is
+plain, and followed from there to the first frame, backwards, and to the last.
 """
 
 from __future__ import annotations
@@ -24,10 +25,14 @@ from rpstn.video.frames import Frame
 
 SURE = 0.9
 """Score of the finder from which the first frame will do."""
-PLAIN = 0.75
+PLAIN = 0.8
 """Share of people's best scores from which an earlier frame is preferred to the best."""
 LOOKS = 4
 """Parts of the frames ahead, at whose ends the finder looks."""
+MORE = 3
+"""People whom the network looks at in such a frame, besides as many as are wanted."""
+TRIES, GOOD = 3, 0.75
+"""Frames that are begun with, at most, until the joints' mean score is as good."""
 BYTES = 1 << 28
 """Of frames that wait, at most."""
 
@@ -38,16 +43,27 @@ class Beginning:
 
     earlier: list[FrameResult]
     """Of the frames before the one that is begun with, in order, with their images."""
+    later: list[FrameResult]
+    """Of that one, and of those after it that were looked at, too."""
     frames: Iterator[Frame]
-    """That one, and all after it."""
-    found: list[FoundPerson]
-    """Who is in it; 0, 1, ... are their numbers in the earlier ones."""
+    """All others."""
+    people: int
+    """With how many it is begun; 0, 1, ... are their numbers in all results."""
+    stream: Hashable
+    """Name of the stream that goes on."""
 
     @property
     def named(self) -> int:
         """Numbers given in the earlier frames to others than these."""
         last = max((person.id for result in self.earlier for person in result.people), default=-1)
-        return max(0, last + 1 - len(self.found))
+        return max(0, last + 1 - self.people)
+
+    @property
+    def score(self) -> float:
+        """Mean of these people's joints' in all frames, 0 where somebody is missing."""
+        results = [*self.earlier, *self.later]
+        known = [p.scores.mean() for r in results for p in r.people if p.id < self.people]
+        return float(sum(known)) / (len(results) * self.people)
 
 
 def looks_ahead(streaming: StreamingRPSTN) -> bool:
@@ -55,29 +71,54 @@ def looks_ahead(streaming: StreamingRPSTN) -> bool:
     return streaming.max_people > 0 and getattr(streaming.finder, 'any_frame', False)
 
 
-def begin(
-    streaming: StreamingRPSTN, frames: Iterator[Frame], ahead: int, name: Hashable
-) -> Beginning:
-    """Choose whom to follow, and follow them back to the first frame.
+def begin(streaming: StreamingRPSTN, frames: Iterator[Frame], ahead: int) -> Beginning:
+    """Choose whom to follow, and from where.
 
     Args:
         streaming: that :func:`looks_ahead`.
         frames: from the first on.
         ahead: of so many, at least 1, the surest is looked for; fewer of large ones.
-        name: of the stream that goes on from there, as far as the finder is concerned.
     """
     window = list(islice(frames, 1))
     if not window:
-        return Beginning([], frames, [])
-    seen = [(0, _find(streaming, window[0], name))]
-    if not _sure(seen[0][1], streaming.max_people):
+        return Beginning([], [], frames, 0, object())
+    wanted, looks = streaming.max_people, object()
+    try:
+        found = _find(streaming, window[0], looks)
+        if len(found) >= wanted and found[wanted - 1].score >= SURE:
+            return _told(streaming, chain(window, frames), found[:wanted])
+        seen = [(0, _looked_at(streaming, window[0], found))]
         window += islice(frames, min(ahead, max(1, BYTES // window[0].image.nbytes)) - 1)
         for place in sorted({round(n * (len(window) - 1) / LOOKS) for n in range(1, LOOKS + 1)}):
             if place:
-                seen.append((place, _find(streaming, window[place], name)))
-    first, found = surest(seen, streaming.max_people)
-    earlier = _backwards(streaming, window[: first + 1], found)
-    return Beginning(earlier, chain(window[first:], frames), found)
+                found = _find(streaming, window[place], looks)
+                seen.append((place, _looked_at(streaming, window[place], found)))
+    finally:
+        streaming.finder.forget(looks)
+    first = surest(seen, wanted)
+    if not first[1]:
+        return _told(streaming, chain(window, frames), [])
+    others = [(place, people[:wanted]) for place, people in seen if people and place != first[0]]
+    others.sort(key=lambda one: -sum(person.score for person in one[1]))
+    best: Beginning | None = None
+    for place, people in [first, *others][:TRIES]:
+        tried = _followed(streaming, window, place, people, frames)
+        worse, best = (best, tried) if best is None or tried.score > best.score else (tried, best)
+        if worse is not None:
+            streaming.close(worse.stream)
+        if best.score >= GOOD:
+            break
+    assert best is not None
+    return best
+
+
+def _told(
+    streaming: StreamingRPSTN, frames: Iterator[Frame], people: Sequence[FoundPerson]
+) -> Beginning:
+    """In the first frame, with these."""
+    name = object()
+    streaming.tell(people, name)
+    return Beginning([], [], frames, len(people), name)
 
 
 def surest(
@@ -120,8 +161,19 @@ def _find(streaming: StreamingRPSTN, frame: Frame, name: Hashable) -> list[Found
     return list(found)
 
 
-def _sure(found: Sequence[FoundPerson], people: int) -> bool:
-    return len(found) >= people and found[people - 1].score >= SURE
+def _looked_at(
+    streaming: StreamingRPSTN, frame: Frame, found: Sequence[FoundPerson]
+) -> list[FoundPerson]:
+    """The same people, the surest first: by the finder's score times the mean of their joints'."""
+    seen = []
+    for person in found[: streaming.max_people + MORE]:
+        name = object()
+        streaming.tell([person], name)
+        people = streaming.step(frame.image, stream=name).people
+        streaming.close(name)
+        sure = max((float(one.scores.mean()) for one in people), default=0.0)
+        seen.append(replace(person, score=person.score * sure))
+    return sorted(seen, key=lambda person: -person.score)
 
 
 def _apart(a: FoundPerson, b: FoundPerson) -> float:
@@ -134,20 +186,31 @@ def _apart(a: FoundPerson, b: FoundPerson) -> float:
     return float(np.linalg.norm(middle_of(places[0]) - middle_of(places[1])) / max(*sides, 1.0))
 
 
-def _backwards(
-    streaming: StreamingRPSTN, frames: Sequence[Frame], found: list[FoundPerson]
+def _followed(
+    streaming: StreamingRPSTN,
+    window: Sequence[Frame],
+    place: int,
+    people: Sequence[FoundPerson],
+    frames: Iterator[Frame],
+) -> Beginning:
+    """From a frame of the window to its first, backwards, and to its last."""
+    back, name = object(), object()
+    earlier = _steps(streaming, window[place::-1], people, back) if place else []
+    streaming.close(back)
+    later = _steps(streaming, window[place:], people, name)
+    return Beginning(earlier[:0:-1], later, frames, len(people), name)
+
+
+def _steps(
+    streaming: StreamingRPSTN, frames: Sequence[Frame], people: Sequence[FoundPerson], name: object
 ) -> list[FrameResult]:
-    """Those of all but the last, from which people are followed to the first."""
-    if len(frames) < 2:
-        return []
-    name = object()
-    results = []
+    """One frame after the other, from these people on."""
+    streaming.tell(people, name)
     try:
-        streaming.tell(found, name)
-        streaming.step(frames[-1].image, stream=name)
-        for frame in reversed(frames[:-1]):
-            result = streaming.step(frame.image, stream=name)
-            results.append(replace(result, index=frame.index, time=frame.time))
-    finally:
+        return [
+            replace(streaming.step(frame.image, stream=name), index=frame.index, time=frame.time)
+            for frame in frames
+        ]
+    except BaseException:
         streaming.close(name)
-    return results[::-1]
+        raise

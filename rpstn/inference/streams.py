@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from rpstn.choices import LOOK_AHEAD
@@ -49,7 +49,7 @@ def stream_video(
         taken = max([taken, *(person.id + 1 for person in last.people)])
         yield replace(last, image=frame.image)
     follow, given = parse_box(box)
-    name = object()  # of this run
+    name: Hashable = object()  # of this run
     places: dict[int, Place] = {}
     if last is not None and size is not None:
         places = _places_after(last, size, streaming)
@@ -59,15 +59,15 @@ def stream_video(
     numbers = {number: number for number in places}
     try:
         if look_ahead and follow and not places and looks_ahead(streaming):
-            beginning = begin(streaming, frames, look_ahead, name)
-            frames, numbers = beginning.frames, {}
-            for number in range(len(beginning.found)):
-                numbers[number] = number + taken
-            streaming.tell(beginning.found, name)
+            beginning = begin(streaming, frames, look_ahead)
+            frames, name = beginning.frames, beginning.stream
+            numbers = {number: number + taken for number in range(beginning.people)}
             more = taken + beginning.named
             while beginning.earlier:  # of which none is kept
                 yield _checked(beginning.earlier.pop(0), numbers, taken)
             taken = more
+            while beginning.later:
+                yield _checked(beginning.later.pop(0), numbers, taken)
         for frame in frames:
             if not follow:
                 size = size_of(frame.image)
