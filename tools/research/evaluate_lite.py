@@ -134,10 +134,12 @@ class Measurement:
             yield part
 
     def mediapipe(self) -> Iterator[Evaluation]:
-        """MediaPipe's own pipeline."""
-        part = self._part('MediaPipe Pose, full', 'whole frames', mediapipe_predictor())
-        part.megabytes = weights_megabytes()
-        yield part
+        """MediaPipe's own pipeline, and what it would be with ours behind it."""
+        names = {'MediaPipe Pose, full': False, 'MediaPipe, smoothed alike': True}
+        for name, smoothed in names.items():
+            part = self._part(name, 'whole frames', mediapipe_predictor(smoothed=smoothed))
+            part.megabytes = weights_megabytes()
+            yield part
 
     def _part(self, name: str, seen: str, predict: Predictor) -> Evaluation:
         part = evaluate(name, seen, predict, self.dataset, self.args.every, self.args.seed)

@@ -21,7 +21,9 @@ from torch import nn
 
 from rpstn.engine.loading import joint_names
 from rpstn.inference.inferencer import PoseInferencer
+from rpstn.inference.kernel_smoother import KernelSmoother
 from rpstn.pose.models.estimator import VideoPoseEstimator
+from rpstn.results import FrameResult, PersonResult
 from rpstn.skeletons import get_skeleton, map_joints, skeleton_of
 from rpstn.video.frames import Frame, FrameSource
 
@@ -131,13 +133,27 @@ def streaming_inferencer(
     return PoseInferencer(config, checkpoint, **options) if options else inferencer
 
 
-def mediapipe_predictor(scale: float = 2.0, tracking: bool = True) -> Predictor:
-    """MediaPipe Pose on the whole frames, enlarged; its joints as JHMDB's."""
+def mediapipe_predictor(
+    scale: float = 2.0, tracking: bool = True, smoothed: bool = False
+) -> Predictor:
+    """MediaPipe Pose on the whole frames, enlarged; its joints as JHMDB's.
+
+    ``smoothed`` as files are by `rpstn infer`, in place of its own filter.
+    """
+
+    def answers(results: dict) -> Iterator[FrameResult]:
+        with MediaPipePose(scale, tracking, smooth=not smoothed) as pose:
+            for n, frame in enumerate(results['frames']):
+                joints, scores = pose(frame['img'])
+                box = np.concatenate([joints.min(axis=0), joints.max(axis=0)])
+                people = () if np.isnan(box).any() else (PersonResult(0, box, joints, scores),)
+                yield FrameResult(n, n / FPS, people)
 
     def predict(results: dict) -> Iterator[np.ndarray]:
-        with MediaPipePose(scale, tracking) as pose:
-            for frame in results['frames']:
-                yield map_joints(pose(frame['img'])[0], SOURCE, LABELS)
+        found = KernelSmoother()(answers(results)) if smoothed else answers(results)
+        for result in found:
+            joints = result.people[0].keypoints if result.people else np.full((33, 2), np.nan)
+            yield map_joints(joints, SOURCE, LABELS)
 
     return predict
 

@@ -22,15 +22,20 @@ class MediaPipePose:
         scale: frames are enlarged by this before; small people need it. Defaults to 2.
         tracking: follow the person from frame to frame; else each frame for itself.
         complexity: 0 lite, 1 full, 2 heavy.
+        smooth: by its own filter, which looks back; only where it is tracking.
 
     Raises:
         ImportError: mediapipe is not installed.
     """
 
-    def __init__(self, scale: float = 2.0, tracking: bool = True, complexity: int = 1) -> None:
+    def __init__(
+        self, scale: float = 2.0, tracking: bool = True, complexity: int = 1, smooth: bool = True
+    ) -> None:
         self.scale = scale
         self._pose = _solutions().Pose(
-            static_image_mode=not tracking, model_complexity=complexity, smooth_landmarks=tracking
+            static_image_mode=not tracking,
+            model_complexity=complexity,
+            smooth_landmarks=tracking and smooth,
         )
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
