@@ -131,6 +131,35 @@ def test_who_is_hidden_at_first_is_lost_there_and_followed_after(build, video):
     assert not causal[2].people, 'the finder does not see the third frame'
 
 
+def test_where_the_network_sees_nobody_nobody_is_begun_with(build, video):
+    """A jacket, which the finder takes for somebody in every frame, more surely than the person."""
+    frames, finder = video([0.7] * FRAMES, both=False)
+    for said in finder.says.values():
+        said.insert(0, found(BYSTANDER, 0.85))
+    (first, *_) = stream_video(build(finder), iter(frames), look_ahead=1)
+    np.testing.assert_allclose(first.people[0].keypoints, turning(0), atol=0.6)
+    for result in stream_video(build(finder), iter(frames)):
+        np.testing.assert_allclose(result.people[0].keypoints, turning(result.index), atol=0.6)
+
+
+def test_who_cannot_be_followed_is_not_begun_with(build, video, dots):
+    """A passer-by, who is there for a frame alone, and in it surer than the other ever is."""
+    frames, finder = video([0.0] * (FRAMES - 1) + [0.6], both=False)
+    image = np.maximum(frames[0].image, dots(BYSTANDER, 4, SIZE, COLORS))
+    frames[0] = frames[0]._replace(image=image)
+    finder.says[image.tobytes()] = [found(BYSTANDER, 0.85)]
+    taken: list[int] = []
+    streaming = build(finder)
+    results = list(stream_video(streaming, counted(frames, taken)))
+    assert taken == [result.index for result in results] == list(range(FRAMES))
+    for t, result in enumerate(results):
+        assert result.image is frames[t].image
+        (person,) = result.people
+        assert person.id == 0
+        np.testing.assert_allclose(person.keypoints, turning(t), atol=0.6)
+    assert not streaming._streams, 'nothing is kept of what was tried'
+
+
 def counted(frames: Sequence[Frame], taken: list[int]) -> Iterator[Frame]:
     for frame in frames:
         taken.append(frame.index)
