@@ -80,7 +80,7 @@ def main() -> None:
     )
     infer(options, print)
 
-    inferencer = PoseInferencer()  # its joints are MediaPipe's 33 landmarks
+    inferencer = PoseInferencer(smooth=True)  # its joints are MediaPipe's 33 landmarks
     metas = {'RPSTN-Lite': inferencer.dataset_meta}
     results = list(inferencer(CLIP))
     images = [result.image for result in results]

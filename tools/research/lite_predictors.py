@@ -120,14 +120,19 @@ def inferencer_predictor(inferencer: PoseInferencer) -> Predictor:
 
 
 def streaming_inferencer(
-    config: str | Path | Config | None = None, checkpoint: str | Path | None = None
+    config: str | Path | Config | None = None,
+    checkpoint: str | Path | None = None,
+    back_only: bool = False,
 ) -> PoseInferencer:
     """As `rpstn infer` asks the shipped model: any RPSTN streams, and is smoothed; but that
-    JHMDB's joints are answered."""
+    JHMDB's joints are answered.
+
+    ``back_only`` smooths files as live sources are, by the frames before alone.
+    """
     inferencer = PoseInferencer(config, checkpoint)
     options: dict[str, Any] = {}
     if isinstance(inferencer.model, VideoPoseEstimator):
-        options.update(mode='stream', smooth=True)
+        options.update(mode='stream', smooth=dict(min_cutoff=2.0) if back_only else True)
     if tuple(inferencer.joints) != LABELS.joints:
         options['joints'] = LABELS.name
     return PoseInferencer(config, checkpoint, **options) if options else inferencer
