@@ -122,17 +122,17 @@ def add_parser(subparsers: Subparsers) -> None:
         nargs='*',
         metavar='KEY=VALUE',
         help='smooth the joints: of files by the frames before and after, of live sources by a '
-        'one-euro filter, which looks back only; with its settings (min_cutoff=2 (Hz), beta=10, '
-        'derivative_cutoff=1 (Hz)) by that in files, too; or off (default: on by RPSTN-Lite in '
-        'stream mode, else off)',
+        'one-euro filter, which looks back only; with one of its settings (min_cutoff=2 (Hz), '
+        'beta=10, derivative_cutoff=1 (Hz)) by that in files, too; or off (default: on by '
+        'RPSTN-Lite in stream mode, else off)',
     )
     add(
         '--look-ahead',
         type=int,
         default=LOOK_AHEAD,
         metavar='N',
-        help='in stream mode, of a file: begin in the surest of so many frames; 0 answers each '
-        'before the next is looked at, as of live sources (default: %(default)s)',
+        help='in stream mode, of a file: begin in the surest of so many frames; 0 begins in the '
+        'first, as of live sources (default: %(default)s)',
     )
     add(
         '--joints',
@@ -208,7 +208,7 @@ def run(args: argparse.Namespace) -> int:
 
     smooth = args.smooth
     if smooth is not None:
-        smooth = smooth != ['off'] and parse_settings(smooth, '--smooth')
+        smooth = smooth != ['off'] and (parse_settings(smooth, '--smooth') or True)
     given: dict[str, Any] = {
         field.name: getattr(args, field.name, None) for field in fields(InferOptions)
     }

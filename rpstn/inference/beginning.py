@@ -2,17 +2,19 @@
 
 In a video's very first frame somebody may be covered, half outside, or less plain to see than a
 bystander, and who is begun with wrongly is followed wrongly. Of files the next frames can be had.
-If the finder is not sure of the first frame it looks at some of the others, too, and the network at
-all whom it finds: where a jacket was taken for somebody, or a body is turned the wrong way, few
-joints are sure. Who is seen most surely in all of these frames together is begun with where that is
-plain, and followed from there to the first frame, backwards, and to the last.
+If the finder is not sure of the first frame it looks at some of the others, too. Who is seen most
+surely in all of them together is begun with where that is plain to the network as well (of somebody
+who is hidden, or turned the wrong way, few joints are sure), and followed from there to the first
+frame, backwards, and to the last frame that was looked ahead at. Where that goes badly the other
+frames are begun with, too, and the best is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections import deque
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 
@@ -29,10 +31,10 @@ PLAIN = 0.8
 """Share of people's best scores from which an earlier frame is preferred to the best."""
 LOOKS = 4
 """Parts of the frames ahead, at whose ends the finder looks."""
-MORE = 3
-"""People whom the network looks at in such a frame, besides as many as are wanted."""
-TRIES, GOOD = 3, 0.75
-"""Frames that are begun with, at most, until the joints' mean score is as good."""
+TRIES = 3
+"""Frames that are begun with, at most."""
+GOOD = 0.75
+"""Mean score of the joints with which no other is tried."""
 BYTES = 1 << 28
 """Of frames that wait, at most."""
 
@@ -58,12 +60,11 @@ class Beginning:
         last = max((person.id for result in self.earlier for person in result.people), default=-1)
         return max(0, last + 1 - self.people)
 
-    @property
-    def score(self) -> float:
-        """Mean of these people's joints' in all frames, 0 where somebody is missing."""
+    def score(self, people: int) -> float:
+        """Mean of so many people's joints' in all frames, 0 where somebody is missing."""
         results = [*self.earlier, *self.later]
         known = [p.scores.mean() for r in results for p in r.people if p.id < self.people]
-        return float(sum(known)) / (len(results) * self.people)
+        return float(sum(known)) / (len(results) * people)
 
 
 def looks_ahead(streaming: StreamingRPSTN) -> bool:
@@ -79,37 +80,65 @@ def begin(streaming: StreamingRPSTN, frames: Iterator[Frame], ahead: int) -> Beg
         frames: from the first on.
         ahead: of so many, at least 1, the surest is looked for; fewer of large ones.
     """
-    window = list(islice(frames, 1))
+    window = deque(islice(frames, 1))
     if not window:
         return Beginning([], [], frames, 0, object())
     wanted, looks = streaming.max_people, object()
     try:
         found = _find(streaming, window[0], looks)
         if len(found) >= wanted and found[wanted - 1].score >= SURE:
-            return _told(streaming, chain(window, frames), found[:wanted])
-        seen = [(0, _looked_at(streaming, window[0], found))]
+            return _told(streaming, _emptied(window, frames), found[:wanted])
+        seen = [(0, found)]
         window += islice(frames, min(ahead, max(1, BYTES // window[0].image.nbytes)) - 1)
         for place in sorted({round(n * (len(window) - 1) / LOOKS) for n in range(1, LOOKS + 1)}):
             if place:
-                found = _find(streaming, window[place], looks)
-                seen.append((place, _looked_at(streaming, window[place], found)))
+                seen.append((place, _find(streaming, window[place], looks)))
     finally:
         streaming.finder.forget(looks)
-    first = surest(seen, wanted)
-    if not first[1]:
-        return _told(streaming, chain(window, frames), [])
-    others = [(place, people[:wanted]) for place, people in seen if people and place != first[0]]
-    others.sort(key=lambda one: -sum(person.score for person in one[1]))
+    tracks = surest(seen, wanted)
+    if not tracks:
+        return _told(streaming, _emptied(window, frames), [])
+    sure = {
+        place: [_joints_of(streaming, window[place], person) for person in people]
+        for place, people in tracks.items()
+    }
+    places = plainest(tracks, sure)[:TRIES]
+    return _best(streaming, list(window), [(n, tracks[n]) for n in places], frames)
+
+
+def _best(
+    streaming: StreamingRPSTN,
+    window: Sequence[Frame],
+    places: Sequence[tuple[int, Sequence[FoundPerson]]],
+    frames: Iterator[Frame],
+) -> Beginning:
+    """The first of these places from which people are followed well, or the one that is best."""
+    wanted = max(len(people) for _, people in places)
     best: Beginning | None = None
-    for place, people in [first, *others][:TRIES]:
-        tried = _followed(streaming, window, place, people, frames)
-        worse, best = (best, tried) if best is None or tried.score > best.score else (tried, best)
-        if worse is not None:
-            streaming.close(worse.stream)
-        if best.score >= GOOD:
-            break
+    try:
+        for place, people in places:
+            tried = _followed(streaming, window, place, people, frames)
+            if best is not None and best.score(wanted) >= tried.score(wanted):
+                streaming.close(tried.stream)
+                continue
+            if best is not None:
+                streaming.close(best.stream)
+            best = tried
+            if best.score(wanted) >= GOOD:
+                break
+    except BaseException:
+        if best is not None:
+            streaming.close(best.stream)
+        raise
     assert best is not None
     return best
+
+
+def _emptied(window: deque[Frame], frames: Iterator[Frame]) -> Iterator[Frame]:
+    """All frames, of which none is kept."""
+    while window:
+        yield window.popleft()
+    yield from frames
 
 
 def _told(
@@ -123,17 +152,15 @@ def _told(
 
 def surest(
     seen: Sequence[tuple[int, Sequence[FoundPerson]]], people: int
-) -> tuple[int, list[FoundPerson]]:
-    """Where to begin, and with whom.
+) -> dict[int, list[FoundPerson]]:
+    """Those who are seen most surely in all frames together.
 
     Args:
         seen: numbers of frames, in order, and who is found in them, the surest first.
         people: wanted.
 
     Returns:
-        Number of the first frame in which those who are seen most surely in all frames together
-        are seen about as surely as anywhere, and who they are there; the first frame and nobody
-        where nobody is seen.
+        Numbers of frames, in order -> which of these people are seen there; no frame without any.
     """
     tracks: list[list[tuple[int, FoundPerson]]] = []
     for place, found in seen:
@@ -148,10 +175,28 @@ def surest(
     tracks.sort(key=lambda track: -sum(person.score for _, person in track))
     chosen = [dict(track) for track in tracks[:people]]
     there = {place: [track[place] for track in chosen if place in track] for place, _ in seen}
-    scores = {place: sum(person.score for person in found) for place, found in there.items()}
-    best = max(scores.values())
-    first = next(place for place, score in scores.items() if score >= PLAIN * best)
-    return first, there[first]
+    return {place: found for place, found in there.items() if found}
+
+
+def plainest(
+    tracks: Mapping[int, Sequence[FoundPerson]], sure: Mapping[int, Sequence[float]]
+) -> list[int]:
+    """Frames in the order in which to begin with them.
+
+    The first is the first in which people are about as plain to see as anywhere, the finder's
+    scores times their joints'; the others follow, the plainest first.
+
+    Args:
+        tracks: of :func:`surest`.
+        sure: mean score of the joints of each of these people.
+    """
+    scores = {
+        place: sum(person.score * joints for person, joints in zip(people, sure[place]))
+        for place, people in tracks.items()
+    }
+    least = PLAIN * max(scores.values())
+    first = next(place for place, score in scores.items() if score >= least)
+    return [first, *sorted(scores.keys() - {first}, key=lambda place: -scores[place])]
 
 
 def _find(streaming: StreamingRPSTN, frame: Frame, name: Hashable) -> list[FoundPerson]:
@@ -161,19 +206,12 @@ def _find(streaming: StreamingRPSTN, frame: Frame, name: Hashable) -> list[Found
     return list(found)
 
 
-def _looked_at(
-    streaming: StreamingRPSTN, frame: Frame, found: Sequence[FoundPerson]
-) -> list[FoundPerson]:
-    """The same people, the surest first: by the finder's score times the mean of their joints'."""
-    seen = []
-    for person in found[: streaming.max_people + MORE]:
-        name = object()
-        streaming.tell([person], name)
-        people = streaming.step(frame.image, stream=name).people
-        streaming.close(name)
-        sure = max((float(one.scores.mean()) for one in people), default=0.0)
-        seen.append(replace(person, score=person.score * sure))
-    return sorted(seen, key=lambda person: -person.score)
+def _joints_of(streaming: StreamingRPSTN, frame: Frame, person: FoundPerson) -> float:
+    """Mean score of somebody's joints, 0 where there are none."""
+    name = object()
+    (result,) = _steps(streaming, [frame], [person], name)
+    streaming.close(name)
+    return max((float(found.scores.mean()) for found in result.people), default=0.0)
 
 
 def _apart(a: FoundPerson, b: FoundPerson) -> float:

@@ -45,7 +45,7 @@ from rpstn.video.readahead import read_ahead
 from .answered_joints import AnsweredJoints
 from .clips import predict_video
 from .kernel_smoother import KernelSmoother
-from .one_euro import OneEuroSmoother
+from .one_euro import OneEuroFilter, OneEuroSmoother
 from .streams import stream_video
 
 
@@ -77,9 +77,10 @@ class PoseInferencer:
         kpt_thr: score from which a joint is trusted when following. Defaults to the model's own:
             0.2 of the peaks of its heatmaps, whatever scores it makes of them.
         smooth: whether joints are smoothed: of files by the frames before and after
-            (:mod:`rpstn.inference.kernel_smoother`), which come a third of a second late, of live
-            sources by a one-euro filter, which looks back only; or this filter's settings, for
-            all sources (:class:`rpstn.inference.one_euro.OneEuroFilter`). Off by default.
+            (:mod:`rpstn.inference.kernel_smoother`), for which each waits for 0.4 seconds of
+            others, of live sources by a one-euro filter, which looks back only; or this filter's
+            settings, for all sources (:class:`rpstn.inference.one_euro.OneEuroFilter`); ``{}`` for
+            its own. Off by default.
         stream_options: more of :class:`StreamingRPSTN`: ``finder``,
             ``max_people``, ``reset_every``, ... RPSTN-Lite finds people by BlazePose's detector
             where no finder is given.
@@ -217,17 +218,17 @@ class PoseInferencer:
 
     def smoothing(self, live: bool) -> dict[str, Any] | None:
         """What joints of a source are smoothed by: name and settings of the filter, if any."""
-        if not self.smooth:
+        if self.smooth is False:
             return None
         if live or isinstance(self.smooth, dict):
-            return dict(filter='one_euro', **self._one_euro())
+            return dict(filter='one_euro', **OneEuroFilter(**self._one_euro()).settings)
         return dict(filter='kernel')
 
     def _one_euro(self) -> dict[str, float]:
         return self.smooth if isinstance(self.smooth, dict) else {}
 
-    def finish(self, results: Iterable[FrameResult], live: bool = False) -> Iterator[FrameResult]:
-        """:meth:`raw` results of a source, smoothed, and with the joints asked for."""
+    def finish(self, results: Iterable[FrameResult], live: bool) -> Iterator[FrameResult]:
+        """The :meth:`raw` results of a source, smoothed, and with the joints asked for."""
         smoothing = self.smoothing(live)
         if smoothing is not None and smoothing['filter'] == 'kernel':
             results = KernelSmoother()(results)

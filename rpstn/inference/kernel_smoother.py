@@ -1,41 +1,52 @@
 """Joints of files smoothed by the frames before and after.
 
-Each joint becomes a mean of what it was in the frames about it, by weights that say how near a
-frame is, how sure the joint was there, and how far from the mean it lay:
+About each frame a parabola of time is fitted to each joint's places, and the joint put where it
+passes: local regression (LOESS: Cleveland, Devlin 1988, https://doi.org/10.2307/2289282). The
+weights say how near a frame is, how sure the joint was there, and how far from the parabola it lay:
 
-    y_i  = sum_j w_ij r_ij x_j / sum_j w_ij r_ij
-    w_ij = s_j^2 exp(-(t_j - t_i)^2 / (2 sigma_i^2)),   sigma_i = NARROW + (WIDE - NARROW) (1 - s_i)
-    r_ij = 1 / (1 + (|x_j - y_i| / (FAR size))^2)
+    y_i    = b_0,  b = argmin_b sum_j w_ij r_ij |x_j - p(u_ij)|^2 + RIDGE (|b_1|^2 + |b_2|^2)
+    p(u)   = b_0 + b_1 u + b_2 u^2,  u_ij = (t_j - t_i) / REACH
+    w_ij   = s_j^2 (g(u_ij) - g(1)),  g(u) = exp(-(REACH u / sigma_i)^2 / 2)
+    sigma_i = NARROW + (WIDE - NARROW) (1 - s_i)
+    r_ij   = 1 / (1 + (|x_j - p(u_ij)| / (FAR size))^2)
 
-with times t, scores s and joints x. The means of weights w alone are those of Nadaraya and Watson
-(1964); the weights r, which make wild joints count for little, are Cauchy's, reweighted twice as in
-robust regression (Holland, Welsch 1977, https://doi.org/10.1080/03610927708827533). A joint that
-is unsure, as one that something hides, is so told from those before and after it; one that is sure
-hardly moves, and does not lag, as behind a filter that looks back only.
+with times t, scores s and joints x. The weights r, which make wild joints count for little, are
+Cauchy's, found anew twice from 1 on (Holland, Welsch 1977,
+https://doi.org/10.1080/03610927708827533). A joint that is unsure, as one that something hides, is
+so told from those before and after it; one that is sure moves little, and does not lag, as behind a
+filter that looks back only.
 
 Shapes: N frames, K joints.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rpstn.errors import SettingError
 from rpstn.results import FrameResult, PersonResult
 
-NARROW, WIDE = 0.04, 0.16
-"""Seconds, sigma of joints of score 1 and 0."""
+NARROW = 0.05
+"""Seconds, sigma of joints of score 1."""
+WIDE = 0.235
+"""Seconds, sigma of joints of score 0."""
+REACH = 0.4
+"""Seconds, from frame to frame, that are looked at."""
 FAR = 0.06
-"""Of the person's size, from the mean: a joint that lies so far away counts half."""
+"""Of the person's size: a joint that lies so far away counts half."""
+RIDGE = 0.005
+"""Weight, of joints' at most 1, against motion where hardly anything is sure."""
 LEAST = 1e-3
 """Score that joints have at least."""
-REACH = 1 / 3
-"""Seconds, from frame to frame, that are looked at."""
-BYTES, FRAMES = 1 << 28, 256
-"""Of images that wait for frames after them, and number of frames, at most."""
+BYTES = 1 << 28
+"""Of images that wait for frames after them, at most."""
+FRAMES = 256
+"""That wait, at most."""
 
 
 def smoothed_joints(
@@ -44,33 +55,37 @@ def smoothed_joints(
     """The joints (K, 2) of one of N frames, by the formulas above.
 
     Args:
-        times: (N,) seconds.
+        times: (N,) seconds, no further than ``REACH`` from that frame's.
         keypoints: (N, K, 2) pixels.
         scores: (N, K).
         at: number of that frame.
         size: the person's, pixels.
     """
     sure = np.clip(scores, LEAST, 1)
-    sigma = NARROW + (WIDE - NARROW) * (1 - sure[at])
-    near = np.exp(-0.5 * ((times - times[at])[:, None] / sigma) ** 2) * sure**2
-    mean = _mean(near, keypoints)
+    way = (times - times[at]) / REACH
+    narrow = -0.5 * (REACH / (NARROW + (WIDE - NARROW) * (1 - sure[at]))) ** 2
+    near = (np.exp(narrow * way[:, None] ** 2) - np.exp(narrow)) * sure**2
+    powers = way[:, None] ** [0, 1, 2]
+    ridge = np.diag([0.0, RIDGE, RIDGE])
+
+    def fitted(weights: np.ndarray) -> np.ndarray:
+        """B (K, 3, 2) of each joint, by weights (N, K)."""
+        weighted = weights.T[:, :, None] * powers
+        places = weighted.swapaxes(1, 2) @ keypoints.swapaxes(0, 1)
+        return np.linalg.solve(powers.T @ weighted + ridge, places)
+
+    curve = fitted(near)
     for _ in range(2):
-        apart = keypoints - mean
-        far = (apart * apart).sum(axis=-1) / (FAR * size) ** 2
-        mean = _mean(near / (1 + far), keypoints)
-    return mean
-
-
-def _mean(weights: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-    total = np.einsum('nk,nkc->kc', weights, keypoints)
-    return total / weights.sum(axis=0)[:, None]
+        apart = keypoints - np.einsum('np,kpc->nkc', powers, curve)
+        curve = fitted(near / (1 + (apart**2).sum(axis=-1) / (FAR * size) ** 2))
+    return curve[:, 0]
 
 
 class KernelSmoother:
     """Smooths everybody's joints in a file, each person's for themselves; boxes and scores stay.
 
-    A frame is given out once those of the next third of a second are known. Who is found
-    elsewhere, further away than the own box is large, starts anew there.
+    A frame is given out once those of the next ``REACH`` seconds are known, or as many as memory
+    holds. Who is found elsewhere, further away than the own box is large, starts anew there.
     """
 
     def __init__(self) -> None:
@@ -78,13 +93,34 @@ class KernelSmoother:
         self._tracks: defaultdict[int, list[_Seen]] = defaultdict(list)
 
     def __call__(self, results: Iterable[FrameResult]) -> Iterator[FrameResult]:
-        """The same frames with smoothed joints, in order."""
-        for result in results:
+        """The same frames with smoothed joints, in order; where there is an error, it comes last.
+
+        Raises:
+            SettingError: time does not go on.
+        """
+        last = -math.inf
+        coming = iter(results)
+        while True:
+            try:
+                result = next(coming)
+                if not result.time > last:
+                    raise SettingError(
+                        f'smoothing: time must go on, got {result.time} after {last}'
+                    )
+            except StopIteration:
+                break
+            except BaseException:
+                yield from self._rest()
+                raise
+            last = result.time
             self._waiting.append(result)
             for person in result.people:
                 self._see(person, result.time)
             while self._is_ready(result.time):
                 yield self._next()
+        yield from self._rest()
+
+    def _rest(self) -> Iterator[FrameResult]:
         while self._waiting:
             yield self._next()
 
@@ -116,7 +152,7 @@ class KernelSmoother:
 
     def _smoothed(self, person: PersonResult, time: float) -> PersonResult:
         track = self._tracks[person.id]
-        (own,) = (seen for seen in track if seen.person is person)
+        (own,) = (seen for seen in track if seen.time == time)
         near = [s for s in track if s.span == own.span and abs(s.time - time) <= REACH]
         joints = smoothed_joints(
             np.array([seen.time for seen in near]),

@@ -53,6 +53,11 @@ class OneEuroFilter:
         self._time: float | None = None
         self._points = self._speed = np.empty(0)
 
+    @property
+    def settings(self) -> dict[str, float]:
+        """What it was made by."""
+        return {name: getattr(self, name) for name in ('min_cutoff', 'beta', 'derivative_cutoff')}
+
     def __call__(self, points: np.ndarray, time: float, size: float = 1.0) -> np.ndarray:
         """The next filtered points.
 

@@ -131,7 +131,7 @@ class InferOptions:
         """What :class:`PoseInferencer` takes; by default RPSTN-Lite's streams are smoothed."""
         if self.smooth is None:
             return self.config is None and self.mode != 'clip'
-        return self.smooth if isinstance(self.smooth, bool) else dict(self.smooth) or True
+        return self.smooth if isinstance(self.smooth, bool) else dict(self.smooth)
 
     @property
     def part(self) -> Part:

@@ -61,8 +61,8 @@ class InferRun:
         self.options, self.say = options, say
         self.console = Console(stderr=True)
         self.errors: list[str] = []
-        # Frames of the present input, kept for --resume and done with, and seconds.
-        self.kept, self.done, self.took = 0, 0, 0.0
+        # Frames of the present input, in the journal and done with, and seconds.
+        self.journaled, self.done, self.took = 0, 0, 0.0
 
     def run(self) -> None:
         """Do it; see :func:`infer`."""
@@ -197,7 +197,7 @@ class InferRun:
     def _infer_into(
         self, folder: RunFolder | None, inferencer: PoseInferencer, text: str, source: Source
     ) -> None:
-        self.kept, self.done, closed = 0, 0, False
+        self.journaled, self.done, closed = 0, 0, False
         try:
             with folder or nullcontext():
                 self._look(inferencer, source, folder)
@@ -216,29 +216,30 @@ class InferRun:
             # What a live stream has shown until it broke off is a result.
         except KeyboardInterrupt:
             if not source.live or not self.done:
-                if folder is None or not self.kept:
+                if folder is None or not self.journaled:
                     self._discard(folder)
                     raise KeyboardInterrupt('stopped; nothing was written') from None
                 raise KeyboardInterrupt(
-                    f'stopped after {self.kept} frames, which are in {folder.folder}; with '
+                    f'stopped after {self.journaled} frames, which are in {folder.folder}; with '
                     '--resume the run goes on'
                 ) from None
         except OSError as error:
-            if folder is None or not self.kept:
+            if folder is None or not self.journaled:
                 self._discard(folder)
                 raise
-            raise self._kept(error, source, folder) from error
+            raise self._disk_error(error, source, folder) from error
         if folder is not None:
             try:
                 folder.complete(self._names(source), self.options.overwrite)
             except OSError as error:
-                raise self._kept(error, source, folder) from error
+                raise self._disk_error(error, source, folder) from error
             self._report(source, folder.out, closed)
 
-    def _kept(self, error: OSError, source: Source, folder: RunFolder) -> RPSTNError:
+    def _disk_error(self, error: OSError, source: Source, folder: RunFolder) -> RPSTNError:
         """What is said where results cannot be written, on a full disk for one."""
         then = '' if source.live else '; with --resume the run goes on'
-        return RPSTNError(f'{one_line(error)}; {self.kept} frames are in {folder.folder}{then}')
+        kept = f'{self.journaled} frames are in {folder.folder}{then}'
+        return RPSTNError(f'{one_line(error)}; {kept}')
 
     def _discard(self, folder: RunFolder | None) -> None:
         """Leave nothing of a run that came to nothing, but what an earlier one had reached."""
@@ -282,7 +283,7 @@ class InferRun:
                 drawn.append(stack.enter_context(Window(source)))
             step = stack.enter_context(ProgressLine(self.console, source))
             known = () if folder is None else folder.results(inferencer.model.dataset_meta)
-            raw = self._noted(inferencer.raw(source, known), folder)
+            raw = self._journaling(inferencer.raw(source, known), folder)
             for result in inferencer.finish(raw, source.live):
                 for output in outputs:
                     output.write(result)
@@ -294,14 +295,14 @@ class InferRun:
                 self.took = time.perf_counter() - began
                 step(self.done / self.took)
 
-    def _noted(
+    def _journaling(
         self, results: Iterable[FrameResult], folder: RunFolder | None
     ) -> Iterator[FrameResult]:
         """The same, each of which is kept for ``--resume`` as it comes."""
         for result in results:
             if folder is not None:
                 folder.write(result)
-            self.kept += 1
+            self.journaled += 1
             yield result
 
     def _report(self, source: Source, out: Path, closed: bool) -> None:

@@ -88,7 +88,8 @@ def test_all_that_results_depend_on_is_in_the_settings(tmp_path):
     model, settings = InferJob(InferOptions(())).identity()
     json.dumps(settings, default=str)
     assert len(model) == 64
-    for change in (dict(box='frame'), dict(save=['npz']), dict(smooth={}), dict(stride=2)):
+    smooth = [dict(smooth=settings) for settings in (False, {}, dict(beta=5))]
+    for change in (dict(box='frame'), dict(save=['npz']), *smooth, dict(stride=2)):
         assert InferJob(InferOptions((), **change)).identity()[1] != settings, change
     for same in (dict(overwrite=True), dict(device='cpu'), dict(save=['video', 'json', 'csv'])):
         assert InferJob(InferOptions((), **same)).identity()[1] == settings, same

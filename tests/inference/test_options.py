@@ -48,7 +48,7 @@ def test_the_shipped_models_streams_are_smoothed_unless_told_otherwise():
     assert InferOptions(['a.mp4']).smooths is True
     for options in (dict(smooth=False), dict(mode='clip'), dict(config='a.py', checkpoint='a.pth')):
         assert InferOptions(['a.mp4'], **options).smooths is False
-    assert InferOptions(['a.mp4'], smooth={}).smooths is True, '--smooth, without settings'
+    assert InferOptions(['a.mp4'], smooth={}).smooths == {}, "the one-euro filter's own settings"
     assert InferOptions(['a.mp4'], smooth=dict(beta=5)).smooths == dict(beta=5)
     assert InferOptions(['a.mp4'], config='a.py', checkpoint='a.pth', smooth=True).smooths is True
     PoseInferencer(smooth=InferOptions(['a.mp4']).smooths)

@@ -122,17 +122,19 @@ def inferencer_predictor(inferencer: PoseInferencer) -> Predictor:
 def streaming_inferencer(
     config: str | Path | Config | None = None,
     checkpoint: str | Path | None = None,
-    back_only: bool = False,
+    live: bool = False,
 ) -> PoseInferencer:
     """As `rpstn infer` asks the shipped model: any RPSTN streams, and is smoothed; but that
     JHMDB's joints are answered.
 
-    ``back_only`` smooths files as live sources are, by the frames before alone.
+    ``live`` knows no later frames, as of cameras.
     """
     inferencer = PoseInferencer(config, checkpoint)
     options: dict[str, Any] = {}
     if isinstance(inferencer.model, VideoPoseEstimator):
-        options.update(mode='stream', smooth=dict(min_cutoff=2.0) if back_only else True)
+        options.update(mode='stream', smooth=True)
+        if live:
+            options.update(smooth={}, look_ahead=0)
     if tuple(inferencer.joints) != LABELS.joints:
         options['joints'] = LABELS.name
     return PoseInferencer(config, checkpoint, **options) if options else inferencer
@@ -167,10 +169,13 @@ def frame_milliseconds(predict: Predictor, results: dict, batch: int = 8) -> flo
     """Time of a frame of a video, all included: the median over batches of the mean in each.
 
     Batches, as models that know clips only answer several frames at once. The first one, in which
-    things are made ready, does not count; NaN where there is no other.
+    things are made ready, does not count. The video is shown forwards and backwards, five times, so
+    that its beginning and end, of which several frames are answered at once, are little of it.
     """
-    answers = iter(predict(results))
-    times = [_timed(lambda: next(answers)) for _ in results['frames']]
+    forwards, backwards = results['frames'], results['frames'][::-1]
+    frames = [*forwards, *backwards, *forwards, *backwards, *forwards]
+    answers = iter(predict(dict(results, frames=frames)))
+    times = [_timed(lambda: next(answers)) for _ in frames]
     batches = [times[start : start + batch] for start in range(batch, len(times), batch)]
     means = [statistics.mean(times) for times in batches if len(times) == batch]
     return statistics.median(means) if means else float('nan')

@@ -1,8 +1,10 @@
 """A file is begun with the surest of its first frames, backwards and forwards; a stream never looks
 ahead."""
 
+import gc
 import json
 import math
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from rpstn.errors import SettingError
-from rpstn.inference.beginning import surest
+from rpstn.inference.beginning import plainest, surest
 from rpstn.inference.streams import stream_video
 from rpstn.pose.bodies import Body, BodyJoints, box_of_body
 from rpstn.pose.finders import FoundPerson
@@ -131,33 +133,58 @@ def test_who_is_hidden_at_first_is_lost_there_and_followed_after(build, video):
     assert not causal[2].people, 'the finder does not see the third frame'
 
 
-def test_where_the_network_sees_nobody_nobody_is_begun_with(build, video):
-    """A jacket, which the finder takes for somebody in every frame, more surely than the person."""
-    frames, finder = video([0.7] * FRAMES, both=False)
-    for said in finder.says.values():
-        said.insert(0, found(BYSTANDER, 0.85))
-    (first, *_) = stream_video(build(finder), iter(frames), look_ahead=1)
-    np.testing.assert_allclose(first.people[0].keypoints, turning(0), atol=0.6)
-    for result in stream_video(build(finder), iter(frames)):
+def test_a_frame_in_which_the_network_sees_nobody_is_not_begun_with(build, video):
+    """The finder takes a jacket for the person, who comes later, and is not so plain to it."""
+    frames, finder = video([0.0] * 2 + [0.6] * (FRAMES - 2), hidden=(0, 1), both=False)
+    finder.says[frames[0].image.tobytes()] = [found(turning(0), 0.85)]
+    results = list(stream_video(build(finder), iter(frames)))
+    assert [r.people[0].state for r in results].index('started') == 2
+    for result in results[2:]:
         np.testing.assert_allclose(result.people[0].keypoints, turning(result.index), atol=0.6)
 
 
-def test_who_cannot_be_followed_is_not_begun_with(build, video, dots):
-    """A passer-by, who is there for a frame alone, and in it surer than the other ever is."""
-    frames, finder = video([0.0] * (FRAMES - 1) + [0.6], both=False)
-    image = np.maximum(frames[0].image, dots(BYSTANDER, 4, SIZE, COLORS))
-    frames[0] = frames[0]._replace(image=image)
-    finder.says[image.tobytes()] = [found(BYSTANDER, 0.85)]
+def test_a_frame_from_which_nobody_can_be_followed_is_not_begun_with(build, video):
+    """Somebody is hidden soon after the first frame, where the finder is surest."""
+    frames, finder = video([0.85] + [0.0] * (FRAMES - 2) + [0.6], hidden=(2, 3), both=False)
     taken: list[int] = []
     streaming = build(finder)
     results = list(stream_video(streaming, counted(frames, taken)))
     assert taken == [result.index for result in results] == list(range(FRAMES))
-    for t, result in enumerate(results):
-        assert result.image is frames[t].image
-        (person,) = result.people
-        assert person.id == 0
-        np.testing.assert_allclose(person.keypoints, turning(t), atol=0.6)
+    assert all(result.image is frame.image for result, frame in zip(results, frames))
+    for result in results[4:]:
+        np.testing.assert_allclose(result.people[0].keypoints, turning(result.index), atol=0.6)
+        assert result.people[0].id == 0
     assert not streaming._streams, 'nothing is kept of what was tried'
+
+
+@pytest.mark.parametrize('stop', [1, 4, 6, 9, 14])
+def test_nothing_is_kept_of_a_beginning_that_is_broken_off(build, video, stop):
+    frames, finder = video([0.85] + [0.0] * (FRAMES - 2) + [0.6], hidden=(2, 3), both=False)
+    streaming = build(finder)
+    step, calls = streaming.step, []
+
+    def stopped(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == stop:
+            raise KeyboardInterrupt
+        return step(*args, **kwargs)
+
+    streaming.step = stopped
+    with pytest.raises(KeyboardInterrupt):
+        list(stream_video(streaming, iter(frames)))
+    assert not streaming._streams
+
+
+def test_images_are_let_go_when_they_are_answered(build, video):
+    for scores in (LATE, [0.0] * FRAMES):
+        frames, finder = video(scores, both=False)
+        kept = [weakref.ref(frame.image) for frame in frames]
+        results = stream_video(build(finder), iter(frames))
+        del frames
+        for _ in range(FRAMES - 1):
+            next(results)
+        gc.collect()
+        assert sum(image() is not None for image in kept) <= 2
 
 
 def counted(frames: Sequence[Frame], taken: list[int]) -> Iterator[Frame]:
@@ -230,18 +257,22 @@ def test_the_surest_are_those_of_all_frames_together():
         body = Body(np.array([x, 100.0]), 50.0)
         return FoundPerson(box_of_body(body).astype(np.float32), score, body)
 
+    def scores(tracks: dict[int, list[FoundPerson]]) -> dict[int, list[float]]:
+        return {place: [person.score for person in people] for place, people in tracks.items()}
+
     often = [(0, [at(200, 0.9), at(50, 0.65)]), (8, [at(80, 0.8)]), (16, [at(110, 0.7)])]
-    frame, (person,) = surest(often, 1)
-    assert (frame, person.score) == (0, 0.65), 'more than four fifths of 0.8, and earlier'
-    often[0][1][1] = at(50, 0.63)
-    frame, (person,) = surest(often, 1)
-    assert (frame, person.score) == (8, 0.8)
-    frame, both = surest(often, 2)
-    assert frame == 0 and [p.score for p in both] == [0.63, 0.9]
+    assert scores(surest(often, 1)) == {0: [0.65], 8: [0.8], 16: [0.7]}
+    assert scores(surest(often, 2)) == {0: [0.65, 0.9], 8: [0.8], 16: [0.7]}
     boxes = [(t, [replace(p, body=None) for p in people]) for t, people in often]
-    assert surest(boxes, 1)[0] == 8
-    assert surest([(0, []), (8, [])], 1) == (0, [])
-    assert surest([(0, []), (8, [at(9, 0.5)])], 1)[0] == 8
+    assert scores(surest(boxes, 1)) == scores(surest(often, 1))
+    assert not surest([(0, []), (8, [])], 1)
+    assert list(surest([(0, []), (8, [at(9, 0.5)])], 1)) == [8]
+
+    tracks = surest(often, 1)
+    order = plainest(tracks, {0: [0.9], 8: [0.9], 16: [0.95]})
+    assert order == [0, 8, 16], '0.585 is more than four fifths of 0.72, and earlier'
+    assert plainest(tracks, {0: [0.8], 8: [0.9], 16: [0.95]}) == [8, 16, 0]
+    assert plainest(tracks, {0: [0.1], 8: [0.1], 16: [0.9]}) == [16, 8, 0]
 
 
 def test_what_cannot_be_looked_ahead_is_refused():

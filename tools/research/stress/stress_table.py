@@ -115,7 +115,7 @@ def predictors(args: argparse.Namespace) -> dict[tuple[str, str], Predictor]:
     models = {name: load_model(*pair) for name, pair in files.items()}
     rows = {(name, seen_crops(model)): label_predictor(model) for name, model in models.items()}
     for name, pair in files.items():
-        rows[name, WHOLE] = inferencer_predictor(streaming_inferencer(*pair, back_only=True))
+        rows[name, WHOLE] = inferencer_predictor(streaming_inferencer(*pair, live=True))
     if find_spec('mediapipe'):
         rows['MediaPipe Pose, full', WHOLE] = mediapipe_predictor()
     else:

@@ -185,7 +185,7 @@ def test_answers_of_hidden_frames_do_not_know_for_how_long(tool):
         find_data('jhmdb')
     except FileNotFoundError:
         pytest.skip('the clips of JHMDB are not here')
-    predict = inferencer_predictor(streaming_inferencer(back_only=True))
+    predict = inferencer_predictor(streaming_inferencer(live=True))
     short, long = (
         next(iter(videos(jhmdb_clips('val'), 1, LimbOcclusion(length=length))))
         for length in (5, 20)
