@@ -14,8 +14,8 @@ number of a camera, or a URL (rtsp://, http://, ...). Writes, with the input's n
     mmpose   OUT/NAME.mmpose.json  as MMPose's demos write them
 
 which appear when they are complete; what is there before is refused, or with --overwrite stays
-until then. Until then they lie, up to date, in OUT/NAME.incomplete, where they stay after Ctrl-C
-or a kill: --resume goes on with them. docs/cli/infer.md tells more.
+until then. Until then they lie in OUT/NAME.incomplete, where they stay after Ctrl-C or a kill:
+--resume goes on with them. docs/cli/infer.md tells more.
 
 With --workers or --cluster it is an archive: many videos at a time, from and into any storage,
 with a manifest that the same command goes on from; docs/archives.md.

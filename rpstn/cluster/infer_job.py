@@ -11,7 +11,7 @@ from rpstn.choices import OUTPUTS
 from rpstn.deploy.export import MANIFEST
 from rpstn.errors import RPSTNError, SettingError, one_line
 from rpstn.files import sha256
-from rpstn.inference.about import sha256_or_name
+from rpstn.inference.about import METHOD, sha256_or_name
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.inference.options import InferOptions
 from rpstn.inference.run import InferRun
@@ -49,6 +49,7 @@ class InferJob:
         config, checkpoint = options.model_files()
         settings = settings_of(options)
         settings.update(
+            method=METHOD,
             config=hashlib.sha256(repr(config.to_dict()).encode()).hexdigest(),
             checkpoint=None,
             cfg_options=None,

@@ -18,6 +18,9 @@ from rpstn.video.readers import UnreadableFrameError
 from .inferencer import PoseInferencer
 from .options import InferOptions
 
+METHOD = 2
+"""Of beginning and following people; higher where the same options came to answer otherwise."""
+
 
 def about_run(
     args: InferOptions, inferencer: PoseInferencer, text: str, source: Source
@@ -37,6 +40,7 @@ def about_run(
         UnreadableFrameError: the input cannot be read.
     """
     about = dict(
+        method=METHOD,
         input=hide_password(text) if source.live else str(Path(text).absolute()),
         size=list(source.size),
         # Its pretty_text takes a second.

@@ -27,7 +27,7 @@ from rpstn.video.frames import Frame
 
 SURE = 0.9
 """Score of the finder from which the first frame will do."""
-PLAIN = 0.8
+PLAIN = 0.75
 """Share of people's best scores from which an earlier frame is preferred to the best."""
 LOOKS = 4
 """Parts of the frames ahead, at whose ends the finder looks."""

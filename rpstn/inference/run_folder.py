@@ -2,9 +2,10 @@
 
 A run writes into ``OUT/NAME.incomplete/``. When it is complete its files move up into OUT, and
 what was there before stays until then. After a kill, a crash or Ctrl-C the folder stays, with
-every file in it up to the last frame but the video and the NPZ, which need their end; and with
-``journal.jsonl``: a line on what the run is, and then the bare results of each frame in full
-precision. From these, and the input, all other files can be made again without asking the model.
+every file in it up to the last frame (smoothed ones up to those that wait for later frames) but the
+video and the NPZ, which need their end; and with ``journal.jsonl``: a line on what the run is, and
+then the bare results of each frame in full precision. From these, and the input, all other files
+can be made again without asking the model.
 
 A power cut costs the last seconds of work: the journal is brought down to the disk every so many,
 and so are the results of a run that took as long, and those that replace others.

@@ -31,8 +31,8 @@ class FollowedBody:
     Where BlazePose's regression says where the body is (:mod:`.alignment`), radius and direction
     are not the joints': whatever is sure, they go half of the way to what it says, the radius by no
     more than a tenth down or a third up. It knows how large somebody is whose legs are hidden or
-    outside of the crop. The hips stay the joints', which somebody who crosses takes along less
-    easily.
+    outside of the crop. Hips that are sure stay the joints', which somebody who crosses takes along
+    less easily; where they are not, the centre goes half of the way, too.
 
     Args:
         joints: which of them are hips and shoulders.

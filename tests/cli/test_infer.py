@@ -24,6 +24,8 @@ from rpstn.cli.main import main
 from rpstn.data.paths import find_data
 from rpstn.form.datasets.converters import read_joints
 from rpstn.inference.about import content_sha256
+from rpstn.inference.inferencer import PoseInferencer
+from rpstn.inference.kernel_smoother import KernelSmoother
 from rpstn.pose.finders import MotionFinder
 from rpstn.video.frames import open_frames
 from rpstn.video.live import LiveSource
@@ -189,6 +191,22 @@ def test_smoothing_is_off_unless_asked_for_and_changes_joints_only(infer, model,
     assert 'min_cutoff must be above 0' in infer(
         model, clip, '--out', tmp_path / 'x', '--smooth', 'min_cutoff=-1'
     )
+
+
+def test_files_are_smoothed_by_the_frames_before_and_after(infer, model, clip, tmp_path):
+    saved = '--save', 'json', 'csv', '--smooth'
+    assert infer(model, clip, '--out', tmp_path / 'smooth', *saved) is None
+    written = json.loads((tmp_path / 'smooth/clip.json').read_text())
+    assert written['smooth'] == dict(filter='kernel')
+    found = np.array([frame['keypoints'] for frame in written['frames']])
+    bare = list(PoseInferencer(*model, kpt_thr=-9)(clip))
+    expected = list(KernelSmoother()(bare))
+    np.testing.assert_allclose(found[..., :2], [r.keypoints[0] for r in expected], atol=0.006)
+    assert np.abs(found[..., :2] - [r.keypoints[0] for r in bare]).max() > 0.5
+    assert len(rows(tmp_path / 'smooth/clip.csv')) == 11 * 13
+    assert infer(model, clip, '--out', tmp_path / 'past', *saved, 'beta=5') is None
+    said = json.loads((tmp_path / 'past/clip.json').read_text())['smooth']
+    assert said == dict(filter='one_euro', min_cutoff=2, beta=5, derivative_cutoff=1)
 
 
 def test_cocos_joints_in_every_file(infer, model, clip, tmp_path):

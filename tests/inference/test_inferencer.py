@@ -18,6 +18,8 @@ from rpstn.apis import FrameResult, PersonResult, PoseInferencer
 from rpstn.checkpoints import ModelError
 from rpstn.inference.about import about_run
 from rpstn.inference.clips import predict_video
+from rpstn.inference.kernel_smoother import KernelSmoother
+from rpstn.inference.one_euro import OneEuroSmoother
 from rpstn.inference.options import InferOptions
 from rpstn.inference.outputs import DrawnFile
 from rpstn.inference.pose_files import CsvFile, NpzFile, PoseJson
@@ -320,6 +322,25 @@ def test_an_exported_engine_gives_the_same_joints(models, video):
     assert np.median(np.abs(joints(list(onnx(video))) - joints(torch_))) < 0.01
 
 
+@pytest.mark.parametrize('live', [False, True])
+def test_sources_are_smoothed_as_they_can_be(models, video, live):
+    inferencer = PoseInferencer(*models['rpstn_demo'], kpt_thr=-9, smooth=True)
+    raw = list(inferencer.raw(open_frames(video)))
+    found = joints(list(inferencer.finish(iter(raw), live)))
+    expected = map(OneEuroSmoother(), raw) if live else KernelSmoother()(raw)
+    np.testing.assert_array_equal(found, joints(list(expected)))
+    assert (found != joints(raw)).any()
+    if not live:
+        np.testing.assert_array_equal(found, joints(list(inferencer(video))))
+    own = PoseInferencer(*models['rpstn_demo'], kpt_thr=-9, smooth={})
+    assert own.smoothing(live) == dict(
+        filter='one_euro', min_cutoff=2, beta=10, derivative_cutoff=1
+    )
+    np.testing.assert_array_equal(
+        joints(list(own.finish(iter(raw), live))), joints(list(map(OneEuroSmoother(), raw)))
+    )
+
+
 def test_smoothing_is_that_of_the_class(models, video):
     raw, smooth = (
         list(PoseInferencer(*models['rpstn_demo'], kpt_thr=-9, smooth=s)(video))
@@ -332,9 +353,10 @@ def test_smoothing_is_that_of_the_class(models, video):
 def test_closing_early_ends_the_decoding(models, video):
     import threading
 
-    results = PoseInferencer(*models['rpstn_demo'])(video)
-    next(results)
-    results.close()
+    for smooth in (False, True):
+        results = PoseInferencer(*models['rpstn_demo'], smooth=smooth)(video)
+        next(results)
+        results.close()
     assert not [t for t in threading.enumerate() if t.name.startswith('rpstn')]
 
 
@@ -409,8 +431,6 @@ def test_memory_does_not_grow_with_the_length_of_a_stream(tmp_path):
     inferencer = PoseInferencer(config, tmp_path / 'colours.pth', smooth=True)
 
     class Endless(FrameSource):
-        live = True
-
         def __iter__(self):
             rng = np.random.default_rng(0)
             for t in range(2000):

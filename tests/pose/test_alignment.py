@@ -151,6 +151,12 @@ def test_radius_and_direction_go_half_of_the_way_and_the_hips_are_the_joints():
     follower.update(joints + 5, sure, Body(hips, 1.0, follower.body.angle + 3))
     assert follower.body.radius == pytest.approx(40 * 1.1 * 0.9)
     assert math.remainder(follower.body.angle - 3 - turn, 2 * math.pi) == pytest.approx(math.pi / 4)
+    sure[0] = 0  # a hip, so that the centre goes half of the way, too
+    follower.update(joints + 5, sure, Body(hips + 9, 40.0, 0.0))
+    assert follower.body.center == pytest.approx(hips + 7)
+    follower.update(joints + 7, sure)  # nothing is said: with the other joints
+    assert follower.body.center == pytest.approx(hips + 9)
+    sure[0] = 1
     follower.update(joints, np.zeros(6), Body(hips, 40.0, 0.0))
     assert follower.lost
     follower.update(joints, sure, Body(hips + 9, 70.0, 1.5))  # found again

@@ -270,7 +270,7 @@ def test_the_surest_are_those_of_all_frames_together():
 
     tracks = surest(often, 1)
     order = plainest(tracks, {0: [0.9], 8: [0.9], 16: [0.95]})
-    assert order == [0, 8, 16], '0.585 is more than four fifths of 0.72, and earlier'
+    assert order == [0, 8, 16], '0.585 is more than three quarters of 0.72, and earlier'
     assert plainest(tracks, {0: [0.8], 8: [0.9], 16: [0.95]}) == [8, 16, 0]
     assert plainest(tracks, {0: [0.1], 8: [0.1], 16: [0.9]}) == [16, 8, 0]
 
