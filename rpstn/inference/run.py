@@ -29,6 +29,7 @@ from rpstn.video.part import Part
 from rpstn.video.readers import UnreadableFrameError
 
 from .about import about_run
+from .doubts import Doubts
 from .inferencer import PoseInferencer
 from .options import InferOptions
 from .outputs import DrawnFile, Output, OutputError, Window, WindowClosed, ending, open_outputs
@@ -63,6 +64,7 @@ class InferRun:
         self.errors: list[str] = []
         # Frames of the present input, in the journal and done with, and seconds.
         self.journaled, self.done, self.took = 0, 0, 0.0
+        self.doubts = Doubts()
 
     def run(self) -> None:
         """Do it; see :func:`infer`."""
@@ -198,6 +200,7 @@ class InferRun:
         self, folder: RunFolder | None, inferencer: PoseInferencer, text: str, source: Source
     ) -> None:
         self.journaled, self.done, closed = 0, 0, False
+        self.doubts = Doubts()
         try:
             with folder or nullcontext():
                 self._look(inferencer, source, folder)
@@ -303,12 +306,15 @@ class InferRun:
             if folder is not None:
                 folder.write(result)
             self.journaled += 1
+            self.doubts.add(result)
             yield result
 
     def _report(self, source: Source, out: Path, closed: bool) -> None:
         files = ', '.join(str(out / name) for name in self._names(source))
         rate = self.done / max(self.took, 1e-9)
         self.say(f'{self.done} frames, {rate:.1f} per second: {files}')
+        if remark := str(self.doubts):
+            self.say(f'{source}: {remark}')
         if isinstance(source, LiveSource):
             if source.dropped:
                 self.say(

@@ -209,6 +209,25 @@ def test_files_are_smoothed_by_the_frames_before_and_after(infer, model, clip, t
     assert said == dict(filter='one_euro', min_cutoff=2, beta=5, derivative_cutoff=1)
 
 
+def test_results_that_nobody_should_trust_are_told(command, tmp_path, capsys):
+    demo = Path(__file__).parents[2] / 'demo/squat.mp4'
+    blank = tmp_path / 'blank'
+    blank.mkdir()
+    for n in range(3):
+        cv2.imwrite(str(blank / f'{n}.png'), np.full((120, 160, 3), 90, np.uint8))
+    for source, remark in (
+        (demo, ''),
+        (blank, 'nobody was found'),
+        (demo, 'of the joints are right'),
+    ):
+        where = ['--box', '5,5,60,60'] if 'joints' in remark else []
+        out = tmp_path / str(len(remark))
+        status, _ = command('infer', source, '--out', out, '--save', 'json', '--end', '3', *where)
+        said = capsys.readouterr()
+        assert not status and (remark in said.out + said.err)
+        assert remark or 'have a look' not in said.out + said.err
+
+
 def test_cocos_joints_in_every_file(infer, model, clip, tmp_path):
     assert (
         infer(
