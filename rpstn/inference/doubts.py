@@ -31,8 +31,6 @@ class Doubts:
         if not self._people:
             return 'nobody was found'
         if self._known and self._sum < LEAST * self._known:
-            return (
-                f'by their scores {self._sum / self._known:.0%} of the joints are right: whoever it '
-                'shows is hard to see, or another was followed; have a look'
-            )
+            share = f'{self._sum / self._known:.0%} of the joints are right by their scores'
+            return f'{share}: whoever it shows is hard to see, or another was followed; have a look'
         return ''
