@@ -65,20 +65,26 @@ def smoothed_joints(
     way = (times - times[at]) / REACH
     narrow = -0.5 * (REACH / (NARROW + (WIDE - NARROW) * (1 - sure[at]))) ** 2
     near = (np.exp(narrow * way[:, None] ** 2) - np.exp(narrow)) * sure**2
-    powers = way[:, None] ** [0, 1, 2]
-    ridge = np.diag([0.0, RIDGE, RIDGE])
+    powers = way[:, None] ** [0, 1, 2, 3, 4]
 
     def fitted(weights: np.ndarray) -> np.ndarray:
-        """B (K, 3, 2) of each joint, by weights (N, K)."""
-        weighted = weights.T[:, :, None] * powers
-        places = weighted.swapaxes(1, 2) @ keypoints.swapaxes(0, 1)
-        return np.linalg.solve(powers.T @ weighted + ridge, places)
+        """B (3, K, 2) of each joint, by weights (N, K)."""
+        s0, s1, s2, s3, s4 = powers.T @ weights
+        a, b = s2 + RIDGE, s4 + RIDGE
+        # The normal equations by Cramer's rule, as LAPACK wakes threads for such small ones.
+        first = a * b - s3 * s3, s2 * s3 - s1 * b, s1 * s3 - s2 * a
+        last = s1 * s2 - s0 * s3
+        inverse = np.array(
+            [first, (first[1], s0 * b - s2 * s2, last), (first[2], last, s0 * a - s1 * s1)]
+        ) / (s0 * first[0] + s1 * first[1] + s2 * first[2])
+        places = np.einsum('np,nk,nkc->pkc', powers[:, :3], weights, keypoints)
+        return np.einsum('pqk,qkc->pkc', inverse, places)
 
     curve = fitted(near)
     for _ in range(2):
-        apart = keypoints - np.einsum('np,kpc->nkc', powers, curve)
+        apart = keypoints - np.einsum('np,pkc->nkc', powers[:, :3], curve)
         curve = fitted(near / (1 + (apart**2).sum(axis=-1) / (FAR * size) ** 2))
-    return curve[:, 0]
+    return curve[0]
 
 
 class KernelSmoother:
