@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -286,7 +287,7 @@ class InferRun:
                 drawn.append(stack.enter_context(Window(source)))
             step = stack.enter_context(ProgressLine(self.console, source))
             known = () if folder is None else folder.results(inferencer.model.dataset_meta)
-            raw = self._journaling(inferencer.raw(source, known), folder)
+            raw = self._journaling(inferencer.raw(source, known), folder, bool(drawn))
             for result in inferencer.finish(raw, source.live):
                 for output in outputs:
                     output.write(result)
@@ -299,15 +300,15 @@ class InferRun:
                 step(self.done / self.took)
 
     def _journaling(
-        self, results: Iterable[FrameResult], folder: RunFolder | None
+        self, results: Iterable[FrameResult], folder: RunFolder | None, drawn: bool
     ) -> Iterator[FrameResult]:
-        """The same, each of which is kept for ``--resume`` as it comes."""
+        """The same, each of which is kept for ``--resume`` as it comes; with images to be drawn."""
         for result in results:
             if folder is not None:
                 folder.write(result)
             self.journaled += 1
             self.doubts.add(result)
-            yield result
+            yield result if drawn else replace(result, image=None)
 
     def _report(self, source: Source, out: Path, closed: bool) -> None:
         files = ', '.join(str(out / name) for name in self._names(source))
