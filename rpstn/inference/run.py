@@ -315,7 +315,7 @@ class InferRun:
         rate = self.done / max(self.took, 1e-9)
         self.say(f'{self.done} frames, {rate:.1f} per second: {files}')
         if remark := str(self.doubts):
-            self.say(f'{source}: {remark}')
+            self.say(f'{source.path if isinstance(source, FrameSource) else source}: {remark}')
         if isinstance(source, LiveSource):
             if source.dropped:
                 self.say(
