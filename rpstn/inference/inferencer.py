@@ -218,7 +218,7 @@ class PoseInferencer:
 
     def smoothing(self, live: bool) -> dict[str, Any] | None:
         """What joints of a source are smoothed by: name and settings of the filter, if any."""
-        if self.smooth is False:
+        if not self.smooth and not isinstance(self.smooth, dict):
             return None
         if live or isinstance(self.smooth, dict):
             return dict(filter='one_euro', **OneEuroFilter(**self._one_euro()).settings)

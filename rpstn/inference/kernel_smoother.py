@@ -68,7 +68,7 @@ def smoothed_joints(
     powers = way[:, None] ** [0, 1, 2, 3, 4]
 
     def fitted(weights: np.ndarray) -> np.ndarray:
-        """B (3, K, 2) of each joint, by weights (N, K)."""
+        """The coefficients b (3, K, 2), by weights (N, K)."""
         s0, s1, s2, s3, s4 = powers.T @ weights
         a, b = s2 + RIDGE, s4 + RIDGE
         # The normal equations by Cramer's rule, as LAPACK wakes threads for such small ones.

@@ -332,6 +332,8 @@ def test_sources_are_smoothed_as_they_can_be(models, video, live):
     assert (found != joints(raw)).any()
     if not live:
         np.testing.assert_array_equal(found, joints(list(inferencer(video))))
+    for off in (False, None):
+        assert PoseInferencer(*models['rpstn_demo'], smooth=off).smoothing(live) is None
     own = PoseInferencer(*models['rpstn_demo'], kpt_thr=-9, smooth={})
     assert own.smoothing(live) == dict(
         filter='one_euro', min_cutoff=2, beta=10, derivative_cutoff=1
