@@ -18,7 +18,7 @@ from rpstn.video.readers import UnreadableFrameError
 from .inferencer import PoseInferencer
 from .options import InferOptions
 
-METHOD = 2
+METHOD = 3
 """Of beginning and following people; higher where the same options came to answer otherwise."""
 
 

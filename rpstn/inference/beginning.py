@@ -6,13 +6,14 @@ If the finder is not sure of the first frame it looks at some of the others, too
 surely in all of them together is begun with where that is plain to the network as well (of somebody
 who is hidden, or turned the wrong way, few joints are sure), and followed from there to the first
 frame, backwards, and to the last frame that was looked ahead at. Where that goes badly the other
-frames are begun with, too, and the best is kept.
+frames are begun with, too, and the best is kept; and where one person is asked for, and none of
+these will do, or the finder sees nobody, so are the network's own guesses (:mod:`.guesses`).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -25,6 +26,8 @@ from rpstn.pose.streaming.streaming import StreamingRPSTN
 from rpstn.results import FrameResult
 from rpstn.video.frames import Frame
 
+from .guesses import can_guess, guessed
+
 SURE = 0.9
 """Score of the finder from which the first frame will do."""
 PLAIN = 0.75
@@ -35,8 +38,13 @@ TRIES = 3
 """Frames that are begun with, at most."""
 GOOD = 0.75
 """Mean score of the joints with which no other is tried."""
+BELIEVED = 0.55
+"""Mean score of the joints from which a guess is. Where people had been painted over, guesses were
+followed with at most 0.51; plain people whom the finder had missed, with 0.6 or more."""
 BYTES = 1 << 28
 """Of frames that wait, at most."""
+_Place = tuple[int, Sequence[FoundPerson]]
+"""A frame of the window, by number, and who is to be followed from there."""
 
 
 @dataclass(eq=False)
@@ -96,41 +104,62 @@ def begin(streaming: StreamingRPSTN, frames: Iterator[Frame], ahead: int) -> Beg
     finally:
         streaming.finder.forget(looks)
     tracks = surest(seen, wanted)
-    if not tracks:
-        return _told(streaming, _emptied(window, frames), [])
+    waiting = list(window)
+    best: Beginning | None = None
+    if tracks:
+        number = max(map(len, tracks.values()))
+        best = _best(streaming, waiting, _tracked(streaming, waiting, tracks), frames, number)
+    if wanted == 1 and can_guess(streaming) and (best is None or best.score(1) < GOOD):
+        best = _best(streaming, waiting, _guesses(streaming, waiting), frames, 1, best, BELIEVED)
+    return best or _told(streaming, _emptied(window, frames), [])
+
+
+def _tracked(
+    streaming: StreamingRPSTN, window: Sequence[Frame], tracks: Mapping[int, list[FoundPerson]]
+) -> Iterator[_Place]:
+    """Where to begin with people whom the finder sees, the best first."""
     sure = {
         place: [_joints_of(streaming, window[place], person) for person in people]
         for place, people in tracks.items()
     }
-    places = plainest(tracks, sure)[:TRIES]
-    return _best(streaming, list(window), [(n, tracks[n]) for n in places], frames)
+    for place in plainest(tracks, sure)[:TRIES]:
+        yield place, tracks[place]
+
+
+def _guesses(streaming: StreamingRPSTN, window: Sequence[Frame]) -> Iterator[_Place]:
+    """Where to begin with whom the network guesses, the surest first."""
+    places = sorted({0, len(window) // 2, len(window) - 1})
+    people = [(place, guessed(streaming, window[place].image)[:1]) for place in places]
+    yield from sorted(filter(lambda guess: guess[1], people), key=lambda guess: -guess[1][0].score)
 
 
 def _best(
     streaming: StreamingRPSTN,
     window: Sequence[Frame],
-    places: Sequence[tuple[int, Sequence[FoundPerson]]],
+    places: Iterable[_Place],
     frames: Iterator[Frame],
-) -> Beginning:
-    """The first of these places from which people are followed well, or the one that is best."""
-    wanted = max(len(people) for _, people in places)
-    best: Beginning | None = None
+    people: int,
+    best: Beginning | None = None,
+    least: float = 0.0,
+) -> Beginning | None:
+    """The first of these places from which so many people are followed well, or the one that is
+    best; what there is already, unless one with at least a score is better."""
     try:
-        for place, people in places:
-            tried = _followed(streaming, window, place, people, frames)
-            if best is not None and best.score(wanted) >= tried.score(wanted):
+        for place, found in places:
+            tried = _followed(streaming, window, place, found, frames)
+            score = tried.score(people)
+            if score < least or (best is not None and best.score(people) >= score):
                 streaming.close(tried.stream)
                 continue
             if best is not None:
                 streaming.close(best.stream)
             best = tried
-            if best.score(wanted) >= GOOD:
+            if score >= GOOD:
                 break
     except BaseException:
         if best is not None:
             streaming.close(best.stream)
         raise
-    assert best is not None
     return best
 
 
