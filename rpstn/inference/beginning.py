@@ -6,8 +6,8 @@ If the finder is not sure of the first frame it looks at some of the others, too
 surely in all of them together is begun with where that is plain to the network as well (of somebody
 who is hidden, or turned the wrong way, few joints are sure), and followed from there to the first
 frame, backwards, and to the last frame that was looked ahead at. Where that goes badly the other
-frames are begun with, too, and the best is kept; and where one person is asked for, and none of
-these will do, or the finder sees nobody, so are the network's own guesses (:mod:`.guesses`).
+frames are begun with, too, and the best is kept. Where one person is asked for, and the finder sees
+nobody, or nobody whose joints are to be trusted, the network's own guesses are (:mod:`.guesses`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from rpstn.pose.streaming.streaming import StreamingRPSTN
 from rpstn.results import FrameResult
 from rpstn.video.frames import Frame
 
+from .doubts import LEAST
 from .guesses import can_guess, guessed
 
 SURE = 0.9
@@ -109,7 +110,7 @@ def begin(streaming: StreamingRPSTN, frames: Iterator[Frame], ahead: int) -> Beg
     if tracks:
         number = max(map(len, tracks.values()))
         best = _best(streaming, waiting, _tracked(streaming, waiting, tracks), frames, number)
-    if wanted == 1 and can_guess(streaming) and (best is None or best.score(1) < GOOD):
+    if wanted == 1 and can_guess(streaming) and (best is None or best.score(1) < LEAST):
         best = _best(streaming, waiting, _guesses(streaming, waiting), frames, 1, best, BELIEVED)
     return best or _told(streaming, _emptied(window, frames), [])
 
