@@ -36,9 +36,10 @@ class PersonResult:
     :class:`rpstn.pose.calibration.CalibratedHeatmap`; of other models heights of the heatmaps'
     peaks, about 1 where the model is sure."""
     state: str = 'tracked'
-    """``'started'``: the frame was looked at alone, by the initializer P; ``'tracked'``: the pose
-    of the frame before was carried on; ``'lost'``: hardly a joint is sure, and the person is
-    searched for again."""
+    """``'started'``: the frame was looked at alone, by the initializer P; ``'guessed'``: likewise,
+    and no finder said where (:mod:`rpstn.inference.guesses`); ``'tracked'``: the pose of the frame
+    before was carried on; ``'lost'``: hardly a joint is sure, and the person is searched for
+    again."""
     meta: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """MMPose's data set meta: names, limbs and colours of the joints; and what their scores are,
     see :func:`rpstn.pose.calibration.score_meta`."""

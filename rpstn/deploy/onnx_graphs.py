@@ -14,6 +14,7 @@ import copy
 import io
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,6 +26,7 @@ from rpstn.pose.models.backbone import ClipBackbone
 from rpstn.pose.models.estimator import VideoPoseEstimator
 from rpstn.pose.models.guided_blazepose import guides_of
 from rpstn.pose.models.head import RPSTNHead
+from rpstn.pose.presence import PRESENCE, presence_of
 from rpstn.pose.world import WORLD, WorldJoints
 
 from .concatenations import convolve_apart
@@ -43,9 +45,9 @@ GRAPHS = dict(
     clip=(('clips',), ('heatmaps',)),
 )
 """Inputs and outputs of each graph."""
-REGRESSED = (WORLD, ALIGNMENT)
-"""Further outputs of start and step, of models built on BlazePose: (N, 3 L) and (N, 4), see
-:mod:`rpstn.pose.world` and :mod:`rpstn.pose.alignment`."""
+REGRESSED = (WORLD, ALIGNMENT, PRESENCE)
+"""Further outputs of start and step, of models built on BlazePose: (N, 3 L), (N, 4) and (N, 1), see
+:mod:`rpstn.pose.world`, :mod:`rpstn.pose.alignment` and :mod:`rpstn.pose.presence`."""
 
 
 class Normalize(nn.Module):
@@ -90,18 +92,20 @@ class Graph(nn.Module):
         self.backbone, self.head = model.backbone, model.head
         guides = guides_of(model)
         self.world = WorldJoints(model) if guides else None
-        self._landmarks = torch.empty(0)
+        self._landmarks = self._presence = torch.empty(0)
         for guide in guides:
-            guide.head.landmarks.register_forward_hook(self._keep)
+            guide.head.landmarks.register_forward_hook(partial(self._keep, guide.head.presence))
 
-    def _keep(self, module: nn.Module, inputs: tuple, landmarks: Tensor) -> None:
-        self._landmarks = landmarks
+    def _keep(
+        self, presence: nn.Module, module: nn.Module, inputs: tuple, landmarks: Tensor
+    ) -> None:
+        self._landmarks, self._presence = landmarks, presence_of(presence(*inputs))
 
     def and_regressed(self, maps: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         """Heatmaps and features, and what else is known."""
         if self.world is None:
             return maps
-        return (*maps, self.world.in_crops(), alignment_points(self._landmarks))
+        return (*maps, self.world.in_crops(), alignment_points(self._landmarks), self._presence)
 
 
 class StartGraph(Graph):

@@ -28,6 +28,7 @@ _KEPT_IN_FLOAT = (
     '/carry/',
     '/downsample/',
     '/world/',
+    '/presence/',
 )
 # Pixels per cell from which on the layers of an image network are integers. In finer maps there
 # are more values than weights: integers save no time there, and their errors go through all others

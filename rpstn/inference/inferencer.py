@@ -92,7 +92,8 @@ class PoseInferencer:
             BlazePose, as RPSTN-Lite is.
         look_ahead: frames of a file among which the surest is looked for, to begin with it
             (:mod:`rpstn.inference.beginning`), in stream mode, by a finder that says how sure it
-            is, as BlazePose's. 0 begins in the first frame, as of live sources.
+            is, as BlazePose's; where it sees nobody, by RPSTN-Lite whom the network guesses
+            (:mod:`rpstn.inference.guesses`). 0 begins in the first frame, as of live sources.
 
     Raises:
         ModelError: config and checkpoint give no model, or not for this engine or mode.

@@ -33,8 +33,9 @@ def stream_video(
         known: what an earlier run over the same frames gave, from the first frame on: given out
             again, and gone on from; everybody's recurrence starts anew, with P.
         look_ahead: frames in which the surest is looked for, to begin with it, where people are
-            followed, none is known, and the finder says how sure it is; 0 answers every frame
-            before the next is taken.
+            followed, none is known, and the finder says how sure it is; where it sees nobody,
+            whom the network guesses (:mod:`.guesses`). 0 answers every frame before the next is
+            taken.
 
     Raises:
         BoxError: the box cannot be used.
@@ -59,7 +60,7 @@ def stream_video(
     numbers = {number: number for number in places}
     try:
         if look_ahead and follow and not places and looks_ahead(streaming):
-            beginning = begin(streaming, frames, look_ahead)
+            beginning = begin(streaming, frames, look_ahead, guess=last is None)
             frames, name = beginning.frames, beginning.stream
             numbers = {number: number + taken for number in range(beginning.people)}
             more = taken + beginning.named

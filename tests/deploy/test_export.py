@@ -32,6 +32,7 @@ from rpstn.pose.alignment import ALIGNMENT  # noqa: E402
 from rpstn.pose.bodies import Body  # noqa: E402
 from rpstn.pose.crops import Cropper  # noqa: E402
 from rpstn.pose.models import propagation  # noqa: E402
+from rpstn.pose.presence import presences  # noqa: E402
 from rpstn.pose.streaming.streaming import TorchStepper  # noqa: E402
 from rpstn.pose.world import world_of  # noqa: E402
 
@@ -286,6 +287,9 @@ def test_exported_lite_says_where_bodies_are_too(lite, engine, people):
         expected, found = (np.asarray(stepper.regressed[ALIGNMENT]) for stepper in steppers)
         assert expected.shape == (people, 4)
         np.testing.assert_allclose(found, expected, atol=0.02)  # pixels
+        expected, found = (presences(stepper) for stepper in steppers)
+        assert expected.shape == (people,) and 0.5 < expected.min() <= expected.max() <= 1
+        np.testing.assert_allclose(found, expected, atol=1e-3)
         if t < clips.shape[1]:
             states = [s.step(clips[:, t], *state) for s, state in zip(steppers, states)]
 
@@ -304,7 +308,7 @@ def test_what_one_of_the_graphs_does_not_answer_is_not_asked_for(lite, tmp_path)
     manifest = older / 'export.json'
     manifest.write_text(manifest.read_text().replace(before, now))
     stepper = build_stepper(Exported.open(older), 'onnx', 'float32')
-    assert set(stepper.regressed) == {'world'}
+    assert set(stepper.regressed) == {'world', 'presence'}
     stepper.start(torch.zeros(1, 3, 256, 256, dtype=torch.uint8))
     assert stepper.regressed['world'].shape == (1, 117)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from threading import get_ident
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,6 +22,7 @@ from rpstn.results import nameless
 from ..alignment import ALIGNMENT, alignment_points
 from ..models.estimator import VideoPoseEstimator
 from ..models.guided_blazepose import guides_of
+from ..presence import PRESENCE, presence_of
 
 
 @runtime_checkable
@@ -33,8 +35,8 @@ class Stepper(Protocol):
     behind the features, whose channels are then C + K.
 
     Of models built on BlazePose ``regressed`` says more of the crops looked at last, by name: where
-    bodies are (:mod:`rpstn.pose.alignment`), and, of exported graphs, joints in metres
-    (:mod:`rpstn.pose.world`).
+    bodies are (:mod:`rpstn.pose.alignment`), whether there are any (:mod:`rpstn.pose.presence`),
+    and, of exported graphs, joints in metres (:mod:`rpstn.pose.world`).
     """
 
     input_size: tuple[int, int]
@@ -87,11 +89,15 @@ class TorchStepper:
         self.regressed = {}
         thread = get_ident()
 
-        def keep(module: nn.Module, inputs: tuple, landmarks: Tensor) -> None:
+        def keep(presence: nn.Module, _: nn.Module, inputs: tuple, landmarks: Tensor) -> None:
             if get_ident() == thread:
                 self.regressed[ALIGNMENT] = alignment_points(landmarks)
+                self.regressed[PRESENCE] = presence_of(presence(*inputs))
 
-        hooks = [guide.head.landmarks.register_forward_hook(keep) for guide in self._guides]
+        hooks = [
+            guide.head.landmarks.register_forward_hook(partial(keep, guide.head.presence))
+            for guide in self._guides
+        ]
         try:
             yield
         finally:
