@@ -12,6 +12,7 @@ import torch
 
 import rpstn
 from rpstn.pose.alignment import ALIGNMENT, aligned_bodies, alignment_points
+from rpstn.pose.presence import presences
 from rpstn.pose.bodies import Body, BodyJoints
 from rpstn.pose.crops import Cropper
 from rpstn.pose.followed_body import FollowedBody
@@ -81,14 +82,16 @@ def test_a_stepper_hears_of_its_own_crops_alone(model):
     )
     stepper = TorchStepper(model)
     state = stepper.start(crops)
-    started = stepper.regressed[ALIGNMENT]
+    started, present = stepper.regressed[ALIGNMENT], presences(stepper)
     guide = next(m for m in model.modules() if isinstance(m, GuidedBlazePose))
     with torch.no_grad():
         images = crops.flip(1) / 255.0
         finest, coarsest = guide.backbone(images)
-        expected = alignment_points(guide.head((finest, coarsest)).landmarks)
+        said = guide.head((finest, coarsest))
+        expected = alignment_points(said.landmarks)
         guide(images[:1])  # of somebody else's
     torch.testing.assert_close(started, expected, atol=1e-3, rtol=1e-4)
+    np.testing.assert_allclose(present, said.presence.sigmoid()[:, 0], rtol=1e-3, atol=1e-6)
     assert stepper.regressed[ALIGNMENT] is started
     stepper.step(crops.flip(0), *state)
     torch.testing.assert_close(stepper.regressed[ALIGNMENT], started.flip(0), atol=1e-3, rtol=1e-4)
@@ -190,3 +193,13 @@ def test_points_are_mediapipes_of_the_same_crop(model, frame):
     assert ours.center == pytest.approx(theirs.center, abs=0.1 * theirs.radius)  # by joints
     assert ours.radius == pytest.approx(theirs.radius, rel=0.02)
     assert ours.angle == pytest.approx(theirs.angle, abs=0.02)
+
+
+def test_somebody_is_present_in_a_crop_of_them_and_not_in_noise(model, frame):
+    stream = StreamingRPSTN(model)
+    for _ in range(10):
+        stream.step(frame)
+    assert presences(stream.stepper)[0] > 0.9
+    noise = np.random.default_rng(0).permutation(frame.reshape(-1, 3)).reshape(frame.shape)
+    stream.step(noise, [stream._streams[0].people[0].place])
+    assert presences(stream.stepper)[0] < 0.1
