@@ -12,11 +12,11 @@ import torch
 
 import rpstn
 from rpstn.pose.alignment import ALIGNMENT, aligned_bodies, alignment_points
-from rpstn.pose.presence import presences
 from rpstn.pose.bodies import Body, BodyJoints
 from rpstn.pose.crops import Cropper
 from rpstn.pose.followed_body import FollowedBody
 from rpstn.pose.models.guided_blazepose import GuidedBlazePose
+from rpstn.pose.presence import presences
 from rpstn.pose.streaming.streaming import StreamingRPSTN, TorchStepper
 from rpstn.video.frames import open_frames
 
