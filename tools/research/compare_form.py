@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from mmengine.config import DictAction
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 import rpstn  # noqa: F401 (first: makes the OpenMMLab stack work)
+from rpstn.errors import RPSTNError
 from rpstn.files import write_text
 from rpstn.tables import format_table
 
@@ -297,4 +299,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except RPSTNError as error:
+        sys.exit(str(error))

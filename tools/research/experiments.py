@@ -183,7 +183,7 @@ def run_experiments(
     Raises:
         ValueError: two experiments have the same name.
         RuntimeError: one failed; it says which, and why.
-        SystemExit: mixed precision is asked for, and nothing here is made for it.
+        SettingError: mixed precision is asked for, and nothing here is made for it.
     """
     repeated = [name for name, count in Counter(e.name for e in experiments).items() if count > 1]
     if repeated:

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from rpstn.engine.cpu import has_bfloat16
+from rpstn.errors import SettingError
 
 from experiments import Experiment, epoch_options, run_experiment, run_experiments
 
@@ -106,7 +107,7 @@ def test_mixed_precision_is_refused_at_once_where_it_would_be_slow(tiny, tmp_pat
     if MIXED_PRECISION:
         pytest.skip('it is fast here')
     experiments = [Experiment('float', tiny), Experiment('amp', tiny, amp=True)]
-    with pytest.raises(SystemExit, match='leave --amp out'):
+    with pytest.raises(SettingError, match='leave --amp out'):
         list(run_experiments(experiments, tmp_path, 1))
     assert list(run_experiments(experiments, tmp_path, 0)) == []  # nothing was trained
 
