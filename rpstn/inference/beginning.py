@@ -39,8 +39,8 @@ TRIES = 3
 GOOD = 0.75
 """Mean score of the joints with which no other is tried."""
 TRUSTED = 0.6
-"""Mean score of the joints below which whom the network guesses may be better. At 0.75 guesses help
-JHMDB's training clips no more, cost more, and more of them are passers-by."""
+"""Mean score of the joints below which whom the network guesses may be better. At 0.75 guesses
+help JHMDB's training clips hardly more, cost more, and are passers-by more often."""
 BELIEVED = 0.55
 """Mean score of the joints with which a guess must be followed. Of JHMDB's training and validation
 clips, people whom the finder had missed were with 0.6 or more; where it had missed nobody, as all
