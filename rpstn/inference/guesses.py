@@ -13,12 +13,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
-import torch
 
 from rpstn.pose.bodies import Body, box_of_body
-from rpstn.pose.decoding import decode_heatmaps
 from rpstn.pose.finders import FoundPerson
 from rpstn.pose.finders.blazepose import apart
 from rpstn.pose.presence import presences
@@ -47,7 +44,6 @@ def can_guess(streaming: StreamingRPSTN) -> bool:
     return streaming.cropper.upright and streaming.meta.get('score_knots') is not None
 
 
-@torch.inference_mode()
 def guessed(streaming: StreamingRPSTN, image: np.ndarray) -> FoundPerson | None:
     """Who is surest to be in a frame (H, W, 3) BGR uint8; its score is the mean of the joints'.
 
@@ -86,18 +82,20 @@ def _looked_at(
     """Who is found where such bodies may be, of at least a probability of being there."""
     size, found = size_of(image), []
     for start in range(0, len(bodies), BATCH):
-        crops = [streaming.cropper.about(body) for body in bodies[start : start + BATCH]]
-        seen = np.stack([cv2.split(crop.cut(image)) for crop in crops])
-        heatmaps, _ = streaming.stepper.start(torch.from_numpy(seen))
-        present = presences(streaming.stepper)
+        name = object()
+        try:
+            batch = dict(enumerate(bodies[start : start + BATCH]))
+            people = streaming.step(image, batch, name).people
+            present = presences(streaming.stepper)
+        finally:
+            streaming.close(name)
         if present is None:
             return []
-        for crop, maps, probability in zip(crops, heatmaps.float().cpu().numpy(), present):
-            keypoints, scores = decode_heatmaps(streaming.decoder, maps)
+        for person, probability in zip(people, present, strict=True):
             follower = streaming.follower()
-            follower.update(crop.to_image(keypoints[0][:, :2]), scores[0])
+            follower.update(person.keypoints, person.scores)
             body = follower.current(size)
             if probability >= least and not follower.lost and isinstance(body, Body):
                 box = np.clip(box_of_body(body), 0, np.tile(size, 2) - 1).astype(np.float32)
-                found.append(FoundPerson(box, float(scores[0].mean()), body))
+                found.append(FoundPerson(box, float(person.scores.mean()), body))
     return found

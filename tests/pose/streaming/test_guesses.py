@@ -217,6 +217,22 @@ def test_only_so_many_crops_of_very_wide_images():
         assert len(grid(size)) <= MOST
 
 
+@pytest.mark.parametrize('size', [(1, 1), (2, 300), (300, 2), (40, 30)])
+def test_images_of_any_size_are_looked_at(streaming, size):
+    assert guessed(streaming(finder=Blind()), np.zeros((*size[::-1], 3), np.uint8)) is None
+
+
+def test_joints_in_metres_are_of_the_crops_asked_for_last():
+    """What guesses have looked at is not left for the next frame's."""
+    streaming = PoseInferencer(world=True).streaming
+    image = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
+    box = {0: np.array([20, 5, 60, 55], np.float32)}
+    expected = streaming.step(image, box, 'before').people[0].world
+    guessed(streaming, image)
+    assert not streaming._world._codes
+    np.testing.assert_allclose(streaming.step(image, box, 'after').people[0].world, expected)
+
+
 def test_somebody_whom_the_detector_misses_is_found():
     """She fills the frame's height; BlazePose's detector sees the boy at the table alone."""
     try:
