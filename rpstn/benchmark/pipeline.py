@@ -18,13 +18,14 @@ import numpy as np
 
 from rpstn.deploy.engines import build_stepper
 from rpstn.deploy.export import Exported
-from rpstn.deploy.exported_steppers import OpenVINOStepper
+from rpstn.deploy.openvino_stepper import OpenVINOStepper
 from rpstn.deploy.sample_clips import random_clips
 from rpstn.engine.cpu import keep_freed_memory
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.inference.options import InferOptions
 from rpstn.inference.pose_files import PoseJson
 from rpstn.inference.run import InferRun
+from rpstn.pose.streaming import ahead
 from rpstn.pose.streaming import streaming as streams
 from rpstn.pose.streaming.steppers import TorchStepper
 from rpstn.video.frames import open_frames
@@ -173,6 +174,7 @@ def measure_parts(
         for owner, name, part in (
             (streaming.finder, 'find', FINDING),
             (streams, 'cut_crops', CROPS),
+            (ahead, 'cut_crops', CROPS),
             (streaming.stepper, 'start', NETWORK),
             (streaming.stepper, 'step', NETWORK),
             (streaming, '_decode', DECODING),

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from rpstn.choices import ENGINES
 from rpstn.deploy.engines import EngineError, build_stepper, precision_here
 from rpstn.deploy.export import MANIFEST, Exported, ExportError, check_exportable, export_model
-from rpstn.deploy.exported_steppers import OpenVINOStepper
 from rpstn.deploy.onnx_graphs import Normalize
+from rpstn.deploy.openvino_stepper import OpenVINOStepper
 from rpstn.deploy.sample_clips import random_clips
 from rpstn.engine.cpu import for_inference, keep_freed_memory
 from rpstn.pose.models.estimator import VideoPoseEstimator

@@ -17,15 +17,9 @@ from rpstn.engine.cpu import has_bfloat16, pack_convolutions
 from rpstn.pose.streaming.streaming import TorchStepper
 
 from .export import Exported, check_exportable, export_model, require
-from .exported_steppers import (
-    EngineError,
-    ExportedStepper,
-    OnnxStepper,
-    OpenVINOStepper,
-    float_type,
-    in_words,
-)
+from .exported_steppers import EngineError, ExportedStepper, OnnxStepper, float_type, in_words
 from .integer_sums import weight_bits
+from .openvino_stepper import OpenVINOStepper
 
 
 def check_engine(engine: str, precision: str) -> None:
@@ -157,18 +151,6 @@ class AutocastStepper(TorchStepper):
         name = torch.cuda.get_device_name(place) if place.type == 'cuda' else str(place)
         self.device = f'PyTorch {torch.__version__} on {name}, {in_words(precision, asked)}'
 
-    def _autocast(self) -> torch.autocast:
+    def _computing(self) -> torch.autocast:
         short = self.precision == 'bfloat16'
         return torch.autocast(self._device_type, dtype=torch.bfloat16, enabled=short)
-
-    def start(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """As :meth:`Stepper.start`."""
-        with self._autocast():
-            heatmaps, features = super().start(crops)
-        return heatmaps.float(), features
-
-    def step(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """As :meth:`Stepper.step`."""
-        with self._autocast():
-            heatmaps, features = super().step(crops, heatmaps, features)
-        return heatmaps.float(), features

@@ -5,9 +5,9 @@ Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cell
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,12 +17,14 @@ from rpstn.checkpoints import ModelError
 from rpstn.choices import WEIGHT_BITS
 from rpstn.deploy.integer_sums import weight_bits
 from rpstn.errors import first_line
+from rpstn.pose.streaming.steppers import Encoded
 
 from .export import Exported, require
-from .onnx_graphs import GRAPHS, REGRESSED, for_one
+from .onnx_graphs import GRAPHS, REGRESSED
+from .splitting import CARRY_ON, ENCODE, split_step
 
 if TYPE_CHECKING:
-    from openvino import InferRequest, Model
+    from onnxruntime import InferenceSession
 
 
 class EngineError(ModelError):
@@ -53,7 +55,7 @@ class ExportedStepper:
     engine: str
     device: str
     """What computes, in words."""
-    regressed: dict[str, np.ndarray]
+    regressed: Mapping[str, np.ndarray]
     """What the graphs answer beside :data:`GRAPHS`, of the crops that were looked at last; their
     names are there from the beginning."""
 
@@ -62,7 +64,6 @@ class ExportedStepper:
         self.input_size: tuple[int, int] = tuple(facts['input_size'])
         self.heatmap_size: tuple[int, int] = tuple(facts['heatmap_size'])
         self.num_joints: int = facts['num_joints']
-        self.channels: int = facts['channels']
         self.precision, self.threads = precision, threads
         # What features, and heatmaps behind them, are between steps; others stay in float32.
         self.carried = torch.float32
@@ -70,19 +71,59 @@ class ExportedStepper:
             graph: stored_graph(exported, graph, self.engine, precision)
             for graph in ('start', 'step')
         }
+        # Kept, as halves of the step, and graphs for several people, are made when they come.
+        self._graphs = {graph: path.read_bytes() for graph, path in self.files.items()}
 
     def start(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.start`."""
-        self._check(crops)
-        return self._run('start', crops)
+        answers = self._run('start', dict(crops=self._checked(crops)))
+        return self._state('start', answers, self._regressed_of(answers))
 
     def step(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.step`."""
-        self._check(crops)
-        return self._run('step', crops, heatmaps.float(), features.to(self.carried))
+        states = self._states(heatmaps, features)
+        answers = self._run('step', dict(states, crops=self._checked(crops)))
+        return self._state('step', answers, self._regressed_of(answers))
 
-    def _run(self, graph: str, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, crops: Tensor) -> Encoded:
+        """As :meth:`EncodingStepper.encode`."""
+        answers = self._run(ENCODE, dict(crops=self._checked(crops)))
+        return Encoded(answers, self._regressed_of(answers))
+
+    def carry_on(
+        self, encoded: Encoded, heatmaps: Tensor, features: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As :meth:`EncodingStepper.carry_on`."""
+        states = self._states(heatmaps, features)
+        answers = self._run(CARRY_ON, {**encoded.maps, **states})
+        # Features that nothing is added to are answered by the first half.
+        return self._state(CARRY_ON, {**encoded.maps, **answers}, encoded.regressed)
+
+    def _states(self, heatmaps: Tensor, features: Tensor) -> dict[str, Tensor]:
+        return dict(heatmaps=heatmaps.float(), features=features.to(self.carried))
+
+    def _state(
+        self, graph: str, answers: Mapping[str, Any], regressed: Mapping[str, np.ndarray]
+    ) -> tuple[Tensor, Tensor]:
+        self.regressed = regressed
+        heatmaps, features = (answers[name] for name in GRAPHS[stored_as(graph)][1])
+        return self._tensors(heatmaps, features)
+
+    def _run(self, graph: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """All that a graph answers, by name, as the engine has it.
+
+        Args:
+            graph: of :data:`GRAPHS`, or half of the step.
+            inputs: by name, as tensors, or as this gives them; what it does not take is left.
+        """
         raise NotImplementedError
+
+    def _tensors(self, heatmaps: Any, features: Any) -> tuple[Tensor, Tensor]:
+        """What was answered."""
+        raise NotImplementedError
+
+    def _regressed_of(self, answers: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        return {name: np.asarray(answers[name]) for name in self.regressed}
 
     def _expect(self, outputs: Sequence[str]) -> None:
         """Of all graphs. What one of them lacks, as older exports do, is not answered."""
@@ -90,13 +131,24 @@ class ExportedStepper:
             name: np.empty(0) for name in REGRESSED if outputs.count(name) == len(self.files)
         }
 
-    def _check(self, crops: Tensor) -> None:
+    def _stored(self, graph: str) -> bytes:
+        """A graph, or half of the step."""
+        if graph not in self._graphs:
+            self._graphs |= split_step(self._graphs['step'])
+        return self._graphs[graph]
+
+    def _threads_of(self, graph: str) -> int:
+        """Halves of the step are computed at the same time."""
+        return self.threads if graph in self.files else max(1, self.threads // 2)
+
+    def _checked(self, crops: Tensor) -> Tensor:
         width, height = self.input_size
         if crops.dtype != torch.uint8 or crops.shape[1:] != (3, height, width):
             raise ValueError(
                 f'crops must be (N, 3, {height}, {width}) torch.uint8, got '
                 f'{tuple(crops.shape)} {crops.dtype}'
             )
+        return crops
 
 
 class OnnxStepper(ExportedStepper):
@@ -108,160 +160,38 @@ class OnnxStepper(ExportedStepper):
         super().__init__(exported, precision, threads)
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # Waiting threads would take the core that decodes the next frame.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        options.log_severity_level = 3
-        self._sessions = {}
-        # From bytes, as a graph may name other files, which then are not read.
-        for graph, path in self.files.items():
-            try:
-                self._sessions[graph] = onnxruntime.InferenceSession(
-                    path.read_bytes(), options, providers=['CPUExecutionProvider']
-                )
-            except Exception as error:  # its errors have no base class of their own
-                raise _refused(path, 'ONNX Runtime', error) from None
-        ports = [port.name for s in self._sessions.values() for port in s.get_outputs()]
-        self._expect(ports)
-        used = ', '.join(self._sessions['step'].get_providers())
+        self._sessions: dict[str, InferenceSession] = {}
+        sessions = [self._session(graph) for graph in self.files]
+        self._expect([port.name for session in sessions for port in session.get_outputs()])
+        used = ', '.join(sessions[1].get_providers())
         self.device = f'ONNX Runtime {onnxruntime.__version__}, {used}, {precision}'
 
-    def _run(self, graph: str, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        feed = {name: _plain(tensor) for name, tensor in zip(GRAPHS[graph][0], inputs)}
-        wanted = [*GRAPHS[graph][1], *self.regressed]
-        heatmaps, features, *more = self._sessions[graph].run(wanted, feed)
-        self.regressed = dict(zip(self.regressed, more))
-        return torch.from_numpy(heatmaps), torch.from_numpy(features)
+    def _session(self, graph: str) -> InferenceSession:
+        if graph not in self._sessions:
+            import onnxruntime
 
-
-class OpenVINOStepper(ExportedStepper):
-    """OpenVINO on the CPU; see :class:`ExportedStepper`.
-
-    What is not in integers is in bfloat16, unless float32 is asked for or the processor has no
-    bfloat16. Features enter and leave the graph, and are kept between steps, in that type and
-    channels-last, as it has them inside: that spares conversions of C h w numbers in every frame.
-    Behind them are, with a readout, the heatmaps that are carried on. For one person the step is
-    compiled for a batch of 1, which is faster; for more, on their first frames, for any batch.
-
-    Args:
-        exported, precision, threads: see :class:`ExportedStepper`.
-        counters: measure operators, for :meth:`operator_times`; a little slower.
-    """
-
-    engine = 'openvino'
-
-    def __init__(
-        self, exported: Exported, precision: str, threads: int, counters: bool = False
-    ) -> None:
-        super().__init__(exported, precision, threads)
-        import openvino
-
-        self._core = openvino.Core()
-        inside = float_type(precision)
-        self._options = {
-            'INFERENCE_PRECISION_HINT': inside,
-            'INFERENCE_NUM_THREADS': threads,
-            'NUM_STREAMS': 1,
-            'PERF_COUNT': counters,
-            # Or the threads of several processes would all be on the same cores.
-            'ENABLE_CPU_PINNING': False,
-        }
-        self.carried = dict(f32=torch.float32, bf16=torch.bfloat16)[inside]
-        # Kept, as the graph for several people is compiled when they come.
-        self._graphs = {graph: path.read_bytes() for graph, path in self.files.items()}
-        self._requests: dict[tuple[str, bool], InferRequest] = {}
-        self._taken: dict[str, list[str]] = {}
-        ports = [self._request(graph, one=True).model_outputs for graph in self.files]
-        self._expect([name for found in ports for port in found for name in port.names])
-        compiled = self._request('step', one=True).get_compiled_model()
-        devices = ', '.join(compiled.get_property('EXECUTION_DEVICES'))
-        name = self._core.get_property(devices.split(',')[0], 'FULL_DEVICE_NAME').strip()
-        inside = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
-        self.precision = 'float32' if (precision, inside) == ('bfloat16', 'f32') else precision
-        self.device = (
-            f'OpenVINO {openvino.__version__.partition("-")[0]}, {devices} ({name}), '
-            f'{in_words(self.precision, precision)}, floating point in {inside}'
-        )
-
-    def operator_times(self) -> dict[str, float]:
-        """Milliseconds of every operator in the last step of one person."""
-        return {
-            info.node_name: 1e3 * info.real_time.total_seconds()
-            for info in self._request('step', one=True).get_profiling_info()
-        }
-
-    def _request(self, graph: str, one: bool) -> InferRequest:
-        """The inference request for one person or for any number, compiled when first asked."""
-        if (graph, one) not in self._requests:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = self._threads_of(graph)
+            # Waiting threads would take the core that decodes the next frame.
+            options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+            options.log_severity_level = 3
             try:
-                self._requests[graph, one] = self._core.compile_model(
-                    self._model(graph, one), 'CPU', self._options
-                ).create_infer_request()
-            except RuntimeError as error:
-                raise _refused(self.files[graph], 'OpenVINO', error) from None
-        return self._requests[graph, one]
+                # From bytes, as a graph may name other files, which then are not read.
+                self._sessions[graph] = onnxruntime.InferenceSession(
+                    self._stored(graph), options, providers=['CPUExecutionProvider']
+                )
+            except Exception as error:  # its errors have no base class of their own
+                raise refused(self.files[stored_as(graph)], 'ONNX Runtime', error) from None
+        return self._sessions[graph]
 
-    def _model(self, graph: str, one: bool) -> Model:
-        import onnx
-        from openvino import Layout, Type
-        from openvino.preprocess import PrePostProcessor
+    def _run(self, graph: str, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        session = self._session(graph)
+        taken = [port.name for port in session.get_inputs()]
+        given = [port.name for port in session.get_outputs()]
+        return dict(zip(given, session.run(given, {name: plain(inputs[name]) for name in taken})))
 
-        proto = onnx.load_from_string(self._graphs[graph])
-        if one:
-            for_one(proto)
-        model = self._core.read_model(proto.SerializeToString())
-        batch = 1 if one else -1
-        (width, height), (columns, rows) = self.input_size, self.heatmap_size
-        shapes = dict(
-            crops=[batch, 3, height, width],
-            heatmaps=[batch, self.num_joints, rows, columns],
-            features=[batch, self.channels, rows, columns],
-        )
-        # It drops inputs that nothing comes of, as NoPropagator's states.
-        taken = [name for name in shapes if any(name in port.names for port in model.inputs)]
-        self._taken[graph] = taken
-        model.reshape({name: shapes[name] for name in taken})
-        ports = PrePostProcessor(model)
-        states = [ports.output(GRAPHS[graph][1][1])]
-        if 'features' in taken:
-            states.append(ports.input('features'))
-        for state in states:
-            state.model().set_layout(Layout('NCHW'))
-            state.tensor().set_layout(Layout('NHWC'))
-            if self.carried == torch.bfloat16:
-                state.tensor().set_element_type(Type.bf16)
-        return ports.build()
-
-    def _run(self, graph: str, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        from openvino import Tensor as Array
-        from openvino import Type
-
-        count, (columns, rows) = len(inputs[0]), self.heatmap_size
-        short = self.carried == torch.bfloat16  # which NumPy has not
-        # The engine writes where the answers stay: no copies, but new memory for each call.
-        answers = [
-            Array(Type.f32, [count, self.num_joints, rows, columns]),
-            Array(Type.bf16 if short else Type.f32, [count, rows, columns, self.channels]),
-        ]
-        arrays = [Array(_plain(tensor), shared_memory=True) for tensor in inputs[:2]]
-        if graph == 'step':
-            carried = inputs[2].permute(0, 2, 3, 1)
-            arrays.append(
-                Array(_plain(carried.view(torch.int16)), carried.shape, Type.bf16)
-                if short
-                else Array(_plain(carried), shared_memory=True)
-            )
-        request = self._request(graph, one=count == 1)
-        inputs_, outputs = GRAPHS[graph]
-        for name, value in (*zip(inputs_, arrays), *zip(outputs, answers)):
-            if name in outputs or name in self._taken[graph]:
-                request.set_tensor(name, value)
-        request.infer()
-        self.regressed = {name: request.get_tensor(name).data.copy() for name in self.regressed}
-        heatmaps, features = (answer.data for answer in answers)
-        features = torch.from_numpy(features.view(np.int16) if short else features)
-        return torch.from_numpy(heatmaps), features.view(self.carried).permute(0, 3, 1, 2)
+    def _tensors(self, heatmaps: np.ndarray, features: np.ndarray) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(heatmaps), torch.from_numpy(features)
 
 
 def run_clip_graph(
@@ -297,7 +227,7 @@ def run_clip_graph(
         )
         return compiled(dict(clips=clips.numpy()))[0].astype(np.float32)
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
-        raise _refused(path, engine, error) from None
+        raise refused(path, engine, error) from None
 
 
 def stored_graph(exported: Exported, graph: str, engine: str, precision: str) -> Path:
@@ -331,11 +261,18 @@ def float_type(precision: str) -> str:
     return 'bf16' if short else 'f32'
 
 
-def _plain(tensor: Tensor) -> np.ndarray:
+def stored_as(graph: str) -> str:
+    """The graph that is stored, of which another may be a half."""
+    return graph if graph in GRAPHS else 'step'
+
+
+def plain(maps: Tensor | np.ndarray) -> np.ndarray:
+    """Numbers as engines take them."""
     # Copied by NumPy, if at all: for some milliseconds after it has worked, PyTorch's pool of
     # threads waits for more without sleeping, on the cores that the engine needs.
-    return np.ascontiguousarray(tensor.numpy())
+    return np.ascontiguousarray(maps.numpy() if isinstance(maps, Tensor) else maps)
 
 
-def _refused(path: Path, engine: str, error: Exception) -> EngineError:
+def refused(path: Path, engine: str, error: Exception) -> EngineError:
+    """What to raise about a graph that an engine does not take."""
     return EngineError(f'{path}: {engine} cannot use it: {first_line(error)}')

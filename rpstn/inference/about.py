@@ -18,7 +18,7 @@ from rpstn.video.readers import UnreadableFrameError
 from .inferencer import PoseInferencer
 from .options import InferOptions
 
-METHOD = 3
+METHOD = 4
 """Of beginning and following people; higher where the same options came to answer otherwise."""
 
 

@@ -21,10 +21,12 @@ import numpy as np
 
 from rpstn.pose.bodies import Place, middle_of
 from rpstn.pose.finders import FoundPerson
+from rpstn.pose.streaming.ahead import SOON
 from rpstn.pose.streaming.checks import check_found
 from rpstn.pose.streaming.streaming import StreamingRPSTN
 from rpstn.results import FrameResult
 from rpstn.video.frames import Frame
+from rpstn.video.readahead import with_next
 
 from .guesses import can_guess, guessed
 
@@ -300,8 +302,12 @@ def _steps(
     streaming.tell(people, name)
     try:
         return [
-            replace(streaming.step(frame.image, stream=name), index=frame.index, time=frame.time)
-            for frame in frames
+            replace(
+                streaming.step(frame.image, None, name, following),
+                index=frame.index,
+                time=frame.time,
+            )
+            for frame, following in with_next(iter(frames), SOON)
         ]
     except BaseException:
         streaming.close(name)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
 
 from rpstn.choices import LOOK_AHEAD
 from rpstn.pose.bodies import Place, body_of_box
 from rpstn.pose.boxes import checked_box, parse_box, whole_frame
+from rpstn.pose.streaming.ahead import SOON
 from rpstn.pose.streaming.streaming import StreamingRPSTN
 from rpstn.results import FrameResult
 from rpstn.video.frames import Frame
+from rpstn.video.readahead import with_next
 from rpstn.video.readers import size_of
 
 from .beginning import begin, looks_ahead
@@ -34,8 +37,9 @@ def stream_video(
             again, and gone on from; everybody's recurrence starts anew, with P.
         look_ahead: frames in which the surest is looked for, to begin with it, where people are
             followed, none is known, and the finder says how sure it is; where it sees nobody,
-            whom the network guesses (:mod:`.guesses`). 0 answers every frame before the next is
-            taken.
+            whom the network guesses (:mod:`.guesses`). Then each frame is also answered while the
+            next one's crops are encoded (:mod:`rpstn.pose.streaming.ahead`). 0 answers every frame
+            before the next is taken.
 
     Raises:
         BoxError: the box cannot be used.
@@ -69,12 +73,13 @@ def stream_video(
             taken = more
             while beginning.later:
                 yield _checked(beginning.later.pop(0), numbers, taken)
-        for frame in frames:
+        ahead = look_ahead and follow
+        for frame, following in with_next(frames, SOON) if ahead else zip(frames, repeat(None)):
             if not follow:
                 size = size_of(frame.image)
                 whole = whole_frame(size) if given is None else checked_box(given, size)
                 places = {0: body_of_box(whole) if streaming.cropper.upright else whole}
-            result = streaming.step(frame.image, places or None, name)
+            result = streaming.step(frame.image, places or None, name, following)
             places = {}
             result = replace(result, index=frame.index, time=frame.time)
             yield _checked(result, numbers, taken)

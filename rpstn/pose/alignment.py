@@ -19,6 +19,7 @@ from torch import Tensor
 from .bodies import LEAST_RADIUS, Body
 from .crops import Crop
 from .models.blazepose_head import LANDMARKS, NUM_JOINTS
+from .regressed import regressed, regressed_names
 
 ALIGNMENT = 'alignment'
 """What a stepper's ``regressed`` calls the two points: (N, 4), x y of the middle and x y of the
@@ -35,15 +36,11 @@ def aligned_bodies(stepper: object, crops: Sequence[Crop]) -> list[Body | None]:
     order; None where it knows no such points.
 
     Args:
-        stepper: :class:`.streaming.steppers.Stepper`; one that wraps another hands on its
-            ``regressed``.
+        stepper: :class:`.streaming.steppers.Stepper`.
     """
-    points = getattr(stepper, 'regressed', {}).get(ALIGNMENT)
-    if points is None:
+    if ALIGNMENT not in regressed_names(stepper):
         return [None] * len(crops)
-    if isinstance(points, Tensor):
-        points = points.float().cpu().numpy()
-    pairs = points.astype(np.float64).reshape(-1, 2, 2)
+    pairs = regressed(stepper, ALIGNMENT).reshape(-1, 2, 2)
     return [_body(crop, pair) for crop, pair in zip(crops, pairs, strict=True)]
 
 

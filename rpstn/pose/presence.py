@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
+from .regressed import regressed, regressed_names
+
 PRESENCE = 'presence'
 """What a stepper's ``regressed`` calls it: (N, 1), probabilities."""
 
@@ -26,7 +28,6 @@ def presences(stepper: object) -> np.ndarray | None:
     Args:
         stepper: :class:`.streaming.steppers.Stepper`.
     """
-    found = getattr(stepper, 'regressed', {}).get(PRESENCE)
-    if found is None:
+    if PRESENCE not in regressed_names(stepper):
         return None
-    return np.asarray(found.float().cpu() if isinstance(found, Tensor) else found)[:, 0]
+    return regressed(stepper, PRESENCE)[:, 0]

@@ -10,7 +10,6 @@ Shapes: N people, L = 39 landmarks, K = 33 of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,16 +19,10 @@ from rpstn.errors import SettingError
 
 from .models.blazepose_head import LANDMARKS, NUM_JOINTS
 from .models.guided_blazepose import guides_of
+from .regressed import regressed, regressed_names
 
 WORLD = 'world'
 """What a stepper's ``regressed`` calls them."""
-
-
-class World(Protocol):
-    """What knows joints in metres of the crops that have just been looked at."""
-
-    def take(self, rotations: Sequence[float]) -> np.ndarray:
-        """As :meth:`WorldJoints.take`."""
 
 
 class WorldJoints:
@@ -80,37 +73,24 @@ class WorldJoints:
         self._hook.remove()
 
 
-class GraphWorldJoints:
-    """Joints in metres that an exported graph answers beside its heatmaps.
+def check_world(stepper: object) -> bool:
+    """Whether a stepper knows joints in metres: True, or a SettingError that says what does."""
+    if WORLD not in regressed_names(stepper):
+        raise SettingError(
+            'world joints need a model built on GuidedBlazePose, such as RPSTN-Lite, or graphs '
+            f'exported of one anew; {type(stepper).__name__} knows none'
+        )
+    return True
+
+
+def world_joints(stepper: object, rotations: Sequence[float]) -> np.ndarray:
+    """Those of the crops that a stepper looked at last, as :meth:`WorldJoints.take` has them.
 
     Args:
-        stepper: whose ``regressed`` holds them after each step, (N, 3 L) in the axes of the crops.
-
-    Raises:
-        SettingError: its graphs answer none.
+        stepper: that knows them, :func:`check_world`.
+        rotations: of the N crops, see there.
     """
-
-    def __init__(self, stepper: Any) -> None:
-        if WORLD not in getattr(stepper, 'regressed', {}):
-            raise SettingError(
-                'world joints need graphs that answer them: export a model built on '
-                'GuidedBlazePose, such as RPSTN-Lite, again'
-            )
-        self._stepper = stepper
-
-    def take(self, rotations: Sequence[float]) -> np.ndarray:
-        """As :meth:`WorldJoints.take`."""
-        return _joints(self._stepper.regressed[WORLD], rotations)
-
-
-def world_of(stepper: object) -> World:
-    """The joints in metres of what takes frames through the recurrence.
-
-    Raises:
-        SettingError: it has none.
-    """
-    model = getattr(stepper, 'model', None)
-    return GraphWorldJoints(stepper) if model is None else WorldJoints(model)
+    return _joints(regressed(stepper, WORLD), rotations)
 
 
 def _joints(in_crops: np.ndarray, rotations: Sequence[float]) -> np.ndarray:

@@ -34,7 +34,7 @@ from rpstn.pose.crops import Cropper  # noqa: E402
 from rpstn.pose.models import propagation  # noqa: E402
 from rpstn.pose.presence import presences  # noqa: E402
 from rpstn.pose.streaming.streaming import TorchStepper  # noqa: E402
-from rpstn.pose.world import world_of  # noqa: E402
+from rpstn.pose.world import check_world, world_joints  # noqa: E402
 
 from tiny_rpstn import CHANNELS, JOINTS, SIZE, tiny_config  # noqa: E402
 
@@ -315,12 +315,12 @@ def test_what_one_of_the_graphs_does_not_answer_is_not_asked_for(lite, tmp_path)
 
 def in_metres(stepper, clips):
     """(T, N, 33, 3) of clips that are followed."""
-    world, found = world_of(stepper), []
+    assert check_world(stepper)
     state = stepper.start(clips[:, 0])
-    found.append(world.take([10.0, 0.0]))
+    found = [world_joints(stepper, [10.0, 0.0])]
     for t in range(1, clips.shape[1]):
         state = stepper.step(clips[:, t], *state)
-        found.append(world.take([10.0, 0.0]))
+        found.append(world_joints(stepper, [10.0, 0.0]))
     return np.stack(found)
 
 

@@ -19,6 +19,7 @@ from rpstn.results import PersonResult
 
 from ..appearance import Appearance
 from ..bodies import Body, Place, middle_of
+from ..boxes import overlap
 from ..crops import Crop
 from ..finders import FoundPerson, PersonFinder
 from ..followed_body import FollowedBody, Follower
@@ -93,6 +94,14 @@ class FollowedPerson:
         self.state = (heatmaps, features) if carried else None
         return lost
 
+    def next_place(self, size: tuple[int, int], keep_iou: float) -> Place:
+        """Where to look next, in an image of (width, height) pixels: boxes stay while that of the
+        last joints overlaps them by so much, bodies move at once, as in training."""
+        place = self.follower.current(size)
+        if isinstance(place, Body) or isinstance(self.place, Body):
+            return place
+        return self.place if overlap(place, self.place) >= keep_iou else place
+
 
 @dataclass
 class Task:
@@ -109,6 +118,8 @@ class Task:
     """Whether the place holds much more than the person."""
     again: bool = False
     """Whether P is to look a second time, where it finds the joints."""
+    later: Task | None = None
+    """The same person in the next frame, where that is encoded while this one is answered."""
     result: PersonResult = field(init=False, repr=False, compare=False)
     """The answer, once the person has been looked for."""
 

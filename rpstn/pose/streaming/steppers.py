@@ -6,7 +6,8 @@ Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cell
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from threading import get_ident
 from typing import Any, Protocol, runtime_checkable
@@ -15,14 +16,20 @@ import torch
 from mmengine.config import Config
 from mmengine.model import ImgDataPreprocessor
 from mmpose.apis.inference import dataset_meta_from_config
+from mmpose.codecs.base import BaseKeypointCodec
+from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor, nn
 
+from rpstn.errors import SettingError
 from rpstn.results import nameless
 
 from ..alignment import ALIGNMENT, alignment_points
+from ..crops import Cropper
+from ..models.blazepose_head import BlazePoseHead
 from ..models.estimator import VideoPoseEstimator
 from ..models.guided_blazepose import guides_of
 from ..presence import PRESENCE, presence_of
+from ..world import WORLD
 
 
 @runtime_checkable
@@ -36,7 +43,7 @@ class Stepper(Protocol):
 
     Of models built on BlazePose ``regressed`` says more of the crops looked at last, by name: where
     bodies are (:mod:`rpstn.pose.alignment`), whether there are any (:mod:`rpstn.pose.presence`),
-    and, of exported graphs, joints in metres (:mod:`rpstn.pose.world`).
+    and joints in metres (:mod:`rpstn.pose.world`); the names are there from the beginning.
     """
 
     input_size: tuple[int, int]
@@ -53,6 +60,33 @@ class Stepper(Protocol):
         """M'_{t+1} (N, K, h, w) and f_{t+1} (N, C, h, w) of the next frames, M'_t and f_t."""
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """What a network makes of crops alone, before anything of earlier frames comes in."""
+
+    maps: Mapping[str, Any]
+    """F(I_t), as the stepper that made it takes it, by name."""
+    regressed: Mapping[str, Any]
+    """As :class:`Stepper` has it, of these crops."""
+
+
+@runtime_checkable
+class EncodingStepper(Stepper, Protocol):
+    """A stepper whose step comes in two, so that the next frame's crops can be encoded, in a thread
+    of their own, while this frame is carried on. Each of the two works with half of the threads."""
+
+    threads: int
+    """That a step takes."""
+
+    def encode(self, crops: Tensor) -> Encoded:
+        """The first half of :meth:`step`."""
+
+    def carry_on(
+        self, encoded: Encoded, heatmaps: Tensor, features: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The second half of :meth:`step`."""
+
+
 class TorchStepper:
     """The recurrence of a model as it is.
 
@@ -67,39 +101,75 @@ class TorchStepper:
         self.input_size = (width, height)
         self.heatmap_size = (width // stride, height // stride)
         self.num_joints = backbone.num_joints
-        self.regressed: dict[str, Tensor] = {}
+        self.threads = torch.get_num_threads()
         self._guides = guides_of(model)
+        names = (WORLD, ALIGNMENT, PRESENCE) if self._guides else ()
+        self.regressed: Mapping[str, Tensor] = {name: torch.empty(0) for name in names}
 
     @torch.inference_mode()
     def start(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.start`: P and F."""
-        with self._listening():
-            return self.model.head.start(*self.model.backbone.start(self._normalized(crops)))
+        with self._computing(), self._listening() as self.regressed:
+            return self._answer(
+                self.model.head.start(*self.model.backbone.start(self._normalized(crops)))
+            )
 
-    @torch.inference_mode()
     def step(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.step`: F alone."""
-        with self._listening():
-            encoded = self.model.backbone.encoder(self._normalized(crops))
-        return self.model.head.step(heatmaps, features, encoded)
+        return self._carry_on(self._encode(crops), heatmaps, features)
+
+    def encode(self, crops: Tensor) -> Encoded:
+        """As :meth:`EncodingStepper.encode`."""
+        with _half_of(self.threads):
+            return self._encode(crops)
+
+    def carry_on(
+        self, encoded: Encoded, heatmaps: Tensor, features: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As :meth:`EncodingStepper.carry_on`."""
+        with _half_of(self.threads):
+            return self._carry_on(encoded, heatmaps, features)
+
+    @torch.inference_mode()
+    def _encode(self, crops: Tensor) -> Encoded:
+        with self._computing(), self._listening() as regressed:
+            features = self.model.backbone.encoder(self._normalized(crops))
+        return Encoded(dict(features=features), regressed)
+
+    @torch.inference_mode()
+    def _carry_on(
+        self, encoded: Encoded, heatmaps: Tensor, features: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        self.regressed = encoded.regressed
+        with self._computing():
+            return self._answer(self.model.head.step(heatmaps, features, encoded.maps['features']))
+
+    def _computing(self) -> AbstractContextManager:
+        """What all is computed in."""
+        return nullcontext()
+
+    @staticmethod
+    def _answer(state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        return state[0].float(), state[1]
 
     @contextmanager
-    def _listening(self) -> Iterator[None]:
+    def _listening(self) -> Iterator[dict[str, Tensor]]:
         """Keep what BlazePose regresses meanwhile, in this thread, as others may use the model."""
-        self.regressed = {}
+        heard: dict[str, Tensor] = {}
         thread = get_ident()
 
-        def keep(presence: nn.Module, _: nn.Module, inputs: tuple, landmarks: Tensor) -> None:
+        def keep(head: BlazePoseHead, _: nn.Module, inputs: tuple, landmarks: Tensor) -> None:
             if get_ident() == thread:
-                self.regressed[ALIGNMENT] = alignment_points(landmarks)
-                self.regressed[PRESENCE] = presence_of(presence(*inputs))
+                heard[WORLD] = head.world(*inputs).flatten(1)
+                heard[ALIGNMENT] = alignment_points(landmarks)
+                heard[PRESENCE] = presence_of(head.presence(*inputs))
 
         hooks = [
-            guide.head.landmarks.register_forward_hook(partial(keep, guide.head.presence))
+            guide.head.landmarks.register_forward_hook(partial(keep, guide.head))
             for guide in self._guides
         ]
         try:
-            yield
+            yield heard
         finally:
             for hook in hooks:
                 hook.remove()
@@ -109,6 +179,40 @@ class TorchStepper:
         return ImgDataPreprocessor.forward(self.model.data_preprocessor, dict(inputs=list(crops)))[
             'inputs'
         ]
+
+
+def cropping_and_decoding(
+    config: Config | None,
+    cropper: Cropper | None,
+    decoder: BaseKeypointCodec | None,
+    stepper: Stepper,
+) -> tuple[Cropper, BaseKeypointCodec]:
+    """The two, those that are None as a config has them.
+
+    Raises:
+        SettingError: there is no config, or the crops are not of the stepper's size.
+    """
+    if cropper is None or decoder is None:
+        if config is None:
+            raise SettingError('StreamingRPSTN needs a config, or both cropper and decoder')
+        cropper = cropper or Cropper.from_config(config)
+        decoder = decoder or KEYPOINT_CODECS.build(config.model.head.decoder)
+    if cropper.input_size != tuple(stepper.input_size):
+        raise SettingError(
+            f'the config crops to {cropper.input_size} pixels, the stepper '
+            f'takes {tuple(stepper.input_size)}'
+        )
+    return cropper, decoder
+
+
+@contextmanager
+def _half_of(threads: int) -> Iterator[None]:
+    """PyTorch on half of the threads, which are this thread's own."""
+    torch.set_num_threads(max(1, threads // 2))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def meta_of(config: Config | None, num_joints: int) -> Mapping[str, Any]:

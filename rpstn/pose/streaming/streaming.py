@@ -26,11 +26,9 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmpose.codecs.base import BaseKeypointCodec
-from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
 from rpstn.choices import kpt_thr_of
-from rpstn.errors import SettingError
 from rpstn.results import FrameResult, PersonResult
 from rpstn.video.readers import size_of
 
@@ -44,11 +42,12 @@ from ..decoding import decode_heatmaps
 from ..finders import FoundPerson, PersonFinder, WholeFrame
 from ..followed_body import FollowedBody, Follower, box_about
 from ..models.estimator import VideoPoseEstimator
-from ..world import world_of
+from ..world import check_world, world_joints
+from .ahead import Ahead
 from .checks import check_frame, check_options, check_place
-from .people import Boxes, FollowedPerson, Stream, Task, by_number, cut_crops, together
+from .people import Boxes, Stream, Task, by_number, cut_crops, together
 from .recognition import exchanged, found_again, look_at_trunk
-from .steppers import Stepper, TorchStepper, meta_of
+from .steppers import Stepper, TorchStepper, cropping_and_decoding, meta_of
 
 __all__ = ['Stepper', 'StreamingRPSTN', 'TorchStepper']
 
@@ -121,18 +120,9 @@ class StreamingRPSTN:
             decoder = decoder or stepper.head.decoder
             stepper = TorchStepper(stepper)
         check_options(finder, max_people, find_every, reset_every, max_lost)
-        if cropper is None or decoder is None:
-            if config is None:
-                raise SettingError('StreamingRPSTN needs a config, or both cropper and decoder')
-            cropper = cropper or Cropper.from_config(config)
-            decoder = decoder or KEYPOINT_CODECS.build(config.model.head.decoder)
+        cropper, decoder = cropping_and_decoding(config, cropper, decoder, stepper)
         self.stepper = stepper
         self.cropper = cropper
-        if self.cropper.input_size != tuple(stepper.input_size):
-            raise SettingError(
-                f'the config crops to {self.cropper.input_size} pixels, the stepper '
-                f'takes {tuple(stepper.input_size)}'
-            )
         self.decoder = decoder
         meta = meta or meta_of(config, stepper.num_joints)
         self.meta = dict(meta, **score_meta(decoder))
@@ -145,11 +135,16 @@ class StreamingRPSTN:
         self.keep_iou = keep_iou
         self.find_every = find_every
         self.max_lost = max_lost
-        self._world = world_of(stepper) if world else None
+        self.world = world and check_world(stepper)
+        self._ahead = Ahead(stepper, cropper)
         self._streams: dict[Hashable, Stream] = {}
 
     def step(
-        self, frame: np.ndarray, boxes: Boxes | None = None, stream: Hashable = 0
+        self,
+        frame: np.ndarray,
+        boxes: Boxes | None = None,
+        stream: Hashable = 0,
+        following: np.ndarray | None = None,
     ) -> FrameResult:
         """The people in the next frame of one stream.
 
@@ -161,6 +156,8 @@ class StreamingRPSTN:
                 that fills it; P looks a second time about the joints, if it is a person's first.
                 A :class:`Body <rpstn.pose.bodies.Body>` in its place is looked at exactly.
             stream: its name.
+            following: the next frame, where it can be had already. Its crops are encoded while this
+                one is answered, and follow people by the frames before this one (:mod:`.ahead`).
 
         Returns:
             Unpacks to ``joints, scores``, (N, K, 2) image pixels and (N, K).
@@ -169,11 +166,15 @@ class StreamingRPSTN:
             BoxError: a box is no box, or lies outside the frame.
             ValueError: the frame is no BGR image.
         """
-        return self.step_streams({stream: frame}, {} if boxes is None else {stream: boxes})[stream]
+        given = {} if boxes is None else {stream: boxes}
+        return self.step_streams({stream: frame}, given, {stream: following})[stream]
 
     @torch.inference_mode()
     def step_streams(
-        self, frames: Mapping[Hashable, np.ndarray], boxes: Mapping[Hashable, Boxes] | None = None
+        self,
+        frames: Mapping[Hashable, np.ndarray],
+        boxes: Mapping[Hashable, Boxes] | None = None,
+        following: Mapping[Hashable, np.ndarray | None] | None = None,
     ) -> dict[Hashable, FrameResult]:
         """The next frames of several streams, by name, as :meth:`step` takes one.
 
@@ -187,7 +188,11 @@ class StreamingRPSTN:
             for place in given.setdefault(name, {}).values():
                 if place is not None:
                     check_place(place, size_of(image), self.cropper.upright)
-        tasks = {name: self._place(name, image, given[name]) for name, image in frames.items()}
+        later = following or {}
+        tasks = {
+            name: self._place(name, image, given[name], later.get(name))
+            for name, image in frames.items()
+        }
         everybody = [task for found in tasks.values() for task in found]
         self._zoom([task for task in everybody if task.again])
         self._run([task for task in everybody if not task.again])
@@ -212,7 +217,11 @@ class StreamingRPSTN:
         return FollowedBox(min_score=self.min_score)
 
     def _place(
-        self, name: Hashable, image: np.ndarray, given: Mapping[int, Place | None]
+        self,
+        name: Hashable,
+        image: np.ndarray,
+        given: Mapping[int, Place | None],
+        following: np.ndarray | None,
     ) -> list[Task]:
         """Who is to be looked for, and where."""
         stream = exchanged(self._streams.setdefault(name, Stream()), given)
@@ -232,7 +241,8 @@ class StreamingRPSTN:
                 continue
             if person.state is not None:
                 elsewhere = found_again(person, stream, self.finder, image, name)
-                tasks.append(elsewhere or Task(person, image, self._followed(person, image)))
+                place = person.next_place(size_of(image), self.keep_iou)
+                tasks.append(elsewhere or self._ahead.task(person, image, following, place))
             elif person.retry:
                 tasks.append(Task(person, image, person.follower.current(size_of(image))))
         if stream.index % self.find_every == 0:
@@ -269,12 +279,6 @@ class StreamingRPSTN:
         """Where to look for who is in a box (4,), or is such a body if that is known."""
         return (body or body_of_box(box)) if self.cropper.upright else box
 
-    def _followed(self, person: FollowedPerson, image: np.ndarray) -> Place:
-        place = person.follower.current(size_of(image))
-        if isinstance(place, Body) or isinstance(person.place, Body):
-            return place  # at once, as in training
-        return person.place if overlap(place, person.place) >= self.keep_iou else place
-
     def _zoom(self, tasks: Sequence[Task]) -> None:
         """From a rough start to where P finds the joints in it."""
         if not tasks:
@@ -288,9 +292,7 @@ class StreamingRPSTN:
 
     def _run(self, tasks: Sequence[Task]) -> None:
         """One batch of those who start, and one of those who are carried on."""
-        starting: list[Task] = []
-        carried: list[Task] = []
-        states: list[tuple[Tensor, Tensor]] = []
+        starting, carried, states = [], [], []
         for task in tasks:
             person = task.person
             person.age += 1
@@ -309,15 +311,15 @@ class StreamingRPSTN:
     ) -> None:
         """Look for everybody, from their states of the last frame, or by P."""
         crops = [self.cropper.about(task.place) for task in tasks]
-        images = cut_crops(tasks, crops)
         start = states is None
         if states is None:
-            heatmaps, features = self.stepper.start(images)
+            self._ahead.wait()
+            heatmaps, features = self.stepper.start(cut_crops(tasks, crops))
         else:
             before = (together(maps) for maps in zip(*states))
-            heatmaps, features = self.stepper.step(images, *before)
+            heatmaps, features = self._ahead.step(tasks, crops, *before)
         turned = [rotation_of(task.place) for task in tasks]
-        world = self._world.take(turned) if self._world else [None] * len(tasks)
+        world = world_joints(self.stepper, turned) if self.world else [None] * len(tasks)
         aligned = aligned_bodies(self.stepper, crops)
         for i, (task, crop) in enumerate(zip(tasks, crops)):
             joints, scores = self._decode(heatmaps[i], crop)
@@ -337,7 +339,6 @@ class StreamingRPSTN:
             )
 
     def _decode(self, heatmaps: Tensor, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
-        """Joints (K, 2) in image pixels and scores (K,) of heatmaps (K, h, w)."""
         keypoints, scores = decode_heatmaps(self.decoder, heatmaps.float().cpu().numpy())
         return crop.to_image(keypoints[0][:, :2]), scores[0]
 
