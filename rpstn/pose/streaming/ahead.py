@@ -9,7 +9,8 @@ thread of its own. The answers are the same whether there is such a thread or no
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 
 import numpy as np
 from torch import Tensor
@@ -38,7 +39,8 @@ class Ahead:
         self._encodes = isinstance(stepper, EncodingStepper)
         self._pool: ThreadPoolExecutor | None = None
         self._tasks: list[Task] = []
-        self._result: Callable[[], Encoded] | None = None
+        self._result: Callable[[], Encoded]  # of these tasks' crops
+        self._encoding: Future[Encoded] | None = None
 
     def task(
         self, person: FollowedPerson, image: np.ndarray, following: np.ndarray | None, place: Place
@@ -54,10 +56,10 @@ class Ahead:
         later = None
         if self._encodes and following is not None and following.shape == image.shape:
             later = Task(person, following, place)
-        known = (task for task in self._tasks if task.person is person and task.image is image)
-        return next((Task(person, image, task.place, later=later) for task in known), None) or Task(
-            person, image, place, later=later
-        )
+        for task in self._tasks:
+            if task.person is person and task.image is image:
+                place = task.place
+        return Task(person, image, place, later=later)
 
     def step(
         self, tasks: Sequence[Task], crops: Sequence[Crop], heatmaps: Tensor, features: Tensor
@@ -74,20 +76,32 @@ class Ahead:
         """
         stepper = self._stepper
         later = [task.later for task in tasks if task.later is not None]
-        if not isinstance(stepper, EncodingStepper) or not (later or self._is_of(tasks)):
+        ready = self._is_of(tasks)
+        if not isinstance(stepper, EncodingStepper) or not (later or ready):
+            self.forget()
             return stepper.step(cut_crops(tasks, crops), heatmaps, features)
-        if self._result is not None and self._is_of(tasks):
+        images = None
+        if later:  # cut here, while the thread may still be at work on this frame's
+            images = cut_crops(later, [self._cropper.about(task.place) for task in later])
+        if ready:
             encoded = self._result()
         else:
             self.wait()
             encoded = stepper.encode(cut_crops(tasks, crops))
-        self._begin(stepper, later)
+        self.forget()
+        if images is not None:
+            self._begin(stepper, later, images)
         return stepper.carry_on(encoded, heatmaps, features)
 
     def wait(self) -> None:
         """Until nothing is being encoded, as one encoder looks at one batch at a time."""
-        if self._result is not None and self._pool is not None:
-            self._result()
+        if self._encoding is not None:
+            wait([self._encoding])
+
+    def forget(self) -> None:
+        """What was encoded."""
+        self.wait()
+        self._tasks, self._encoding = [], None
 
     def _is_of(self, tasks: Sequence[Task]) -> bool:
         """Whether what is encoded are these tasks' crops."""
@@ -98,18 +112,12 @@ class Ahead:
             for ours, theirs in zip(self._tasks, tasks)
         )
 
-    def _begin(self, stepper: EncodingStepper, tasks: list[Task]) -> None:
-        self._tasks, self._result = tasks, None
-        if not tasks:
-            return
-        crops = [self._cropper.about(task.place) for task in tasks]
-
-        def encode() -> Encoded:
-            return stepper.encode(cut_crops(tasks, crops))
-
+    def _begin(self, stepper: EncodingStepper, tasks: list[Task], images: Tensor) -> None:
+        self._tasks = tasks
         if stepper.threads < 2:
-            self._result = encode
+            self._result = partial(stepper.encode, images)
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, 'encoder')
-        self._result = self._pool.submit(encode).result
+        self._encoding = self._pool.submit(stepper.encode, images)
+        self._result = self._encoding.result

@@ -120,14 +120,12 @@ class StreamingRPSTN:
             decoder = decoder or stepper.head.decoder
             stepper = TorchStepper(stepper)
         check_options(finder, max_people, find_every, reset_every, max_lost)
-        cropper, decoder = cropping_and_decoding(config, cropper, decoder, stepper)
         self.stepper = stepper
-        self.cropper = cropper
-        self.decoder = decoder
+        self.cropper, self.decoder = cropping_and_decoding(config, cropper, decoder, stepper)
         meta = meta or meta_of(config, stepper.num_joints)
-        self.meta = dict(meta, **score_meta(decoder))
+        self.meta = dict(meta, **score_meta(self.decoder))
         names = [self.meta['keypoint_id2name'][k] for k in range(stepper.num_joints)]
-        self._parts = BodyJoints.of(names) if cropper.upright else None
+        self._parts = BodyJoints.of(names) if self.cropper.upright else None
         self.finder = finder or WholeFrame()
         self.max_people = max_people
         self.reset_every = reset_every
@@ -136,7 +134,7 @@ class StreamingRPSTN:
         self.find_every = find_every
         self.max_lost = max_lost
         self.world = world and check_world(stepper)
-        self._ahead = Ahead(stepper, cropper)
+        self._ahead = Ahead(stepper, self.cropper)
         self._streams: dict[Hashable, Stream] = {}
 
     def step(
@@ -209,6 +207,7 @@ class StreamingRPSTN:
         """Forget a stream, which may start anew under the same name."""
         self._streams.pop(stream, None)
         self.finder.forget(stream)
+        self._ahead.forget()
 
     def follower(self) -> Follower:
         """What follows one person's joints in this model's crops."""
