@@ -1,4 +1,4 @@
-"""The recurrence computed by ONNX Runtime and by OpenVINO, from exported graphs.
+"""The recurrence computed from exported graphs, and by ONNX Runtime.
 
 Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cells.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +22,6 @@ from rpstn.pose.streaming.steppers import Encoded
 from .export import Exported, require
 from .onnx_graphs import GRAPHS, REGRESSED
 from .splitting import CARRY_ON, ENCODE, split_step
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 
 class EngineError(ModelError):
@@ -55,6 +52,8 @@ class ExportedStepper:
     engine: str
     device: str
     """What computes, in words."""
+    encodes: bool
+    """Whether a step comes in two, as :class:`EncodingStepper` has it; else as one graph."""
     regressed: Mapping[str, np.ndarray]
     """What the graphs answer beside :data:`GRAPHS`, of the crops that were looked at last; their
     names are there from the beginning."""
@@ -71,8 +70,6 @@ class ExportedStepper:
             graph: stored_graph(exported, graph, self.engine, precision)
             for graph in ('start', 'step')
         }
-        # Kept, as halves of the step, and graphs for several people, are made when they come.
-        self._graphs = {graph: path.read_bytes() for graph, path in self.files.items()}
 
     def start(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.start`."""
@@ -81,6 +78,8 @@ class ExportedStepper:
 
     def step(self, crops: Tensor, heatmaps: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """As :meth:`Stepper.step`."""
+        if self.encodes:
+            return self.carry_on(self.encode(crops), heatmaps, features)
         states = self._states(heatmaps, features)
         answers = self._run('step', dict(states, crops=self._checked(crops)))
         return self._state('step', answers, self._regressed_of(answers))
@@ -94,8 +93,7 @@ class ExportedStepper:
         self, encoded: Encoded, heatmaps: Tensor, features: Tensor
     ) -> tuple[Tensor, Tensor]:
         """As :meth:`EncodingStepper.carry_on`."""
-        states = self._states(heatmaps, features)
-        answers = self._run(CARRY_ON, {**encoded.maps, **states})
+        answers = self._run(CARRY_ON, {**encoded.maps, **self._states(heatmaps, features)})
         # Features that nothing is added to are answered by the first half.
         return self._state(CARRY_ON, {**encoded.maps, **answers}, encoded.regressed)
 
@@ -131,15 +129,12 @@ class ExportedStepper:
             name: np.empty(0) for name in REGRESSED if outputs.count(name) == len(self.files)
         }
 
-    def _stored(self, graph: str) -> bytes:
-        """A graph, or half of the step."""
-        if graph not in self._graphs:
-            self._graphs |= split_step(self._graphs['step'])
-        return self._graphs[graph]
-
-    def _threads_of(self, graph: str) -> int:
-        """Halves of the step are computed at the same time."""
-        return self.threads if graph in self.files else max(1, self.threads // 2)
+    def _graphs(self) -> dict[str, bytes]:
+        """Start, and the step, in two halves where it has them."""
+        stored = {graph: path.read_bytes() for graph, path in self.files.items()}
+        halves = split_step(stored['step'])
+        self.encodes = halves is not None
+        return stored if halves is None else dict(start=stored['start'], **halves)
 
     def _checked(self, crops: Tensor) -> Tensor:
         width, height = self.input_size
@@ -160,32 +155,26 @@ class OnnxStepper(ExportedStepper):
         super().__init__(exported, precision, threads)
         import onnxruntime
 
-        self._sessions: dict[str, InferenceSession] = {}
-        sessions = [self._session(graph) for graph in self.files]
-        self._expect([port.name for session in sessions for port in session.get_outputs()])
-        used = ', '.join(sessions[1].get_providers())
-        self.device = f'ONNX Runtime {onnxruntime.__version__}, {used}, {precision}'
-
-    def _session(self, graph: str) -> InferenceSession:
-        if graph not in self._sessions:
-            import onnxruntime
-
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = self._threads_of(graph)
-            # Waiting threads would take the core that decodes the next frame.
-            options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-            options.log_severity_level = 3
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Waiting threads would take the core that decodes the next frame.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        options.log_severity_level = 3
+        self._sessions = {}
+        # From bytes, as a graph may name other files, which then are not read.
+        for graph, proto in self._graphs().items():
             try:
-                # From bytes, as a graph may name other files, which then are not read.
                 self._sessions[graph] = onnxruntime.InferenceSession(
-                    self._stored(graph), options, providers=['CPUExecutionProvider']
+                    proto, options, providers=['CPUExecutionProvider']
                 )
             except Exception as error:  # its errors have no base class of their own
                 raise refused(self.files[stored_as(graph)], 'ONNX Runtime', error) from None
-        return self._sessions[graph]
+        self._expect([port.name for s in self._sessions.values() for port in s.get_outputs()])
+        used = ', '.join(self._sessions['start'].get_providers())
+        self.device = f'ONNX Runtime {onnxruntime.__version__}, {used}, {precision}'
 
     def _run(self, graph: str, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        session = self._session(graph)
+        session = self._sessions[graph]
         taken = [port.name for port in session.get_inputs()]
         given = [port.name for port in session.get_outputs()]
         return dict(zip(given, session.run(given, {name: plain(inputs[name]) for name in taken})))

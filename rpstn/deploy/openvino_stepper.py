@@ -6,6 +6,7 @@ Shapes: N people, K joints, C channels, (H, W) input pixels, (h, w) heatmap cell
 from __future__ import annotations
 
 from collections.abc import Mapping
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,16 +48,20 @@ class OpenVINOStepper(ExportedStepper):
         inside = float_type(precision)
         self._options = {
             'INFERENCE_PRECISION_HINT': inside,
+            'INFERENCE_NUM_THREADS': threads,
             'NUM_STREAMS': 1,
             'PERF_COUNT': counters,
             # Or the threads of several processes would all be on the same cores.
             'ENABLE_CPU_PINNING': False,
         }
         self.carried = dict(f32=torch.float32, bf16=torch.bfloat16)[inside]
+        # Kept, as graphs for several people are compiled when they come.
+        self._protos = self._graphs()
+        self._locks = {graph: Lock() for graph in self._protos}
         self._requests: dict[tuple[str, bool], InferRequest] = {}
-        ports = [self._request(graph, one=True).model_outputs for graph in self.files]
+        ports = [self._request(graph, one=True).model_outputs for graph in self._protos]
         self._expect([name for found in ports for port in found for name in port.names])
-        compiled = self._request('step', one=True).get_compiled_model()
+        compiled = self._request('start', one=True).get_compiled_model()
         devices = ', '.join(compiled.get_property('EXECUTION_DEVICES'))
         name = self._core.get_property(devices.split(',')[0], 'FULL_DEVICE_NAME').strip()
         inside = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
@@ -70,16 +75,17 @@ class OpenVINOStepper(ExportedStepper):
         """Milliseconds of every operator in the last step of one person."""
         return {
             info.node_name: 1e3 * info.real_time.total_seconds()
-            for info in self._request('step', one=True).get_profiling_info()
+            for graph in self._protos
+            if graph != 'start'
+            for info in self._request(graph, one=True).get_profiling_info()
         }
 
     def _request(self, graph: str, one: bool) -> InferRequest:
         """The inference request for one person or for any number, compiled when first asked."""
         if (graph, one) not in self._requests:
-            options = dict(self._options, INFERENCE_NUM_THREADS=self._threads_of(graph))
             try:
                 self._requests[graph, one] = self._core.compile_model(
-                    self._model(graph, one), 'CPU', options
+                    self._model(graph, one), 'CPU', self._options
                 ).create_infer_request()
             except RuntimeError as error:
                 raise refused(self.files[stored_as(graph)], 'OpenVINO', error) from None
@@ -90,7 +96,7 @@ class OpenVINOStepper(ExportedStepper):
         from openvino import Layout, Type
         from openvino.preprocess import PrePostProcessor
 
-        proto = onnx.load_from_string(self._stored(graph))
+        proto = onnx.load_from_string(self._protos[graph])
         if one:
             for_one(proto)
         model = self._core.read_model(proto.SerializeToString())
@@ -115,20 +121,21 @@ class OpenVINOStepper(ExportedStepper):
         from openvino import Tensor as Array
 
         count = len(inputs['heatmaps' if 'heatmaps' in inputs else 'crops'])
-        request = self._request(graph, one=count == 1)
-        arrays = []  # which do not live by the request alone
-        for port in request.model_inputs:
-            name = next(name for name in port.names if name in inputs)
-            arrays.append(self._array(name, inputs[name]))
-            request.set_tensor(port, arrays[-1])
-        answers = {}
-        # The engine writes where the answers stay: no copies, but new memory for each call.
-        for port in request.model_outputs:
-            shape = [count, *(side.get_length() for side in list(port.partial_shape)[1:])]
-            array = Array(port.element_type, shape)
-            request.set_tensor(port, array)
-            answers.update(dict.fromkeys(port.names, array))
-        request.infer()
+        with self._locks[graph]:  # a request is for one at a time
+            request = self._request(graph, one=count == 1)
+            arrays = []  # which do not live by the request alone
+            for port in request.model_inputs:
+                name = next(name for name in port.names if name in inputs)
+                arrays.append(self._array(name, inputs[name]))
+                request.set_tensor(port, arrays[-1])
+            answers = {}
+            # The engine writes where the answers stay: no copies, but new memory for each call.
+            for port in request.model_outputs:
+                shape = [count, *(side.get_length() for side in list(port.partial_shape)[1:])]
+                array = Array(port.element_type, shape)
+                request.set_tensor(port, array)
+                answers.update(dict.fromkeys(port.names, array))
+            request.infer()
         return answers
 
     def _array(self, name: str, value: Tensor | Array) -> Array:

@@ -14,7 +14,7 @@ ENCODE, CARRY_ON = 'encode', 'carry_on'
 """The names of the two."""
 
 
-def split_step(step: bytes) -> dict[str, bytes]:
+def split_step(step: bytes) -> dict[str, bytes] | None:
     """Two graphs that together answer what the step graph does.
 
     Args:
@@ -22,7 +22,8 @@ def split_step(step: bytes) -> dict[str, bytes]:
 
     Returns:
         ``encode``, of crops, answers all that does not depend on the states; ``carry_on`` takes of
-        it what it needs, and the states.
+        it what it needs, and the states. None where they cannot be told apart: nothing is carried
+        on, or what goes from one to the other are not maps of each person alone.
     """
     import onnx
     from onnx import shape_inference
@@ -41,13 +42,19 @@ def split_step(step: bytes) -> dict[str, bytes]:
         if name in seen - carried
     ]
     between = list(dict.fromkeys(taken))
-    answered = [name for name in outputs if name not in carried and name not in between]
+    shapes = {
+        value.name: [side.dim_value for side in value.type.tensor_type.shape.dim]
+        for value in (*proto.graph.value_info, *proto.graph.output)
+    }
+    maps = all(len(s := shapes.get(name, [])) == 4 and all(s[1:]) for name in between)
+    last = [name for name in outputs if name in carried]
+    if not maps or not last:
+        return None
+    first = [*between, *(name for name in outputs if name not in {*carried, *between})]
     halves = Extractor(proto)
     return {
-        ENCODE: halves.extract_model([crops], [*between, *answered]).SerializeToString(),
-        CARRY_ON: halves.extract_model(
-            [*between, *states], [name for name in outputs if name in carried]
-        ).SerializeToString(),
+        ENCODE: halves.extract_model([crops], first).SerializeToString(),
+        CARRY_ON: halves.extract_model([*between, *states], last).SerializeToString(),
     }
 
 

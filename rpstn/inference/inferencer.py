@@ -54,8 +54,9 @@ class PoseInferencer:
 
     In ``clip`` mode a video is cut into clips of T frames, as in `rpstn test`, and gives what
     that gives for the same boxes; one person, a clip's frames late. In ``stream`` mode each frame
-    is answered before the next is looked at, but for the beginning of files (``look_ahead``) and
-    smoothing (``smooth``); heatmaps and features are carried on for as long as a person is seen:
+    is answered before the next is looked at, but for files: their next frame's crops are encoded
+    meanwhile, and their beginning is looked through (both ``look_ahead``); and for smoothing
+    (``smooth``). Heatmaps and features are carried on for as long as a person is seen:
     :class:`rpstn.pose.StreamingRPSTN`. ``auto`` is ``clip`` for files and ``stream`` for cameras
     and network streams, for several people, with other options of streaming, for engines other
     than torch, for RPSTN-Lite, and for models that look at upright crops, which a clip's frames
@@ -93,7 +94,8 @@ class PoseInferencer:
         look_ahead: frames of a file among which the surest is looked for, to begin with it
             (:mod:`rpstn.inference.beginning`), in stream mode, by a finder that says how sure it
             is, as BlazePose's; where it sees nobody, by RPSTN-Lite whom the network guesses
-            (:mod:`rpstn.inference.guesses`). 0 begins in the first frame, as of live sources.
+            (:mod:`rpstn.inference.guesses`). 0 begins in the first frame, as of live sources, and
+            lets no frame's crops be encoded before the last frame is answered.
 
     Raises:
         ModelError: config and checkpoint give no model, or not for this engine or mode.

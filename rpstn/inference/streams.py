@@ -73,7 +73,7 @@ def stream_video(
             taken = more
             while beginning.later:
                 yield _checked(beginning.later.pop(0), numbers, taken)
-        ahead = look_ahead and follow
+        ahead = look_ahead > 0 and follow
         for frame, following in with_next(frames, SOON) if ahead else zip(frames, repeat(None)):
             if not follow:
                 size = size_of(frame.image)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
 from rpstn.errors import SettingError
+from rpstn.video.readers import size_of
 
 from ..bodies import Body, Place
 from ..boxes import BoxError, checked_box
 from ..finders import FoundPerson, PersonFinder, WholeFrame
+
+Boxes = Sequence[Place | None] | Mapping[int, Place | None]
+"""Of people 0, 1, ..., or by number; None for who has left."""
 
 
 def check_options(
@@ -54,13 +58,38 @@ def check_frame(image: np.ndarray, stream: Hashable) -> None:
         )
 
 
-def check_place(place: Place, size: tuple[int, int], upright: bool) -> None:
-    """Refuse a place given for an image of (width, height) pixels that cannot be looked at.
+def checked_streams(
+    frames: Mapping[Hashable, np.ndarray],
+    boxes: Mapping[Hashable, Boxes],
+    following: Mapping[Hashable, np.ndarray | None],
+    upright: bool,
+) -> tuple[dict[Hashable, dict[int, Place | None]], dict[Hashable, np.ndarray]]:
+    """The boxes of all frames by people's numbers, and the next frames that there are.
 
     Raises:
-        BoxError: it is no box with area in the image, and no body; or it is a body, and crops are
-            not upright.
+        BoxError: a place cannot be looked at: it is no box with area in the image, and no body; or
+            it is a body, and crops are not upright.
+        ValueError: something is no BGR image, or of a stream that has no frame.
     """
+    later = {name: image for name, image in following.items() if image is not None}
+    for what, named in (('boxes', boxes), ('next frames', later)):
+        if extra := set(named) - set(frames):
+            raise ValueError(f'{what} of streams without a frame: {sorted(map(str, extra))}')
+    for name, image in (*frames.items(), *later.items()):
+        check_frame(image, name)
+    given = {name: _by_number(boxes.get(name, ())) for name in frames}
+    for name, places in given.items():
+        for place in places.values():
+            if place is not None:
+                _check_place(place, size_of(frames[name]), upright)
+    return given, later
+
+
+def _by_number(boxes: Boxes) -> dict[int, Place | None]:
+    return dict(boxes if isinstance(boxes, Mapping) else enumerate(boxes))
+
+
+def _check_place(place: Place, size: tuple[int, int], upright: bool) -> None:
     if not isinstance(place, Body):
         checked_box(place, size)
     elif not upright:

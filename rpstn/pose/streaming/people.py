@@ -7,7 +7,7 @@ Shapes: N people, K joints, C channels, (H, W) image pixels, (h, w) heatmap cell
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -24,9 +24,6 @@ from ..crops import Crop
 from ..finders import FoundPerson, PersonFinder
 from ..followed_body import FollowedBody, Follower
 from .checks import check_found
-
-Boxes = Sequence[Place | None] | Mapping[int, Place | None]
-"""Of people 0, 1, ..., or by number; None for who has left."""
 
 
 @dataclass
@@ -94,13 +91,13 @@ class FollowedPerson:
         self.state = (heatmaps, features) if carried else None
         return lost
 
-    def next_place(self, size: tuple[int, int], keep_iou: float) -> Place:
-        """Where to look next, in an image of (width, height) pixels: boxes stay while that of the
-        last joints overlaps them by so much, bodies move at once, as in training."""
+    def next_place(self, last: Place, size: tuple[int, int], keep_iou: float) -> Place:
+        """Where to look after a place, in an image of (width, height) pixels: boxes stay while that
+        of the last joints overlaps them by so much, bodies move at once, as in training."""
         place = self.follower.current(size)
-        if isinstance(place, Body) or isinstance(self.place, Body):
+        if isinstance(place, Body) or isinstance(last, Body):
             return place
-        return self.place if overlap(place, self.place) >= keep_iou else place
+        return last if overlap(place, last) >= keep_iou else place
 
 
 @dataclass
@@ -209,11 +206,6 @@ def cut_crops(tasks: Sequence[Task], crops: Sequence[Crop]) -> Tensor:
     # Not by PyTorch, whose threads would stay awake beside those of other engines.
     images = [cv2.split(crop.cut(task.image)) for crop, task in zip(crops, tasks)]
     return torch.from_numpy(np.stack(images))
-
-
-def by_number(boxes: Boxes) -> dict[int, Place | None]:
-    """The boxes by their people's numbers."""
-    return dict(boxes if isinstance(boxes, Mapping) else enumerate(boxes))
 
 
 def together(maps: Sequence[Tensor]) -> Tensor:

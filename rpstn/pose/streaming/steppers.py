@@ -44,6 +44,8 @@ class Stepper(Protocol):
     Of models built on BlazePose ``regressed`` says more of the crops looked at last, by name: where
     bodies are (:mod:`rpstn.pose.alignment`), whether there are any (:mod:`rpstn.pose.presence`),
     and joints in metres (:mod:`rpstn.pose.world`); the names are there from the beginning.
+
+    One that is an :class:`EncodingStepper`, too, is asked for the halves of a step in its place.
     """
 
     input_size: tuple[int, int]
@@ -70,16 +72,18 @@ class Encoded:
     """As :class:`Stepper` has it, of these crops."""
 
 
-@runtime_checkable
 class EncodingStepper(Stepper, Protocol):
     """A stepper whose step comes in two, so that the next frame's crops can be encoded, in a thread
-    of their own, while this frame is carried on. Each of the two works with half of the threads."""
+    of their own, while this frame is carried on (:mod:`.ahead`).
+    """
 
+    encodes: bool
+    """Whether it does so; False, or missing: every frame takes ``step``."""
     threads: int
     """That a step takes."""
 
     def encode(self, crops: Tensor) -> Encoded:
-        """The first half of :meth:`step`."""
+        """The first half of :meth:`step`; not by two threads at once."""
 
     def carry_on(
         self, encoded: Encoded, heatmaps: Tensor, features: Tensor
@@ -102,6 +106,8 @@ class TorchStepper:
         self.heatmap_size = (width // stride, height // stride)
         self.num_joints = backbone.num_joints
         self.threads = torch.get_num_threads()
+        # Elsewhere the two would be computed one after the other.
+        self.encodes = next(model.parameters()).device.type == 'cpu'
         self._guides = guides_of(model)
         names = (WORLD, ALIGNMENT, PRESENCE) if self._guides else ()
         self.regressed: Mapping[str, Tensor] = {name: torch.empty(0) for name in names}
@@ -207,12 +213,13 @@ def cropping_and_decoding(
 
 @contextmanager
 def _half_of(threads: int) -> Iterator[None]:
-    """PyTorch on half of the threads, which are this thread's own."""
+    """PyTorch on half of so many threads: more than there are cores wait for each other."""
+    before = torch.get_num_threads()
     torch.set_num_threads(max(1, threads // 2))
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 def meta_of(config: Config | None, num_joints: int) -> Mapping[str, Any]:

@@ -44,8 +44,8 @@ from ..followed_body import FollowedBody, Follower, box_about
 from ..models.estimator import VideoPoseEstimator
 from ..world import check_world, world_joints
 from .ahead import Ahead
-from .checks import check_frame, check_options, check_place
-from .people import Boxes, Stream, Task, by_number, cut_crops, together
+from .checks import Boxes, check_options, checked_streams
+from .people import Stream, Task, cut_crops, together
 from .recognition import exchanged, found_again, look_at_trunk
 from .steppers import Stepper, TorchStepper, cropping_and_decoding, meta_of
 
@@ -59,7 +59,7 @@ class StreamingRPSTN:
     readout, and two histograms of colours, so it runs for ever in constant memory. P sees a
     person's first frame, the frames after the track was lost, and every N-th frame where that is
     asked for; all other frames take one pass of the encoder F and one step of the recurrence.
-    Everybody in every stream goes through the network in one batch. There is no flip test.
+    Everybody in every stream goes through the network in one batch.
 
     A person is lost when hardly any joint is certain (:class:`FollowedBox`). P then looks at the
     same place again, and after that wherever the finder says, until somebody is found, who keeps
@@ -128,13 +128,13 @@ class StreamingRPSTN:
         self._parts = BodyJoints.of(names) if self.cropper.upright else None
         self.finder = finder or WholeFrame()
         self.max_people = max_people
-        self.reset_every = reset_every
+        self._reset = reset_every or math.inf
         self.min_score = kpt_thr_of(self.meta) if min_score is None else min_score
         self.keep_iou = keep_iou
         self.find_every = find_every
         self.max_lost = max_lost
         self.world = world and check_world(stepper)
-        self._ahead = Ahead(stepper, self.cropper)
+        self._ahead = Ahead(stepper, self.cropper, keep_iou)
         self._streams: dict[Hashable, Stream] = {}
 
     def step(
@@ -178,19 +178,10 @@ class StreamingRPSTN:
 
         Streams need not come in every call; one that is left out stands still.
         """
-        given = {name: by_number(found) for name, found in (boxes or {}).items()}
-        if extra := set(given) - set(frames):
-            raise ValueError(f'boxes of streams without a frame: {sorted(map(str, extra))}')
-        for name, image in frames.items():  # before anything is changed
-            check_frame(image, name)
-            for place in given.setdefault(name, {}).values():
-                if place is not None:
-                    check_place(place, size_of(image), self.cropper.upright)
-        later = following or {}
-        tasks = {
-            name: self._place(name, image, given[name], later.get(name))
-            for name, image in frames.items()
-        }
+        # Before anything is changed.
+        given, later = checked_streams(frames, boxes or {}, following or {}, self.cropper.upright)
+        tasks = {n: self._place(n, image, given[n], later) for n, image in frames.items()}
+        self._ahead.arrive(frames.values())
         everybody = [task for found in tasks.values() for task in found]
         self._zoom([task for task in everybody if task.again])
         self._run([task for task in everybody if not task.again])
@@ -205,9 +196,9 @@ class StreamingRPSTN:
 
     def close(self, stream: Hashable = 0) -> None:
         """Forget a stream, which may start anew under the same name."""
-        self._streams.pop(stream, None)
+        ended = self._streams.pop(stream, None)
+        self._ahead.forget(ended.people.values() if ended else ())
         self.finder.forget(stream)
-        self._ahead.forget()
 
     def follower(self) -> Follower:
         """What follows one person's joints in this model's crops."""
@@ -220,7 +211,7 @@ class StreamingRPSTN:
         name: Hashable,
         image: np.ndarray,
         given: Mapping[int, Place | None],
-        following: np.ndarray | None,
+        following: Mapping[Hashable, np.ndarray],
     ) -> list[Task]:
         """Who is to be looked for, and where."""
         stream = exchanged(self._streams.setdefault(name, Stream()), given)
@@ -240,8 +231,8 @@ class StreamingRPSTN:
                 continue
             if person.state is not None:
                 elsewhere = found_again(person, stream, self.finder, image, name)
-                place = person.next_place(size_of(image), self.keep_iou)
-                tasks.append(elsewhere or self._ahead.task(person, image, following, place))
+                known = following.get(name) if person.age + 2 < self._reset else None  # else P's
+                tasks.append(elsewhere or self._ahead.task(person, image, known))
             elif person.retry:
                 tasks.append(Task(person, image, person.follower.current(size_of(image))))
         if stream.index % self.find_every == 0:
@@ -295,7 +286,7 @@ class StreamingRPSTN:
         for task in tasks:
             person = task.person
             person.age += 1
-            if person.state is None or person.age >= (self.reset_every or math.inf):
+            if person.state is None or person.age >= self._reset:
                 starting.append(task)
             else:
                 carried.append(task)
@@ -338,6 +329,7 @@ class StreamingRPSTN:
             )
 
     def _decode(self, heatmaps: Tensor, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
+        """Joints (K, 2) in image pixels and scores (K,) of heatmaps (K, h, w)."""
         keypoints, scores = decode_heatmaps(self.decoder, heatmaps.float().cpu().numpy())
         return crop.to_image(keypoints[0][:, :2]), scores[0]
 

