@@ -331,6 +331,9 @@ def test_the_twin_differs_in_relation_and_propagation_alone():
     assert twin['model']['head'].pop('relation') is None and ours['model']['head'].pop('relation')
     assert ours['model']['head'].pop('propagator').pop('pretrained') == start
     assert twin['model']['head'].pop('propagator') == dict(type='NoPropagator', pretrained=start)
+    scores = twin['model']['head']['decoder']
+    assert scores.pop('type') == 'CalibratedHeatmap' and scores.pop('knots')
+    assert ours['model']['head']['decoder'].pop('type') == 'MSRAHeatmap'
     assert ours == twin
     pretrain = load('single_pretrain')
     assert start == f'work_dirs/single_pretrain/epoch_{pretrain.train_cfg.max_epochs}.pth'
