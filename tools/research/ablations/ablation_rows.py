@@ -98,7 +98,10 @@ class Row:
         return config
 
     def knots(self) -> np.ndarray | None:
-        """Of the map from peaks to scores that the config has; None where it has none."""
+        """Of the map from peaks to scores that the config has; None where it has none, or what
+        it was fitted to is changed."""
+        if self.change:
+            return None
         knots = Config.fromfile(self.config).model.head.decoder.get('knots')
         return None if knots is None else np.array(knots)
 
