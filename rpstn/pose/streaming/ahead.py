@@ -34,7 +34,6 @@ class _Batch:
 
     tasks: Sequence[Task]
     encoded: Callable[[], Encoded]
-    running: Future[Encoded] | None = None
 
     def is_of(self, tasks: Sequence[Task]) -> bool:
         """Whether the crops are those of these tasks."""
@@ -63,6 +62,7 @@ class Ahead:
         self._cropper = cropper
         self._keep_iou = keep_iou
         self._pool: ThreadPoolExecutor | None = None
+        self._running: Future[Encoded] | None = None  # the last one; those before it are done first
         self._batches: list[_Batch] = []
         self._here: list[_Batch] = []  # of the frames that are answered
 
@@ -124,10 +124,13 @@ class Ahead:
 
     def wait(self) -> None:
         """Until nothing is being encoded, as one encoder looks at one batch at a time."""
-        wait([b.running for b in (*self._here, *self._batches) if b.running is not None])
+        if self._running is not None:
+            wait([self._running])
+            self._running = None
 
     def forget(self, people: Collection[FollowedPerson]) -> None:
         """What is encoded of any of these people, and of who is in one batch with them."""
+        self.wait()
         self._here = []
         self._batches = [
             b for b in self._batches if not any(t.person is p for t in b.tasks for p in people)
@@ -139,5 +142,5 @@ class Ahead:
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, 'encoder')
-        running = self._pool.submit(stepper.encode, images)
-        self._batches.append(_Batch(tasks, running.result, running))
+        self._running = self._pool.submit(stepper.encode, images)
+        self._batches.append(_Batch(tasks, self._running.result))
