@@ -16,7 +16,7 @@ import rpstn
 from rpstn.inference.inferencer import PoseInferencer
 from rpstn.inference.streams import stream_video
 from rpstn.pose.alignment import aligned_bodies
-from rpstn.pose.bodies import Body, BodyJoints
+from rpstn.pose.bodies import Body
 from rpstn.pose.decoding import decode_heatmaps
 from rpstn.pose.finders import FoundPerson
 from rpstn.pose.streaming.ahead import SOON
@@ -27,29 +27,14 @@ from rpstn.video.part import Moment, Part
 from rpstn.video.readahead import with_next
 from rpstn.video.readers import size_of
 
-from body_dots import BODY
+from body_dots import BODY, Seen, body, person
 
 # MMPose's unbiased decoding of a heatmap of zeros.
 pytestmark = pytest.mark.filterwarnings('ignore:invalid value encountered:RuntimeWarning')
 
 DEMO = Path(__file__).parents[3] / 'demo'
 COLORS = np.array(list(BODY.values()), float)
-PARTS = BodyJoints.of(list(BODY))
-# Hips, shoulders, head, ankles.
-STANDING = np.array(
-    [(10, 0), (-10, 0), (13, -27), (-13, -27), (0, -45), (11, 50), (-11, 50)], float
-)
 BLACK = np.zeros((240, 320, 3), np.uint8)
-
-
-def person(degrees: float = 0.0, at=(160, 120)) -> np.ndarray:
-    """Joints (7, 2), turned clockwise about the hips as seen on the screen."""
-    sin, cos = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
-    return STANDING @ np.array([[cos, sin], [-sin, cos]]) + at
-
-
-def body(joints: np.ndarray) -> Body:
-    return PARTS.body(joints, np.ones(len(joints), bool))
 
 
 class Recorder(TorchStepper):
@@ -91,22 +76,6 @@ class Whole:
     def __init__(self, stepper: TorchStepper) -> None:
         for name in ('input_size', 'heatmap_size', 'num_joints', 'start', 'step'):
             setattr(self, name, getattr(stepper, name))
-
-
-class Seen:
-    """A finder that is told what to find."""
-
-    def __init__(self) -> None:
-        self.people: list[FoundPerson] = []
-
-    def observe(self, image, stream) -> None:
-        pass
-
-    def find(self, image, stream) -> list[FoundPerson]:
-        return self.people
-
-    def forget(self, stream) -> None:
-        pass
 
 
 @pytest.fixture

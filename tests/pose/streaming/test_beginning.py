@@ -14,21 +14,16 @@ import pytest
 from rpstn.errors import SettingError
 from rpstn.inference.beginning import plainest, surest
 from rpstn.inference.streams import stream_video
-from rpstn.pose.bodies import Body, BodyJoints, box_of_body
+from rpstn.pose.bodies import Body, box_of_body
 from rpstn.pose.finders import FoundPerson
 from rpstn.pose.streaming.streaming import StreamingRPSTN
 from rpstn.results import FrameResult
 from rpstn.video.frames import Frame
 
-from body_dots import BODY
+from body_dots import BODY, PARTS, STANDING
 
 SIZE = (320, 240)
 COLORS = np.array(list(BODY.values()), float)
-PARTS = BodyJoints.of(list(BODY))
-# Hips, shoulders, head, ankles.
-STANDING = np.array(
-    [(10, 0), (-10, 0), (13, -27), (-13, -27), (0, -45), (11, 50), (-11, 50)], float
-)
 FRAMES = 8
 
 

@@ -12,7 +12,7 @@ import torch
 from rpstn.errors import SettingError
 from rpstn.inference.clips import predict_video
 from rpstn.inference.inferencer import PoseInferencer
-from rpstn.pose.bodies import Body, BodyJoints, body_of_box
+from rpstn.pose.bodies import Body, body_of_box
 from rpstn.pose.boxes import BoxError
 from rpstn.pose.finders import FoundPerson, WholeFrame
 from rpstn.pose.streaming.streaming import StreamingRPSTN, TorchStepper
@@ -20,29 +20,14 @@ from rpstn.results import FrameResult
 from rpstn.video.frames import Frame
 from rpstn.video.inputs import open_input
 
-from body_dots import BODY
+from body_dots import BODY, Seen, body, person
 
 # MMPose's unbiased decoding of a heatmap of zeros.
 pytestmark = pytest.mark.filterwarnings('ignore:invalid value encountered:RuntimeWarning')
 
 SIZE = (320, 240)
 COLORS = np.array(list(BODY.values()), float)
-PARTS = BodyJoints.of(list(BODY))
-# Hips, shoulders, head, ankles.
-STANDING = np.array(
-    [(10, 0), (-10, 0), (13, -27), (-13, -27), (0, -45), (11, 50), (-11, 50)], float
-)
 BLACK = np.zeros((240, 320, 3), np.uint8)
-
-
-def person(degrees: float = 0.0, at=(160, 120), scale: float = 1.0) -> np.ndarray:
-    """Joints (7, 2), turned clockwise about the hips as seen on the screen."""
-    sin, cos = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
-    return scale * STANDING @ np.array([[cos, sin], [-sin, cos]]) + at
-
-
-def body(joints: np.ndarray) -> Body:
-    return PARTS.body(joints, np.ones(len(joints), bool))
 
 
 def apart(a: float, b: float) -> float:
@@ -63,22 +48,6 @@ class Recorder(TorchStepper):
     def step(self, crops, heatmaps, features):
         self.calls.append('step')
         return super().step(crops, heatmaps, features)
-
-
-class Seen:
-    """A finder that is told what to find."""
-
-    def __init__(self, *people: FoundPerson) -> None:
-        self.people = list(people)
-
-    def observe(self, image, stream) -> None:
-        pass
-
-    def find(self, image, stream) -> list[FoundPerson]:
-        return self.people
-
-    def forget(self, stream) -> None:
-        pass
 
 
 def seen(joints: np.ndarray, told: bool = True) -> FoundPerson:
