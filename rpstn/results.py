@@ -38,8 +38,9 @@ class PersonResult:
     state: str = 'tracked'
     """``'started'``: the frame was looked at alone, by the initializer P; ``'guessed'``: likewise,
     and no finder said where (:mod:`rpstn.inference.guesses`); ``'tracked'``: the pose of the frame
-    before was carried on; ``'lost'``: hardly a joint is sure, and the person is searched for
-    again."""
+    before was carried on; ``'between'``: the frame was not looked at, and joints lie between those
+    before and after it (:mod:`rpstn.inference.sparing`); ``'lost'``: hardly a joint is sure, and
+    the person is searched for again."""
     meta: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """MMPose's data set meta: names, limbs and colours of the joints; and what their scores are,
     see :func:`rpstn.pose.calibration.score_meta`."""
@@ -54,6 +55,11 @@ class PersonResult:
     def lost(self) -> bool:
         """Whether hardly a joint is sure."""
         return self.state == 'lost'
+
+    @property
+    def size(self) -> float:
+        """The larger side of the box, pixels."""
+        return max(float(np.max(self.box[2:] - self.box[:2])), 1e-9)
 
     def to_dict(self) -> dict[str, Any]:
         """All but the meta as plain numbers, lists and strings."""

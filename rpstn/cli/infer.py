@@ -135,6 +135,12 @@ def add_parser(subparsers: Subparsers) -> None:
         'first, as of live sources (default: %(default)s)',
     )
     add(
+        '--every-frame',
+        action='store_true',
+        help='look at every frame; otherwise RPSTN-Lite in stream mode leaves frames of files to '
+        'those around them while everybody is followed surely and moves calmly',
+    )
+    add(
         '--joints',
         choices=JOINTS,
         help="skeleton of the results (default: the model's); a joint that the model does not "

@@ -18,7 +18,7 @@ from rpstn.video.readers import UnreadableFrameError
 from .inferencer import PoseInferencer
 from .options import InferOptions
 
-METHOD = 4
+METHOD = 5
 """Of beginning and following people; higher where the same options came to answer otherwise."""
 
 
@@ -57,6 +57,7 @@ def about_run(
         precision=getattr(inferencer.stepper, 'precision', args.precision),
         reset_every=args.reset_every,
         look_ahead=args.look_ahead,
+        spare=inferencer.spare,
         fps=args.fps,
         start=vars(args.part.start),
         end=args.part.end and vars(args.part.end),

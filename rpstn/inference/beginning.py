@@ -21,14 +21,13 @@ import numpy as np
 
 from rpstn.pose.bodies import Place, middle_of
 from rpstn.pose.finders import FoundPerson
-from rpstn.pose.streaming.ahead import SOON
 from rpstn.pose.streaming.checks import check_found
 from rpstn.pose.streaming.streaming import StreamingRPSTN
 from rpstn.results import FrameResult
 from rpstn.video.frames import Frame
-from rpstn.video.readahead import with_next
 
 from .guesses import can_guess, guessed
+from .sparing import followed
 
 SURE = 0.9
 """Score of the finder from which the first frame will do."""
@@ -299,16 +298,14 @@ def _steps(
     streaming: StreamingRPSTN, frames: Sequence[Frame], people: Sequence[FoundPerson], name: object
 ) -> list[FrameResult]:
     """One frame after the other, from these people on."""
+
+    def step(frame: Frame, following: np.ndarray | None) -> FrameResult:
+        result = streaming.step(frame.image, None, name, following)
+        return replace(result, index=frame.index, time=frame.time)
+
     streaming.tell(people, name)
     try:
-        return [
-            replace(
-                streaming.step(frame.image, None, name, following),
-                index=frame.index,
-                time=frame.time,
-            )
-            for frame, following in with_next(iter(frames), SOON)
-        ]
+        return list(followed(iter(frames), step))
     except BaseException:
         streaming.close(name)
         raise

@@ -96,6 +96,9 @@ class PoseInferencer:
             is, as BlazePose's; where it sees nobody, by RPSTN-Lite whom the network guesses
             (:mod:`rpstn.inference.guesses`). 0 begins in the first frame, as of live sources, and
             lets no frame's crops be encoded before the last frame is answered.
+        spare: whether frames of a file that lie between two others, at most a tenth of a second
+            apart, are left to these while everybody is followed surely and moves calmly
+            (:mod:`rpstn.inference.sparing`); where ``look_ahead`` is not 0. Off by default.
 
     Raises:
         ModelError: config and checkpoint give no model, or not for this engine or mode.
@@ -119,6 +122,7 @@ class PoseInferencer:
         joints: str | None = None,
         world: bool = False,
         look_ahead: int = LOOK_AHEAD,
+        spare: bool = False,
     ) -> None:
         if mode not in MODES:
             raise SettingError(f'mode must be one of {MODES}, got {mode!r}')
@@ -134,6 +138,7 @@ class PoseInferencer:
         self.box = box
         self.world = world
         self.look_ahead = look_ahead
+        self.spare = spare
         self.smooth = smooth
         self.stream_options = dict(stream_options or {})
         try:
@@ -284,7 +289,7 @@ class PoseInferencer:
                 yield from self._clips(frames, known)
             else:
                 ahead = 0 if source.live else self.look_ahead
-                yield from stream_video(self.streaming, frames, self.box, known, ahead)
+                yield from stream_video(self.streaming, frames, self.box, known, ahead, self.spare)
 
     def _clips(
         self, frames: Iterator[Frame], known: Iterable[FrameResult]

@@ -12,7 +12,8 @@ weights say how near a frame is, how sure the joint was there, and how far from 
 
 with times t, scores s and joints x. The weights r, which make wild joints count for little, are
 Cauchy's, found anew twice from 1 on (Holland, Welsch 1977,
-https://doi.org/10.1080/03610927708827533). A joint that is unsure, as one that something hides, is
+https://doi.org/10.1080/03610927708827533). Frames that were not looked at (:mod:`.sparing`) do not
+count for others. A joint that is unsure, as one that something hides, is
 so told from those before and after it; one that is sure moves little, and does not lag, as behind a
 filter that looks back only.
 
@@ -50,20 +51,26 @@ FRAMES = 256
 
 
 def smoothed_joints(
-    times: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, at: int, size: float
+    times: np.ndarray,
+    keypoints: np.ndarray,
+    scores: np.ndarray,
+    time: float,
+    score: np.ndarray,
+    size: float,
 ) -> np.ndarray:
-    """The joints (K, 2) of one of N frames, by the formulas above.
+    """The joints (K, 2) at a time, by the formulas above, out of N frames.
 
     Args:
-        times: (N,) seconds, no further than ``REACH`` from that frame's.
+        times: (N,) seconds, no further than ``REACH`` from that time.
         keypoints: (N, K, 2) pixels.
         scores: (N, K).
-        at: number of that frame.
+        time: s, which may be one of theirs or lie between two.
+        score: (K,) then.
         size: the person's, pixels.
     """
     sure = np.clip(scores, LEAST, 1)
-    way = (times - times[at]) / REACH
-    narrow = -0.5 * (REACH / (NARROW + (WIDE - NARROW) * (1 - sure[at]))) ** 2
+    way = (times - time) / REACH
+    narrow = -0.5 * (REACH / (NARROW + (WIDE - NARROW) * (1 - np.clip(score, LEAST, 1)))) ** 2
     near = (np.exp(narrow * way[:, None] ** 2) - np.exp(narrow)) * sure**2
     powers = way[:, None] ** [0, 1, 2, 3, 4]
 
@@ -135,7 +142,7 @@ class KernelSmoother:
         span = 0
         if track:
             way = np.linalg.norm(person.keypoints - track[-1].person.keypoints, axis=1)
-            span = track[-1].span + int(np.median(way) > _size(person))
+            span = track[-1].span + int(np.median(way) > person.size)
         track.append(_Seen(time, person, span))
 
     def _is_ready(self, now: float) -> bool:
@@ -159,13 +166,22 @@ class KernelSmoother:
     def _smoothed(self, person: PersonResult, time: float) -> PersonResult:
         track = self._tracks[person.id]
         (own,) = (seen for seen in track if seen.time == time)
-        near = [s for s in track if s.span == own.span and abs(s.time - time) <= REACH]
+        near = [
+            seen
+            for seen in track
+            if seen.span == own.span
+            and abs(seen.time - time) <= REACH
+            and seen.person.state != 'between'
+        ]
+        if not near or near[-1].time < time:  # memory could hold none of those after it
+            return person
         joints = smoothed_joints(
             np.array([seen.time for seen in near]),
             np.stack([seen.person.keypoints for seen in near]),
             np.stack([seen.person.scores for seen in near]),
-            near.index(own),
-            _size(person),
+            time,
+            person.scores,
+            person.size,
         )
         return replace(person, keypoints=joints.astype(person.keypoints.dtype))
 
@@ -178,7 +194,3 @@ class _Seen:
     person: PersonResult
     span: int
     """Counts how often the person was found elsewhere."""
-
-
-def _size(person: PersonResult) -> float:
-    return max(float(np.max(person.box[2:] - person.box[:2])), 1e-9)

@@ -46,6 +46,8 @@ class InferOptions:
     """Whether joints are smoothed, or settings of the one-euro filter; see :attr:`smooths`."""
     look_ahead: int = LOOK_AHEAD
     """Frames of a file among which the surest is looked for, to begin with it."""
+    every_frame: bool = False
+    """Whether none is left to those around it; see :attr:`spares`."""
     joints: str | None = None
     """Of :data:`rpstn.choices.JOINTS`."""
     start: Moment = Moment(0)
@@ -132,6 +134,12 @@ class InferOptions:
         if self.smooth is None:
             return self.config is None and self.mode != 'clip'
         return self.smooth if isinstance(self.smooth, bool) else dict(self.smooth)
+
+    @property
+    def spares(self) -> bool:
+        """Whether frames of files may be left to those around them; by default by RPSTN-Lite."""
+        every = self.every_frame or self.reset_every is not None
+        return self.config is None and self.mode != 'clip' and not every
 
     @property
     def part(self) -> Part:

@@ -157,6 +157,7 @@ class InferRun:
                 stream,
                 args.joints,
                 look_ahead=args.look_ahead,
+                spare=args.spares,
             )
         except (TypeError, ValueError) as error:  # options of filters and finders
             raise SettingError(one_line(error)) from error

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import repeat
+
+import numpy as np
 
 from rpstn.choices import LOOK_AHEAD
 from rpstn.pose.bodies import Place, body_of_box
 from rpstn.pose.boxes import checked_box, parse_box, whole_frame
-from rpstn.pose.streaming.ahead import SOON
 from rpstn.pose.streaming.streaming import StreamingRPSTN
 from rpstn.results import FrameResult
 from rpstn.video.frames import Frame
-from rpstn.video.readahead import with_next
 from rpstn.video.readers import size_of
 
 from .beginning import begin, looks_ahead
 from .clips import check_finite
+from .sparing import followed
 
 
 def stream_video(
@@ -26,6 +26,7 @@ def stream_video(
     box: str | Sequence[float] = 'follow',
     known: Iterable[FrameResult] = (),
     look_ahead: int = LOOK_AHEAD,
+    spare: bool = False,
 ) -> Iterator[FrameResult]:
     """The joints of everybody in every frame, in order, as the frames come.
 
@@ -40,6 +41,8 @@ def stream_video(
             whom the network guesses (:mod:`.guesses`). Then each frame is also answered while the
             next one's crops are encoded (:mod:`rpstn.pose.streaming.ahead`). 0 answers every frame
             before the next is taken.
+        spare: whether frames between two others are left to these where everybody moves calmly
+            (:mod:`.sparing`), of those who are followed, and looked ahead for.
 
     Raises:
         BoxError: the box cannot be used.
@@ -62,6 +65,13 @@ def stream_video(
         places = {0: given}
     # Numbers of people who had left before a run was taken up again are not used twice.
     numbers = {number: number for number in places}
+
+    def step(frame: Frame, following: np.ndarray | None = None) -> FrameResult:
+        nonlocal places
+        told, places = places, {}
+        result = streaming.step(frame.image, told or None, name, following)
+        return replace(result, index=frame.index, time=frame.time)
+
     try:
         if look_ahead and follow and not places and looks_ahead(streaming):
             beginning = begin(streaming, frames, look_ahead, guess=last is None)
@@ -73,16 +83,16 @@ def stream_video(
             taken = more
             while beginning.later:
                 yield _checked(beginning.later.pop(0), numbers, taken)
-        ahead = look_ahead > 0 and follow
-        for frame, following in with_next(frames, SOON) if ahead else zip(frames, repeat(None)):
-            if not follow:
-                size = size_of(frame.image)
-                whole = whole_frame(size) if given is None else checked_box(given, size)
-                places = {0: body_of_box(whole) if streaming.cropper.upright else whole}
-            result = streaming.step(frame.image, places or None, name, following)
-            places = {}
-            result = replace(result, index=frame.index, time=frame.time)
-            yield _checked(result, numbers, taken)
+        if look_ahead and follow:
+            for result in followed(frames, step, streaming.min_score if spare else None):
+                yield _checked(result, numbers, taken)
+        else:
+            for frame in frames:
+                if not follow:
+                    size = size_of(frame.image)
+                    whole = whole_frame(size) if given is None else checked_box(given, size)
+                    places = {0: body_of_box(whole) if streaming.cropper.upright else whole}
+                yield _checked(step(frame), numbers, taken)
     finally:
         streaming.close(name)
 

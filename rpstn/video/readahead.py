@@ -7,10 +7,6 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-import numpy as np
-
-from .frames import Frame
-
 T = TypeVar('T')
 _END = object()
 
@@ -61,22 +57,3 @@ def read_ahead(items: Iterable[T], ahead: int = 8) -> Iterator[T]:
     finally:
         stop.set()
         thread.join()
-
-
-def with_next(frames: Iterator[Frame], within: float) -> Iterator[tuple[Frame, np.ndarray | None]]:
-    """Frames, and the images of those that follow within so many seconds.
-
-    What is raised for a frame that follows is raised behind this one.
-    """
-    frame = next(frames, None)
-    while frame is not None:
-        following, broken = None, None
-        try:
-            following = next(frames, None)
-        except Exception as error:
-            broken = error
-        near = following is not None and abs(following.time - frame.time) <= within
-        yield frame, following.image if near and following else None
-        if broken is not None:
-            raise broken
-        frame = following

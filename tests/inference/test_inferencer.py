@@ -30,7 +30,6 @@ from rpstn.pose.streaming.streaming import StreamingRPSTN
 from rpstn.skeletons import get_skeleton
 from rpstn.video.frames import Frame, FrameSource, open_frames
 from rpstn.video.part import Moment, Part
-from rpstn.video.readahead import with_next
 
 from video_files import damaged, encode, greys
 
@@ -107,11 +106,12 @@ def test_streaming_gives_what_the_streaming_class_gives(models, video, box):
     results = list(inferencer(video))
     streaming = StreamingRPSTN(inferencer.stepper, inferencer.model.cfg, min_score=-9)
     given = np.float32([10, 5, 50, 40]) if '10' in box else np.float32([0, 0, 63, 47])
-    pairs = with_next(iter(open_frames(video)), within=1)
-    for t, (result, (frame, following)) in enumerate(zip(results, pairs, strict=True)):
+    images = [frame.image for frame in open_frames(video)]
+    pairs = zip(images, [*images[1:], None])
+    for t, (result, (image, following)) in enumerate(zip(results, pairs, strict=True)):
         follow = box.startswith('follow')
         boxes = None if box == 'follow' or (follow and t) else [given]
-        expected = streaming.step(frame.image, boxes, following=following if follow else None)
+        expected = streaming.step(image, boxes, following=following if follow else None)
         np.testing.assert_array_equal(joints([result])[0], expected.keypoints)
         np.testing.assert_array_equal(result.people[0].box, expected.people[0].box)
         assert result.people[0].state == ('tracked' if t else 'started')

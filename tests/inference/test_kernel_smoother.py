@@ -54,7 +54,7 @@ def test_equals_the_formulas():
     scores = rng.uniform(0.01, 1, (9, 4))
     for at in (0, 4, 8):
         np.testing.assert_allclose(
-            smoothed_joints(times, keypoints, scores, at, 150.0),
+            smoothed_joints(times, keypoints, scores, times[at], scores[at], 150.0),
             by_hand(times, keypoints, scores, at, 150.0),
             rtol=1e-9,
         )

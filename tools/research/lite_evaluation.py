@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from mmpose.registry import DATASETS, TRANSFORMS
 
-from rpstn.engine.loading import joint_names
 from rpstn.pose.datasets import ClipDataset
 from rpstn.pose.evaluation.pck import NORMALIZERS, VideoPCK, torso_joints
 from rpstn.simulation import SpanOccluders
@@ -78,8 +77,8 @@ class Evaluation:
     """On the frames as they are."""
     occluded: dict[str, float] = field(default_factory=dict)
     """With SpanOccluders: ``visible`` and ``occluded``."""
-    counts: dict[str, ClipCounts] = field(default_factory=dict)
-    """By normalizer, on the frames as they are."""
+    counts: dict[str, dict[str, ClipCounts]] = field(default_factory=dict)
+    """By ``''``, the frames as they are, ``'with occluders'``, ``'occluded'``; and normalizer."""
     jitter: float = float('nan')
     """Mean acceleration error on the frames as they are, pixels per frame^2."""
     swapped: float = float('nan')
@@ -161,42 +160,43 @@ def evaluate(
             missing.append(np.isnan(found).all((1, 2)))
         figures = metric.compute_metrics(metric.results)
         if occluder is None:
-            row.clean, row.counts = figures, clip_counts(metric, clips)
+            row.clean = figures
+            row.counts[''] = clip_counts(metric, clips)
             row.missing = float(np.concatenate(missing).mean())
             row.jitter = float(np.concatenate(jitters).mean())
             row.swapped = float(np.concatenate(swaps).mean())
         else:
             row.occluded = figures
+            row.counts['with occluders'] = clip_counts(metric, clips)
+            row.counts['occluded'] = clip_counts(metric, clips, 'occluded')
     return row
 
 
-def clip_counts(metric: VideoPCK, clips: Sequence[list[dict]]) -> dict[str, ClipCounts]:
+def clip_counts(
+    metric: VideoPCK, clips: Sequence[list[dict]], which: str = 'labelled'
+) -> dict[str, ClipCounts]:
     """By normalizer, the joints that are right and those that count, of each clip.
 
     Args:
         metric: that collected them, with JHMDB's or another data set's meta.
         clips: of each clip the metric's results.
+        which: of the labelled joints, ``'labelled'``, all, or ``'occluded'``.
     """
-    meta = metric.dataset_meta
-    torso = list(torso_joints(meta, metric.torso, 'clip_counts'))
-    counted: dict[str, list] = {normalizer: [] for normalizer in NORMALIZERS}
-    right: dict[str, list] = {normalizer: [] for normalizer in NORMALIZERS}
-    for clip in clips:
-        figures = metric.compute_metrics(clip)
-        labelled = np.stack([frame['labelled'] for frame in clip])
-        known = dict(bbox=slice(None), torso=labelled[:, torso].all(1))
-        for normalizer in NORMALIZERS:
-            number = labelled[known[normalizer]].sum(0)
-            shares = [
-                figures[f'{normalizer}_PCK@{metric.thr:g}/joint/{name}']
-                for name in joint_names(meta)
-            ]
-            counted[normalizer].append(number)
-            right[normalizer].append(np.round(np.nan_to_num(shares) * number))
-    return {
-        normalizer: ClipCounts(np.stack(right[normalizer]), np.stack(counted[normalizer]))
-        for normalizer in NORMALIZERS
-    }
+    torso = torso_joints(metric.dataset_meta, metric.torso, 'clip_counts')
+    counts: dict[str, ClipCounts] = {}
+    for normalizer in NORMALIZERS:
+        right, counted = [], []
+        for clip in clips:
+            found, truth, labelled, boxes, marked = (
+                np.stack([frame[name] for frame in clip])
+                for name in ('predicted', 'keypoints', 'labelled', 'bbox', which)
+            )
+            near, known = right_joints(found, truth, labelled, boxes, normalizer, torso, metric.thr)
+            counting = labelled & marked & known[:, None]
+            right.append((near & counting).sum(0))
+            counted.append(counting.sum(0))
+        counts[normalizer] = ClipCounts(np.stack(right), np.stack(counted))
+    return counts
 
 
 def right_joints(

@@ -132,7 +132,7 @@ def streaming_inferencer(
     inferencer = PoseInferencer(config, checkpoint)
     options: dict[str, Any] = {}
     if isinstance(inferencer.model, VideoPoseEstimator):
-        options.update(mode='stream', smooth=True)
+        options.update(mode='stream', smooth=True, spare=True)
         if live:
             options.update(smooth={}, look_ahead=0)
     if tuple(inferencer.joints) != LABELS.joints:

@@ -127,6 +127,11 @@ def group_table(rows: Rows) -> str:
 def difference_table(rows: Rows) -> str:
     """The first row less each other one that sees the same; empty where there is none."""
     first = next(iter(rows))[0]
+    columns = {
+        ', '.join(filter(None, [shown, of])): (of, normalizer)
+        for normalizer, shown in _NORMALIZERS.items()
+        for of in ('', 'with occluders', 'occluded')
+    }
     lines = [
         [
             f'{first} less {name}',
@@ -134,16 +139,16 @@ def difference_table(rows: Rows) -> str:
             *(
                 difference_text(
                     paired_bootstrap(
-                        *([run.counts[n] for run in rows[row, seen]] for row in (first, name))
+                        *([run.counts[of][n] for run in rows[row, seen]] for row in (first, name))
                     )
                 )
-                for n in _NORMALIZERS
+                for of, n in columns.values()
             ),
         ]
         for name, seen in rows
         if name != first and (first, seen) in rows
     ]
-    return format_table(['', 'sees', *_NORMALIZERS.values()], lines) if lines else ''
+    return format_table(['', 'sees', *columns], lines) if lines else ''
 
 
 def difference_text(difference: Difference) -> str:

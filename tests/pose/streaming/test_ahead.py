@@ -24,7 +24,6 @@ from rpstn.pose.streaming.streaming import StreamingRPSTN, TorchStepper
 from rpstn.video.frames import Frame, open_frames
 from rpstn.video.inputs import open_input
 from rpstn.video.part import Moment, Part
-from rpstn.video.readahead import with_next
 from rpstn.video.readers import size_of
 
 from body_dots import BODY, Seen, body, person
@@ -347,30 +346,6 @@ def test_engines_are_ahead_as_pytorch_is(engine):
     for one, other in zip(expected, found):
         apart = np.abs(one.people[0].keypoints - other.people[0].keypoints)
         assert np.median(apart) < 0.2 and apart.mean() < 0.5, 'but for a cell here and there'
-
-
-def numbered(times, broken: int | None = None):
-    for n, time in enumerate(times):
-        if n == broken:
-            raise OSError('cut off')
-        yield Frame(n, time, np.full((2, 2, 3), n, np.uint8))
-
-
-def test_frames_come_with_those_that_follow_soon():
-    pairs = list(with_next(numbered([0.0, 0.1, 0.3, 0.4]), 0.15))
-    assert [frame.index for frame, _ in pairs] == [0, 1, 2, 3]
-    assert [None if image is None else image[0, 0, 0] for _, image in pairs] == [1, None, 3, None]
-    (_, before), _ = with_next(numbered([0.3, 0.2]), 0.15)  # backwards, too
-    assert before[0, 0, 0] == 1
-    assert list(with_next(numbered([]), 1)) == []
-
-
-def test_a_frame_is_not_lost_by_the_next_ones_error():
-    seen = []
-    with pytest.raises(OSError, match='cut off'):
-        for frame, following in with_next(numbered([0, 0.1, 0.2], broken=2), 1):
-            seen.append((frame.index, following is None))
-    assert seen == [(0, False), (1, True)]
 
 
 @pytest.mark.parametrize(('rate', 'ahead'), [(30, True), (10, True), (1 / (SOON + 0.01), False)])

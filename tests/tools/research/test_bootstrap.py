@@ -72,6 +72,7 @@ def test_counts_give_videopcks_figures_for_any_choice_of_clips():
                     gt_instances=dict(
                         keypoints=points[None],
                         keypoints_visible=seen[None],
+                        keypoints_occluded=rng.random((1, 15)) > 0.6,
                         bboxes=np.array([[0, 0, *rng.uniform(50, 100, 2)]]),
                     ),
                     pred_instances=dict(keypoints=points[None] + rng.normal(0, 12, (1, 15, 2))),
@@ -80,12 +81,13 @@ def test_counts_give_videopcks_figures_for_any_choice_of_clips():
             ],
         )
         clips.append(metric.results[-length:])
-    counts = clip_counts(metric, clips)
+    counts, hidden = clip_counts(metric, clips), clip_counts(metric, clips, 'occluded')
     for times in ([1, 1, 1], [2, 1, 0], [0, 3, 0]):
         chosen = [frame for clip, number in zip(clips, times) for frame in clip * number]
         figures = metric.compute_metrics(chosen)
         for normalizer in ('torso', 'bbox'):
-            expected = figures[f'{normalizer}_PCK@0.2/mean']
-            assert 0.1 < expected < 1
-            found = counts[normalizer].pck(np.array([times]))
-            np.testing.assert_allclose(found, expected, rtol=1e-6)
+            for of, name in ((counts, 'mean'), (hidden, 'occluded')):
+                expected = figures[f'{normalizer}_PCK@0.2/{name}']
+                assert 0.1 < expected < 1
+                found = of[normalizer].pck(np.array([times]))
+                np.testing.assert_allclose(found, expected, rtol=1e-6)

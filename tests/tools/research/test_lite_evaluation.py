@@ -84,8 +84,9 @@ def test_the_truth_is_perfect_and_nothing_is_nothing(dataset):
     assert nobody.missing == 1 and cells(nobody)[:10] == [0] * 10
     # The counts of clips are those of the figures.
     for normalizer in ('torso', 'bbox'):
-        assert row.counts[normalizer].pck(np.ones((1, 2))) == [1]
-        assert nobody.counts[normalizer].pck(np.ones((1, 2))) == [0]
+        for of in ('', 'with occluders', 'occluded'):
+            assert row.counts[of][normalizer].pck(np.ones((1, 2))) == [1]
+            assert nobody.counts[of][normalizer].pck(np.ones((1, 2))) == [0]
 
 
 def test_answers_are_one_a_frame(dataset):
@@ -104,7 +105,7 @@ def test_the_first_row_is_compared_with_those_that_see_the_same(dataset):
     }
     line = difference_table(rows).splitlines()[2:]
     assert len(line) == 1 and 'truth less shifted' in line[0]
-    assert line[0].count('**+20.0** (+20.0 to +20.0)') == 2
+    assert line[0].count('**+20.0** (+20.0 to +20.0)') == 4  # clean, and covered
     assert difference_table({('truth', 'clips'): rows['truth', 'clips']}) == ''
     assert [text.split('|')[2].strip() for text in main_table(rows).splitlines()[2:]] == [
         'clips',
