@@ -70,7 +70,7 @@ class Assessor:
         if source is not None and build_source(source).takes is not Track:
             raise SettingError(f'joints in the image are not lifted by source {source!r}')
         self._forms = FormReader(self.exercise)
-        self._inferencer = PoseInferencer(device=device, box=box, world=True)
+        self._inferencer = PoseInferencer(device=device, box=box, world=True, spare=True)
         self._finder = build_finder('blazepose', device=device)
 
     def __call__(

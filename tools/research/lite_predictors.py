@@ -123,16 +123,18 @@ def streaming_inferencer(
     config: str | Path | Config | None = None,
     checkpoint: str | Path | None = None,
     live: bool = False,
+    spare: bool = True,
 ) -> PoseInferencer:
     """As `rpstn infer` asks the shipped model: any RPSTN streams, and is smoothed; but that
     JHMDB's joints are answered.
 
-    ``live`` knows no later frames, as of cameras.
+    ``live`` knows no later frames, as of cameras; without ``spare`` every frame is looked at, as by
+    ``--every-frame``.
     """
     inferencer = PoseInferencer(config, checkpoint)
     options: dict[str, Any] = {}
     if isinstance(inferencer.model, VideoPoseEstimator):
-        options.update(mode='stream', smooth=True, spare=True)
+        options.update(mode='stream', smooth=True, spare=spare)
         if live:
             options.update(smooth={}, look_ahead=0)
     if tuple(inferencer.joints) != LABELS.joints:

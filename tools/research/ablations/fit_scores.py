@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Fits, prints, and returns the exit status."""
     args = parse_args(arguments)
     try:
-        inferencer = streaming_inferencer(args.config, args.checkpoint)
+        inferencer = streaming_inferencer(args.config, args.checkpoint, spare=False)
         found = {
             (subset, occluded): answers(inferencer, subset, occluded, args.every)
             for subset in ('val', 'test')
