@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -71,7 +72,8 @@ class Assessor:
             raise SettingError(f'joints in the image are not lifted by source {source!r}')
         self._forms = FormReader(self.exercise)
         self._inferencer = PoseInferencer(device=device, box=box, world=True, spare=True)
-        self._finder = build_finder('blazepose', device=device)
+        # Counts everybody, whichever way up.
+        self._finder = build_finder('blazepose', device=device, sure=math.inf)
 
     def __call__(
         self, source: FrameSource, progress: Callable[[float], None] = lambda seconds: None

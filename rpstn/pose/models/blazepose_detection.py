@@ -155,9 +155,10 @@ def detect_in_views(
         max_overlap: intersection over union of two people's faces.
     """
     seen = np.stack([view.cut(image) for view in views])
-    rgb = torch.from_numpy(seen[..., ::-1].transpose(0, 3, 1, 2).copy())
+    rgb = torch.from_numpy(seen[..., ::-1].copy()).permute(0, 3, 1, 2)
     device = next(detector.parameters()).device
-    logits, values = detector(rgb.to(device).float() / 127.5 - 1)
+    images = rgb.to(device, torch.float32, memory_format=torch.channels_last)
+    logits, values = detector(images / 127.5 - 1)
     return [
         view.to_image(decode(scores, value, min_score, max_overlap))
         for view, scores, value in zip(views, logits.cpu().numpy(), values.cpu().numpy())

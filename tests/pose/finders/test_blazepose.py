@@ -1,6 +1,7 @@
 """BlazePose's finder: people in any position and of any size, from the package alone."""
 
 import json
+import math
 import shutil
 
 import cv2
@@ -14,6 +15,7 @@ from rpstn.files import sha256
 from rpstn.pose.bodies import BODY, Body, box_of_body
 from rpstn.pose.finders import BlazePoseFinder, FoundPerson, build_finder
 from rpstn.pose.finders.blazepose import (
+    SURE,
     VISIBLE,
     apart,
     load_blazepose_detector,
@@ -21,7 +23,7 @@ from rpstn.pose.finders.blazepose import (
     shown_whole,
     tile_levels,
 )
-from rpstn.pose.models.blazepose_detection import Detections, View
+from rpstn.pose.models.blazepose_detection import Detections, View, detect_in_views
 from rpstn.pose.models.blazepose_weights import TFLiteError, detector_weights
 
 
@@ -157,6 +159,25 @@ def test_who_lies_or_stands_on_the_head_is_found_so(finder, squat, turns):
     assert person.body.radius == pytest.approx(upright.body.radius, rel=0.15)
 
 
+def test_other_turns_are_looked_at_where_too_few_people_are_sure(squat, monkeypatch):
+    turns: list[list[int]] = []
+
+    def noted(detector, image, views, *args):
+        turns.append([view.turn for view in views])
+        return detect_in_views(detector, image, views, *args)
+
+    monkeypatch.setattr('rpstn.pose.finders.blazepose.detect_in_views', noted)
+    (plain,) = BlazePoseFinder().find(squat)
+    assert plain.score > SURE and turns == [[0]]
+    for finder in (BlazePoseFinder(sure=math.inf), BlazePoseFinder(sure=plain.score + 1e-6)):
+        turns.clear()
+        (person,) = finder.find(squat)
+        assert turns == [[0], [1, 2, 3]] and person.score >= plain.score
+    turns.clear()
+    BlazePoseFinder(people=2).find(squat)
+    assert turns[:2] == [[0], [1, 2, 3]]
+
+
 def test_who_does_push_ups_lies(finder):
     (person,) = finder.find(frame('pushups/correct42.mp4', 15))
     assert person.score > 0.9 and abs(np.degrees(person.body.angle) - 80) < 15
@@ -259,7 +280,8 @@ def test_other_weights_are_refused_in_a_line(tmp_path, how):
 
 
 @pytest.mark.parametrize(
-    'options', [dict(people=0), dict(min_score=1.0), dict(min_height=0.0), dict(rest=-1)]
+    'options',
+    [dict(people=0), dict(min_score=1.0), dict(min_height=0.0), dict(rest=-1), dict(sure=0.0)],
 )
 def test_options_out_of_range_are_refused(options):
     (name,) = options
