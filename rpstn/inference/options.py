@@ -94,6 +94,10 @@ class InferOptions:
             raise SettingError(f'--fps must be above 0 and at most 1000, got {self.fps}')
         if self.look_ahead < 0:
             raise SettingError(f'--look-ahead must be at least 0, got {self.look_ahead}')
+        if self.every_frame and (self.config is not None or self.mode == 'clip'):
+            raise SettingError(
+                '--every-frame is of RPSTN-Lite in stream mode: all else looks at every frame'
+            )
         if self.kpt_thr is not None and not math.isfinite(self.kpt_thr):
             raise SettingError(f'--kpt-thr must be a number, got {self.kpt_thr}')
         if self.engine == 'torch' and self.exported is not None:

@@ -17,6 +17,8 @@ from rpstn.inference.options import InferOptions
         (dict(kpt_thr=float('nan')), '--kpt-thr must be a number, got nan'),
         (dict(kpt_thr=float('inf')), '--kpt-thr must be a number, got inf'),
         (dict(look_ahead=-1), '--look-ahead must be at least 0, got -1'),
+        (dict(every_frame=True, mode='clip'), '--every-frame is of RPSTN-Lite in stream mode'),
+        (dict(every_frame=True, config='a.py', checkpoint='a.pth'), '--every-frame is of RPSTN'),
         (dict(fps=float('nan')), '--fps must be above 0 .*got nan'),
         (dict(exported=Path('x')), '--exported is of engines other than torch'),
         (dict(engine='onnx', device='cuda'), '--device is of engine torch; onnx .* got cuda'),
@@ -52,6 +54,17 @@ def test_the_shipped_models_streams_are_smoothed_unless_told_otherwise():
     assert InferOptions(['a.mp4'], smooth=dict(beta=5)).smooths == dict(beta=5)
     assert InferOptions(['a.mp4'], config='a.py', checkpoint='a.pth', smooth=True).smooths is True
     PoseInferencer(smooth=InferOptions(['a.mp4']).smooths)
+
+
+def test_the_shipped_model_leaves_calm_frames_out_unless_told_otherwise():
+    assert InferOptions(['a.mp4']).spares
+    for options in (
+        dict(every_frame=True),
+        dict(reset_every=10),
+        dict(mode='clip'),
+        dict(config='a.py', checkpoint='a.pth'),
+    ):
+        assert not InferOptions(['a.mp4'], **options).spares
 
 
 @pytest.mark.parametrize(

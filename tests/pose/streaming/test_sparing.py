@@ -238,31 +238,50 @@ def test_what_memory_cannot_hold_until_it_is_looked_at_stays_on_the_line(monkeyp
             np.testing.assert_array_equal(result.keypoints[0, 0], (5 * result.index, 0))
 
 
-def test_a_stream_of_calm_dots_is_answered_by_fewer_steps(dots, dot_model):
-    """The same people as by every frame; where somebody is fast, every frame is looked at."""
+@pytest.fixture
+def answered(dots, dot_model):
+    """``answered(spare, speed, **options)``: 20 frames of two people, of whom one goes so many
+    pixels a frame."""
     model = dot_model(dict(type='TopdownAffine'), body=True)
     colors = np.array(list(BODY.values()), float)
 
-    def answered(spare: bool, speed: float):
+    def stream(spare: bool, speed: float, **options) -> list[FrameResult]:
         ways = [person(at=(100, 120)), person(at=(220, 120), scale=0.8)]
         found = [
             FoundPerson(box_of_body(body(way)).astype(np.float32), body=body(way)) for way in ways
         ]
-        stream = StreamingRPSTN(model, finder=Seen(*found), max_people=2)
+        streaming = StreamingRPSTN(model, finder=Seen(*found), max_people=2)
         frames = (
             Frame(t, t / 30, np.max([dots(w, 4, (320, 240), colors) for w in moved], axis=0))
             for t in range(20)
             for moved in [[ways[0] + (0.5 * t, 0), ways[1] + (speed * t, 0)]]
         )
-        return list(stream_video(stream, frames, spare=spare))
+        return list(stream_video(streaming, frames, spare=spare, **options))
 
+    return stream
+
+
+def test_a_stream_of_calm_dots_is_answered_by_fewer_steps(answered):
+    """The same people as by every frame; where somebody is fast, every frame is looked at."""
     every, spared = answered(False, 0.5), answered(True, 0.5)
     states = [[p.state for p in result.people] for result in spared]
     assert sum(state == ['between'] * 2 for state in states) >= 8
     for one, other in zip(every, spared, strict=True):
         assert [p.id for p in one.people] == [p.id for p in other.people] == [0, 1]
         np.testing.assert_allclose(one.keypoints, other.keypoints, atol=0.6)
-    assert not any(p.state == 'between' for r in answered(True, 4) for p in r.people)
+    for fast in (answered(True, 4), answered(True, 0.5, look_ahead=0)):
+        assert not any(p.state == 'between' for result in fast for p in result.people)
+
+
+@pytest.mark.parametrize('known', range(4, 12))
+def test_a_run_goes_on_from_any_frame(answered, known):
+    whole = answered(True, 0.5)
+    resumed = answered(True, 0.5, known=whole[:known])
+    assert [r.index for r in resumed] == list(range(20))
+    assert [p.state for p in resumed[known].people] == ['started'] * 2
+    for one, other in zip(whole, resumed, strict=True):
+        assert [p.id for p in other.people] == [0, 1] and other.image is not None
+        np.testing.assert_allclose(one.keypoints, other.keypoints, atol=0.6)
 
 
 def test_a_real_squat_is_answered_alike():
