@@ -117,7 +117,7 @@ class OneEuroSmoother:
             if person.state == 'lost':
                 people.append(person)
                 continue
-            size = float(np.max(person.box[2:] - person.box[:2]))
+            size = person.size
             way = np.median(np.linalg.norm(person.keypoints - last, axis=1))
             if smooth is None or result.time - seen > self.patience or way > size:
                 smooth = OneEuroFilter(**self.kwargs)
