@@ -17,7 +17,7 @@ from rpstn.engine.cpu import keep_freed_memory
 from rpstn.engine.shipped import FOLDER, shipped_files
 from rpstn.errors import SettingError
 from rpstn.files import sha256
-from rpstn.inference.about import sha256_or_name
+from rpstn.inference.about import METHOD, sha256_or_name
 
 from .jobs import Look, Outcome, settings_of
 
@@ -50,6 +50,7 @@ class AssessJob:
         With what describes them: scores are its config's.
         """
         settings = settings_of(self.options)
+        settings['method'] = METHOD
         settings['exercise'] = sha256_or_name(str(self.options.exercise))
         files = sorted([*FOLDER.glob('*.pt'), *FOLDER.glob('*.json')])
         settings['weights'] = {path.name: sha256(path) for path in files}

@@ -98,7 +98,8 @@ class PoseInferencer:
             lets no frame's crops be encoded before the last frame is answered.
         spare: whether frames of a file that lie between two others, at most a tenth of a second
             apart, are left to these while everybody is followed surely and moves calmly
-            (:mod:`rpstn.inference.sparing`); where ``look_ahead`` is not 0. Off by default.
+            (:mod:`rpstn.inference.sparing`). In stream mode, of those who are followed, where
+            ``look_ahead`` is not 0 and no ``reset_every`` is given. Off by default.
 
     Raises:
         ModelError: config and checkpoint give no model, or not for this engine or mode.
@@ -138,9 +139,9 @@ class PoseInferencer:
         self.box = box
         self.world = world
         self.look_ahead = look_ahead
-        self.spare = spare
         self.smooth = smooth
         self.stream_options = dict(stream_options or {})
+        self.spare = spare and self.stream_options.get('reset_every') is None
         try:
             OneEuroSmoother(**self._one_euro())  # refuses settings that cannot be
         except TypeError as error:
@@ -250,7 +251,7 @@ class PoseInferencer:
         """The frames' results, in order, as they come.
 
         Memory does not grow with the number of frames; decoding goes on in a thread of its own.
-        Frames of files are all looked at; of live sources those that come while the model is busy
+        Frames of files are all answered; of live sources those that come while the model is busy
         are dropped. Frames that cannot be decoded are left out, and named by a warning at the end.
 
         Args:

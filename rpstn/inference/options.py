@@ -142,8 +142,7 @@ class InferOptions:
     @property
     def spares(self) -> bool:
         """Whether frames of files may be left to those around them; by default by RPSTN-Lite."""
-        every = self.every_frame or self.reset_every is not None
-        return self.config is None and self.mode != 'clip' and not every
+        return self.config is None and self.mode != 'clip' and not self.every_frame
 
     @property
     def part(self) -> Part:

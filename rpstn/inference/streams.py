@@ -17,7 +17,7 @@ from rpstn.video.readers import size_of
 
 from .beginning import begin, looks_ahead
 from .clips import check_finite
-from .sparing import followed
+from .sparing import calm_seconds, followed
 
 
 def stream_video(
@@ -70,7 +70,13 @@ def stream_video(
         nonlocal places
         told, places = places, {}
         result = streaming.step(frame.image, told or None, name, following)
-        return replace(result, index=frame.index, time=frame.time)
+        result = replace(result, index=frame.index, time=frame.time)
+        return _checked(result, numbers, taken)
+
+    def calm(results: Sequence[FrameResult]) -> float:
+        if not spare or streaming.doubts(name):
+            return 0.0
+        return calm_seconds(results, streaming.min_score)
 
     try:
         if look_ahead and follow and not places and looks_ahead(streaming):
@@ -84,15 +90,14 @@ def stream_video(
             while beginning.later:
                 yield _checked(beginning.later.pop(0), numbers, taken)
         if look_ahead and follow:
-            for result in followed(frames, step, streaming.min_score if spare else None):
-                yield _checked(result, numbers, taken)
+            yield from followed(frames, step, calm)
         else:
             for frame in frames:
                 if not follow:
                     size = size_of(frame.image)
                     whole = whole_frame(size) if given is None else checked_box(given, size)
                     places = {0: body_of_box(whole) if streaming.cropper.upright else whole}
-                yield _checked(step(frame), numbers, taken)
+                yield step(frame)
     finally:
         streaming.close(name)
 

@@ -60,11 +60,12 @@ def test_the_shipped_model_leaves_calm_frames_out_unless_told_otherwise():
     assert InferOptions(['a.mp4']).spares
     for options in (
         dict(every_frame=True),
-        dict(reset_every=10),
         dict(mode='clip'),
         dict(config='a.py', checkpoint='a.pth'),
     ):
         assert not InferOptions(['a.mp4'], **options).spares
+    assert PoseInferencer(spare=True).spare
+    assert not PoseInferencer(spare=True, stream_options=dict(reset_every=10)).spare
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,11 @@ class StreamingRPSTN:
         """Say what the finder would of a stream's next frame, as it was asked before."""
         self._streams.setdefault(stream, Stream()).told = found
 
+    def doubts(self, stream: Hashable = 0) -> bool:
+        """Whether the colours of somebody in a stream have come to be another's."""
+        people = self._streams[stream].people.values() if stream in self._streams else ()
+        return any(person.appearance.strange_for > 0 for person in people)
+
     def close(self, stream: Hashable = 0) -> None:
         """Forget a stream, which may start anew under the same name."""
         ended = self._streams.pop(stream, None)

@@ -12,6 +12,7 @@ import torch
 from rpstn.errors import SettingError
 from rpstn.inference.clips import predict_video
 from rpstn.inference.inferencer import PoseInferencer
+from rpstn.inference.streams import stream_video
 from rpstn.pose.bodies import Body, body_of_box
 from rpstn.pose.boxes import BoxError
 from rpstn.pose.finders import FoundPerson, WholeFrame
@@ -266,6 +267,28 @@ def test_two_who_have_changed_places_get_their_numbers_back(build, show, given):
         }
     last = [left, right] if given else [right, left]
     np.testing.assert_allclose([found[0], found[1]], last, atol=1)
+
+
+def test_where_colours_are_strange_every_frame_of_a_file_is_looked_at(build, show):
+    """So numbers are put right as soon as without sparing, and nobody is seen on the way across."""
+    left, right = person(0, (100, 120), 1.3), person(0, (220, 120), 1.3)
+
+    def first_ones_places(spare: bool) -> tuple[np.ndarray, list[str]]:
+        stream, _ = build(finder=Seen(seen(left), seen(right)), max_people=2)
+        frames = (
+            Frame(t, t / 30, dressed(dressed(show(left, right), left, a), right, b))
+            for t in range(40)
+            for a, b in [(BROWN, GREEN) if t < 8 else (GREEN, BROWN)]
+        )
+        results = list(stream_video(stream, frames, spare=spare))
+        people = [next(p for p in result.people if p.id == 0) for result in results]
+        return np.array([p.keypoints[:, 0].mean() for p in people]), [p.state for p in people]
+
+    (every, _), (spared, states) = first_ones_places(False), first_ones_places(True)
+    assert (every[8:] > 150).any() and states.count('between') > 10
+    late = int((spared > 150).argmax()) - int((every > 150).argmax())
+    assert 0 <= late <= 3, 'frames; as many as may lie between two'
+    assert (np.minimum(np.abs(spared - 100), np.abs(spared - 220)) < 2).all()
 
 
 def test_a_newcomer_far_away_takes_no_number(build, show):
