@@ -34,6 +34,27 @@ def test_what_every_loop_shows_is_confirmed(assessment):
     assert {evidence.repetition for evidence in depth.evidence} == set(range(1, LOOPS + 1))
 
 
+def test_calm_frames_are_left_to_those_around_them(assessor, monkeypatch):
+    """The same knee, at a third of the way between frames that it has."""
+    source = open_frames(CLIP, fps=30)
+    streaming, looked = assessor._inferencer.streaming, []
+    step = streaming.step
+
+    def counted(*args):
+        looked.append(1)
+        return step(*args)
+
+    monkeypatch.setattr(streaming, 'step', counted)
+    spared = assessor(source)
+    assert len(looked) <= 36 and len(spared.track.frames) == 46
+    looked.clear()
+    monkeypatch.setattr(assessor._inferencer, 'spare', False)
+    every = assessor(source)
+    assert len(looked) == 46
+    apart = np.linalg.norm(spared.track.keypoints - every.track.keypoints, axis=-1)
+    assert np.median(apart) < 1.5 and np.quantile(apart, 0.95) < 8  # of some 280 pixels
+
+
 def test_phases_follow_each_other(assessment):
     one = assessment.repetitions[1]
     rows = range(one.start, one.end + 1)

@@ -637,6 +637,21 @@ def test_lite_finds_people_by_itself(command, tmp_path):
     assert rows(tmp_path / 'named/frames.csv') == found
 
 
+def test_lite_leaves_calm_frames_to_those_around_them(command, tmp_path):
+    demo = Path(__file__).parents[2] / 'demo/squat.mp4'
+    arguments = ['infer', demo, '--fps', '30', '--save', 'json', '--device', 'cpu', '--out']
+    states = {}
+    for out, more in (('calm', []), ('every', ['--every-frame']), ('reset', ['--reset-every', 9])):
+        assert command(*arguments, tmp_path / out, *more)[0] == 0
+        found = json.loads((tmp_path / out / 'squat.json').read_text())['frames']
+        assert [row['frame'] for row in found] == list(range(46))
+        states[out] = [row['state'] for row in found]
+    assert states['calm'].count('between') >= 10
+    assert states['calm'][0] == 'started' and states['calm'][-1] == 'tracked'
+    assert 'between' not in states['every'] and 'between' not in states['reset']
+    assert states['reset'].count('started') == 6
+
+
 class Interrupted(MotionFinder):
     """Somebody presses Ctrl-C in the sixth frame."""
 

@@ -89,7 +89,13 @@ def test_all_that_results_depend_on_is_in_the_settings(tmp_path):
     json.dumps(settings, default=str)
     assert len(model) == 64
     smooth = [dict(smooth=settings) for settings in (False, {}, dict(beta=5))]
-    for change in (dict(box='frame'), dict(save=['npz']), *smooth, dict(stride=2)):
+    for change in (
+        dict(box='frame'),
+        dict(save=['npz']),
+        *smooth,
+        dict(stride=2),
+        dict(every_frame=True),
+    ):
         assert InferJob(InferOptions((), **change)).identity()[1] != settings, change
     for same in (dict(overwrite=True), dict(device='cpu'), dict(save=['video', 'json', 'csv'])):
         assert InferJob(InferOptions((), **same)).identity()[1] == settings, same
