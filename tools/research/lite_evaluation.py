@@ -78,7 +78,8 @@ class Evaluation:
     occluded: dict[str, float] = field(default_factory=dict)
     """With SpanOccluders: ``visible`` and ``occluded``."""
     counts: dict[str, dict[str, ClipCounts]] = field(default_factory=dict)
-    """By ``''``, the frames as they are, ``'with occluders'``, ``'occluded'``; and normalizer."""
+    """By ``'clean'``, ``'with occluders'`` and ``'occluded'``, the joints under these, and by
+    normalizer."""
     jitter: float = float('nan')
     """Mean acceleration error on the frames as they are, pixels per frame^2."""
     swapped: float = float('nan')
@@ -161,7 +162,7 @@ def evaluate(
         figures = metric.compute_metrics(metric.results)
         if occluder is None:
             row.clean = figures
-            row.counts[''] = clip_counts(metric, clips)
+            row.counts['clean'] = clip_counts(metric, clips)
             row.missing = float(np.concatenate(missing).mean())
             row.jitter = float(np.concatenate(jitters).mean())
             row.swapped = float(np.concatenate(swaps).mean())

@@ -128,9 +128,9 @@ def difference_table(rows: Rows) -> str:
     """The first row less each other one that sees the same; empty where there is none."""
     first = next(iter(rows))[0]
     columns = {
-        ', '.join(filter(None, [shown, of])): (of, normalizer)
+        f'{shown}, {of}'.removesuffix(', clean'): (of, normalizer)
         for normalizer, shown in _NORMALIZERS.items()
-        for of in ('', 'with occluders', 'occluded')
+        for of in ('clean', 'with occluders', 'occluded')
     }
     lines = [
         [

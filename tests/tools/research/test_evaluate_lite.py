@@ -79,14 +79,14 @@ def test_the_table_is_written_between_its_markers(trained, tmp_path):
     rows = {(line[1].strip(), line[2].strip()): ''.join(line) for line in reversed(lines)}
     for seen in ('label boxes', 'whole frames'):
         assert '±' not in rows['small', seen] and '± 0.0' in rows['twice', seen]
-        assert rows['small less twice', seen].count('+0.0 (+0.0 to +0.0)') == 2
+        assert rows['small less twice', seen].count('+0.0 (+0.0 to +0.0)') == 6
     runs = json.loads((tmp_path / 'all.json').read_text())
     parts = [('small', 'label boxes'), ('small', 'whole frames')]
     parts += [('twice', 'label boxes')] * 2 + [('twice', 'whole frames')] * 2
     assert [(run['name'], run['seen']) for run in runs] == parts
     assert all(run['milliseconds'] > 0 and run['megabytes'] < 2 for run in runs)
     assert runs[0]['clean'] == runs[3]['clean'] != runs[1]['clean'], 'the same in every run'
-    assert len(runs[0]['counts']['torso']['right']) == 2
+    assert len(runs[0]['counts']['clean']['torso']['right']) == 2
     assert 'val' in text and 'every 14th' in text
 
 

@@ -84,7 +84,7 @@ def test_the_truth_is_perfect_and_nothing_is_nothing(dataset):
     assert nobody.missing == 1 and cells(nobody)[:10] == [0] * 10
     # The counts of clips are those of the figures.
     for normalizer in ('torso', 'bbox'):
-        for of in ('', 'with occluders', 'occluded'):
+        for of in ('clean', 'with occluders', 'occluded'):
             assert row.counts[of][normalizer].pck(np.ones((1, 2))) == [1]
             assert nobody.counts[of][normalizer].pck(np.ones((1, 2))) == [0]
 

@@ -1,7 +1,6 @@
 """Whole frames go the way of `rpstn infer`; crops of bodies lie as BlazePose wants them."""
 
 import time
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from rpstn.pose.finders import MotionFinder
 from rpstn.pose.models.blazepose_tflite import TFLiteError
 from rpstn.skeletons import get_skeleton, map_joints
 from rpstn.video.frames import open_frames
+from rpstn.video.part import Moment, Part
 
 from blazepose_alone import SIDES, BlazePoseAlone, body_crop
 from lite_evaluation import jhmdb_clips, videos
@@ -51,10 +51,9 @@ def frames_of(clip: dict, number: int) -> dict:
 def test_whole_frames_are_answered_as_the_file_is_and_no_label_is_seen(clip):
     inferencer = streaming_inferencer()
     assert inferencer.mode == 'stream'
-    file = open_frames(clip['reader'].path, fps=FPS)
+    file = open_frames(clip['reader'].path, fps=FPS, part=Part(end=Moment(5)))
     told = PoseInferencer(joints='jhmdb15', smooth=True, spare=True)
-    first = told.finish(islice(told.raw(file), 5), live=False)
-    expected = [result.keypoints[0] for result in first]
+    expected = [result.keypoints[0] for result in told(file)]
     blind = dict(
         video=clip['video'], frames=[dict(img=frame['img']) for frame in clip['frames'][:5]]
     )
