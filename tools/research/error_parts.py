@@ -5,8 +5,8 @@
 measures PCK@0.2 of whole frames of JHMDB, as `rpstn infer` answers them: as answered; with left and
 right told by the labels, each pair of joints for itself; and with each joint's median offset in a
 clip taken away, too. The last two use the labels, and are no results: they say how much is to be
-gained at most by a better sense of sides, and how much by none, as offsets that stay the same all
-through a clip are a matter of where somebody put the label (or of whom the clip shows).
+gained at most by a better sense of sides, and how much no sense of time can tell, as it stays the
+same all through a clip.
 
 Shapes: N frames of a clip, K joints.
 """
