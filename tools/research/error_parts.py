@@ -24,7 +24,7 @@ from rpstn.errors import RPSTNError
 from rpstn.pose.evaluation.pck import NORMALIZERS, VideoPCK, torso_joints
 from rpstn.tables import format_table
 
-from lite_evaluation import LIMBS, jhmdb_clips, right_joints, videos
+from lite_evaluation import LIMBS, jhmdb_clips, right_joints, swapped_pairs, videos
 from lite_predictors import LABELS, inferencer_predictor, streaming_inferencer
 
 KINDS = ('as answered', 'sides by the labels', 'and no offsets of a clip')
@@ -35,14 +35,8 @@ def with_sides_of(
 ) -> np.ndarray:
     """Answers (N, K, 2) whose left and right are exchanged where that brings a pair nearer."""
     told = predicted.copy()
-    for pair in pairs:
-        own, other = list(pair), list(pair[::-1])
-        straight, crossed = (
-            np.linalg.norm(predicted[:, joints] - truth[:, own], axis=-1).sum(-1)
-            for joints in (own, other)
-        )
-        swapped = crossed < straight
-        told[np.ix_(swapped, own)] = predicted[np.ix_(swapped, other)]
+    for (a, b), swapped in zip(pairs, swapped_pairs(predicted, truth, pairs).T):
+        told[swapped, a], told[swapped, b] = predicted[swapped, b], predicted[swapped, a]
     return told
 
 
@@ -62,8 +56,9 @@ def measure(subset: str, every: int) -> dict[str, list[float]]:
     torso = torso_joints(dataset.metainfo, VideoPCK().torso, 'error_parts')
     limbs = [name.split('_')[-1] in LIMBS for name in LABELS.joints]
     predict = inferencer_predictor(streaming_inferencer())
-    right: defaultdict[tuple[str, str], np.ndarray] = defaultdict(lambda: np.zeros(len(limbs)))
-    counted: defaultdict[str, np.ndarray] = defaultdict(lambda: np.zeros(len(limbs)))
+    totals: defaultdict[tuple[str, str], np.ndarray] = defaultdict(
+        lambda: np.zeros((2, len(limbs)))
+    )
     for results in videos(dataset, every):
         found = np.stack(list(predict(results)))
         truth, visible, boxes = (
@@ -76,9 +71,9 @@ def measure(subset: str, every: int) -> dict[str, list[float]]:
         for normalizer in NORMALIZERS:
             for kind, answer in zip(KINDS, answers):
                 near, known = right_joints(answer, truth, labelled, boxes, normalizer, torso)
-                right[normalizer, kind] += (near & labelled & known[:, None]).sum(0)
-            counted[normalizer] += (labelled & known[:, None]).sum(0)
-    shares = {key: 100 * right[key] / counted[key[0]] for key in right}
+                counted = labelled & known[:, None]
+                totals[normalizer, kind] += [(near & counted).sum(0), counted.sum(0)]
+    shares = {key: 100 * right / counted for key, (right, counted) in totals.items()}
     return {
         kind: [
             float(np.mean(shares[normalizer, kind][which]))

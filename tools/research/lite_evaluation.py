@@ -44,26 +44,36 @@ def acceleration_error(
     return change[known]
 
 
-def swapped_sides(
-    predicted: np.ndarray, truth: np.ndarray, labelled: np.ndarray, pairs: Sequence[tuple[int, int]]
+def swapped_pairs(
+    predicted: np.ndarray, truth: np.ndarray, pairs: Sequence[tuple[int, int]]
 ) -> np.ndarray:
-    """Whether a left and a right joint lie nearer, together, to each other's labels.
+    """(N, P) whether a left and a right joint lie nearer, together, to each other's labels.
 
     Args:
-        predicted, truth: (N, K, 2).
-        labelled: (N, K) bool; pairs count of which both are.
-        pairs: indices of the left and right ones.
-
-    Returns:
-        (M,) bool of the pairs that could be told; where a prediction is NaN they cannot.
+        predicted, truth: (N, K, 2); where a prediction is NaN the pair is not.
+        pairs: P indices of the left and right ones.
     """
     sides = np.array(pairs)
 
     def distance(labels: np.ndarray) -> np.ndarray:
         return np.linalg.norm(predicted[:, sides] - truth[:, labels], axis=-1).sum(-1)
 
-    own = distance(sides)
-    return (distance(sides[:, ::-1]) < own)[labelled[:, sides].all(-1) & np.isfinite(own)]
+    return distance(sides[:, ::-1]) < distance(sides)
+
+
+def swapped_sides(
+    predicted: np.ndarray, truth: np.ndarray, labelled: np.ndarray, pairs: Sequence[tuple[int, int]]
+) -> np.ndarray:
+    """:func:`swapped_pairs`, (M,) of those that could be told.
+
+    Args:
+        predicted, truth: (N, K, 2); where a prediction is NaN the pair cannot be told.
+        labelled: (N, K) bool; pairs count of which both are.
+        pairs: indices of the left and right ones.
+    """
+    sides = np.array(pairs)
+    told = labelled[:, sides].all(-1) & np.isfinite(predicted[:, sides]).all((-1, -2))
+    return swapped_pairs(predicted, truth, pairs)[told]
 
 
 @dataclass
